@@ -1,0 +1,57 @@
+"""Writing files so that a crash, a full disk or a kill leaves the old content whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from spikewise.errors import RunError
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """Open a temporary file beside ``path`` that takes its place once the block ends without error.
+
+    Raises
+    ------
+    RunError
+        If the folder cannot be written or the disk is full; the old file is then untouched.
+    """
+    target = Path(path)
+    try:
+        handle = tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp", delete=False)  # noqa: SIM115
+    except OSError as error:
+        raise RunError(
+            f"{target.parent} must be a folder that can be written; {error.strerror}. Choose another."
+        ) from None
+    try:
+        with handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(handle.name, 0o666 & ~umask)
+        os.replace(handle.name, target)
+    except OSError as error:
+        Path(handle.name).unlink(missing_ok=True)
+        raise RunError(f"{target} could not be written; {error.strerror}. The old file, if any, is intact.") from None
+    except BaseException:
+        Path(handle.name).unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write text atomically, as UTF-8."""
+    with replacing(path) as handle:
+        handle.write(text.encode())
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write JSON atomically; NaN and infinity are refused, since JSON has none."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")

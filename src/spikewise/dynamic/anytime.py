@@ -1,0 +1,105 @@
+"""The one face that every network shows: scores over time, a real early stop, and a workload.
+
+Deep and STDP networks both are :class:`AnytimeClassifier`; the command line, shrinking, search and
+reports know nothing else about a network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spikewise.dynamic.rule import ExitRule
+from spikewise.dynamic.trace import ScoreTrace
+from spikewise.workload import Workload
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExitResult:
+    """Answers of a network that stopped early.
+
+    Parameters
+    ----------
+    labels : array of shape (B,)
+        Predicted class of each sample.
+    steps : int array of shape (B,)
+        Timesteps that each sample used, 1..T.
+    scores : float array of shape (B, K)
+        Summed scores at the moment of leaving.
+    n_steps : int
+        Timesteps T of a full run.
+    wall_time_s : float
+        Measured time for all samples together.
+    """
+
+    labels: NDArray[Any]
+    steps: NDArray[np.integer]
+    scores: NDArray[np.floating]
+    n_steps: int
+    wall_time_s: float
+
+    @property
+    def mean_steps(self) -> float:
+        """Timesteps used, mean over the samples."""
+        return float(np.mean(self.steps))
+
+    @property
+    def histogram(self) -> NDArray[np.int64]:
+        """How many samples (T,) left after step 1, 2, ..., T."""
+        return np.bincount(self.steps - 1, minlength=self.n_steps).astype(np.int64)
+
+
+@runtime_checkable
+class AnytimeClassifier(Protocol):
+    """A classifier whose answer sharpens over time and can be taken at any step."""
+
+    def trace(self, X: Any, y: ArrayLike | None = None) -> ScoreTrace:
+        """Cumulative class scores of a full run, with the labels if given."""
+        ...
+
+    def predict_with_exit(self, X: Any, rule: ExitRule) -> ExitResult:
+        """Run each sample until the rule is ready, and really stop there."""
+        ...
+
+    def workload(self, X: Any, rule: ExitRule | None = None) -> Workload:
+        """What the network asks of hardware on these samples, with early exit if a rule is given."""
+        ...
+
+
+def replay_exit(trace: ScoreTrace, rule: ExitRule) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Exit steps and answers that a rule would give on recorded scores.
+
+    Parameters
+    ----------
+    trace : ScoreTrace
+        Scores of full runs of B samples.
+    rule : ExitRule
+        Asked after every step; a sample leaves the first time the rule is ready, at the latest at T.
+
+    Returns
+    -------
+    steps, classes : int arrays of shape (B,)
+        Step at which each sample leaves (1..T) and its highest-scoring class there.
+
+    Examples
+    --------
+    >>> from spikewise.dynamic.rule import EntropyExit
+    >>> trace = ScoreTrace.dense([[[9.0, 0.0], [0.0, 0.0]], [[9.0, 0.0], [0.0, 1.0]]])
+    >>> steps, classes = replay_exit(trace, EntropyExit(0.1))
+    >>> steps.tolist(), classes.tolist()
+    ([1, 2], [0, 1])
+    """
+    steps = np.full(trace.n_samples, trace.n_steps, np.int64)
+    classes = np.zeros(trace.n_samples, np.int64)
+    running = np.arange(trace.n_samples)
+    for step, scores in enumerate(trace.steps(), start=1):
+        leaves = np.ones(len(running), bool) if step == trace.n_steps else rule.ready(scores[running], step)
+        left = running[leaves]
+        steps[left], classes[left] = step, scores[left].argmax(1)
+        running = running[~leaves]
+        if not len(running):
+            break
+    return steps, classes

@@ -1,0 +1,94 @@
+"""The exceptions of spikewise, each one also the builtin a reader expects.
+
+::
+
+    SpikewiseError
+      ParameterError    (ValueError)   a value the caller chose
+      ShapeError        (ValueError)   an array that does not fit
+      CapacityError     (ValueError)   a network that does not fit on the chip
+      DataError         (ValueError)   a file that is not what it claims
+      RunError          (OSError)      a run folder that cannot be used
+      DownloadError     (OSError)      a file that could not be fetched
+      MissingExtraError (ImportError)  an optional dependency that is not installed
+
+Every message says what must hold; what came. What to do. The command line shows the message
+alone and ends with exit code 2.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable
+from types import ModuleType
+
+
+class SpikewiseError(Exception):
+    """Base of every error that spikewise raises on purpose."""
+
+
+class ParameterError(SpikewiseError, ValueError):
+    """A value the caller chose lies outside what is possible."""
+
+
+class ShapeError(SpikewiseError, ValueError):
+    """An array does not have the shape that is needed."""
+
+
+class CapacityError(SpikewiseError, ValueError):
+    """A network does not fit on the chip."""
+
+
+class DataError(SpikewiseError, ValueError):
+    """A file or an array is not what it claims to be."""
+
+
+class RunError(SpikewiseError, OSError):
+    """A run folder cannot be read, written or locked."""
+
+
+class DownloadError(SpikewiseError, OSError):
+    """A file could not be fetched."""
+
+
+class MissingExtraError(SpikewiseError, ImportError):
+    """An optional dependency is needed and absent."""
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> ParameterError:
+    """Error for a name that nobody knows, with the nearest known one.
+
+    Examples
+    --------
+    >>> print(unknown_name("data set", "minst", ["digits", "mnist"]))
+    data set must be one of digits, mnist; got 'minst'. Did you mean 'mnist'?
+    """
+    choices = sorted(known)
+    near = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
+    advice = f"Did you mean {near[0]!r}?" if near else "Choose one of these."
+    return ParameterError(f"{what} must be one of {', '.join(choices)}; got {name!r}. {advice}")
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import an optional module, or say which extra brings it.
+
+    Parameters
+    ----------
+    module : str
+        Name of the module, such as ``"torch"``.
+    extra : str
+        The extra of spikewise that installs it.
+
+    Raises
+    ------
+    MissingExtraError
+        If the module is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
+            raise
+        raise MissingExtraError(
+            f"this needs the package {module!r}, which is not installed. Run: pip install 'spikewise[{extra}]'"
+        ) from None
