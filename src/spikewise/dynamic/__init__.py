@@ -6,12 +6,17 @@ __getattr__, __all__ = lazy_exports(
     __name__,
     {
         "AnytimeClassifier": ".anytime",
+        "Calibration": ".calibrate",
         "EntropyExit": ".rule",
+        "ExitCurve": ".calibrate",
         "ExitResult": ".anytime",
         "ExitRule": ".rule",
         "NeverExit": ".rule",
         "ScoreTrace": ".trace",
+        "calibrate_entropy": ".calibrate",
+        "exit_curve": ".calibrate",
         "normalized_entropy": ".rule",
+        "random_exit_accuracy": ".calibrate",
         "replay_exit": ".anytime",
     },
 )

@@ -157,7 +157,8 @@ class ScoreTrace:
     def read(cls, path: str | os.PathLike[str]) -> ScoreTrace:
         """Read a trace that :meth:`write` wrote; raises DataError if the file is not one."""
         try:
-            with np.load(path, allow_pickle=False) as file:
+            # Opened here, since NumPy leaks its own handle when the file is no archive.
+            with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
                 offsets, samples, scores, labels = (file[key] for key in _ARRAYS)
             steps = np.repeat(np.arange(1, len(offsets)), np.diff(offsets))
             return cls.from_changes(steps, samples, scores, len(offsets) - 1, labels)

@@ -1,1 +1,14 @@
-"""."""
+"""Numbers to spike trains, and spikes to class scores."""
+
+from spikewise._lazy import lazy_exports
+
+__getattr__, __all__ = lazy_exports(
+    __name__,
+    {
+        "class_counts": ".decode",
+        "direct_encode": ".encode",
+        "firing_thresholds": ".encode",
+        "naive_bayes_evidence": ".decode",
+        "poisson_encode": ".encode",
+    },
+)

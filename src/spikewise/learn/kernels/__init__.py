@@ -1,1 +1,1 @@
-"""."""
+"""The compiled event-driven loops: arrays in, arrays out."""

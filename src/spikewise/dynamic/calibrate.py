@@ -1,0 +1,146 @@
+r"""Choose the exit threshold on validation scores.
+
+One pass over a :class:`ScoreTrace` gives accuracy and mean steps for a whole grid of bounds at once
+(:func:`exit_curve`). :func:`calibrate_entropy` walks the grid from the strictest bound to the loosest
+and keeps the last one before accuracy first falls more than ``max_drop`` below the full run.
+
+The result is a *heuristic*: it held on the validation samples and nothing more is promised. Grid and
+order are fixed before any data are seen, so that a test with a guarantee can walk the same path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewise.dynamic.rule import Accumulate, EntropyExit
+from spikewise.dynamic.trace import ScoreTrace
+from spikewise.errors import ParameterError
+
+ENTROPY_GRID: NDArray[np.float64] = np.geomspace(1e-4, 1.0, 161)
+"""Bounds from the strictest to the loosest, 40 per decade."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExitCurve:
+    """Accuracy against mean timesteps of entropy exit, one point per bound.
+
+    Parameters
+    ----------
+    max_entropy, accuracy, mean_steps : float arrays of shape (M,)
+        Bounds, and what each gives on the trace.
+    accumulate : {"mean", "sum"}
+        Accumulation of the rule.
+    """
+
+    max_entropy: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+    mean_steps: NDArray[np.float64]
+    accumulate: Accumulate
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A threshold and what it did on the samples it was chosen on.
+
+    ``kind`` is ``"heuristic"``: nothing is promised beyond these samples. ``accuracy_exit`` and
+    ``mean_steps`` describe the calibration samples, not a test.
+    """
+
+    rule: EntropyExit
+    max_drop: float
+    accuracy_full: float
+    accuracy_exit: float
+    mean_steps: float
+    n_samples: int
+    kind: str = "heuristic"
+
+
+def exit_curve(
+    trace: ScoreTrace, max_entropy: NDArray[np.float64] = ENTROPY_GRID, accumulate: Accumulate = "mean"
+) -> ExitCurve:
+    """Accuracy and mean steps of entropy exit for many bounds at once.
+
+    Parameters
+    ----------
+    trace : ScoreTrace
+        Scores of full runs, with labels.
+    max_entropy : float array of shape (M,)
+        Bounds, ascending.
+    accumulate : {"mean", "sum"}
+        Whether the softmax reads the mean of the scores or their sum.
+
+    Examples
+    --------
+    >>> trace = ScoreTrace.dense([[[3.0, 0.0], [0.2, 0.0]], [[6.0, 0.0], [0.2, 2.0]]], labels=[0, 1])
+    >>> curve = exit_curve(trace, np.array([0.1, 0.5, 1.0]))
+    >>> curve.accuracy.tolist(), curve.mean_steps.tolist()
+    ([1.0, 1.0, 0.5], [2.0, 1.5, 1.0])
+    """
+    _check_labels(trace)
+    bounds = np.asarray(max_entropy, np.float64)
+    leaves_at = np.full((len(bounds), trace.n_samples), trace.n_steps, np.int32)
+    is_right = np.broadcast_to(trace.final_scores().argmax(1) == trace.labels, leaves_at.shape).copy()
+    lowest = np.full(trace.n_samples, np.inf)  # smallest entropy so far: looser bounds have already fired
+    everyone = np.arange(trace.n_samples)
+    for step, scores in enumerate(trace.steps(), start=1):
+        # The entropy of a sum moves only where a score changed; that of a mean moves at every step.
+        who = everyone if accumulate == "mean" or step == 1 else trace.changes(step)[0]
+        entropy = EntropyExit(0.0, accumulate).measure(scores[who], step)
+        falls = entropy < lowest[who]
+        who, entropy = who[falls], entropy[falls]
+        fires = (bounds[:, None] > entropy) & (bounds[:, None] <= lowest[who])
+        row, column = np.nonzero(fires)
+        leaves_at[row, who[column]] = step
+        is_right[row, who[column]] = (scores[who].argmax(1) == trace.labels[who])[column]
+        lowest[who] = entropy
+    return ExitCurve(bounds, is_right.mean(1), leaves_at.mean(1), accumulate)
+
+
+def calibrate_entropy(trace: ScoreTrace, max_drop: float, accumulate: Accumulate = "mean") -> Calibration:
+    """Choose the loosest entropy bound that keeps accuracy within ``max_drop`` of the full run.
+
+    Parameters
+    ----------
+    trace : ScoreTrace
+        Scores of *validation* samples, with labels.
+    max_drop : float
+        Tolerated loss of accuracy, as a fraction in [0, 1).
+    accumulate : {"mean", "sum"}
+        Accumulation of the rule.
+
+    Returns
+    -------
+    Calibration
+        With a bound of 0, which never stops early, if even the strictest bound loses too much.
+    """
+    if not 0 <= max_drop < 1:
+        raise ParameterError(f"max_drop must be a fraction in [0, 1); got {max_drop}. 0.005 means half a point.")
+    curve = exit_curve(trace, ENTROPY_GRID, accumulate)
+    full = float(trace.accuracy_by_step()[-1])
+    fails = curve.accuracy < full - max_drop - 1e-12
+    n_passed = int(fails.argmax()) if fails.any() else len(fails)
+    if n_passed == 0:
+        return Calibration(EntropyExit(0.0, accumulate), max_drop, full, full, float(trace.n_steps), trace.n_samples)
+    best = n_passed - 1
+    rule = EntropyExit(float(curve.max_entropy[best]), accumulate)
+    return Calibration(
+        rule, max_drop, full, float(curve.accuracy[best]), float(curve.mean_steps[best]), trace.n_samples
+    )
+
+
+def random_exit_accuracy(trace: ScoreTrace, histogram: NDArray[np.integer]) -> float:
+    """Expected accuracy of the control that stops at random with the same exit histogram (T,).
+
+    The mean of the static accuracies weighted by the histogram: what the steps alone buy, without
+    knowing which samples are easy.
+    """
+    share = np.asarray(histogram) / np.sum(histogram)
+    return float(share @ trace.accuracy_by_step())
+
+
+def _check_labels(trace: ScoreTrace) -> None:
+    if trace.n_samples == 0 or (trace.labels < 0).any():
+        raise ParameterError("calibration needs a labelled trace of at least one sample. Pass y to trace(X, y).")

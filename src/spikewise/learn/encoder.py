@@ -1,0 +1,271 @@
+"""Unsupervised features: a layer of competing spiking neurons that learns prototypes of its inputs.
+
+:class:`STDPEncoder` is the scikit-learn transformer around the compiled kernels: ``fit`` shows every
+sample for ``n_steps`` steps and lets the neurons that answer move towards it, without labels;
+``transform`` counts the spikes of the frozen neurons. :class:`~spikewise.learn.stdp.STDPClassifier`
+adds the labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
+
+from spikewise.dynamic.rule import EntropyExit, ExitRule, NeverExit
+from spikewise.errors import ParameterError
+from spikewise.fixed_point import QFormat
+from spikewise.spikes.encode import content_keys, firing_thresholds
+
+from .kernels import competition
+from .rules import CompetingNeurons, lean_defaults
+
+Progress = Callable[[int, int], None]
+"""Called with the samples seen and the samples in all."""
+
+_PAD = 16  # neurons per 512-bit vector of float32
+_CHUNK = 500  # samples between two reports of progress, and per task of a thread
+_AUTO_PRESENTATIONS = 20_000  # what small data sets are repeated to
+_AUTO_MAX_EPOCHS = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Responses:
+    """Output spikes of B samples, in the order of samples and steps.
+
+    Parameters
+    ----------
+    samples, steps, neurons : int arrays of shape (M,)
+        Who fired when (steps count from 1) for which sample.
+    exit_steps : int array of shape (B,)
+        Steps that were computed.
+    scores : float array of shape (B, K)
+        Summed evidence at the end.
+    in_spikes, out_spikes : int arrays of shape (T,)
+        Spikes of all running samples at each step.
+    """
+
+    samples: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    neurons: NDArray[np.int64]
+    exit_steps: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    in_spikes: NDArray[np.int64]
+    out_spikes: NDArray[np.int64]
+
+
+class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Layer of competing spiking neurons that learns without labels.
+
+    Parameters
+    ----------
+    n_neurons : int, default 100
+        Neurons N.
+    n_steps : int, default 350
+        Steps T for which a sample is presented.
+    n_epochs : int, optional
+        Passes over the samples; by default as many (at most 20) as it takes to show 20,000 samples.
+    n_bits : int or None, default 8
+        Bits of a weight after learning, 1 to 16; None keeps 32-bit floats.
+    random_state : int, RandomState or None
+        Source of chance. Equal seeds give equal bits on every machine and number of threads.
+    n_jobs : int or None
+        Threads of ``transform``; None is one, -1 all.
+
+    Attributes
+    ----------
+    weights_ : float32 array of shape (n_features_in_, n_neurons)
+        Learned weights in [0, 1].
+    theta_ : float32 array of shape (n_neurons,)
+        Adaptive thresholds in mV.
+    n_spikes_per_sample_ : float
+        Output spikes per sample while learning, mean.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> images = load_digits().data[:300]
+    >>> counts = STDPEncoder(n_neurons=50, n_epochs=2, random_state=0).fit_transform(images)
+    >>> counts.shape, bool(counts.sum() > 300)
+    ((300, 50), True)
+
+    References
+    ----------
+    .. [1] Diehl and Cook, "Unsupervised learning of digit recognition using spike-timing-dependent
+       plasticity", 2015.
+    .. [2] Putra and Shafique, "FSpiNN", arXiv 2007.08860.
+    """
+
+    def __init__(
+        self,
+        n_neurons: int = 100,
+        *,
+        n_steps: int = 350,
+        n_epochs: int | None = None,
+        n_bits: int | None = 8,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.n_neurons = n_neurons
+        self.n_steps = n_steps
+        self.n_epochs = n_epochs
+        self.n_bits = n_bits
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    def fit(self, X: ArrayLike, y: Any = None, *, progress: Progress | None = None) -> STDPEncoder:
+        """Learn from samples without labels.
+
+        Parameters
+        ----------
+        X : array of shape (B, n_inputs) or (B, ...)
+            Non-negative features; only their proportions within a sample matter.
+        y : ignored
+        progress : callable, optional
+            Called with the presentations done and the presentations in all.
+        """
+        self._check_settings()
+        X = self._features(X, reset=True)
+        random = check_random_state(self.random_state)
+        self.seed_ = np.uint64(random.randint(np.iinfo(np.int64).max))
+        epochs = self.n_epochs or min(_AUTO_MAX_EPOCHS, -(-_AUTO_PRESENTATIONS // len(X)))
+        self._start(np.random.default_rng(int(self.seed_)))
+        n_total = epochs * len(X)
+        neuron = CompetingNeurons().constants(is_learning=True)
+        rule = lean_defaults(self.n_neurons)
+        n_spikes = n_silent = 0
+        for epoch in range(epochs):
+            order = np.random.default_rng([int(self.seed_), epoch]).permutation(len(X))
+            for first in range(0, len(X), _CHUNK):
+                rows = order[first : first + _CHUNK]
+                n_seen = epoch * len(X) + first
+                eta, theta_plus = rule.schedule(n_seen, n_seen + len(rows), n_total)
+                spikes, silent = competition.learn(
+                    firing_thresholds(X[rows], rule.spikes_per_step), n_seen, self.seed_,
+                    self._weights, self._gain, self._theta, neuron,
+                    eta, theta_plus, rule.theta_keep(n_total), rule.gain, self.n_steps,
+                )  # fmt: skip
+                n_spikes, n_silent = n_spikes + spikes, n_silent + silent
+                if progress is not None:
+                    progress(n_seen + len(rows), n_total)
+        self.n_spikes_per_sample_ = n_spikes / n_total
+        self.silent_share_ = n_silent / n_total
+        self._finish()
+        return self
+
+    def transform(self, X: ArrayLike) -> NDArray[np.int64]:
+        """Count the spikes of each neuron, shape (B, n_neurons). A row's answer depends on its content alone."""
+        check_is_fitted(self)
+        found = self.respond(X)
+        cells = found.samples * self.n_neurons + found.neurons
+        n_samples = len(found.exit_steps)
+        return np.bincount(cells, minlength=n_samples * self.n_neurons).reshape(n_samples, self.n_neurons)
+
+    def respond(
+        self, X: ArrayLike, evidence: NDArray[np.float64] | None = None, rule: ExitRule | None = None
+    ) -> Responses:
+        """Run the frozen neurons; with evidence (K, N) and a rule, stop each sample as soon as it is ready.
+
+        Parameters
+        ----------
+        X : array of shape (B, ...)
+            Samples like those of ``fit``.
+        evidence : float array of shape (K, n_neurons), optional
+            Score that one spike of each neuron adds to each class.
+        rule : EntropyExit or NeverExit, optional
+            Compiled into the loop, which really returns.
+        """
+        X = self._features(X, reset=False)
+        drive = evidence if evidence is not None else np.zeros((1, self.n_neurons))
+        kind, bound = _compiled_rule(rule, len(drive))
+        starts = range(0, len(X), _CHUNK)
+        parts = Parallel(n_jobs=self.n_jobs, prefer="threads")(
+            delayed(self._respond_chunk)(X[start : start + _CHUNK], start, drive, kind, bound) for start in starts
+        )
+        samples, steps, neurons, exit_steps, scores = (np.concatenate([p[i] for p in parts]) for i in range(5))
+        in_spikes, out_spikes = (sum(p[i] for p in parts) for i in (5, 6))
+        return Responses(samples, steps, neurons, exit_steps, scores, in_spikes, out_spikes)
+
+    def _respond_chunk(
+        self, X: NDArray[Any], start: int, evidence: NDArray[np.float64], kind: int, bound: float
+    ) -> tuple[NDArray[Any], ...]:
+        thresholds = firing_thresholds(X, lean_defaults(self.n_neurons).spikes_per_step)
+        n_samples = len(X)
+        fired = np.full((n_samples, self.n_steps), -1, np.int32)
+        exit_steps = np.empty(n_samples, np.int32)
+        scores = np.empty((n_samples, len(evidence)))
+        in_spikes, out_spikes = np.zeros(self.n_steps, np.int64), np.zeros(self.n_steps, np.int64)
+        competition.respond(
+            thresholds, content_keys(thresholds, self.seed_), self._weights, self._gain, self._theta,
+            CompetingNeurons().constants(is_learning=False), self.n_steps,
+            np.ascontiguousarray(evidence), kind, bound, fired, exit_steps, scores, in_spikes, out_spikes,
+        )  # fmt: skip
+        samples, steps = np.nonzero(fired >= 0)
+        neurons = fired[samples, steps].astype(np.int64)
+        return samples + start, steps + 1, neurons, exit_steps.astype(np.int64), scores, in_spikes, out_spikes
+
+    def _start(self, rng: np.random.Generator) -> None:
+        n_padded = -(-self.n_neurons // _PAD) * _PAD
+        self._weights = np.zeros((self.n_features_in_, n_padded), np.float32)
+        self._weights[:, : self.n_neurons] = 0.3 * rng.random((self.n_features_in_, self.n_neurons), np.float32)
+        self._theta = np.full(n_padded, np.inf, np.float32)
+        self._theta[: self.n_neurons] = 0.0
+        self._renew_gain()
+
+    def _renew_gain(self) -> None:
+        norm = np.sqrt(np.cumsum(self._weights.astype(np.float64) ** 2, axis=0)[-1])
+        gain = lean_defaults(self.n_neurons).gain
+        self._gain = np.divide(gain, norm, out=np.zeros_like(norm), where=norm > 0).astype(np.float32)
+
+    def _finish(self) -> None:
+        if self.n_bits is not None:
+            grid = QFormat(0, self.n_bits, is_signed=False)
+            self._weights = grid.quantize(self._weights).astype(np.float32)
+            self._renew_gain()
+        self.weights_ = self._weights[:, : self.n_neurons]
+        self.theta_ = self._theta[: self.n_neurons]
+
+    def _features(self, X: Any, reset: bool) -> NDArray[Any]:
+        if isinstance(X, np.ndarray) and X.ndim > 2:
+            X = X.reshape(len(X), -1)
+        X = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32, np.uint8])
+        check_non_negative(X, type(self).__name__)
+        return np.asarray(X)
+
+    def _check_settings(self) -> None:
+        for key, low, high in (("n_neurons", 1, 100_000), ("n_steps", 1, 100_000), ("n_epochs", 1, None)):
+            value = getattr(self, key)
+            if key == "n_epochs" and value is None:
+                continue
+            if not isinstance(value, (int, np.integer)) or value < low or (high is not None and value > high):
+                upper = f" and at most {high}" if high else ""
+                raise ParameterError(f"{key} must be an integer of at least {low}{upper}; got {value!r}.")
+        if self.n_bits is not None and not 1 <= self.n_bits <= 16:
+            raise ParameterError(f"n_bits must lie in 1..16, or be None for 32-bit floats; got {self.n_bits!r}.")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        tags.transformer_tags.preserves_dtype = []  # spike counts are integers
+        return tags
+
+
+def _compiled_rule(rule: ExitRule | None, n_classes: int) -> tuple[int, float]:
+    if rule is None or isinstance(rule, NeverExit):
+        return competition.EXIT_NEVER, 0.0
+    if not isinstance(rule, EntropyExit):
+        raise ParameterError(
+            f"an STDP network stops inside its compiled loop, which knows EntropyExit and NeverExit; "
+            f"got {type(rule).__name__}. Use replay_exit on a trace for other rules."
+        )
+    if n_classes < 2:
+        raise ParameterError("an exit rule needs at least 2 classes; the network was labelled with one.")
+    kind = competition.EXIT_ENTROPY_SUM if rule.accumulate == "sum" else competition.EXIT_ENTROPY_MEAN
+    return kind, rule.max_entropy

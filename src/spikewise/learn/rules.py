@@ -1,0 +1,123 @@
+r"""The neurons and plasticity rules of unsupervised learning, as plain data for the kernels.
+
+The network is one layer: every input reaches every one of N leaky integrate-and-fire neurons, which
+compete by lateral inhibition (at most one fires per step) and adapt their thresholds so that all take
+part. Times are in steps of 1 ms, potentials in mV above rest.
+
+``LeanRule`` is this project's own: one update per sample, for the neurons that fired alone,
+
+.. math:: w_{ij} \leftarrow w_{ij} + k_j \, \eta \, (x_i - w_{ij}), \qquad
+          k_j = \lceil n_j / 4 \rceil, \qquad x_i = \min(1, 20\,\mathrm{ms} \cdot r_i)
+
+with :math:`n_j` the spikes of the neuron and :math:`r_i` the rate of the input in this sample. Instead
+of rescaling columns, each neuron carries a gain :math:`g_j = g / \lVert w_j \rVert_2`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from spikewise.errors import ParameterError
+
+
+class NeuronConstants(NamedTuple):
+    """What a kernel needs to know of the neurons; a tuple so that it compiles."""
+
+    decay: np.float32
+    v_threshold: np.float32
+    w_inhibit: np.float32
+    v_floor: np.float32
+    n_refractory: np.int64
+
+
+@dataclass(frozen=True, slots=True)
+class CompetingNeurons:
+    """Leaky integrate-and-fire neurons that inhibit each other.
+
+    Parameters
+    ----------
+    tau_mem : float
+        Membrane time constant in steps; the decay per step is ``exp(-1 / tau_mem)``.
+    v_threshold : float
+        Base threshold in mV above rest; the adaptive part comes on top. A neuron that fires returns to rest.
+    n_refractory : int
+        Steps during which a neuron that fired stays at rest.
+    w_inhibit_learning, w_inhibit : float
+        How far, in mV, a spike pushes all other neurons down while learning and afterwards. While learning
+        it exceeds the threshold, so that the winner takes the whole sample.
+    """
+
+    tau_mem: float = 100.0
+    v_threshold: float = 30.0
+    n_refractory: int = 5
+    w_inhibit_learning: float = 300.0
+    w_inhibit: float = 100.0
+
+    def constants(self, is_learning: bool) -> NeuronConstants:
+        """Constants for the kernel."""
+        w_inhibit = self.w_inhibit_learning if is_learning else self.w_inhibit
+        return NeuronConstants(
+            np.float32(np.exp(-1.0 / self.tau_mem)),
+            np.float32(self.v_threshold),
+            np.float32(w_inhibit),
+            np.float32(-2 * w_inhibit),
+            np.int64(self.n_refractory),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LeanRule:
+    """Schedules of the lean rule; each runs geometrically from first to last over all samples.
+
+    Parameters
+    ----------
+    eta : tuple of float
+        Learning rate at the first and the last sample.
+    theta_plus : tuple of float
+        Rise of the adaptive threshold per spike, in mV, for 60,000 samples; fewer samples rise in larger steps.
+    theta_decays : float
+        The adaptive threshold decays by ``exp(-theta_decays)`` over the whole of learning.
+    gain : float
+        Norm of a neuron's input gain.
+    spikes_per_step : float
+        Input spikes of a whole sample per step.
+    """
+
+    eta: tuple[float, float]
+    theta_plus: tuple[float, float]
+    theta_decays: float = 3.0
+    gain: float = 6.0
+    spikes_per_step: float = 6.5
+
+    def schedule(self, first: int, stop: int, n_total: int) -> tuple[np.ndarray, np.ndarray]:
+        """Learning rate and threshold rise (float32) of samples ``first`` to ``stop`` of ``n_total``."""
+        progress = np.arange(first, stop) / max(n_total - 1, 1)
+        eta = self.eta[0] * (self.eta[1] / self.eta[0]) ** progress
+        rise = self.theta_plus[0] * (self.theta_plus[1] / self.theta_plus[0]) ** progress
+        return eta.astype(np.float32), (rise * (60_000 / n_total)).astype(np.float32)
+
+    def theta_keep(self, n_total: int) -> np.float32:
+        """Share of the adaptive threshold that is left after one sample."""
+        return np.float32(np.exp(-self.theta_decays / n_total))
+
+
+def lean_defaults(n_neurons: int) -> LeanRule:
+    """Schedules that fit a network of this size.
+
+    Larger networks spread the same spikes over more neurons, so each threshold has to rise faster.
+
+    Examples
+    --------
+    >>> lean_defaults(100).theta_plus, lean_defaults(1600).gain
+    ((0.25, 0.03), 8.0)
+    """
+    if n_neurons < 1:
+        raise ParameterError(f"n_neurons must be at least 1; got {n_neurons}.")
+    if n_neurons <= 200:
+        return LeanRule(eta=(0.3, 0.003), theta_plus=(n_neurons / 400, n_neurons * 3e-4))
+    if n_neurons <= 800:
+        return LeanRule(eta=(0.3, 0.01), theta_plus=(n_neurons / 400, n_neurons / 4000))
+    return LeanRule(eta=(0.5, 0.02), theta_plus=(n_neurons / 400, n_neurons / 4000), gain=8.0, spikes_per_step=8.0)

@@ -1,0 +1,193 @@
+"""The compiled event-driven kernels against the clock-driven NumPy oracle, bit for bit."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spikewise.dynamic import EntropyExit, normalized_entropy
+from spikewise.learn.kernels import competition
+from spikewise.learn.rules import CompetingNeurons, lean_defaults
+from spikewise.spikes.encode import content_keys, firing_thresholds, hashed_spikes, stream_key
+
+ORACLE = Path(__file__).parents[2] / "oracles" / "competition.py"
+spec = importlib.util.spec_from_file_location("oracle_competition", ORACLE)
+oracle = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(oracle)
+
+N_INPUTS, N_NEURONS, N_STEPS = 20, 9, 60
+SEED = np.uint64(12345)
+
+
+def network(seed, n_padded=16):
+    """Random weights, small thresholds so that neurons fire often, and padding that never fires."""
+    rng = np.random.default_rng(seed)
+    weights = np.zeros((N_INPUTS, n_padded), np.float32)
+    weights[:, :N_NEURONS] = rng.random((N_INPUTS, N_NEURONS), np.float32)
+    gain = np.zeros(n_padded, np.float32)
+    gain[:N_NEURONS] = 6 / np.sqrt((weights[:, :N_NEURONS] ** 2).sum(0))
+    theta = np.full(n_padded, np.inf, np.float32)
+    theta[:N_NEURONS] = rng.random(N_NEURONS) * 5
+    return weights, gain, theta
+
+
+def samples(seed, n=6):
+    return firing_thresholds(np.random.default_rng(seed).random((n, N_INPUTS)) ** 3, 3.0)
+
+
+def run_learn(function, thresholds, weights, gain, theta, n_steps=N_STEPS):
+    rule = lean_defaults(N_NEURONS)
+    eta, rise = rule.schedule(0, len(thresholds), 1000)
+    neuron = CompetingNeurons().constants(is_learning=True)
+    return function(
+        thresholds, 7, SEED, weights, gain, theta, neuron, eta, rise, rule.theta_keep(1000), rule.gain, n_steps
+    )
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000))
+def test_learning_equals_the_clock_driven_oracle_bit_for_bit(seed):
+    thresholds = samples(seed)
+    fast, slow = network(seed), network(seed)
+    n_spikes, n_silent = run_learn(competition.learn, thresholds, *fast)
+    rule = lean_defaults(N_NEURONS)
+    eta, rise = rule.schedule(0, len(thresholds), 1000)
+    neuron = CompetingNeurons().constants(is_learning=True)
+    counts = [
+        oracle.learn_sample(
+            hashed_spikes(row, np.uint64(stream_key(SEED, np.uint64(7 + i))), N_STEPS),
+            *slow, neuron, eta[i], rise[i], rule.theta_keep(1000), rule.gain,
+        )
+        for i, row in enumerate(thresholds)
+    ]  # fmt: skip
+    for ours, theirs in zip(fast, slow, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert n_spikes == np.sum(counts)
+    assert n_silent == sum(c.sum() == 0 for c in counts)
+    assert n_spikes > 0
+
+
+def test_spike_streams_equal_an_oracle_in_python_integers():
+    thresholds = samples(1)[0]
+    key = int(stream_key(SEED, np.uint64(3)))
+    assert key == oracle.stream_key(int(SEED), 3)
+    np.testing.assert_array_equal(hashed_spikes(thresholds, np.uint64(key), 10), oracle.spikes(thresholds, key, 10))
+
+
+def respond(thresholds, net, evidence, kind=competition.EXIT_NEVER, bound=0.0, n_steps=N_STEPS):
+    n = len(thresholds)
+    out = {
+        "fired": np.full((n, n_steps), -1, np.int32),
+        "exit_step": np.empty(n, np.int32),
+        "score": np.empty((n, len(evidence))),
+        "in_spikes": np.zeros(n_steps, np.int64),
+        "out_spikes": np.zeros(n_steps, np.int64),
+    }
+    neuron = CompetingNeurons().constants(is_learning=False)
+    keys = content_keys(thresholds, SEED)
+    competition.respond(thresholds, keys, *net, neuron, n_steps, evidence, kind, bound, *out.values())
+    return out
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000))
+def test_responses_equal_the_oracle(seed):
+    thresholds, net = samples(seed), network(seed)
+    evidence = np.log(np.random.default_rng(seed).random((3, 16)))
+    out = respond(thresholds, net, evidence)
+    neuron = CompetingNeurons().constants(is_learning=False)
+    for i, (row, key) in enumerate(zip(thresholds, content_keys(thresholds, SEED), strict=True)):
+        train = hashed_spikes(row, key, N_STEPS)
+        fired = oracle.respond_sample(train, *net, neuron)
+        np.testing.assert_array_equal(out["fired"][i], fired)
+        np.testing.assert_allclose(out["score"][i], evidence[:, fired[fired >= 0]].sum(1), atol=1e-9)
+    assert out["out_spikes"].sum() == (out["fired"] >= 0).sum() > 0
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, N_STEPS - 1))
+def test_a_truncated_run_is_a_prefix_of_the_full_one(seed, n_steps):
+    thresholds, net, evidence = samples(seed), network(seed), np.zeros((2, 16))
+    full, short = respond(thresholds, net, evidence), respond(thresholds, net, evidence, n_steps=n_steps)
+    np.testing.assert_array_equal(short["fired"], full["fired"][:, :n_steps])
+    np.testing.assert_array_equal(short["in_spikes"], full["in_spikes"][:n_steps])
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000), st.floats(0.01, 1.1), st.sampled_from(["sum", "mean"]))
+def test_the_kernel_stops_where_the_rule_says(seed, bound, accumulate):
+    thresholds, net = samples(seed), network(seed)
+    evidence = 2 * np.log(np.random.default_rng(seed).random((3, 16)))
+    full = respond(thresholds, net, evidence)
+    kind = competition.EXIT_ENTROPY_SUM if accumulate == "sum" else competition.EXIT_ENTROPY_MEAN
+    stopped = respond(thresholds, net, evidence, kind, bound)
+    rule = EntropyExit(bound, accumulate)
+    for i in range(len(thresholds)):
+        score, expected = np.zeros(3), N_STEPS
+        for step in range(N_STEPS):
+            if full["fired"][i, step] >= 0:
+                score += evidence[:, full["fired"][i, step]]
+            if rule.ready(score[None], step + 1)[0]:
+                expected = step + 1
+                break
+        assert stopped["exit_step"][i] == expected
+        np.testing.assert_array_equal(stopped["fired"][i, :expected], full["fired"][i, :expected])
+        assert (stopped["fired"][i, expected:] == -1).all()
+
+
+@given(st.lists(st.floats(-50, 50), min_size=2, max_size=6), st.floats(0.01, 2))
+@settings(max_examples=50, deadline=None)
+def test_compiled_entropy_equals_the_rule(scores, scale):
+    array = np.array(scores)
+    assert competition.entropy_of(array, scale) == pytest.approx(float(normalized_entropy(scale * array)), abs=1e-12)
+
+
+def test_kernels_give_the_same_as_plain_python():
+    # The python functions are the same source; run uncompiled they must give the same bits.
+    fired, expected = np.empty(N_INPUTS + 1, np.int64), np.empty(N_INPUTS + 1, np.int64)
+    active, words = np.empty(N_INPUTS + 1, np.int64), np.empty(N_INPUTS, np.uint64)
+    row = samples(2)[0]
+    with np.errstate(over="ignore"):  # hashes wrap around
+        n_active = competition.active_inputs.py_func(row, active)
+        n_fired = competition.draw_spikes.py_func(row, active, n_active, words, np.uint64(5), 0, fired)
+    assert n_active == (row > 0).sum()
+    assert n_fired == competition.draw_spikes(row, active, n_active, words, np.uint64(5), 0, expected)
+    np.testing.assert_array_equal(fired[:n_fired], expected[:n_fired])
+
+    neuron = CompetingNeurons().constants(is_learning=True)
+    states = []
+    for step_of in (competition.integrate, competition.integrate.py_func):
+        net, v, rests, current = network(4), np.zeros(16, np.float32), np.zeros(16, np.int32), np.empty(16, np.float32)
+        winners = [step_of(*net, neuron, fired, n_fired, v, rests, current, step) for step in range(40)]
+        strength = np.float32(0.25)
+        pull = competition.attract if step_of is competition.integrate else competition.attract.py_func
+        pull(net[0], net[1], 3, np.linspace(0, 1, N_INPUTS, dtype=np.float32), strength, 6.0)
+        states.append((winners, v, *net))
+    for compiled, plain in zip(*states, strict=True):
+        np.testing.assert_array_equal(compiled, plain)
+
+
+def test_at_most_one_neuron_fires_per_step_and_then_rests():
+    out = respond(samples(3, 20), network(3), np.zeros((2, 16)))
+    n_refractory = CompetingNeurons().n_refractory
+    for fired in out["fired"]:
+        for neuron in range(N_NEURONS):
+            assert (np.diff(np.flatnonzero(fired == neuron)) > n_refractory).all()
+
+
+def test_a_silent_sample_moves_no_weight():
+    weights, gain, theta = network(5)
+    before = weights.copy()
+    n_spikes, n_silent = run_learn(competition.learn, np.zeros((3, N_INPUTS), np.uint16), weights, gain, theta)
+    assert (n_spikes, n_silent) == (0, 3)
+    np.testing.assert_array_equal(weights, before)
+
+
+def test_weights_stay_within_zero_and_one():
+    net = network(6)
+    run_learn(competition.learn, samples(6, 200), *net)
+    assert (net[0] >= 0).all()
+    assert (net[0] <= 1).all()
