@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from spikewise.errors import RunError
+from spikewise.errors import DataError, RunError
 
 
 @contextmanager
@@ -55,3 +55,14 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write JSON atomically; NaN and infinity are refused, since JSON has none."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: str | os.PathLike[str], what: str, max_bytes: int = 256 * 2**20) -> Any:
+    """Read a JSON file that should hold ``what``; raises DataError if it is absent, too large or no JSON."""
+    source = Path(path)
+    try:
+        if source.stat().st_size > max_bytes:
+            raise DataError(f"{source} must be at most {max_bytes} bytes; got {source.stat().st_size}.")
+        return json.loads(source.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise DataError(f"{source} must be a readable JSON {what}; {error}.") from None

@@ -12,15 +12,13 @@ stops early really computes.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any, Literal
 
-from spikewise._files import write_json
+from spikewise._files import read_json, write_json
 from spikewise.errors import DataError, ParameterError
 
 LayerKind = Literal["conv", "linear"]
@@ -366,15 +364,8 @@ class Workload:
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Workload:
         """Read a workload from a JSON file."""
-        path = Path(path)
         try:
-            if path.stat().st_size > _MAX_FILE_BYTES:
-                raise DataError(f"{path} must be at most {_MAX_FILE_BYTES} bytes; got {path.stat().st_size}.")
-            raw = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-            raise DataError(f"{path} must be a readable JSON workload; {error}.") from None
-        try:
-            return cls.from_dict(raw)
+            return cls.from_dict(read_json(path, "workload", _MAX_FILE_BYTES))
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
 

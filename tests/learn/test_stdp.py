@@ -8,9 +8,10 @@ from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from spikewise.dynamic import AnytimeClassifier, EntropyExit, NeverExit, calibrate_entropy, replay_exit
-from spikewise.errors import ParameterError
+from spikewise.errors import DataError, ParameterError
 from spikewise.learn.encoder import STDPEncoder
 from spikewise.learn.stdp import STDPClassifier
+from spikewise.weights import write_weights
 
 X, Y = load_digits(return_X_y=True)
 TRAIN, TEST = slice(0, 1200), slice(1200, None)
@@ -160,3 +161,21 @@ def test_progress_is_reported_to_the_end():
     )
     assert seen[-1] == (1400, 1400)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def test_a_saved_network_answers_the_same(model, tmp_path):
+    model.save(tmp_path / "model.safetensors")
+    again = STDPClassifier.load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(again.predict_proba(X[TEST]), model.predict_proba(X[TEST]))
+    rule = EntropyExit(0.2, "sum")
+    np.testing.assert_array_equal(
+        again.predict_with_exit(X[TEST], rule).steps, model.predict_with_exit(X[TEST], rule).steps
+    )
+
+
+def test_weights_of_something_else_are_refused(tmp_path):
+    card = {"format": "spikewise-stdp-1", "settings": {"n_neurons": 3}, "classes": [0, 1]}
+    for tensors in ({}, {"weights": np.ones((4, 2)), "theta": np.ones(3), "seed": np.ones(1)}):
+        write_weights(tmp_path / "model.safetensors", tensors, card)
+        with pytest.raises(DataError, match="STDP classifier"):
+            STDPClassifier.load(tmp_path / "model.safetensors")

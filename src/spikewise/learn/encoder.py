@@ -8,7 +8,7 @@ adds the labels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
 
 from spikewise.dynamic.rule import EntropyExit, ExitRule, NeverExit
-from spikewise.errors import ParameterError
+from spikewise.errors import ParameterError, ShapeError
 from spikewise.fixed_point import QFormat
 from spikewise.spikes.encode import content_keys, firing_thresholds
 
@@ -210,6 +210,23 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         samples, steps = np.nonzero(fired >= 0)
         neurons = fired[samples, steps].astype(np.int64)
         return samples + start, steps + 1, neurons, exit_steps.astype(np.int64), scores, in_spikes, out_spikes
+
+    def learned_arrays(self) -> dict[str, NDArray[Any]]:
+        """What was learned, for saving; :meth:`restore` takes it back."""
+        check_is_fitted(self)
+        return {"weights": self.weights_, "theta": self.theta_, "seed": np.array([self.seed_])}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> STDPEncoder:
+        """Take over what :meth:`learned_arrays` gave, instead of learning."""
+        weights, theta, seed = arrays["weights"], arrays["theta"], arrays["seed"]
+        if weights.ndim != 2 or not theta.shape == weights.shape[1:] == (self.n_neurons,) or seed.shape != (1,):
+            raise ShapeError(f"weights must be (n_inputs, {self.n_neurons}); got {weights.shape} with {theta.shape}.")
+        self.n_features_in_, self.seed_ = weights.shape[0], np.uint64(seed[0])
+        self._start(np.random.default_rng(0))
+        self._weights[:, : self.n_neurons], self._theta[: self.n_neurons] = weights, theta
+        self._renew_gain()
+        self._finish()
+        return self
 
     def _start(self, rng: np.random.Generator) -> None:
         n_padded = -(-self.n_neurons // _PAD) * _PAD

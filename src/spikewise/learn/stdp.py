@@ -7,6 +7,7 @@ score trace, a real early stop and a workload for pricing.
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
@@ -20,12 +21,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from spikewise.dynamic.anytime import ExitResult
 from spikewise.dynamic.rule import ExitRule
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.errors import ParameterError
+from spikewise.errors import DataError, ParameterError, ShapeError
 from spikewise.spikes.decode import class_counts, naive_bayes_evidence
+from spikewise.weights import read_weights, write_weights
 from spikewise.workload import LayerActivity, LayerShape, Workload
 
 from .encoder import Progress, Responses, STDPEncoder
 
+_FORMAT = "spikewise-stdp-1"
 _FLOAT_BITS = 32
 
 
@@ -149,6 +152,28 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
             tuple(int(count) for count in histogram),
             n_samples,
         )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights, thresholds, labels and settings as safetensors, with a readable card beside."""
+        check_is_fitted(self, "evidence_")
+        settings = {key: value for key, value in self.get_params().items() if key != "random_state"}
+        card = {"format": _FORMAT, "settings": settings, "classes": self.classes_.tolist()}
+        write_weights(path, {**self.encoder_.learned_arrays(), "evidence": self.evidence_}, card)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> STDPClassifier:
+        """Read what :meth:`save` wrote; raises DataError if the file is damaged or something else."""
+        tensors, card = read_weights(path, _FORMAT)
+        try:
+            model = cls(**card["settings"])
+            model.encoder_ = STDPEncoder(**card["settings"]).restore(tensors)
+            model.classes_, model.evidence_ = np.array(card["classes"]), tensors["evidence"]
+            if model.evidence_.shape != (len(model.classes_), model.n_neurons):
+                raise ShapeError(f"evidence has shape {model.evidence_.shape}")
+        except (KeyError, TypeError, ShapeError) as error:
+            raise DataError(f"{path} must hold an STDP classifier saved by spikewise; {error}.") from None
+        model.n_features_in_ = model.encoder_.n_features_in_
+        return model
 
     def _respond(self, X: ArrayLike, rule: ExitRule | None = None) -> Responses:
         check_is_fitted(self, "evidence_")

@@ -1,0 +1,155 @@
+"""Run folders: everything that belongs to one trained network, kept whole at every moment.
+
+A run holds ``run.json`` (settings, seed, versions, metrics; timings and looks at the test set kept apart),
+``model.safetensors``, ``trace.npz``, ``workload.json`` and ``exits/``. Every command reads and extends it.
+Each file is replaced in one move and the folder is locked while a command works in it, so a run that
+was killed at any point can be resumed.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from spikewise._files import read_json, write_json
+from spikewise.errors import DataError, RunError
+
+_FORMAT = "spikewise-run-1"
+_PACKAGES = ("spikewise", "numpy", "numba", "scikit-learn", "torch")
+
+
+class Run:
+    """A run folder.
+
+    Make one with :meth:`start` or :meth:`open`.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    record : dict
+        Content of ``run.json``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> run = Run.start(f"{folder.name}/digits-vgg5-0", kind="deep", settings={"n_steps": 4}, seed=0)
+    >>> run.update(metrics={"accuracy": 0.98})
+    >>> Run.open(run.path).record["metrics"]
+    {'accuracy': 0.98}
+    >>> folder.cleanup()
+    """
+
+    def __init__(self, path: Path, record: dict[str, Any]) -> None:
+        self.path = path
+        self.record = record
+
+    @classmethod
+    def start(cls, path: str | os.PathLike[str], *, kind: str, settings: Mapping[str, Any], seed: int) -> Run:
+        """Open the run in this folder if it has the same kind, settings and seed, else begin it there anew.
+
+        Raises
+        ------
+        RunError
+            If the folder is a file, cannot be written, or holds a run with other settings.
+        """
+        folder = make_folder(path)
+        wanted = json.loads(json.dumps({"kind": kind, "settings": settings, "seed": seed}))
+        if (folder / "run.json").exists():
+            run = cls.open(folder)
+            differs = [key for key, value in wanted.items() if run.record.get(key) != value]
+            if differs:
+                raise RunError(
+                    f"{folder} must hold a run with the same {', '.join(wanted)} to be resumed; it differs in "
+                    f"{', '.join(differs)}. Choose another folder with --out, or delete this one."
+                )
+            return run
+        record = {
+            "format": _FORMAT,
+            **wanted,
+            "versions": _versions(),
+            "data": {},
+            "metrics": {},
+            "timings": {},
+            "test_evaluations": [],
+        }
+        run = cls(folder, record)
+        run._write()
+        return run
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Run:
+        """Open an existing run; raises DataError if the folder holds none, or a damaged one."""
+        folder = Path(path)
+        record = read_json(folder / "run.json", "record of a run folder")
+        if not isinstance(record, dict) or record.get("format") != _FORMAT:
+            raise DataError(f"{folder / 'run.json'} must carry format {_FORMAT!r}. Is this folder a run?")
+        return cls(folder, record)
+
+    def update(self, **sections: Mapping[str, Any]) -> None:
+        """Merge values into sections of ``run.json`` (``metrics``, ``timings``, ``data``) and save it."""
+        for section, values in sections.items():
+            self.record[section] = {**self.record.get(section, {}), **json.loads(json.dumps(values, allow_nan=False))}
+        self._write()
+
+    def log_test_evaluation(self, purpose: str, n_samples: int) -> None:
+        """Note that the test set was looked at, by whom and when."""
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        self.record["test_evaluations"].append({"purpose": purpose, "n_samples": n_samples, "utc": when})
+        self._write()
+
+    def exit_folder(self, name: str) -> Path:
+        """Folder of one exit setting, created if need be."""
+        return make_folder(self.path / "exits" / name)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder while working in it; raises RunError if another process does."""
+        lock = FileLock(self.path / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise RunError(
+                f"{self.path} must be used by one process at a time; another one holds it. Wait or choose another."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _write(self) -> None:
+        write_json(self.path / "run.json", self.record)
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Create a folder with its parents; raises RunError if a file is in the way or it cannot be written."""
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise RunError(f"{folder} must be a folder; a file is in the way. Choose another with --out.") from None
+    except OSError as error:
+        raise RunError(f"{folder} must be a folder that can be written; {error.strerror}. Choose another.") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise RunError(f"{folder} must be a folder that can be written; it is read-only. Choose another with --out.")
+    return folder
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,68 @@
+"""Trained networks on disk: safetensors with a card inside, and a readable copy of the card beside.
+
+The card (architecture, thresholds, quantisation, classes, ...) travels in the header of the weights
+file itself, so that no kill can part the two; the ``.json`` beside it is for people. Nothing is ever
+unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from spikewise._files import replacing, write_json
+from spikewise.errors import DataError
+
+_HEADER = "spikewise"
+
+
+def write_weights(
+    path: str | os.PathLike[str], tensors: Mapping[str, NDArray[Any]], card: Mapping[str, Any], *, sidecar: bool = True
+) -> None:
+    """Write arrays and their card atomically, with a copy of the card beside them.
+
+    Parameters
+    ----------
+    path : path
+        Target, by custom ``model.safetensors``; the copy of the card gets the suffix ``.json``.
+    tensors : mapping of str to array
+        Named arrays.
+    card : mapping
+        Anything JSON can hold; the key ``format`` names what it describes.
+    sidecar : bool
+        Whether to write the readable copy.
+    """
+    arrays = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    content = safetensors.numpy.save(arrays, {_HEADER: json.dumps(card, allow_nan=False)})
+    with replacing(path) as handle:
+        handle.write(content)
+    if sidecar:
+        write_json(Path(path).with_suffix(".json"), dict(card))
+
+
+def read_weights(path: str | os.PathLike[str], expected_format: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Read arrays and card.
+
+    Raises
+    ------
+    DataError
+        If the file is absent, truncated or corrupted, or its card has another format.
+    """
+    try:
+        with safe_open(path, "numpy") as file:
+            card = json.loads((file.metadata() or {})[_HEADER])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        found = card["format"]
+    except (OSError, KeyError, TypeError, ValueError, RecursionError, SafetensorError) as error:
+        raise DataError(f"{path} must be weights written by spikewise; {type(error).__name__}: {error}.") from None
+    if found != expected_format:
+        raise DataError(f"{path} must hold {expected_format!r}; got {found!r}. Is it of another kind of network?")
+    return tensors, card

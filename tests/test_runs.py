@@ -1,0 +1,105 @@
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+
+import pytest
+
+from spikewise.errors import DataError, RunError
+from spikewise.runs import Run, make_folder
+
+SETTINGS = {"n_steps": 4, "layers": (1, 2)}
+
+
+def start(folder, **changes):
+    return Run.start(folder, **{"kind": "deep", "settings": SETTINGS, "seed": 0, **changes})
+
+
+def test_starting_twice_resumes(tmp_path):
+    start(tmp_path / "run").update(metrics={"accuracy": 0.5})
+    again = start(tmp_path / "run")
+    assert again.record["metrics"] == {"accuracy": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"), [({"seed": 1}, "seed"), ({"settings": {}}, "settings"), ({"kind": "stdp"}, "kind")]
+)
+def test_another_run_in_the_way_is_not_overwritten(tmp_path, changes, named):
+    start(tmp_path)
+    with pytest.raises(RunError, match=f"differs in {named}"):
+        start(tmp_path, **changes)
+
+
+def test_sections_merge_and_looks_at_the_test_set_are_logged(tmp_path):
+    run = start(tmp_path)
+    run.update(metrics={"a": 1}, timings={"train_s": 2.0})
+    run.update(metrics={"b": 2})
+    run.log_test_evaluation("static curve", 100)
+    record = Run.open(tmp_path).record
+    assert record["metrics"] == {"a": 1, "b": 2}
+    assert record["timings"] == {"train_s": 2.0}
+    assert record["test_evaluations"][0]["purpose"] == "static curve"
+    assert record["versions"]["numpy"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": "other"}'])
+def test_a_damaged_record_is_named(tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(DataError, match="run"):
+        Run.open(tmp_path)
+
+
+def test_a_folder_without_a_run_is_named(tmp_path):
+    with pytest.raises(DataError, match="run folder"):
+        Run.open(tmp_path / "absent")
+
+
+def test_a_file_in_the_way_is_named(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(RunError, match="a file is in the way"):
+            start(place)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_a_read_only_folder_is_named(tmp_path):
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    with pytest.raises(RunError, match="written"):
+        make_folder(tmp_path / "run")
+
+
+def test_a_failed_write_leaves_the_old_record(tmp_path):
+    run = start(tmp_path)
+    run.update(metrics={"a": 1})
+    with pytest.raises(ValueError, match="JSON"):
+        run.update(metrics={"b": float("nan")})
+    assert Run.open(tmp_path).record["metrics"] == {"a": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_a_killed_writer_leaves_a_whole_record(tmp_path):
+    run = start(tmp_path)
+    code = (
+        "import sys; from spikewise.runs import Run\n"
+        "run = Run.open(sys.argv[1]); n = 0\n"
+        "while True: n += 1; run.update(metrics={'n': n, 'filler': 'x' * 200_000})\n"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
+    while not Run.open(tmp_path).record["metrics"]:
+        time.sleep(0.01)
+    writer.kill()
+    writer.wait()
+    assert json.loads((run.path / "run.json").read_text())["metrics"]["n"] >= 1
+
+
+def test_two_processes_cannot_hold_a_run(tmp_path):
+    run = start(tmp_path)
+    code = "import sys; from spikewise.runs import Run\nwith Run.open(sys.argv[1]).locked(): pass"
+    with run.locked():
+        other = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert "one process at a time" in other.stderr
+    with run.locked():
+        pass
