@@ -1,0 +1,59 @@
+"""The commands, and what happens when one of them fails."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import click
+import typer
+
+from spikewise import __version__
+from spikewise.errors import SpikewiseError
+
+from .data import data
+from .demo import demo
+from .price import price
+from .report import report
+from .show import NOTES
+
+app = typer.Typer(
+    name="spikewise",
+    help="Spiking neural networks that are cheap to train, run and build, and that tell what they cost.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for command in (demo, data, price, report):
+    app.command()(command)
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
+) -> None:
+    """Spiking neural networks that are cheap to train, run and build, and that tell what they cost."""
+    if version:
+        sys.stdout.write(f"spikewise {__version__}\n")
+        raise typer.Exit
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; returns 0, 2 after an error with one clear message, 130 after Ctrl-C."""
+    try:
+        result = app(list(arguments), standalone_mode=False, prog_name="spikewise")
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except SpikewiseError as error:
+        NOTES.print("error:", str(error), markup=False, soft_wrap=True)
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        NOTES.print("interrupted; run the same command again to go on where it stopped.")
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output is gone; nothing more can be told
+        return 1
+    return int(result or 0)

@@ -1,0 +1,197 @@
+r"""In-memory-computing chips: crossbars and what surrounds them, priced layer by layer and step by step.
+
+.. math:: E(t) = F + \sum_{s \le t} \sum_{layer} \sum_{component} n_{event} \cdot e_{event}, \qquad
+          D(t) = t \sum_{layer} P_{layer} \cdot input\ bits \cdot t_{PE}
+
+Layers follow one another, row and column blocks work in parallel, steps are not pipelined: latency is
+proportional to the steps. Energy is not. DT-SNN (arXiv 2305.17346) reports that eight steps cost 4.9 times
+the energy of one, so some work is done once per image. In mode ``fit_proportional`` it is the fitted
+:math:`F = r \cdot s`, with s the network's own energy per step (all samples, mean over the steps) and
+:math:`(r + 8)/(r + 1) = 4.9`, r = 3.1/3.9. F stands for *all* once-work, so a layer marked
+``once_per_inference`` is charged at every step like the others: to do both would count it twice.
+
+Leaves out: leakage, off-chip memory, writing of weights, lateral inhibition, pipelining.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from spikewise.workload import Workload
+
+from .cost import CostReport
+from .ledger import CORNERS, Ledger
+from .mapping import CrossbarArray, Placement, place
+from .parts import Component, Demand, Rate
+from .technology import Energy, Quantity, Ratio, Tag, weakest
+
+FloatArray = NDArray[np.float64]
+_CHIP = "chip"
+_FIXED = "fixed"
+_EXIT_UNIT = "exit_unit"
+_EXIT_SHARE = 0.01  # DT-SNN: the exit unit is much less than 1 % of a step; warn beyond
+_LOW_UTILISATION = 0.1
+_STEP = (slice(None), None, None, None)  # (3,) against (2, T, L + 1)
+
+
+class FixedCost(BaseModel):
+    """Energy paid once per inference, whatever the number of steps."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mode: Literal["fit_proportional", "none"] = Field(description="ratio times the energy of a step, or nothing")
+    ratio: Ratio | None = Field(default=None, description="F over the energy of a step, for fit_proportional")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.mode == "fit_proportional") != (self.ratio is not None):
+            raise ValueError("ratio must be given exactly if mode is fit_proportional")
+        return self
+
+
+class ImcChip(BaseModel):
+    """An in-memory-computing chip composed of components; a platform that prices workloads.
+
+    Build one with :func:`spikewise.price.load_platform`; every field is described in its preset.
+
+    Examples
+    --------
+    >>> from spikewise.price import load_platform
+    >>> chip = load_platform("rram-64-32nm")
+    >>> chip.mapping.n_rows, round(chip.constants()["pe_cycle"].value)
+    (64, 924)
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, description="shown in reports")
+    kind: Literal["imc"] = Field(description="in-memory computing")
+    label: str = Field(description="one line on how far to trust it")
+    notes: tuple[str, ...] = Field(default=(), description="assumptions that every report repeats")
+    mapping: CrossbarArray = Field(description="crossbars and tiles")
+    pe_cycle: Energy | None = Field(default=None, description="energy that the components' shares refer to")
+    fixed: FixedCost = Field(default=FixedCost(mode="none"), description="work done once per inference")
+    components: dict[str, Component] = Field(min_length=1, description="parts of the chip, by name")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        shares = [rate for part in self.components.values() for rate in part.energy if rate.dimension == "ratio"]
+        if bool(shares) != (self.pe_cycle is not None):
+            raise ValueError("pe_cycle must be given exactly if energies are shares of it")
+        if any(rate.per != "pe_cycle" for rate in shares):
+            raise ValueError("an energy that is a share must be charged per pe_cycle")
+        total = float(sum(rate.corners[1] for rate in shares))
+        if shares and abs(total - 1) > 1e-12:
+            raise ValueError(f"the shares of pe_cycle must sum to 1; got {total!r}")
+        if _FIXED in self.components:
+            raise ValueError(f"component name {_FIXED!r} is taken by the fixed cost")
+        return self
+
+    def constants(self) -> dict[str, Quantity]:
+        """Every constant of the chip, by key."""
+        found = {"pe_cycle": self.pe_cycle, "fixed.ratio": self.fixed.ratio}
+        for name, part in self.components.items():
+            found |= {f"{name}.{key}": rate for key, rate in part.rates()}
+        return {key: quantity for key, quantity in found.items() if quantity is not None}
+
+    @cached_property
+    def weakest_tag(self) -> Tag:
+        """Least certain tag among the constants."""
+        return weakest(quantity.tag for quantity in self.constants().values())
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """Sources of the constants, each once."""
+        return tuple(dict.fromkeys(quantity.source for quantity in self.constants().values()))
+
+    def place(self, workload: Workload) -> Placement:
+        """Crossbars, tiles and cycles of each layer; raises CapacityError if they do not fit."""
+        return place(workload.layers, self.mapping)
+
+    def estimate(self, workload: Workload) -> CostReport:
+        """Price a workload.
+
+        Raises
+        ------
+        CapacityError
+            If the network needs more tiles than the chip has.
+        """
+        placement = self.place(workload)
+        running, full = self._ledgers(Demand(workload, placement, self.mapping))
+        return CostReport(
+            platform=self.name,
+            workload=workload.name,
+            exit_histogram=workload.exit_histogram,
+            layers=(*(layer.name for layer in workload.layers), _CHIP),
+            components=(*self.components, _FIXED),
+            running=running,
+            full=full,
+            assumptions=(self.label, *self.notes, *self._remarks(workload, placement, full[1])),
+            sources=self.sources,
+            weakest_tag=self.weakest_tag,
+        )
+
+    def _ledgers(self, demand: Demand) -> list[tuple[Ledger, ...]]:
+        """Ledgers of the running samples and of all samples, each at the three corners."""
+        n_layers, n_parts = len(demand.workload.layers) + 1, len(self.components) + 1
+        step = np.zeros((3, 2, demand.workload.n_steps, n_layers, n_parts))
+        time = np.zeros_like(step)
+        area = np.zeros((3, n_layers, n_parts))
+        memory = np.zeros((n_layers, n_parts))
+        for column, part in enumerate(self.components.values()):
+            for rate in part.memory:
+                memory[:, column] += rate.corners[1] * demand.count(rate.per)
+            for rate in part.energy:
+                step[..., column] += self._joules(rate)[_STEP] * demand.count(rate.per)
+            for rate in part.latency:
+                time[..., column] += rate.corners[_STEP] * demand.count(rate.per)
+            for rate in part.area:
+                count = memory[:, column] if rate.per == "stored_bit" else demand.count(rate.per)
+                area[..., column] += rate.corners[:, None] * count
+        once = np.zeros_like(area)
+        once[:, -1, -1] = self._fixed_j(step)
+        bits, never = memory.astype(np.int64), np.zeros_like(area[0])
+        return [
+            tuple(Ledger(once[c], step[c, who], never, time[c, who], area[c], bits) for c in range(len(CORNERS)))
+            for who in (0, 1)
+        ]
+
+    def _joules(self, rate: Rate) -> FloatArray:
+        """Low, nominal and high energy of a rate; shares are taken of the PE cycle."""
+        if rate.dimension == "ratio" and self.pe_cycle is not None:
+            return np.asarray(rate.corners * self.pe_cycle.corners)
+        return rate.corners
+
+    def _fixed_j(self, step: FloatArray) -> FloatArray:
+        """Fixed energy at the three corners, from the layers' steps of all samples."""
+        if self.fixed.ratio is None:
+            return np.zeros(3)
+        per_step = step[:, 1, :, :-1].sum((2, 3)).mean(1)
+        return np.asarray(self.fixed.ratio.corners * per_step)
+
+    def _remarks(self, workload: Workload, placement: Placement, book: Ledger) -> list[str]:
+        """What a reader of this report must know about this network on this chip."""
+        remarks = []
+        empty = [
+            f"{layer.name} ({used:.1%})"
+            for layer, used in zip(workload.layers, placement.utilisation, strict=True)
+            if used < _LOW_UTILISATION
+        ]
+        if empty:
+            remarks.append(f"these layers use little of their crossbars: {', '.join(empty)}.")
+        if any(layer.lateral != "none" for layer in workload.layers):
+            remarks.append("lateral inhibition is not priced.")
+        if self.fixed.ratio is not None and any(layer.once_per_inference for layer in workload.layers):
+            remarks.append(
+                "layers computed once per inference are charged at every step: the fitted fixed cost holds that."
+            )
+        if _EXIT_UNIT in self.components:
+            unit = book.step_energy_j[..., list(self.components).index(_EXIT_UNIT)].sum() / book.step_energy_j.sum()
+            if unit > _EXIT_SHARE:
+                remarks.append(f"the exit unit takes {unit:.1%} of a step, more than the expected 1 %.")
+        return remarks

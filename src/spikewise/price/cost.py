@@ -1,0 +1,300 @@
+r"""Costs, how they combine, and the report that a platform gives for a network.
+
+A :class:`Ledger` holds what each layer (L) costs in each component (C): once per inference and per step
+(T). A sample that leaves after step t has cost
+
+.. math:: E(t) = E_{once} + \sum_{s \le t} E_s, \qquad D(t) = D_{once} + \sum_{s \le t} D_s.
+
+With :math:`p_t` the share of samples that leave at t, a :class:`CostReport` gives the means
+:math:`\sum_t p_t E(t)` and :math:`\sum_t p_t D(t)`, and the energy-delay product as the mean of products
+:math:`\sum_t p_t E(t) D(t)`, which depends on the spread of the exits and not on their mean alone.
+
+Constants are uncertain, so there is a ledger for all of them low, nominal and high together; and early
+exit is judged against running every step, so there is one for the activity of *all* samples beside the
+one for those still *running*. :meth:`CostReport.at` and :attr:`CostReport.static` are views onto these.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from spikewise._files import read_json, write_json
+from spikewise.errors import DataError, ParameterError, ShapeError, unknown_name
+
+from .ledger import BREAKDOWNS, CORNERS, By, Corner, FloatArray, Ledger
+
+_BANDS = ("energy_j", "latency_s", "edp_js", "edp_saving", "area_m2")
+_FORMAT = "spikewise-cost-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Energy, latency and area of one part or of a whole chip (SI units).
+
+    Examples
+    --------
+    >>> read, add = Cost(2e-12, 1e-9, 1e-10), Cost(1e-12, 3e-9, 1e-10)
+    >>> read.beside(add).latency_s, read.then(add).latency_s
+    (3e-09, 4e-09)
+    """
+
+    energy_j: float = 0.0
+    latency_s: float = 0.0
+    area_m2: float = 0.0
+    memory_bits: int = 0
+
+    def beside(self, other: Cost) -> Cost:
+        """Cost of doing both at once: energies and areas add, the slower one waits."""
+        return replace(self.then(other), latency_s=max(self.latency_s, other.latency_s))
+
+    def then(self, other: Cost) -> Cost:
+        """Cost of one after the other, each on its own part: everything adds, latency too."""
+        return Cost(
+            energy_j=self.energy_j + other.energy_j,
+            latency_s=self.latency_s + other.latency_s,
+            area_m2=self.area_m2 + other.area_m2,
+            memory_bits=self.memory_bits + other.memory_bits,
+        )
+
+    def times(self, n: float) -> Cost:
+        """Cost of doing it n times on the same part: energy and latency multiply, area and memory stay."""
+        return replace(self, energy_j=n * self.energy_j, latency_s=n * self.latency_s)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CostReport:
+    """What a network costs on a platform, as a mean per sample with its early exits.
+
+    Parameters
+    ----------
+    platform, workload : str
+        Names, for display.
+    exit_histogram : sequence of int, length T
+        How many samples left after step 1, 2, ..., T.
+    layers, components : sequence of str
+        Names of the L layers and C components; chip-wide parts sit in a last layer ``"chip"``.
+    running, full : sequence of three Ledger
+        Low, nominal and high; from the activity of samples still running, and from that of all samples.
+    assumptions, sources, weakest_tag : sequence of str, sequence of str, str
+        What was taken for granted, where the constants come from, and the least certain tag among them.
+    corner : {"low", "nominal", "high"}
+        Where the figures are read; see :meth:`at`.
+
+    Examples
+    --------
+    >>> from spikewise.price import load_platform
+    >>> from spikewise.workload import LayerShape, uniform_workload
+    >>> layer = LayerShape("conv", "conv", 64, 64, kernel=(3, 3), out_height=8, out_width=8, weight_bits=4)
+    >>> load = uniform_workload("toy", [layer], 4, [0.2], exit_histogram=[3, 0, 0, 1])
+    >>> report = load_platform("rram-64-32nm").estimate(load)
+    >>> bool(report.energy_j < report.static.energy_j), round(report.edp_saving, 2)
+    (True, 0.68)
+    """
+
+    platform: str
+    workload: str
+    exit_histogram: tuple[int, ...]
+    layers: tuple[str, ...]
+    components: tuple[str, ...]
+    running: tuple[Ledger, ...]
+    full: tuple[Ledger, ...]
+    assumptions: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    weakest_tag: str = "verified"
+    corner: Corner = "nominal"
+
+    def __post_init__(self) -> None:
+        for key in ("exit_histogram", "layers", "components", "running", "full", "assumptions", "sources"):
+            object.__setattr__(self, key, tuple(getattr(self, key)))
+        if sum(self.exit_histogram) < 1 or min(self.exit_histogram) < 0:
+            raise ParameterError(f"exit_histogram must count at least one sample; got {list(self.exit_histogram)}.")
+        if len(set(self.layers)) < len(self.layers):
+            raise ParameterError(f"layer names must be unique, 'chip' is taken; got {', '.join(self.layers)}.")
+        shape = (self.n_steps, len(self.layers), len(self.components))
+        found = [ledger.step_energy_j.shape for ledger in (*self.running, *self.full)]
+        if found != [shape] * 2 * len(CORNERS):
+            raise ShapeError(f"running and full must hold three ledgers of shape {shape} (T, L, C) each; got {found}.")
+
+    def at(self, corner: Corner) -> CostReport:
+        """The same report with all constants low, nominal or high together."""
+        if corner not in CORNERS:
+            raise unknown_name("corner", corner, CORNERS)
+        return replace(self, corner=corner)
+
+    @property
+    def static(self) -> CostReport:
+        """The same network and platform with every sample run to the last step."""
+        histogram = (0,) * (self.n_steps - 1) + (self.n_samples,)
+        return replace(self, running=self.full, exit_histogram=histogram)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The arrays behind the figures, at this corner."""
+        return self.running[CORNERS.index(self.corner)]
+
+    def band(self, figure: str) -> tuple[float, float, float]:
+        """Lowest, nominal and highest value of a figure, such as ``"energy_j"``, over the three corners."""
+        values = [float(getattr(self.at(corner), figure)) for corner in CORNERS]
+        return min(values), values[1], max(values)
+
+    @property
+    def n_steps(self) -> int:
+        """Timesteps T of a full run."""
+        return len(self.exit_histogram)
+
+    @property
+    def n_samples(self) -> int:
+        """Samples behind the exit histogram."""
+        return sum(self.exit_histogram)
+
+    @property
+    def exit_shares(self) -> FloatArray:
+        """Share of samples (T,) that leave after each step."""
+        return np.asarray(self.exit_histogram, np.float64) / self.n_samples
+
+    @property
+    def alive_shares(self) -> FloatArray:
+        """Share of samples (T,) that compute each step: 1 at the first."""
+        return np.cumsum(self.exit_shares[::-1])[::-1]
+
+    @property
+    def mean_steps(self) -> float:
+        """Timesteps used, mean over the samples."""
+        return float(self.alive_shares.sum())
+
+    def energy_at(self, step: int) -> float:
+        """Energy of a sample that leaves after this step (1..T)."""
+        return float(self.ledger.energies_j()[self._index(step)])
+
+    def latency_at(self, step: int) -> float:
+        """Time until a sample that leaves after this step (1..T) has its answer."""
+        return float(self.ledger.latencies_s()[self._index(step)])
+
+    def _index(self, step: int) -> int:
+        if not 1 <= step <= self.n_steps:
+            raise ParameterError(f"step must lie in 1..{self.n_steps}; got {step}.")
+        return step - 1
+
+    @property
+    def energy_j(self) -> float:
+        """Energy per sample, mean."""
+        return float(self.exit_shares @ self.ledger.energies_j())
+
+    @property
+    def latency_s(self) -> float:
+        """Time to the answer, mean."""
+        return float(self.exit_shares @ self.ledger.latencies_s())
+
+    def latency_quantile(self, quantile: float) -> float:
+        """Time within which this share of the samples (0..1) has its answer."""
+        if not 0 <= quantile <= 1:
+            raise ParameterError(f"quantile must lie in [0, 1]; got {quantile}.")
+        served = np.cumsum(self.exit_histogram)  # counts: 95 of 100 samples are exactly 95 %
+        return self.latency_at(int(np.searchsorted(served, quantile * self.n_samples * (1 - 1e-12))) + 1)
+
+    @property
+    def edp_js(self) -> float:
+        """Energy-delay product, mean over samples of energy times delay."""
+        return float(self.exit_shares @ (self.ledger.energies_j() * self.ledger.latencies_s()))
+
+    @property
+    def edp_of_means_js(self) -> float:
+        """Mean energy times mean delay: smaller than :attr:`edp_js` whenever exits spread."""
+        return self.energy_j * self.latency_s
+
+    @property
+    def edp_saving(self) -> float:
+        """1 - EDP(with exit) / EDP(static), as a fraction."""
+        static = self.static.edp_js
+        return 1.0 - self.edp_js / static if static else 0.0
+
+    @property
+    def area_m2(self) -> float:
+        """Silicon area of the whole chip."""
+        return float(self.ledger.area_m2.sum())
+
+    @property
+    def memory_bits(self) -> int:
+        """Bits of storage, weights included."""
+        return int(self.ledger.memory_bits.sum())
+
+    @property
+    def total(self) -> Cost:
+        """The four figures as one :class:`Cost`."""
+        return Cost(self.energy_j, self.latency_s, self.area_m2, self.memory_bits)
+
+    def breakdown(self, by: By = "component") -> dict[str, Cost]:
+        """Shares of the total by ``"component"``, ``"layer"`` or ``"step"``; they sum to :attr:`total`.
+
+        A step's entry is weighted with the share of samples that compute it; area and memory, which
+        are built once, stand in the entry ``"once"``.
+        """
+        if by not in BREAKDOWNS:
+            raise unknown_name("by", by, BREAKDOWNS)
+        names = {"layer": self.layers, "component": self.components}.get(
+            by, ("once", *(f"step {step}" for step in range(1, self.n_steps + 1)))
+        )
+        rows = self.ledger.split(by, self.alive_shares)
+        return {name: Cost(*row) for name, row in zip(names, rows, strict=True)}
+
+    def summary(self) -> dict[str, Any]:
+        """The figures, their bands and breakdowns as a plain dictionary: all but the arrays behind them."""
+        static = self.static
+        return {
+            "format": _FORMAT,
+            "platform": self.platform,
+            "workload": self.workload,
+            **asdict(self.total),
+            "edp_js": self.edp_js,
+            "edp_of_means_js": self.edp_of_means_js,
+            "edp_saving": self.edp_saving,
+            "latency_median_s": self.latency_quantile(0.5),
+            "latency_p95_s": self.latency_quantile(0.95),
+            "mean_steps": self.mean_steps,
+            "exit_histogram": list(self.exit_histogram),
+            "static": {key: getattr(static, key) for key in ("energy_j", "latency_s", "edp_js")},
+            "band": {figure: list(self.band(figure)) for figure in _BANDS},
+            "breakdown": {by: {k: asdict(cost) for k, cost in self.breakdown(by).items()} for by in BREAKDOWNS},
+            "assumptions": list(self.assumptions),
+            "sources": list(self.sources),
+            "weakest_tag": self.weakest_tag,
+            "corner": self.corner,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """:meth:`summary` and the ledgers, ready for JSON."""
+        same = all(a.same_as(b) for a, b in zip(self.running, self.full, strict=True))
+        return {
+            **self.summary(),
+            "layers": list(self.layers),
+            "components": list(self.components),
+            "running": [ledger.to_dict() for ledger in self.running],
+            "full": None if same else [ledger.to_dict() for ledger in self.full],
+        }
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> CostReport:
+        """Inverse of :meth:`to_dict`; the figures are computed anew. Raises DataError if it is not a report."""
+        if not isinstance(raw, Mapping) or raw.get("format") != _FORMAT:
+            raise DataError(f"a cost report must carry format {_FORMAT!r}. Is this the right file?")
+        try:
+            body = {item.name: raw[item.name] for item in fields(cls)}
+            body["running"] = [Ledger.from_dict(ledger) for ledger in raw["running"]]
+            body["full"] = [Ledger.from_dict(ledger) for ledger in raw["full"] or raw["running"]]
+            return cls(**body)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(f"the cost report has a missing or misshapen entry: {error}.") from None
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write as JSON, atomically."""
+        write_json(path, self.to_dict())
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> CostReport:
+        """Read a report from a JSON file."""
+        return cls.from_dict(read_json(path, "cost report"))

@@ -1,0 +1,98 @@
+"""The arrays behind a price: what every layer costs in every component, once and at each step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewise.errors import ShapeError
+
+FloatArray = NDArray[np.float64]
+By = Literal["component", "layer", "step"]
+BREAKDOWNS: tuple[By, ...] = ("component", "layer", "step")
+Corner = Literal["low", "nominal", "high"]
+CORNERS: tuple[Corner, ...] = ("low", "nominal", "high")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ledger:
+    """Costs by step, layer and component at one corner of the constants.
+
+    Parameters
+    ----------
+    once_energy_j, once_latency_s : float array of shape (L, C)
+        Paid once per inference.
+    step_energy_j, step_latency_s : float array of shape (T, L, C)
+        Paid by a sample that computes the step. Latencies of the components of a layer add up.
+    area_m2 : float array of shape (L, C)
+    memory_bits : int array of shape (L, C)
+    """
+
+    once_energy_j: FloatArray
+    step_energy_j: FloatArray
+    once_latency_s: FloatArray
+    step_latency_s: FloatArray
+    area_m2: FloatArray
+    memory_bits: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        steps = self.step_energy_j.shape
+        if len(steps) != 3 or self.step_latency_s.shape != steps:
+            raise ShapeError(f"step arrays must have shape (T, L, C); got {steps} and {self.step_latency_s.shape}.")
+        for key in ("once_energy_j", "once_latency_s", "area_m2", "memory_bits"):
+            if getattr(self, key).shape != steps[1:]:
+                raise ShapeError(f"{key} must have shape {steps[1:]} (L, C); got {getattr(self, key).shape}.")
+
+    def energies_j(self) -> FloatArray:
+        """Energy (T,) of a sample that leaves after step 1, 2, ..., T."""
+        return np.asarray(self.once_energy_j.sum() + np.cumsum(self.step_energy_j.sum((1, 2))))
+
+    def latencies_s(self) -> FloatArray:
+        """Time (T,) to the answer of a sample that leaves after step 1, 2, ..., T."""
+        return np.asarray(self.once_latency_s.sum() + np.cumsum(self.step_latency_s.sum((1, 2))))
+
+    def split(self, by: By, alive: FloatArray) -> list[tuple[float, float, float, int]]:
+        """Energy, latency, area and memory of each layer, of each component, or of once and then each step.
+
+        Steps are weighted with ``alive``, the share of samples (T,) that compute them.
+        """
+        if by == "step":
+            rest = np.zeros(len(alive), np.int64)
+            columns = [
+                np.append(self.once_energy_j.sum(), alive * self.step_energy_j.sum((1, 2))),
+                np.append(self.once_latency_s.sum(), alive * self.step_latency_s.sum((1, 2))),
+                np.append(self.area_m2.sum(), rest),
+                np.append(self.memory_bits.sum(), rest),
+            ]
+        else:
+            axis = 1 if by == "layer" else 0
+            columns = [
+                (self.once_energy_j + np.tensordot(alive, self.step_energy_j, 1)).sum(axis),
+                (self.once_latency_s + np.tensordot(alive, self.step_latency_s, 1)).sum(axis),
+                self.area_m2.sum(axis),
+                self.memory_bits.sum(axis),
+            ]
+        return list(zip(*(column.tolist() for column in columns), strict=True))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested lists, ready for JSON."""
+        return {item.name: getattr(self, item.name).tolist() for item in fields(self)}
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Ledger:
+        """Inverse of :meth:`to_dict`; raises ValueError where numbers are negative or not finite."""
+        arrays: dict[str, NDArray[Any]] = {
+            key: np.asarray(value, np.int64 if key == "memory_bits" else np.float64) for key, value in raw.items()
+        }
+        for key, array in arrays.items():
+            if not np.isfinite(array).all() or (array < 0).any():
+                raise ValueError(f"{key} must hold finite numbers of at least 0")
+        return cls(**arrays)
+
+    def same_as(self, other: Ledger) -> bool:
+        """True if every entry is equal."""
+        return all(np.array_equal(getattr(self, item.name), getattr(other, item.name)) for item in fields(self))

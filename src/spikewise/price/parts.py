@@ -1,0 +1,133 @@
+r"""What a chip is made of: components that cost something each time a thing happens.
+
+Every component is the same simple law, count times constant,
+
+.. math:: E_{component} = \sum_{event} n_{event} \cdot e_{event},
+
+and the same for latency, area and memory. The constants are data (a preset); the counts are what a network
+asks for, worked out in :class:`Demand` from its placement and from its measured activity. A component
+whose energy depends on the data is charged per ``active_input`` or ``spike``, one that does not per
+``pe_cycle``: nothing else distinguishes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from spikewise.workload import LayerActivity, LayerShape, Workload
+
+from .mapping import CrossbarArray, Placement
+from .technology import Quantity, of_dimension
+
+FloatArray = NDArray[np.float64]
+Event = Literal[
+    "pe_cycle", "serial_cycle", "conversion", "partial_sum", "neuron_update",
+    "active_input", "in_spike", "out_spike", "decision",
+    "crossbar", "pe", "adc", "tile", "chip",
+    "weight_bit", "state_bit", "input_bit", "stored_bit",
+]  # fmt: skip
+
+
+class Rate(Quantity):
+    """A constant charged once per event."""
+
+    per: Event = Field(description="what it is charged for")
+
+
+def _as_list(raw: Any) -> Any:
+    """One rate may stand for a list of one."""
+    return [raw] if isinstance(raw, Mapping | Rate) else raw
+
+
+_listed = BeforeValidator(_as_list)
+EnergyRates = Annotated[tuple[Rate, ...], of_dimension("energy", "ratio"), _listed]
+TimeRates = Annotated[tuple[Rate, ...], of_dimension("time"), _listed]
+AreaRates = Annotated[tuple[Rate, ...], of_dimension("area"), _listed]
+MemoryRates = Annotated[tuple[Rate, ...], of_dimension("memory"), _listed]
+
+
+class Component(BaseModel):
+    """A part of a chip, as rates per event.
+
+    An energy with the unit of a ratio is a share of the chip's ``pe_cycle`` energy.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    energy: EnergyRates = Field(default=(), description="per event of a timestep")
+    latency: TimeRates = Field(default=(), description="per event of a timestep, in series with the others")
+    area: AreaRates = Field(default=(), description="per thing built")
+    memory: MemoryRates = Field(default=(), description="bits per thing stored")
+
+    def rates(self) -> Iterator[tuple[str, Rate]]:
+        """Every constant with its key."""
+        for key in ("energy", "latency", "area", "memory"):
+            for rate in getattr(self, key):
+                yield f"{key} per {rate.per}", rate
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a network asks of a chip: counts of events, for all L layers and, last, the chip as a whole.
+
+    :meth:`count` gives arrays that broadcast to ``(2, T, L + 1)``: the activity of samples still running,
+    then of all samples; timesteps; layers and chip.
+    """
+
+    workload: Workload
+    placement: Placement
+    array: CrossbarArray
+
+    def count(self, event: Event) -> FloatArray:
+        """How often an event happens, or how many of a thing are built."""
+        return _COUNTS[event](self)
+
+    def layers(self, value: Callable[[LayerShape], int]) -> FloatArray:
+        """A number per layer; none for the chip."""
+        return self.placed([value(layer) for layer in self.workload.layers])
+
+    def placed(self, values: Any) -> FloatArray:
+        """An array per layer; none for the chip."""
+        return np.append(np.asarray(values, np.float64), 0.0)
+
+    def chip(self, value: float) -> FloatArray:
+        """A number for the chip alone."""
+        return np.append(np.zeros(len(self.workload.layers)), value)
+
+    def active(self, value: Callable[[LayerActivity], tuple[float, ...]]) -> FloatArray:
+        """Measured activity (2, T, L + 1): running samples, then all."""
+        both = (self.workload.alive_activity, self.workload.activity)
+        counts = np.array([[value(row) for row in rows] for rows in both]).transpose(0, 2, 1)
+        return np.concatenate([counts, np.zeros((*counts.shape[:2], 1))], axis=2)
+
+
+_COUNTS: dict[str, Callable[[Demand], FloatArray]] = {
+    # events of a timestep
+    "pe_cycle": lambda n: n.placed(n.placement.n_pe_cycles),
+    "serial_cycle": lambda n: n.placed(n.placement.n_serial_cycles),
+    "conversion": lambda n: n.placed(n.placement.n_conversions),
+    "partial_sum": lambda n: n.placed(n.placement.n_partial_sums),
+    "neuron_update": lambda n: n.layers(lambda layer: layer.n_neurons * layer.has_neurons),
+    "active_input": lambda n: n.active(lambda row: row.active_unfolded) * n.placed(n.placement.n_col_blocks),
+    "in_spike": lambda n: n.active(lambda row: row.in_spikes),
+    "out_spike": lambda n: n.active(lambda row: row.out_spikes),
+    "decision": lambda n: n.chip(n.workload.layers[-1].out_channels),  # one per class: the exit unit
+    # things that are built
+    "crossbar": lambda n: n.placed(n.placement.n_crossbars),
+    "pe": lambda n: n.placed(n.placement.n_pes),
+    "adc": lambda n: n.placed(n.placement.n_pes * -(-n.array.n_cols // n.array.cols_per_adc)),
+    "tile": lambda n: n.placed(n.placement.n_tiles),
+    "chip": lambda n: n.chip(1),
+    # bits that are stored
+    "weight_bit": lambda n: n.layers(lambda layer: layer.n_weights * layer.weight_bits),
+    "state_bit": lambda n: n.layers(lambda layer: layer.n_neurons * layer.state_bits),
+    "input_bit": lambda n: n.layers(lambda layer: layer.n_inputs * layer.input_bits),
+}
+# "stored_bit" is a component's own memory, known only once its memory rates are summed.
+EVENTS: tuple[str, ...] = get_args(Event)

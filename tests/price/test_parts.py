@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from spikewise.price.mapping import CrossbarArray, place
+from spikewise.price.parts import EVENTS, Component, Demand
+from spikewise.workload import LayerActivity, LayerShape, Workload
+
+CONV = LayerShape("conv", "conv", 8, 100, kernel=(3, 3), out_height=4, out_width=4, weight_bits=4, state_bits=12)
+HEAD = LayerShape("head", "linear", 100, 10, weight_bits=8, has_neurons=False)
+ARRAY = CrossbarArray(n_rows=64, n_cols=64, cell_bits=4)
+RATE = {"value": 1.0, "unit": "pJ", "source": "a paper", "tag": "run", "per": "pe_cycle"}
+
+
+def demand():
+    busy = (LayerActivity((50, 40), (9, 8), (3, 2)), LayerActivity((5, 4), (5, 4), (0, 0)))
+    alive = (LayerActivity((60, 30), (7, 6), (1, 1)), LayerActivity((6, 3), (6, 3), (0, 0)))
+    load = Workload("net", (CONV, HEAD), busy, alive, (1, 1), 2)
+    return Demand(load, place(load.layers, ARRAY), ARRAY)
+
+
+@pytest.mark.parametrize("event", [event for event in EVENTS if event != "stored_bit"])
+def test_every_event_is_counted_per_layer_and_for_the_chip(event):
+    count = demand().count(event)
+    assert np.broadcast_shapes(count.shape, (2, 2, 3)) == (2, 2, 3)
+    assert (count >= 0).all()
+    assert count.sum() > 0 or event == "partial_sum" or event == "conversion"
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        ("pe_cycle", [32, 2, 0]),
+        ("crossbar", [18, 2, 0]),
+        ("adc", [16, 16, 0]),
+        ("chip", [0, 0, 1]),
+        ("decision", [0, 0, 10]),
+        ("neuron_update", [1600, 0, 0]),
+        ("weight_bit", [28800, 8000, 0]),
+        ("state_bit", [19200, 160, 0]),
+        ("input_bit", [128, 100, 0]),
+    ],
+)
+def test_counts_follow_their_formula(event, expected):
+    assert demand().count(event).tolist() == expected
+
+
+def test_active_inputs_are_counted_once_for_each_column_block_and_apart_for_running_samples():
+    assert demand().count("active_input").tolist() == [[[120, 6, 0], [60, 3, 0]], [[100, 5, 0], [80, 4, 0]]]
+
+
+def test_one_rate_stands_for_a_list_of_one():
+    assert Component(energy=RATE) == Component(energy=[RATE])
+
+
+@pytest.mark.parametrize("key", ["latency", "area", "memory"])
+def test_a_rate_of_the_wrong_kind_is_refused(key):
+    with pytest.raises(ValidationError, match="unit must be a"):
+        Component(**{key: RATE})
+
+
+def test_an_unknown_event_is_refused():
+    with pytest.raises(ValidationError, match="pe_cycle"):
+        Component(energy={**RATE, "per": "miracle"})

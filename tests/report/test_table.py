@@ -1,0 +1,54 @@
+import csv
+import io
+
+import pytest
+from rich.console import Console
+
+from spikewise.price.estimate import estimate
+from spikewise.report.table import assumption_table, breakdown_csv, breakdown_table, cost_table
+from spikewise.workload import LayerShape, uniform_workload
+
+LAYERS = [
+    LayerShape("conv", "conv", 3, 32, kernel=(3, 3), out_height=8, out_width=8),
+    LayerShape("head", "linear", 512, 10),
+]
+REPORT = estimate(uniform_workload("toy", LAYERS, 4, [1.0, 0.1], [6, 2, 1, 1]))
+
+
+def text_of(table):
+    console = Console(width=160, file=io.StringIO(), record=True)
+    console.print(table)
+    return console.export_text()
+
+
+def test_the_totals_show_exit_band_static_and_saving():
+    text = text_of(cost_table(REPORT))
+    for word in (
+        "toy on rram-64-32nm",
+        "energy",
+        "EDP",
+        "latency, 95 %",
+        "unverified",
+        f"{100 * REPORT.edp_saving:.1f} %",
+    ):
+        assert word in text
+
+
+@pytest.mark.parametrize("by", ["component", "layer", "step"])
+def test_a_breakdown_shows_every_entry_and_the_total(by):
+    text = text_of(breakdown_table(REPORT, by))
+    assert all(name in text for name in REPORT.breakdown(by))
+    assert "100.0 %" in text
+
+
+@pytest.mark.parametrize("by", ["component", "layer", "step"])
+def test_the_csv_carries_full_precision_and_adds_up(by):
+    *rows, total = csv.DictReader(io.StringIO(breakdown_csv(REPORT, by)))
+    assert float(total["energy_j"]) == REPORT.energy_j
+    assert sum(float(row["energy_j"]) for row in rows) == pytest.approx(REPORT.energy_j, rel=1e-12)
+    assert [row[by] for row in rows] == list(REPORT.breakdown(by))
+
+
+def test_assumptions_are_listed_one_by_one():
+    text = text_of(assumption_table(REPORT))
+    assert text.count("\n") >= len(REPORT.assumptions)
