@@ -131,6 +131,23 @@ class Run:
         write_json(self.path / "run.json", self.record)
 
 
+def find_runs(path: str | os.PathLike[str]) -> list[Run]:
+    """The run in this folder, or the runs in the folders below it, by name.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    folder = Path(path)
+    if (folder / "run.json").exists():
+        return [Run.open(folder)]
+    runs = [Run.open(below.parent) for below in sorted(folder.glob("*/run.json"))]
+    if not runs:
+        raise DataError(f"{folder} must be a run folder or hold some; found no run.json. Is the path right?")
+    return runs
+
+
 def make_folder(path: str | os.PathLike[str]) -> Path:
     """Create a folder with its parents; raises RunError if a file is in the way or it cannot be written."""
     folder = Path(path)

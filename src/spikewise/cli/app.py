@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated
 
-import click
 import typer
 
 from spikewise import __version__
@@ -30,27 +29,36 @@ for command in (demo, data, price, report):
     app.command()(command)
 
 
-@app.callback()
-def options(
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
-) -> None:
-    """Spiking neural networks that are cheap to train, run and build, and that tell what they cost."""
-    if version:
+# Typer brings its own copy of click from some version on; this is ClickException of whichever it uses.
+_UsageProblem: type[BaseException] = typer.BadParameter.__mro__[2]
+
+
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
         sys.stdout.write(f"spikewise {__version__}\n")
         raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Spiking neural networks that are cheap to train, run and build, and that tell what they cost."""
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns 0, 2 after an error with one clear message, 130 after Ctrl-C."""
     try:
         result = app(list(arguments), standalone_mode=False, prog_name="spikewise")
-    except click.ClickException as error:
-        error.show()
+    except _UsageProblem as error:
+        error.show()  # type: ignore[attr-defined]
         return 2
     except SpikewiseError as error:
         NOTES.print("error:", str(error), markup=False, soft_wrap=True)
         return 2
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         NOTES.print("interrupted; run the same command again to go on where it stopped.")
         return 130
     except BrokenPipeError:

@@ -14,7 +14,9 @@ from .show import NOTES, emit, progress
 
 
 def demo(
-    data: Annotated[str, typer.Option(help="Name of a data set, an .npz file or a folder of class folders.")] = "digits",
+    data: Annotated[
+        str, typer.Option(help="Name of a data set, an .npz file or a folder of class folders.")
+    ] = "digits",
     out: Annotated[Path | None, typer.Option(help="Folder of the two runs and the report.")] = None,
     steps: Annotated[int, typer.Option(help="Timesteps of the deep network.")] = 4,
     neurons: Annotated[int, typer.Option(help="Neurons of the STDP network.")] = 100,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from typing import Any
 
 from rich.table import Table
 
@@ -82,6 +83,30 @@ def breakdown_csv(report: CostReport, by: By = "component") -> str:
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue()
+
+
+def demo_table(results: Mapping[str, Any]) -> Table:
+    """The headline figures of the two networks of :func:`~spikewise.workflow.run_demo`, side by side."""
+    deep, stdp = results["deep"], results["stdp"]
+    table = Table(title=f"{results['data']}: learned, stopped early, priced on {deep['platform']}")
+    table.add_column("test images, threshold chosen on validation images")
+    table.add_column("deep SNN (gradients)", justify="right")
+    table.add_column("STDP (no labels)", justify="right")
+    rows = (
+        ("accuracy, all timesteps", deep["accuracy_static"], stdp["accuracy_full"], "{:.2%}".format),
+        ("accuracy, early exit", deep["accuracy_exit"], stdp["accuracy_exit"], "{:.2%}".format),
+        ("accuracy, same steps at random", deep["accuracy_random_exit"], stdp["accuracy_random_exit"], "{:.2%}".format),
+        ("mean timesteps", deep["mean_steps"], stdp["mean_steps"], "{:.2f}".format),
+        ("of", deep["n_steps"], stdp["n_steps"], "{}".format),
+        ("energy per image", deep["energy_j"], stdp["energy_j"], _joules),
+        ("latency per image", deep["latency_s"], stdp["latency_s"], _seconds),
+        ("area", deep["area_m2"], stdp["area_m2"], format_area),
+        ("on-chip memory", deep["memory_bits"], stdp["memory_bits"], format_memory),
+        ("EDP saved by early exit", deep["edp_saving"], stdp["edp_saving"], "{:.1%}".format),
+    )
+    for name, left, right, show in rows:
+        table.add_row(name, show(left), show(right))
+    return table
 
 
 def _joules(value: float) -> str:

@@ -1,0 +1,178 @@
+"""One layer of a network as hardware sees it: its shape and precision, and how busy it was at each timestep."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from spikewise.errors import ParameterError
+
+LayerKind = Literal["conv", "linear"]
+Lateral = Literal["none", "broadcast", "matrix"]
+
+MAX_BITS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class LayerShape:
+    """Shape and precision of one layer of synapses and its neurons.
+
+    Parameters
+    ----------
+    name : str
+        Unique name within the network.
+    kind : {"conv", "linear"}
+        A linear layer is priced as a 1x1 convolution on a 1x1 map.
+    in_channels, out_channels : int
+        Channels, or features of a linear layer.
+    kernel, stride : tuple of int
+        Height and width.
+    groups : int
+        Groups of the convolution; ``in_channels`` for a depthwise one.
+    out_height, out_width : int
+        Size of the layer's own output, *before* any pooling.
+    in_height, in_width : int
+        Size of its input; 0 means output size times stride ("same" padding).
+    weight_bits, state_bits, input_bits : int
+        Precision of a weight, of a membrane potential and of an input value, 1 to 32. Spikes have 1 bit.
+    has_neurons : bool
+        False for a read-out that only accumulates.
+    once_per_inference : bool
+        True if the layer's weighted sum does not change over time and is computed a single time
+        (a direct-coded image at the first layer).
+    lateral : {"none", "broadcast", "matrix"}
+        Lateral inhibition among the layer's neurons: absent, one broadcast value, or a stored matrix.
+
+    Examples
+    --------
+    >>> layer = LayerShape("conv1", "conv", 3, 64, kernel=(3, 3), out_height=32, out_width=32)
+    >>> layer.n_macs, layer.n_neurons
+    (1769472, 65536)
+    """
+
+    name: str
+    kind: LayerKind
+    in_channels: int
+    out_channels: int
+    kernel: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+    groups: int = 1
+    out_height: int = 1
+    out_width: int = 1
+    in_height: int = 0
+    in_width: int = 0
+    weight_bits: int = 8
+    state_bits: int = 16
+    input_bits: int = 1
+    has_neurons: bool = True
+    once_per_inference: bool = False
+    lateral: Lateral = "none"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kernel", tuple(self.kernel))
+        object.__setattr__(self, "stride", tuple(self.stride))
+        if not self.in_height:
+            object.__setattr__(self, "in_height", self.out_height * self.stride[0])
+        if not self.in_width:
+            object.__setattr__(self, "in_width", self.out_width * self.stride[1])
+        self._check()
+
+    def _check(self) -> None:
+        where = f"layer {self.name!r}"
+        if self.kind not in ("conv", "linear"):
+            raise ParameterError(f"{where}: kind must be conv or linear; got {self.kind!r}.")
+        if self.lateral not in ("none", "broadcast", "matrix"):
+            raise ParameterError(f"{where}: lateral must be none, broadcast or matrix; got {self.lateral!r}.")
+        sizes = {
+            "in_channels": self.in_channels, "out_channels": self.out_channels, "groups": self.groups,
+            "kernel height": self.kernel[0], "kernel width": self.kernel[1],
+            "stride height": self.stride[0], "stride width": self.stride[1],
+            "out_height": self.out_height, "out_width": self.out_width,
+            "in_height": self.in_height, "in_width": self.in_width,
+        }  # fmt: skip
+        for key, value in sizes.items():
+            if not isinstance(value, int) or value < 1:
+                raise ParameterError(f"{where}: {key} must be an integer of at least 1; got {value!r}.")
+        for key in ("weight_bits", "state_bits", "input_bits"):
+            value = getattr(self, key)
+            if not isinstance(value, int) or not 1 <= value <= MAX_BITS:
+                raise ParameterError(f"{where}: {key} must lie in 1..{MAX_BITS}; got {value!r}.")
+        if self.in_channels % self.groups or self.out_channels % self.groups:
+            raise ParameterError(
+                f"{where}: groups must divide both channel counts; got {self.groups} groups for "
+                f"{self.in_channels} to {self.out_channels} channels."
+            )
+
+    @property
+    def n_positions(self) -> int:
+        """Output pixels: how often the kernel is applied."""
+        return self.out_height * self.out_width
+
+    @property
+    def fan_in(self) -> int:
+        """Inputs that one output reads."""
+        return self.in_channels // self.groups * self.kernel[0] * self.kernel[1]
+
+    @property
+    def n_weights(self) -> int:
+        """Stored weights."""
+        return self.fan_in * self.out_channels
+
+    @property
+    def n_neurons(self) -> int:
+        """Outputs of the layer, one neuron each."""
+        return self.out_channels * self.n_positions
+
+    @property
+    def n_inputs(self) -> int:
+        """Values of the input map."""
+        return self.in_channels * self.in_height * self.in_width
+
+    @property
+    def n_unfolded(self) -> int:
+        """Inputs of all kernel applications together: positions x fan-in x groups."""
+        return self.n_positions * self.fan_in * self.groups
+
+    @property
+    def n_macs(self) -> int:
+        """Multiply-additions of a dense evaluation."""
+        return self.n_neurons * self.fan_in
+
+
+@dataclass(frozen=True, slots=True)
+class LayerActivity:
+    """How busy a layer was, as a mean per sample, at each timestep.
+
+    Parameters
+    ----------
+    active_unfolded : sequence of float, length T
+        Non-zero inputs counted once per kernel application that reads them, at most ``n_unfolded``.
+    in_spikes, out_spikes : sequence of float, length T
+        Non-zero values of the input map and spikes of the layer's own neurons.
+    """
+
+    active_unfolded: tuple[float, ...]
+    in_spikes: tuple[float, ...]
+    out_spikes: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            values = tuple(float(value) for value in getattr(self, item.name))
+            if any(not math.isfinite(value) or value < 0 for value in values):
+                raise ParameterError(f"{item.name} must hold finite counts of at least 0; got {values[:5]}...")
+            object.__setattr__(self, item.name, values)
+        if not len(self.active_unfolded) == len(self.in_spikes) == len(self.out_spikes):
+            raise ParameterError("active_unfolded, in_spikes and out_spikes must have one value per timestep each.")
+
+    @classmethod
+    def from_rates(cls, shape: LayerShape, in_rate: float, out_rate: float, n_steps: int) -> LayerActivity:
+        """Activity of a layer whose inputs and outputs are busy with these probabilities at every step."""
+        for key, rate in (("in_rate", in_rate), ("out_rate", out_rate)):
+            if not 0 <= rate <= 1:
+                raise ParameterError(f"{key} of layer {shape.name!r} must lie in [0, 1]; got {rate}.")
+        return cls(
+            active_unfolded=(shape.n_unfolded * in_rate,) * n_steps,
+            in_spikes=(shape.n_inputs * in_rate,) * n_steps,
+            out_spikes=(shape.n_neurons * out_rate * shape.has_neurons,) * n_steps,
+        )

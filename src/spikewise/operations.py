@@ -1,0 +1,46 @@
+"""Elementary operations of a network, counted by component: what an engine did, apart from any hardware.
+
+Components are the steps of an engine (integration, leak, inhibition, plasticity, ...), operations what each
+of them did (weight reads, additions, ...). Counts are means per sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """Elementary operations, as a mean per sample."""
+
+    weight_reads: float = 0.0
+    weight_writes: float = 0.0
+    state_reads: float = 0.0
+    state_writes: float = 0.0
+    additions: float = 0.0
+    multiplications: float = 0.0
+    exponentials: float = 0.0
+    comparisons: float = 0.0
+    random_numbers: float = 0.0
+
+    def __add__(self, other: Operations) -> Operations:
+        return Operations(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
+
+
+@dataclass(frozen=True, slots=True)
+class OperationCounts:
+    """Operations by component (integration, leak, inhibition, plasticity, ...), training and inference apart."""
+
+    inference: Mapping[str, Operations] = field(default_factory=dict)
+    training: Mapping[str, Operations] = field(default_factory=dict)
+
+    @property
+    def inference_total(self) -> Operations:
+        """Sum over the components of one inference."""
+        return sum(self.inference.values(), Operations())
+
+    @property
+    def training_total(self) -> Operations:
+        """Sum over the components of learning from one sample."""
+        return sum(self.training.values(), Operations())

@@ -1,0 +1,20 @@
+"""The stages of a run: each reads a run folder, does one thing, and extends it.
+
+Commands call these functions and show what they return; a stage whose result is already in the folder
+is not repeated.
+"""
+
+from spikewise._lazy import lazy_exports
+
+__getattr__, __all__ = lazy_exports(
+    __name__,
+    {
+        "DemoSettings": ".demo",
+        "learn_deep": ".learn",
+        "learn_stdp": ".learn",
+        "open_network": ".learn",
+        "price_exit": ".stop",
+        "run_demo": ".demo",
+        "stop_early": ".stop",
+    },
+)

@@ -1,0 +1,148 @@
+"""The main job, end to end, for both kinds of network: learn, stop early, price, report.
+
+A demo is a folder of two runs and one report. Whatever is already in the folder is not done again, so an
+interrupted demo is resumed by starting it once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from spikewise.data.images import ImageSet, load_images
+from spikewise.errors import require
+from spikewise.price.cost import CostReport
+from spikewise.price.estimate import load_platform
+from spikewise.runs import Run, make_folder
+
+from .learn import Progress, learn_deep, learn_stdp
+from .stop import price_exit, stop_early
+
+if TYPE_CHECKING:
+    from spikewise.learn.fit import FitSettings
+
+Stages = Callable[[str], Progress]
+"""Opens a progress report for a stage with this title."""
+
+_ENOUGH_VALIDATION = 350  # images; fewer make the threshold a lottery
+_SMALL_SET = 10_000
+
+
+class DemoSettings(BaseModel):
+    """What the demo runs.
+
+    Examples
+    --------
+    >>> DemoSettings(data="mnist").n_steps
+    4
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: str = Field("digits", description="Name of a data set, an .npz file or a folder of class folders.")
+    model: str = Field("vgg5", description="Architecture of the deep network.")
+    n_steps: int = Field(4, ge=1, le=1024, description="Timesteps T of the deep network.")
+    epochs: int | None = Field(None, ge=1, le=10_000, description="Epochs of the deep network; by size of the data.")
+    n_neurons: int = Field(100, ge=1, le=100_000, description="Neurons of the STDP network.")
+    max_drop_deep: float = Field(0.005, ge=0, lt=1, description="Tolerated loss of accuracy of the deep network.")
+    max_drop_stdp: float = Field(0.01, ge=0, lt=1, description="Tolerated loss of accuracy of the STDP network.")
+    platform: str = Field("rram-64-32nm", description="Platform that the networks are priced on.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Fixes every random choice.")
+
+
+def run_demo(settings: DemoSettings, out: Path, stages: Stages, root: Path | None = None) -> dict[str, Any]:
+    """Learn, stop and price both kinds of network, and write one report.
+
+    Parameters
+    ----------
+    settings : DemoSettings
+        What to run.
+    out : Path
+        Folder of the two runs and ``report.html``.
+    stages : callable
+        Opens a progress report per stage.
+    root : Path, optional
+        Where to look for data first.
+
+    Returns
+    -------
+    dict
+        ``deep`` and ``stdp`` figures (fractions; energy is the mean per image with exit, nominal), ``out``, ``report``.
+    """
+    require("torch", "deep")
+    load_platform(settings.platform)  # an unknown name should not cost a training first
+    train, validation, test = _splits(settings.data, root)
+    folder = make_folder(out)
+    results: dict[str, Any] = {"data": train.name, "out": str(folder)}
+    results["deep"] = _deep(settings, folder, train, validation, test, stages)
+    results["stdp"] = _stdp(settings, folder, train, validation, test, stages)
+    from spikewise.report.page import write_page
+
+    page = folder / "report.html"
+    write_page([Run.open(results[kind]["run"]) for kind in ("deep", "stdp")], page)
+    results["report"] = str(page)
+    return results
+
+
+def _splits(data: str, root: Path | None) -> tuple[ImageSet, ImageSet, ImageSet]:
+    whole = load_images(data, "train", root, validation_fraction=0.0)
+    fraction = min(0.25, max(0.1, _ENOUGH_VALIDATION / whole.n_samples))
+    train = load_images(data, "train", root, validation_fraction=fraction)
+    validation = load_images(data, "validation", root, validation_fraction=fraction)
+    return train, validation, load_images(data, "test", root)
+
+
+def deep_settings(settings: DemoSettings, n_train: int) -> FitSettings:
+    """Training settings that suit the size of the data: many passes over few images, few over many."""
+    from spikewise.learn.fit import FitSettings
+
+    if n_train < _SMALL_SET:
+        return FitSettings(epochs=settings.epochs or 20, n_steps=settings.n_steps, seed=settings.seed)
+    return FitSettings(epochs=settings.epochs or 2, n_steps=settings.n_steps, seed=settings.seed)
+
+
+def _deep(
+    settings: DemoSettings, folder: Path, train: ImageSet, validation: ImageSet, test: ImageSet, stages: Stages
+) -> dict[str, Any]:
+    fit_settings = deep_settings(settings, train.n_samples)
+    path = folder / f"{train.name}-{settings.model}-{settings.seed}"
+    run = Run.start(
+        path,
+        kind="deep",
+        settings={"data": train.name, "model": settings.model, "fit": fit_settings.model_dump()},
+        seed=settings.seed,
+    )
+    with run.locked():
+        title = f"{settings.model} on {train.name}"
+        network = learn_deep(run, train, validation, settings.model, fit_settings, stages(f"train {title}"))
+        found = stop_early(
+            run, network, validation, test, max_drop=settings.max_drop_deep, accumulate=fit_settings.accumulate
+        )
+        cost = price_exit(run, settings.max_drop_deep, settings.platform)
+    return {"run": str(path), "accuracy_static": found["accuracy_full"], **_figures(found, cost)}
+
+
+def _stdp(
+    settings: DemoSettings, folder: Path, train: ImageSet, validation: ImageSet, test: ImageSet, stages: Stages
+) -> dict[str, Any]:
+    keywords = {"n_neurons": settings.n_neurons, "random_state": settings.seed}
+    path = folder / f"{train.name}-stdp{settings.n_neurons}-{settings.seed}"
+    run = Run.start(path, kind="stdp", settings={"data": train.name, "stdp": keywords}, seed=settings.seed)
+    with run.locked():
+        title = f"stdp{settings.n_neurons} on {train.name}"
+        network = learn_stdp(run, train, validation, keywords, stages(f"learn {title}"))
+        # Evidence of single spikes adds up: the more of it, the surer the answer, so the rule reads the sum.
+        found = stop_early(run, network, validation, test, max_drop=settings.max_drop_stdp, accumulate="sum")
+        cost = price_exit(run, settings.max_drop_stdp, settings.platform)
+    return {"run": str(path), "accuracy_full": found["accuracy_full"], **_figures(found, cost)}
+
+
+def _figures(found: dict[str, Any], cost: CostReport) -> dict[str, Any]:
+    return {
+        **{key: found[key] for key in ("accuracy_exit", "accuracy_random_exit", "mean_steps", "n_steps", "n_test")},
+        **{key: getattr(cost, key) for key in ("energy_j", "latency_s", "area_m2", "memory_bits", "edp_saving")},
+        "platform": cost.platform,
+    }

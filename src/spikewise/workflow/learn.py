@@ -1,0 +1,144 @@
+"""First stage of a run: learn, with gradients or without labels, and keep the network in the folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from spikewise.data.images import ImageSet
+from spikewise.dynamic.anytime import AnytimeClassifier
+from spikewise.errors import ParameterError, require
+from spikewise.learn.stdp import STDPClassifier
+from spikewise.runs import Run
+
+if TYPE_CHECKING:
+    from spikewise.learn.fit import FitSettings
+
+Progress = Callable[[int, int, str], None]
+"""Called with what is done, what there is to do, and a remark."""
+
+MODEL_FILE = "model.safetensors"
+_CHECKPOINT = "checkpoint.safetensors"
+
+
+def learn_deep(
+    run: Run, train: ImageSet, validation: ImageSet, model: str, settings: FitSettings, progress: Progress
+) -> AnytimeClassifier:
+    """Train a deep spiking network by gradients; resumes from the last epoch if it was interrupted.
+
+    Parameters
+    ----------
+    run : Run
+        Receives the network, the training history and the validation accuracy.
+    train, validation : ImageSet
+        Images to learn from, and to choose the best epoch on.
+    model : str
+        Name of an architecture, such as ``"vgg5"``.
+    settings : FitSettings
+        How to train.
+    progress : callable
+        Called after every epoch.
+    """
+    if (run.path / MODEL_FILE).exists():
+        return open_network(run)
+    require("torch", "deep")
+    from spikewise.learn.fit import fit
+    from spikewise.network.infer import SpikingClassifier
+    from spikewise.network.models import build_model
+
+    network = build_model(model, train.shape, train.n_classes, seed=settings.seed)
+    result = fit(
+        network,
+        (train.images, train.labels),
+        (validation.images, validation.labels),
+        settings,
+        checkpoint=run.path / _CHECKPOINT,
+        resume=True,
+        progress=lambda epoch: progress(
+            epoch.epoch, settings.epochs, f"loss {epoch.loss:.3f}, validation {epoch.validation_accuracy:.2%}"
+        ),
+    )
+    classifier = SpikingClassifier(network, settings.n_steps, train.classes)
+    classifier.save(run.path / MODEL_FILE)
+    run.update(
+        data=_describe(train, validation),
+        metrics={
+            "n_parameters": sum(p.numel() for p in network.parameters()),
+            "best_epoch": result.best_epoch,
+            "validation_accuracy": result.best_validation_accuracy,
+            "train_loss": [row.loss for row in result.history],
+        },
+        timings={"train_s": result.seconds},
+    )
+    (run.path / _CHECKPOINT).unlink(missing_ok=True)
+    return classifier
+
+
+def learn_stdp(
+    run: Run, train: ImageSet, validation: ImageSet, settings: dict[str, Any], progress: Progress
+) -> AnytimeClassifier:
+    """Learn without labels, then label the neurons; validation images take part in neither.
+
+    Parameters
+    ----------
+    run : Run
+        Receives the network and its health.
+    train, validation : ImageSet
+        Images to learn from, and images kept out of learning and labelling.
+    settings : dict
+        Keywords of :class:`~spikewise.learn.stdp.STDPClassifier`.
+    progress : callable
+        Called after every few hundred samples.
+    """
+    if (run.path / MODEL_FILE).exists():
+        return open_network(run)
+    began = time.perf_counter()
+    learned = began
+    n_shown = 0
+
+    def report(done: int, total: int) -> None:
+        nonlocal learned, n_shown
+        learned, n_shown = time.perf_counter(), total
+        progress(done, total, "samples")
+
+    classifier = STDPClassifier(**settings).fit(train.images, train.labels, progress=report)
+    classifier.save(run.path / MODEL_FILE)
+    encoder = classifier.encoder_
+    run.update(
+        data=_describe(train, validation),
+        metrics={
+            "n_presentations": n_shown,
+            "validation_accuracy": float(classifier.score(validation.images, validation.labels)),
+            "spikes_per_sample": encoder.n_spikes_per_sample_,
+            "silent_share": encoder.silent_share_,
+            "mean_theta_mv": float(encoder.theta_.mean(dtype=float)),
+        },
+        timings={"train_s": learned - began, "label_s": time.perf_counter() - learned},
+    )
+    return classifier
+
+
+def open_network(run: Run) -> AnytimeClassifier:
+    """The trained network of a run, whichever kind it is."""
+    kind = run.record["kind"]
+    if kind == "stdp":
+        return STDPClassifier.load(run.path / MODEL_FILE)
+    if kind == "deep":
+        require("torch", "deep")
+        from spikewise.network.infer import SpikingClassifier
+
+        return SpikingClassifier.load(run.path / MODEL_FILE)
+    raise ParameterError(f"a run must be of kind deep or stdp; got {kind!r}. Was it written by a newer version?")
+
+
+def _describe(train: ImageSet, validation: ImageSet) -> dict[str, Any]:
+    return {
+        "name": train.name,
+        "shape": list(train.shape),
+        "classes": list(train.classes),
+        "n_train": train.n_samples,
+        "n_validation": validation.n_samples,
+        "train_sha256": train.sha256,
+        "validation_sha256": validation.sha256,
+    }

@@ -1,0 +1,157 @@
+"""Second and third stage of a run: choose when to stop, really stop, and price what was computed.
+
+The threshold is chosen on validation images and is called what it is, a heuristic. The test set is then
+looked at once, and the look is logged in ``run.json``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewise._files import read_json, replacing, write_json
+from spikewise.data.images import ImageSet
+from spikewise.dynamic.anytime import AnytimeClassifier, ExitResult
+from spikewise.dynamic.calibrate import calibrate_entropy, random_exit_accuracy
+from spikewise.dynamic.rule import Accumulate, NeverExit, rule_to_dict
+from spikewise.dynamic.trace import ScoreTrace
+from spikewise.price.cost import CostReport
+from spikewise.price.estimate import estimate
+from spikewise.runs import Run
+from spikewise.workload import Workload
+
+TRACE_FILE, EXIT_FILE, WORKLOAD_FILE, COST_FILE, GALLERY_FILE = (
+    "trace.npz", "exit.json", "workload.json", "cost.json", "gallery.npz",
+)  # fmt: skip
+_GALLERY_SIZE = 10
+
+
+def exit_name(max_drop: float) -> str:
+    """Folder name of an exit setting.
+
+    Examples
+    --------
+    >>> exit_name(0.005)
+    'drop-0.005'
+    """
+    return f"drop-{max_drop:g}"
+
+
+def stop_early(
+    run: Run,
+    network: AnytimeClassifier,
+    validation: ImageSet,
+    test: ImageSet,
+    *,
+    max_drop: float,
+    accumulate: Accumulate,
+) -> dict[str, Any]:
+    """Calibrate an entropy threshold on validation images and really stop on test images.
+
+    Parameters
+    ----------
+    run : Run
+        Receives ``trace.npz``, ``workload.json`` (full runs) and ``exits/drop-.../``.
+    network : AnytimeClassifier
+        The trained network.
+    validation, test : ImageSet
+        Images to choose the threshold on, and to report on.
+    max_drop : float
+        Tolerated loss of accuracy, as a fraction.
+    accumulate : {"mean", "sum"}
+        Evidence that the rule reads.
+
+    Returns
+    -------
+    dict
+        Rule, calibration and test figures; also in ``exits/.../exit.json``.
+    """
+    name = exit_name(max_drop)
+    folder = run.exit_folder(name)
+    if (folder / EXIT_FILE).exists():
+        found: dict[str, Any] = read_json(folder / EXIT_FILE, "exit setting")
+        return found
+    calibration = calibrate_entropy(network.trace(validation.images, validation.labels), max_drop, accumulate)
+    run.log_test_evaluation(f"static curve and exit {name}", test.n_samples)
+    trace = network.trace(test.images, test.labels)
+    static = network.predict_with_exit(test.images, NeverExit())
+    result = network.predict_with_exit(test.images, calibration.rule)
+    full_load = network.workload(test.images)
+    exit_load = network.workload(test.images, calibration.rule)
+    accuracy = trace.accuracy_by_step()
+    report = {
+        "name": name,
+        "rule": rule_to_dict(calibration.rule),
+        "threshold": calibration.kind,
+        "calibration": {k: v for k, v in asdict(calibration).items() if k not in ("rule", "kind")},
+        "n_steps": result.n_steps,
+        "n_test": test.n_samples,
+        "accuracy_full": float(accuracy[-1]),
+        "accuracy_exit": _accuracy(result, test),
+        "accuracy_random_exit": random_exit_accuracy(trace, result.histogram),
+        "mean_steps": result.mean_steps,
+        "median_steps": float(np.median(result.steps)),
+        "p95_steps": float(np.quantile(result.steps, 0.95)),
+        "histogram": result.histogram.tolist(),
+    }
+    trace.write(run.path / TRACE_FILE)
+    full_load.write(run.path / WORKLOAD_FILE)
+    exit_load.write(folder / WORKLOAD_FILE)
+    _write_gallery(folder / GALLERY_FILE, test, result)
+    run.update(
+        metrics={
+            "exits": {**run.record["metrics"].get("exits", {}), name: report},
+            "accuracy_by_step": _thinned(accuracy),
+        },
+        timings={f"test_full_s ({name})": static.wall_time_s, f"test_exit_s ({name})": result.wall_time_s},
+    )
+    write_json(folder / EXIT_FILE, report)  # last: its presence means that the stage is complete
+    return report
+
+
+def price_exit(run: Run, max_drop: float, platform: str) -> CostReport:
+    """Price the workload of an exit setting, and keep the report beside it."""
+    folder = run.exit_folder(exit_name(max_drop))
+    report = estimate(Workload.read(folder / WORKLOAD_FILE), platform)
+    report.write(folder / COST_FILE)
+    figures = {key: getattr(report, key) for key in ("energy_j", "latency_s", "area_m2", "memory_bits", "edp_saving")}
+    costs = run.record["metrics"].get("cost", {})
+    run.update(metrics={"cost": {**costs, f"{exit_name(max_drop)} on {report.platform}": figures}})
+    return report
+
+
+def _accuracy(result: ExitResult, test: ImageSet) -> float:
+    return float(np.mean(result.labels == test.labels))
+
+
+def _thinned(accuracy: NDArray[np.float64]) -> dict[str, float]:
+    """Accuracy at up to about 50 of the steps, the last included."""
+    n_steps = len(accuracy)
+    steps = sorted({*range(1, n_steps, max(1, n_steps // 50)), n_steps})
+    return {str(step): float(accuracy[step - 1]) for step in steps}
+
+
+def _write_gallery(path: Any, test: ImageSet, result: ExitResult) -> None:
+    """Keep the images that left first and last, the most certain and the least certain of them."""
+    ordered = np.sort(result.scores, axis=1)
+    margin = ordered[:, -1] - ordered[:, -2]
+    easiest_first = np.lexsort((-margin, result.steps))
+    n = min(_GALLERY_SIZE, len(easiest_first) // 2)
+    rows = np.concatenate([easiest_first[:n], easiest_first[len(easiest_first) - n :][::-1]])
+    with replacing(path) as handle:
+        np.savez_compressed(
+            handle,
+            images=test.images[rows],
+            labels=test.labels[rows],
+            predicted=result.labels[rows],
+            steps=result.steps[rows],
+            is_easy=np.arange(2 * n) < n,
+        )
+
+
+def read_trace(run: Run) -> ScoreTrace:
+    """Scores of the test images, as :func:`stop_early` left them."""
+    return ScoreTrace.read(run.path / TRACE_FILE)

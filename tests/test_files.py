@@ -1,0 +1,63 @@
+import errno
+import os
+import stat
+
+import pytest
+
+from spikewise._files import read_json, replacing, write_json, write_text
+from spikewise.errors import DataError, RunError
+
+
+def test_a_file_appears_whole_with_ordinary_permissions(tmp_path):
+    write_text(tmp_path / "a.txt", "new")
+    assert (tmp_path / "a.txt").read_text() == "new"
+    umask = os.umask(0)
+    os.umask(umask)
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o666 & ~umask
+
+
+def interrupt(path):
+    with replacing(path) as handle:
+        handle.write(b"half")
+        raise KeyboardInterrupt
+
+
+def full_disk(path):
+    with replacing(path) as handle:
+        handle.write(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(("fail", "error"), [(interrupt, KeyboardInterrupt), (full_disk, RunError)])
+def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path, fail, error):
+    write_text(tmp_path / "a.txt", "old")
+    with pytest.raises(error):
+        fail(tmp_path / "a.txt")
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_full_disk_is_named(tmp_path):
+    with pytest.raises(RunError, match="No space left"):
+        full_disk(tmp_path / "a.txt")
+
+
+def test_an_absent_folder_is_named(tmp_path):
+    with pytest.raises(RunError, match="folder that can be written"):
+        write_text(tmp_path / "absent" / "a.txt", "x")
+
+
+def test_json_has_no_nan(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_json_comes_back_or_is_named(tmp_path):
+    write_json(tmp_path / "a.json", {"x": [1]})
+    assert read_json(tmp_path / "a.json", "thing") == {"x": [1]}
+    with pytest.raises(DataError, match="at most 3 bytes"):
+        read_json(tmp_path / "a.json", "thing", max_bytes=3)
+    (tmp_path / "a.json").write_bytes(b"\xff{")
+    with pytest.raises(DataError, match="thing"):
+        read_json(tmp_path / "a.json", "thing")

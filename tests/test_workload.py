@@ -1,0 +1,150 @@
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spikewise.errors import DataError, ParameterError
+from spikewise.workload import (
+    LayerActivity,
+    LayerShape,
+    OperationCounts,
+    Operations,
+    Workload,
+    uniform_workload,
+)
+
+CONV = LayerShape("conv", "conv", 4, 6, (3, 3), (2, 2), groups=2, out_height=5, out_width=5)
+
+
+def toy(histogram=(2, 1, 0, 1)):
+    busy = LayerActivity.from_rates(CONV, 0.25, 0.5, n_steps=4)
+    return Workload("toy", [CONV], [busy], exit_histogram=histogram, n_samples=sum(histogram))
+
+
+def test_the_counts_of_a_layer_equal_their_definitions():
+    n_macs = n_unfolded = 0
+    for _position in range(5 * 5):
+        for _group in range(2):
+            n_unfolded += 2 * 9
+            n_macs += 3 * 2 * 9
+    assert (CONV.n_macs, CONV.n_unfolded) == (n_macs, n_unfolded)
+    assert (CONV.n_weights, CONV.n_neurons, CONV.n_inputs) == (6 * 2 * 9, 150, 4 * 10 * 10)
+
+
+def test_a_linear_layer_is_a_convolution_on_one_pixel():
+    linear = LayerShape("fc", "linear", 64, 10)
+    conv = LayerShape("fc", "conv", 64, 10)
+    assert [linear.n_macs, linear.n_weights, linear.n_unfolded] == [conv.n_macs, conv.n_weights, conv.n_unfolded]
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=8).filter(sum))
+def test_running_samples_follow_from_the_histogram(histogram):
+    busy = LayerActivity.from_rates(CONV, 0.1, 0.1, n_steps=len(histogram))
+    load = Workload("toy", [CONV], [busy], exit_histogram=histogram, n_samples=sum(histogram))
+    assert load.n_alive == tuple(sum(histogram[step:]) for step in range(len(histogram)))
+    mean = sum(count * (step + 1) for step, count in enumerate(histogram)) / sum(histogram)
+    assert load.mean_steps == pytest.approx(mean)
+
+
+def test_without_exit_every_sample_runs_to_the_end():
+    full = toy().without_exit()
+    assert full.exit_histogram == (0, 0, 0, 4)
+    assert full.mean_steps == 4
+
+
+def test_a_workload_survives_json(tmp_path):
+    counts = OperationCounts(inference={"leak": Operations(additions=3.0)}, training={"leak": Operations(additions=4)})
+    load = dataclasses.replace(toy(), counts=counts)
+    load.write(tmp_path / "workload.json")
+    assert Workload.read(tmp_path / "workload.json") == load
+    assert load.counts.inference_total.additions == 3
+    assert load.counts.training_total == Operations(additions=4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"kind": "pool"}, "kind must be conv or linear"),
+        ({"out_channels": 0}, "out_channels must be an integer of at least 1"),
+        ({"groups": 3}, "groups must divide"),
+        ({"weight_bits": 0}, "weight_bits must lie in 1..32"),
+        ({"weight_bits": 40}, "weight_bits must lie in 1..32"),
+        ({"kernel": (0, 3)}, "kernel height"),
+        ({"lateral": "some"}, "lateral"),
+    ],
+)
+def test_impossible_layers_are_refused(changes, words):
+    with pytest.raises(ParameterError, match=words):
+        dataclasses.replace(CONV, **changes)
+
+
+@pytest.mark.parametrize(
+    ("histogram", "words"),
+    [((1, 2), "4 counts"), ((-1, 1, 1, 1), "at least 0"), ((0, 0, 0, 0), "at least 1")],
+)
+def test_impossible_histograms_are_refused(histogram, words):
+    with pytest.raises(ParameterError, match=words):
+        toy(histogram)
+
+
+def test_more_activity_than_inputs_is_refused():
+    busy = LayerActivity((CONV.n_unfolded + 1,), (1,), (1,))
+    with pytest.raises(ParameterError, match="unfolded inputs"):
+        Workload("toy", [CONV], [busy])
+    with pytest.raises(ParameterError, match=r"\[0, 1\]"):
+        uniform_workload("toy", [CONV], 2, [1.5])
+    with pytest.raises(ParameterError, match="finite counts"):
+        LayerActivity((float("nan"),), (1,), (1,))
+
+
+def test_structure_is_checked():
+    busy = LayerActivity.from_rates(CONV, 0.1, 0.1, n_steps=2)
+    with pytest.raises(ParameterError, match="at least one layer"):
+        Workload("toy", [], [])
+    with pytest.raises(ParameterError, match="unique"):
+        Workload("toy", [CONV, CONV], [busy, busy])
+    with pytest.raises(ParameterError, match="one entry per layer"):
+        Workload("toy", [CONV], [busy, busy])
+    with pytest.raises(ParameterError, match="2 timesteps; got 1"):
+        Workload("toy", [CONV], [busy], [LayerActivity((1,), (1,), (1,))])
+    with pytest.raises(ParameterError, match="one value per timestep"):
+        LayerActivity((1, 2), (1,), (1,))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda raw: raw.pop("format"),
+        lambda raw: raw.pop("layers"),
+        lambda raw: raw["layers"][0].pop("kind"),
+        lambda raw: raw["layers"][0].update(weight_bits=0),
+        lambda raw: raw.update(activity=3),
+        lambda raw: raw.update(surprise=1),
+        lambda raw: raw.update(counts={"inference": {"leak": {"jumps": 1}}}),
+    ],
+)
+def test_damaged_files_give_one_clear_error(damage, tmp_path):
+    raw = json.loads(json.dumps(toy().to_dict()))
+    damage(raw)
+    path = tmp_path / "workload.json"
+    path.write_text(json.dumps(raw))
+    with pytest.raises(DataError, match=r"workload\.json"):
+        Workload.read(path)
+
+
+@pytest.mark.parametrize("content", ["", "[1, 2", "[]", "null", "[" * 100_000])
+def test_files_that_are_no_workload_are_named(content, tmp_path):
+    path = tmp_path / "workload.json"
+    path.write_text(content)
+    with pytest.raises(DataError, match=r"workload"):
+        Workload.read(path)
+
+
+def test_a_huge_file_is_not_even_parsed(tmp_path):
+    path = tmp_path / "workload.json"
+    with path.open("wb") as file:
+        file.truncate(2 * 2**30)  # sparse: it takes no space
+    with pytest.raises(DataError, match="at most"):
+        Workload.read(path)
