@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from spikewise.data.images import ImageSet, load_images
+from spikewise.data.images import ImageSet, load_splits
 from spikewise.errors import require
 from spikewise.price.cost import CostReport
 from spikewise.price.estimate import load_platform
@@ -88,11 +88,12 @@ def run_demo(settings: DemoSettings, out: Path, stages: Stages, root: Path | Non
 
 
 def _splits(data: str, root: Path | None) -> tuple[ImageSet, ImageSet, ImageSet]:
-    whole = load_images(data, "train", root, validation_fraction=0.0)
-    fraction = min(0.25, max(0.1, _ENOUGH_VALIDATION / whole.n_samples))
-    train = load_images(data, "train", root, validation_fraction=fraction)
-    validation = load_images(data, "validation", root, validation_fraction=fraction)
-    return train, validation, load_images(data, "test", root)
+    """Train, validation and test images, with enough validation images to choose a threshold on."""
+    found = load_splits(data, root)
+    n_learning = found["train"].n_samples + found["validation"].n_samples
+    if found["validation"].n_samples < _ENOUGH_VALIDATION:
+        found = load_splits(data, root, validation_fraction=min(0.25, _ENOUGH_VALIDATION / n_learning))
+    return found["train"], found["validation"], found["test"]
 
 
 def deep_settings(settings: DemoSettings, n_train: int) -> FitSettings:

@@ -1,0 +1,101 @@
+"""What every reader owes its caller: pixels of 8 bits, labels that name a class, and equal counts.
+
+Files come from anywhere, so their claims are checked once, here, before anything is trusted: sizes before
+memory is taken, ranges before a type is changed. Afterwards an image is ``uint8 (B, C, H, W)`` and a label an
+``int64`` below the number of classes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spikewise.errors import DataError
+
+Pixels = NDArray[np.uint8]
+Labels = NDArray[np.int64]
+
+MAX_BYTES = 4 * 2**30  # of one array; Tiny-ImageNet has 1.2 GB
+MAX_CLASSES = 2**16  # a label beyond is a mistake, and must not make us name a billion classes
+_CHANNELS = (1, 2, 3, 4)  # 2: event counts of two polarities
+
+
+def check_size(shape: Sequence[int], item_bytes: int, where: str) -> int:
+    """Bytes of an array that a header announces, once they are known to be reasonable.
+
+    Examples
+    --------
+    >>> check_size((60000, 28, 28), 1, "train-images")
+    47040000
+    """
+    n_bytes = math.prod(shape) * item_bytes
+    if not shape or min(shape) < 1:
+        raise DataError(f"{where} must hold at least one sample; its header says {tuple(shape)}.")
+    if n_bytes > MAX_BYTES:
+        raise DataError(f"{where} must fit into {MAX_BYTES} bytes; its header says {tuple(shape)}. Is it damaged?")
+    return n_bytes
+
+
+def as_pixels(images: ArrayLike, where: str) -> Pixels:
+    """Images as writeable ``uint8 (B, C, H, W)``.
+
+    Parameters
+    ----------
+    images : array of shape (B, H, W) or (B, C, H, W)
+        Bytes, or floats in [0, 1], which are stored as 8 bits by rounding.
+    where : str
+        What to call the source in an error.
+
+    Examples
+    --------
+    >>> as_pixels(np.array([[[0.0, 0.5, 1.0]]]), "x").tolist()
+    [[[[0, 128, 255]]]]
+    """
+    values = np.asarray(images)
+    if values.ndim not in (3, 4):
+        raise DataError(f"{where}: images must have shape (B, H, W) or (B, C, H, W); got {values.shape}.")
+    if values.ndim == 3:
+        values = values[:, None]
+    if 0 in values.shape:
+        raise DataError(f"{where}: there must be at least one image of at least one pixel; got shape {values.shape}.")
+    if values.shape[1] not in _CHANNELS and values.shape[3] in _CHANNELS:
+        raise DataError(f"{where}: images must be (B, C, H, W); got {values.shape}. Move the last axis to place 1.")
+    if values.dtype.kind == "f":
+        values = _quantized(values, where)
+    if values.dtype != np.uint8:
+        raise DataError(f"{where}: pixels must be uint8, or floats in [0, 1]; got {values.dtype}. Convert them.")
+    return np.require(values, np.uint8, ["C", "W"])
+
+
+def _quantized(values: NDArray[np.floating], where: str) -> Pixels:
+    """Floats in [0, 1] rounded to 8 bits."""
+    low, high = values.min(), values.max()  # NaN spreads through both
+    if np.isnan(low):
+        raise DataError(f"{where}: pixels must be numbers; got NaN.")
+    if low < 0 or high > 1:
+        raise DataError(f"{where}: float pixels must lie in [0, 1]; got {low:g}..{high:g}. Divide by the largest.")
+    pixels: Pixels = np.rint(values * np.float32(255)).astype(np.uint8)
+    return pixels
+
+
+def as_labels(labels: ArrayLike, n_classes: int | None, where: str) -> Labels:
+    """Labels as ``int64 (B,)``, each in 0..n_classes-1 (any class below 65,536 if n_classes is None)."""
+    values = np.asarray(labels)
+    if values.ndim != 1 or not len(values):
+        raise DataError(f"{where}: labels must have shape (B,), B at least 1; got {values.shape}.")
+    if values.dtype.kind not in "iu":
+        raise DataError(f"{where}: labels must be integers; got {values.dtype}. Convert them.")
+    limit = MAX_CLASSES if n_classes is None else n_classes
+    if values.min() < 0 or values.max() >= limit:
+        raise DataError(f"{where}: labels must lie in 0..{limit - 1}; got {values.min()}..{values.max()}.")
+    return np.require(values, np.int64, ["C", "W"])
+
+
+def check_paired(images: Pixels, labels: Labels, where: str) -> tuple[Pixels, Labels]:
+    """Return both unchanged once there is one label per image."""
+    if len(images) != len(labels):
+        raise DataError(f"{where}: there must be one label per image; got {len(images)} images, {len(labels)} labels.")
+    return images, labels

@@ -1,0 +1,89 @@
+"""A folder of class folders: the name of the folder is the class, every picture in it a sample.
+
+All pictures have the same height and width. They have one channel if all of them are grey, else three; an
+alpha channel is dropped. Classes are numbered in the alphabetical order of their names.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewise.errors import DataError
+
+from .checks import Labels, Pixels, as_pixels, check_size
+
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
+_GREY = {"1", "L", "LA"}
+_COLOUR = {"RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr"}
+_MAX_PIXELS = 2**26  # of one picture; a grid of CIFAR-10 has 2**23.3
+
+
+def read_class_folders(path: Path) -> tuple[Pixels, Labels, tuple[str, ...]]:
+    """Images, labels and class names of a folder of class folders.
+
+    Raises
+    ------
+    DataError
+        If a class folder holds no picture, a picture is damaged, or two differ in size.
+    """
+    folders = sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    pictures = [(label, file) for label, folder in enumerate(folders) for file in _pictures_in(folder)]
+    if not pictures:
+        raise DataError(
+            f"{path} must hold one folder of pictures ({', '.join(sorted(_SUFFIXES))}) per class; got none."
+        )
+    first = open_picture(pictures[0][1])
+    check_size((len(pictures), 3, *first.shape[1:]), 1, str(path))
+    samples = [first, *(open_picture(file) for _, file in pictures[1:])]
+    for (_, file), sample in zip(pictures, samples, strict=True):
+        if sample.shape[1:] != first.shape[1:]:
+            raise DataError(
+                f"all pictures must have the same size; {pictures[0][1]} has {_size(first)} and {file} {_size(sample)} "
+                "pixels. Scale or crop them."
+            )
+    n_channels = max(len(sample) for sample in samples)
+    images = np.stack([np.broadcast_to(sample, (n_channels, *first.shape[1:])) for sample in samples])
+    labels = np.array([label for label, _ in pictures], np.int64)
+    return as_pixels(images, str(path)), labels, tuple(folder.name for folder in folders)
+
+
+def open_picture(path: Path, n_channels: int | None = None) -> NDArray[np.uint8]:
+    """Pixels (C, H, W) of one picture: 1 channel if it is grey, else 3, or as many as asked for."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower
+            with Image.open(path) as picture:
+                return _decoded(picture, n_channels, path)
+    except DataError:
+        raise
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path} must be a whole picture; {error}.") from None
+
+
+def _decoded(picture: Any, n_channels: int | None, path: Path) -> NDArray[np.uint8]:
+    if picture.width * picture.height > _MAX_PIXELS:
+        raise DataError(f"{path} must have at most {_MAX_PIXELS} pixels; it has {picture.width}x{picture.height}.")
+    if picture.mode not in _GREY | _COLOUR:
+        raise DataError(f"{path} must have 8 bits per channel; its mode is {picture.mode}. Convert it.")
+    grey = picture.mode in _GREY if n_channels is None else n_channels == 1
+    pixels = np.asarray(picture.convert("L" if grey else "RGB"))
+    return pixels[None] if grey else pixels.transpose(2, 0, 1)
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES and file.is_file())
+    files = [file for file in files if not file.name.startswith(".")]
+    if not files:
+        raise DataError(f"{folder} must hold pictures, as every class folder; it has none. Remove it or fill it.")
+    return files
+
+
+def _size(sample: NDArray[np.uint8]) -> str:
+    return f"{sample.shape[1]}x{sample.shape[2]}"

@@ -1,0 +1,161 @@
+r"""Splits that depend on what the samples are, never on where they lie in a file.
+
+A random split of row numbers changes once a file is shuffled or read from another archive, and then test images
+of one user are training images of the other. Here each sample gets a digest of its pixels and label,
+
+.. math:: d_i = \mathrm{BLAKE2b}(\text{pixels}_i;\ \text{salt} = \text{label}_i),
+
+which is as good as a random number. Within each class the samples are ranked by it, and the first ranks are
+held out. So a split is stratified, the same for everyone and for any order of the samples, exact duplicates
+stay together, and a larger fraction holds out a superset of a smaller one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spikewise.errors import ParameterError, ShapeError
+
+IndexArray = NDArray[np.int64]
+DIGEST_BYTES = 16
+
+
+def content_digests(images: ArrayLike, labels: ArrayLike) -> NDArray[np.bytes_]:
+    """Digest of each sample's pixels and label, of 16 bytes.
+
+    Parameters
+    ----------
+    images : array of shape (B, ...)
+        Samples; two are duplicates if their bytes and labels are equal.
+    labels : int array of shape (B,)
+        Classes.
+    """
+    pixels, classes = np.ascontiguousarray(images), np.asarray(labels)
+    if pixels.ndim < 2 or classes.shape != pixels.shape[:1] or not pixels.size:
+        raise ShapeError(f"images must be (B, ...) and labels (B,), not empty; got {pixels.shape}, {classes.shape}.")
+    if classes.dtype.kind not in "iu":
+        raise ParameterError(f"labels must be integers; got {classes.dtype}.")
+    content, salts = pixels.reshape(-1).view(np.uint8).data, classes.astype("<i8").tobytes()
+    width, blake2b = len(content) // len(classes), hashlib.blake2b
+    digests = b"".join(
+        blake2b(content[i * width : (i + 1) * width], digest_size=DIGEST_BYTES, salt=salts[8 * i : 8 * i + 8]).digest()
+        for i in range(len(classes))
+    )
+    return np.frombuffer(digests, f"S{DIGEST_BYTES}")
+
+
+def rank_by_content(images: ArrayLike, labels: ArrayLike) -> IndexArray:
+    """Order (B,) of the samples by digest: as good as shuffled, yet the same for everyone.
+
+    Examples
+    --------
+    >>> images, labels = np.arange(6, dtype=np.uint8).reshape(6, 1), np.zeros(6, int)
+    >>> images[rank_by_content(images, labels)].ravel().tolist()
+    [1, 4, 0, 3, 5, 2]
+    >>> images[::-1][rank_by_content(images[::-1], labels)].ravel().tolist()
+    [1, 4, 0, 3, 5, 2]
+    """
+    return np.argsort(content_digests(images, labels), kind="stable")
+
+
+def stratified_holdout(images: ArrayLike, labels: ArrayLike, fraction: float) -> tuple[IndexArray, IndexArray]:
+    """Split samples in two, the same share of each class held out.
+
+    Parameters
+    ----------
+    images : array of shape (B, ...)
+        Samples.
+    labels : int array of shape (B,)
+        Classes.
+    fraction : float
+        Share to hold out, in [0, 1]; of n samples of a class it is ``round(fraction * n)``, moved to the nearest
+        place that does not divide a group of exact duplicates.
+
+    Returns
+    -------
+    kept, held_out : int arrays
+        Indices, each in the order of the digests, so that the samples they pick do not depend on the input's order.
+
+    Examples
+    --------
+    >>> images, labels = np.arange(20, dtype=np.uint8).reshape(20, 1), np.repeat([0, 1], 10)
+    >>> kept, held_out = stratified_holdout(images, labels, 0.2)
+    >>> len(kept), np.bincount(labels[held_out]).tolist()
+    (16, [2, 2])
+    """
+    return holdout_by_digest(content_digests(images, labels), np.asarray(labels), fraction)
+
+
+def holdout_by_digest(
+    digests: NDArray[np.bytes_], labels: NDArray[np.integer], fraction: float
+) -> tuple[IndexArray, IndexArray]:
+    """:func:`stratified_holdout` of samples whose digests are known."""
+    if not 0 <= fraction <= 1:
+        raise ParameterError(f"fraction must lie in [0, 1]; got {fraction}.")
+    is_held_out = np.zeros(len(digests), bool)
+    for ranked, group_starts in _classes_by_rank(digests, labels):
+        cuts = np.append(np.unique(group_starts), len(ranked))
+        cut = cuts[np.abs(cuts - round(fraction * len(ranked))).argmin()]
+        is_held_out[ranked[:cut]] = True
+    order = np.argsort(digests, kind="stable")
+    return order[~is_held_out[order]], order[is_held_out[order]]
+
+
+def stratified_folds(images: ArrayLike, labels: ArrayLike, n_folds: int) -> IndexArray:
+    """Fold number (B,) of each sample, for cross-validation.
+
+    Every fold gets the same number of samples, in all and of each class, within one (or within a group of exact
+    duplicates, which share a fold).
+
+    Examples
+    --------
+    >>> images, labels = np.arange(20, dtype=np.uint8).reshape(20, 1), np.repeat([0, 1], 10)
+    >>> np.bincount(stratified_folds(images, labels, 5)).tolist()
+    [4, 4, 4, 4, 4]
+    """
+    digests = content_digests(images, labels)
+    if not 2 <= n_folds <= len(digests):
+        raise ParameterError(f"n_folds must lie in 2..{len(digests)}, the number of samples; got {n_folds}.")
+    folds = np.zeros(len(digests), np.int64)
+    n_dealt = 0  # whole rounds aside, the next class goes on where the last one stopped
+    for ranked, group_starts in _classes_by_rank(digests, np.asarray(labels)):
+        share, rest = divmod(len(ranked), n_folds)
+        ends = np.cumsum(share + (np.arange(n_folds) < rest))
+        folds[ranked] = (np.searchsorted(ends, group_starts, side="right") + n_dealt) % n_folds
+        n_dealt += rest
+    return folds
+
+
+def _classes_by_rank(
+    digests: NDArray[np.bytes_], labels: NDArray[np.integer]
+) -> Iterator[tuple[IndexArray, IndexArray]]:
+    """For each class its samples (n,) by rank, and the rank (n,) of the first duplicate of each."""
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        ranked = members[np.argsort(digests[members], kind="stable")]
+        sorted_digests = digests[ranked]
+        is_new = np.append(True, sorted_digests[1:] != sorted_digests[:-1])
+        yield ranked, np.maximum.accumulate(np.where(is_new, np.arange(len(ranked)), 0))
+
+
+def content_sha256(images: ArrayLike, labels: ArrayLike) -> str:
+    """SHA-256 of a whole set, the same for any order of its samples.
+
+    Examples
+    --------
+    >>> images = np.array([[[1, 2]], [[3, 4]]], np.uint8)
+    >>> content_sha256(images, [0, 1]) == content_sha256(images[::-1], [1, 0])
+    True
+    >>> content_sha256(images, [0, 1]) == content_sha256(images, [1, 0])
+    False
+    """
+    return sha256_of_digests(content_digests(images, labels), np.shape(images)[1:])
+
+
+def sha256_of_digests(digests: NDArray[np.bytes_], shape: tuple[int, ...]) -> str:
+    """:func:`content_sha256` of samples of one shape whose digests are known."""
+    return hashlib.sha256(repr(shape).encode() + np.sort(digests).tobytes()).hexdigest()

@@ -1,0 +1,89 @@
+"""Folders of pictures: formats, channels and everything that may be wrong with them."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spikewise.data.formats.folder import open_picture, read_class_folders
+from spikewise.errors import DataError
+
+GREY = np.arange(20, dtype=np.uint8).reshape(4, 5) * 10
+COLOUR = np.stack([GREY, GREY[::-1], GREY[:, ::-1]], -1)
+
+
+def save(path, pixels, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+def test_folders_are_classes_in_alphabetical_order(tmp_path):
+    save(tmp_path / "dog" / "1.png", GREY)
+    save(tmp_path / "cat" / "2.bmp", GREY[::-1].copy())
+    save(tmp_path / "cat" / "1.PNG", GREY)
+    (tmp_path / "cat" / "notes.txt").write_text("no picture")
+    (tmp_path / ".hidden").mkdir()
+    images, labels, classes = read_class_folders(tmp_path)
+    np.testing.assert_array_equal(images[:, 0], [GREY, GREY[::-1], GREY])
+    assert (labels.tolist(), classes) == ([0, 0, 1], ("cat", "dog"))
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "webp"])
+def test_lossless_colours_are_kept(tmp_path, suffix):
+    options = {"lossless": True} if suffix == "webp" else {}
+    picture = open_picture(save(tmp_path / f"x.{suffix}", COLOUR, **options))
+    np.testing.assert_array_equal(picture, COLOUR.transpose(2, 0, 1))
+
+
+def test_a_jpeg_is_read(tmp_path):
+    assert open_picture(save(tmp_path / "x.jpg", GREY)).shape == (1, 4, 5)
+
+
+def test_one_coloured_picture_makes_all_of_them_coloured(tmp_path):
+    save(tmp_path / "a" / "1.png", GREY)
+    save(tmp_path / "b" / "1.png", COLOUR)
+    images, _, _ = read_class_folders(tmp_path)
+    np.testing.assert_array_equal(images, [[GREY] * 3, COLOUR.transpose(2, 0, 1)])
+
+
+def test_an_alpha_channel_is_dropped(tmp_path):
+    picture = save(tmp_path / "x.png", np.dstack([COLOUR, GREY]))
+    np.testing.assert_array_equal(open_picture(picture), COLOUR.transpose(2, 0, 1))
+
+
+def test_pictures_of_16_bits_are_refused_rather_than_clipped(tmp_path):
+    with pytest.raises(DataError, match=r"x\.png must have 8 bits"):
+        open_picture(save(tmp_path / "x.png", GREY.astype(np.uint16) * 256))
+
+
+def test_differing_sizes_are_refused_by_name(tmp_path):
+    save(tmp_path / "a" / "1.png", GREY)
+    save(tmp_path / "a" / "2.png", GREY[:3].copy())
+    with pytest.raises(DataError, match=r"1\.png has 4x5 and .*2\.png 3x5"):
+        read_class_folders(tmp_path)
+
+
+def test_a_broken_picture_is_refused_by_name(tmp_path):
+    save(tmp_path / "a" / "1.png", GREY)
+    whole = save(tmp_path / "a" / "2.png", np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8))
+    for content in (b"", b"no picture", whole.read_bytes()[:2000]):
+        whole.write_bytes(content)
+        with pytest.raises(DataError, match=r"2\.png must be a whole picture"):
+            read_class_folders(tmp_path)
+
+
+def test_a_gigantic_picture_is_refused_before_it_is_decoded(tmp_path):
+    header = b"BM" + bytes(8) + (54).to_bytes(4, "little") + (40).to_bytes(4, "little")
+    header += (20000).to_bytes(4, "little") * 2 + (1).to_bytes(2, "little") + (24).to_bytes(2, "little") + bytes(24)
+    (tmp_path / "x.bmp").write_bytes(header)
+    with pytest.raises(DataError, match=r"x\.bmp"):
+        open_picture(tmp_path / "x.bmp")
+
+
+def test_folders_without_pictures_are_refused_by_name(tmp_path):
+    with pytest.raises(DataError, match="one folder of pictures"):
+        read_class_folders(tmp_path)
+    save(tmp_path / "a" / "1.png", GREY)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="empty must hold pictures"):
+        read_class_folders(tmp_path)
