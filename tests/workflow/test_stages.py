@@ -1,0 +1,136 @@
+import json
+
+import numpy as np
+import pytest
+
+from spikewise.dynamic import EntropyExit, replay_exit
+from spikewise.dynamic.rule import rule_from_dict
+from spikewise.errors import DataError, ParameterError, RunError
+from spikewise.price.cost import CostReport
+from spikewise.runs import Run, find_runs
+from spikewise.workflow import learn_deep, learn_stdp, open_network, price_exit, stop_early
+from spikewise.workflow.stop import read_trace
+from spikewise.workload import Workload
+
+KEYWORDS = {"n_neurons": 30, "n_epochs": 4, "random_state": 0}
+
+
+def silent(done, total, note):
+    pass
+
+
+def new_run(path, kind, **settings):
+    return Run.start(path, kind=kind, settings=settings, seed=0)
+
+
+@pytest.fixture(scope="module")
+def stdp_run(tmp_path_factory, splits):
+    run = new_run(tmp_path_factory.mktemp("runs") / "stdp", "stdp")
+    network = learn_stdp(run, splits["train"], splits["validation"], KEYWORDS, silent)
+    stop_early(run, network, splits["validation"], splits["test"], max_drop=0.02, accumulate="sum")
+    price_exit(run, 0.02, "rram-64-32nm")
+    return run
+
+
+def test_a_run_folder_holds_what_the_design_says(stdp_run):
+    here = {str(p.relative_to(stdp_run.path)) for p in stdp_run.path.rglob("*") if p.is_file()}
+    exits = {f"exits/drop-0.02/{name}" for name in ("exit.json", "workload.json", "cost.json", "gallery.npz")}
+    assert here == {"run.json", "model.safetensors", "model.json", "trace.npz", "workload.json"} | exits
+    record = json.loads((stdp_run.path / "run.json").read_text())
+    assert record["data"]["shape"] == [1, 8, 8]
+    assert set(record["timings"]) >= {"train_s", "label_s"}
+    assert "train_s" not in record["metrics"]
+
+
+def test_the_test_set_is_looked_at_once_and_the_look_is_logged(stdp_run, splits):
+    before = list(stdp_run.record["test_evaluations"])
+    assert len(before) == 1
+    network = open_network(stdp_run)
+    stop_early(stdp_run, network, splits["validation"], splits["test"], max_drop=0.02, accumulate="sum")
+    assert Run.open(stdp_run.path).record["test_evaluations"] == before
+
+
+def test_the_figures_follow_from_the_trace(stdp_run):
+    found = json.loads((stdp_run.path / "exits/drop-0.02/exit.json").read_text())
+    trace = read_trace(stdp_run)
+    steps, classes = replay_exit(trace, rule_from_dict(found["rule"]))
+    assert found["accuracy_exit"] == np.mean(classes == trace.labels)
+    assert found["mean_steps"] == steps.mean()
+    assert sum(found["histogram"]) == found["n_test"] == trace.n_samples
+    assert found["threshold"] == "heuristic"
+    assert isinstance(rule_from_dict(found["rule"]), EntropyExit)
+
+
+def test_the_price_is_that_of_the_samples_that_ran(stdp_run):
+    folder = stdp_run.path / "exits/drop-0.02"
+    load, cost = Workload.read(folder / "workload.json"), CostReport.read(folder / "cost.json")
+    assert load.mean_steps == pytest.approx(cost.mean_steps)
+    assert cost.energy_j < cost.static.energy_j
+    assert 0 < cost.edp_saving < 1
+    assert stdp_run.record["metrics"]["cost"]["drop-0.02 on rram-64-32nm"]["energy_j"] == cost.energy_j
+
+
+def test_the_gallery_shows_the_first_and_the_last_to_leave(stdp_run):
+    with np.load(stdp_run.path / "exits/drop-0.02/gallery.npz", allow_pickle=False) as gallery:
+        easy, steps = gallery["is_easy"], gallery["steps"]
+        assert gallery["images"].shape[1:] == (1, 8, 8)
+        assert steps[easy].max() <= steps[~easy].min()
+
+
+def test_the_same_seed_gives_identical_metrics(stdp_run, splits, tmp_path):
+    run = new_run(tmp_path / "again", "stdp")
+    network = learn_stdp(run, splits["train"], splits["validation"], KEYWORDS, silent)
+    stop_early(run, network, splits["validation"], splits["test"], max_drop=0.02, accumulate="sum")
+    price_exit(run, 0.02, "rram-64-32nm")
+    assert run.record["metrics"] == stdp_run.record["metrics"]
+
+
+def test_a_trained_network_is_not_trained_again(stdp_run, splits):
+    def never(done, total, note):
+        raise AssertionError("it learned again")
+
+    network = learn_stdp(stdp_run, splits["train"], splits["validation"], KEYWORDS, never)
+    assert network.predict(splits["test"].images).shape == (splits["test"].n_samples,)
+
+
+def test_interrupted_deep_training_goes_on_and_ends_the_same(splits, tmp_path):
+    from spikewise.learn.fit import FitSettings
+
+    settings = FitSettings(epochs=3, n_steps=2)
+    calls = []
+
+    def interrupt(done, total, note):
+        calls.append(done)
+        if done == 2:
+            raise KeyboardInterrupt
+
+    whole, broken = (new_run(tmp_path / name, "deep") for name in ("whole", "broken"))
+    learn_deep(whole, splits["train"], splits["validation"], "vgg5", settings, silent)
+    with pytest.raises(KeyboardInterrupt):
+        learn_deep(broken, splits["train"], splits["validation"], "vgg5", settings, interrupt)
+    resumed = Run.open(broken.path)
+    learn_deep(resumed, splits["train"], splits["validation"], "vgg5", settings, lambda done, *_: calls.append(done))
+    assert calls == [1, 2, 3]
+    assert resumed.record["metrics"] == whole.record["metrics"]
+    assert (resumed.path / "model.safetensors").read_bytes() == (whole.path / "model.safetensors").read_bytes()
+    assert not (resumed.path / "checkpoint.safetensors").exists()
+
+
+def test_damaged_weights_and_foreign_kinds_are_named(stdp_run, tmp_path):
+    run = new_run(tmp_path / "odd", "quantum")
+    with pytest.raises(ParameterError, match="quantum"):
+        open_network(run)
+    broken = new_run(tmp_path / "broken", "stdp")
+    (broken.path / "model.safetensors").write_bytes((stdp_run.path / "model.safetensors").read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"model\.safetensors"):
+        open_network(broken)
+
+
+def test_runs_are_found_alone_and_in_a_folder(stdp_run, tmp_path):
+    assert [run.path for run in find_runs(stdp_run.path)] == [stdp_run.path]
+    assert [run.path for run in find_runs(stdp_run.path.parent)] == [stdp_run.path]
+    with pytest.raises(DataError, match="no run"):
+        find_runs(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="in the way"):
+        new_run(tmp_path / "file", "stdp")
