@@ -18,21 +18,46 @@ def stream_key(seed, stream):
     return mix(mix((seed + 0x9E3779B97F4A7C15) & MASK) ^ ((stream * 0xD6E8FEB86659FD93 + 0x9E3779B97F4A7C15) & MASK))
 
 
-def spikes(thresholds, key, n_steps):
-    """Spike train (T, n_inputs), one Python integer at a time."""
-    train = np.zeros((n_steps, len(thresholds)), bool)
+def spikes(shares, key, counts, n_steps):
+    """Inputs that fire at each step, drawn one Python integer at a time."""
+    active = [i for i, share in enumerate(shares) if share]
+    accept, alias = alias_table([int(shares[i]) for i in active])
+    train, n_drawn = [], 0
     for step in range(n_steps):
-        first = step - step % 4
-        for i, threshold in enumerate(thresholds):
-            word = mix((key + (i + 1) * 0x9E3779B97F4A7C15 + (first + 1) * 0xD6E8FEB86659FD93) & MASK)
-            train[step, i] = ((word >> (16 * (step - first))) & 0xFFFF) < threshold
+        bits = mix(key ^ ((step + 1) * 0xD6E8FEB86659FD93 & MASK))
+        n_events = sum(bits >= int(bound) for bound in counts[:-1]) if active else 0
+        fired = []
+        for event in range(n_drawn, n_drawn + n_events):
+            word = mix((key + (event + 1) * 0x9E3779B97F4A7C15) & MASK)
+            slot = (word >> 32) * len(active) >> 32
+            index = active[slot] if (word & 0xFFFFFFFF) <= accept[slot] else active[alias[slot]]
+            if index not in fired:
+                fired.append(index)
+        train.append(fired)
+        n_drawn += n_events
     return train
 
 
-def step_neurons(train_row, weights, gain, theta, neuron, v, rests_until, step):
+def alias_table(weights):
+    """Walker's table of positive integer weights: probability (of 2**32) to keep each slot, and its alias."""
+    total, n = sum(weights), len(weights)
+    left = [w * n for w in weights]
+    accept, alias = [2**32 - 1] * n, list(range(n))
+    small = [i for i in range(n) if left[i] < total]
+    large = [i for i in range(n) if left[i] >= total]
+    while small and large:
+        low, high = small.pop(), large[-1]
+        accept[low], alias[low] = int(left[low] / total * 4294967295.0), high
+        left[high] -= total - left[low]
+        if left[high] < total:
+            small.append(large.pop())
+    return accept, alias
+
+
+def step_neurons(fired, weights, gain, theta, neuron, v, rests_until, step):
     """One step of all neurons; returns the winner or -1."""
     current = np.zeros_like(v)
-    for i in np.flatnonzero(train_row):
+    for i in fired:
         current = current + weights[i]
     v[:] = np.where(rests_until <= step, v * neuron.decay + gain * current, np.float32(0))
     above = v - (neuron.v_threshold + theta)
@@ -46,7 +71,7 @@ def step_neurons(train_row, weights, gain, theta, neuron, v, rests_until, step):
 
 
 def learn_sample(train, weights, gain, theta, neuron, eta, theta_plus, theta_keep, gain_norm):
-    """Present one spike train (T, n_inputs) and learn from it, in place; returns spikes per neuron."""
+    """Present a spike train (inputs that fire at each step) and learn from it, in place; returns spikes per neuron."""
     n_steps = len(train)
     v = np.zeros(weights.shape[1], np.float32)
     rests_until = np.zeros(weights.shape[1], int)
@@ -56,7 +81,8 @@ def learn_sample(train, weights, gain, theta, neuron, eta, theta_plus, theta_kee
         if winner >= 0:
             n_out[winner] += 1
             theta[winner] += theta_plus
-    x = np.minimum(1.0, train.sum(0) * 20.0 / n_steps).astype(np.float32)
+    n_in = np.bincount(np.concatenate([*train, []]).astype(int), minlength=len(weights))
+    x = np.minimum(1.0, n_in * 20.0 / n_steps).astype(np.float32)
     for j in np.flatnonzero(n_out):
         k = int(np.ceil(n_out[j] / 4))
         strength = np.float32(min(1.0, k * eta))

@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted, check_non_negative, valida
 from spikewise.dynamic.rule import EntropyExit, ExitRule, NeverExit
 from spikewise.errors import ParameterError, ShapeError
 from spikewise.fixed_point import QFormat
-from spikewise.spikes.encode import content_keys, firing_thresholds
+from spikewise.spikes.encode import content_keys, event_counts, spike_shares
 
 from .kernels import competition
 from .rules import CompetingNeurons, lean_defaults
@@ -81,7 +81,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Attributes
     ----------
-    weights_ : float32 array of shape (n_features_in_, n_neurons)
+    weights_ : float32 array of shape (n_inputs, n_neurons)
         Learned weights in [0, 1].
     theta_ : float32 array of shape (n_neurons,)
         Adaptive thresholds in mV.
@@ -140,6 +140,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         n_total = epochs * len(X)
         neuron = CompetingNeurons().constants(is_learning=True)
         rule = lean_defaults(self.n_neurons)
+        counts = event_counts(rule.events_per_step)
         n_spikes = n_silent = 0
         for epoch in range(epochs):
             order = np.random.default_rng([int(self.seed_), epoch]).permutation(len(X))
@@ -148,7 +149,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 n_seen = epoch * len(X) + first
                 eta, theta_plus = rule.schedule(n_seen, n_seen + len(rows), n_total)
                 spikes, silent = competition.learn(
-                    firing_thresholds(X[rows], rule.spikes_per_step), n_seen, self.seed_,
+                    spike_shares(X[rows]), n_seen, self.seed_, counts,
                     self._weights, self._gain, self._theta, neuron,
                     eta, theta_plus, rule.theta_keep(n_total), rule.gain, self.n_steps,
                 )  # fmt: skip
@@ -196,14 +197,15 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _respond_chunk(
         self, X: NDArray[Any], start: int, evidence: NDArray[np.float64], kind: int, bound: float
     ) -> tuple[NDArray[Any], ...]:
-        thresholds = firing_thresholds(X, lean_defaults(self.n_neurons).spikes_per_step)
+        shares = spike_shares(X)
+        counts = event_counts(lean_defaults(self.n_neurons).events_per_step)
         n_samples = len(X)
         fired = np.full((n_samples, self.n_steps), -1, np.int32)
         exit_steps = np.empty(n_samples, np.int32)
         scores = np.empty((n_samples, len(evidence)))
         in_spikes, out_spikes = np.zeros(self.n_steps, np.int64), np.zeros(self.n_steps, np.int64)
         competition.respond(
-            thresholds, content_keys(thresholds, self.seed_), self._weights, self._gain, self._theta,
+            shares, content_keys(shares, self.seed_), counts, self._weights, self._gain, self._theta,
             CompetingNeurons().constants(is_learning=False), self.n_steps,
             np.ascontiguousarray(evidence), kind, bound, fired, exit_steps, scores, in_spikes, out_spikes,
         )  # fmt: skip

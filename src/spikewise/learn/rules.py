@@ -82,15 +82,15 @@ class LeanRule:
         The adaptive threshold decays by ``exp(-theta_decays)`` over the whole of learning.
     gain : float
         Norm of a neuron's input gain.
-    spikes_per_step : float
-        Input spikes of a whole sample per step.
+    events_per_step : float
+        Poisson events of a whole sample per step; an input that is drawn twice in a step spikes once.
     """
 
     eta: tuple[float, float]
     theta_plus: tuple[float, float]
     theta_decays: float = 3.0
     gain: float = 6.0
-    spikes_per_step: float = 6.5
+    events_per_step: float = 6.5
 
     def schedule(self, first: int, stop: int, n_total: int) -> tuple[np.ndarray, np.ndarray]:
         """Learning rate and threshold rise (float32) of samples ``first`` to ``stop`` of ``n_total``."""
@@ -120,4 +120,4 @@ def lean_defaults(n_neurons: int) -> LeanRule:
         return LeanRule(eta=(0.3, 0.003), theta_plus=(n_neurons / 400, n_neurons * 3e-4))
     if n_neurons <= 800:
         return LeanRule(eta=(0.3, 0.01), theta_plus=(n_neurons / 400, n_neurons / 4000))
-    return LeanRule(eta=(0.5, 0.02), theta_plus=(n_neurons / 400, n_neurons / 4000), gain=8.0, spikes_per_step=8.0)
+    return LeanRule(eta=(0.5, 0.02), theta_plus=(n_neurons / 400, n_neurons / 4000), gain=8.0, events_per_step=8.0)

@@ -7,8 +7,8 @@ __getattr__, __all__ = lazy_exports(
     {
         "class_counts": ".decode",
         "direct_encode": ".encode",
-        "firing_thresholds": ".encode",
         "naive_bayes_evidence": ".decode",
         "poisson_encode": ".encode",
+        "spike_shares": ".encode",
     },
 )

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from spikewise.dynamic import EntropyExit, normalized_entropy
 from spikewise.learn.kernels import competition
 from spikewise.learn.rules import CompetingNeurons, lean_defaults
-from spikewise.spikes.encode import content_keys, firing_thresholds, hashed_spikes, stream_key
+from spikewise.spikes.encode import (
+    build_alias,
+    content_keys,
+    draw_step,
+    event_counts,
+    hashed_spikes,
+    spike_shares,
+    stream_key,
+)
 
 ORACLE = Path(__file__).parents[2] / "oracles" / "competition.py"
 spec = importlib.util.spec_from_file_location("oracle_competition", ORACLE)
@@ -20,10 +28,11 @@ spec.loader.exec_module(oracle)
 
 N_INPUTS, N_NEURONS, N_STEPS = 20, 9, 60
 SEED = np.uint64(12345)
+COUNTS = event_counts(3.0)
 
 
 def network(seed, n_padded=16):
-    """Random weights, small thresholds so that neurons fire often, and padding that never fires."""
+    """Random weights, small shares so that neurons fire often, and padding that never fires."""
     rng = np.random.default_rng(seed)
     weights = np.zeros((N_INPUTS, n_padded), np.float32)
     weights[:, :N_NEURONS] = rng.random((N_INPUTS, N_NEURONS), np.float32)
@@ -35,33 +44,39 @@ def network(seed, n_padded=16):
 
 
 def samples(seed, n=6):
-    return firing_thresholds(np.random.default_rng(seed).random((n, N_INPUTS)) ** 3, 3.0)
+    return spike_shares(np.random.default_rng(seed).random((n, N_INPUTS)) ** 3)
 
 
-def run_learn(function, thresholds, weights, gain, theta, n_steps=N_STEPS):
+def train_of(shares, key, n_steps=N_STEPS):
+    """Inputs that fire at each step, as the compiled encoder draws them."""
+    events = hashed_spikes(shares, np.uint64(key), COUNTS, n_steps)
+    return [events[events[:, 0] == step, 1] for step in range(n_steps)]
+
+
+def run_learn(function, shares, weights, gain, theta, n_steps=N_STEPS):
     rule = lean_defaults(N_NEURONS)
-    eta, rise = rule.schedule(0, len(thresholds), 1000)
+    eta, rise = rule.schedule(0, len(shares), 1000)
     neuron = CompetingNeurons().constants(is_learning=True)
     return function(
-        thresholds, 7, SEED, weights, gain, theta, neuron, eta, rise, rule.theta_keep(1000), rule.gain, n_steps
+        shares, 7, SEED, COUNTS, weights, gain, theta, neuron, eta, rise, rule.theta_keep(1000), rule.gain, n_steps
     )
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000))
 def test_learning_equals_the_clock_driven_oracle_bit_for_bit(seed):
-    thresholds = samples(seed)
+    shares = samples(seed)
     fast, slow = network(seed), network(seed)
-    n_spikes, n_silent = run_learn(competition.learn, thresholds, *fast)
+    n_spikes, n_silent = run_learn(competition.learn, shares, *fast)
     rule = lean_defaults(N_NEURONS)
-    eta, rise = rule.schedule(0, len(thresholds), 1000)
+    eta, rise = rule.schedule(0, len(shares), 1000)
     neuron = CompetingNeurons().constants(is_learning=True)
     counts = [
         oracle.learn_sample(
-            hashed_spikes(row, np.uint64(stream_key(SEED, np.uint64(7 + i))), N_STEPS),
+            train_of(row, stream_key(SEED, np.uint64(7 + i))),
             *slow, neuron, eta[i], rise[i], rule.theta_keep(1000), rule.gain,
         )
-        for i, row in enumerate(thresholds)
+        for i, row in enumerate(shares)
     ]  # fmt: skip
     for ours, theirs in zip(fast, slow, strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -70,15 +85,20 @@ def test_learning_equals_the_clock_driven_oracle_bit_for_bit(seed):
     assert n_spikes > 0
 
 
-def test_spike_streams_equal_an_oracle_in_python_integers():
-    thresholds = samples(1)[0]
-    key = int(stream_key(SEED, np.uint64(3)))
-    assert key == oracle.stream_key(int(SEED), 3)
-    np.testing.assert_array_equal(hashed_spikes(thresholds, np.uint64(key), 10), oracle.spikes(thresholds, key, 10))
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(0, 65535), min_size=1, max_size=12), st.integers(0, 2**64 - 1))
+def test_spike_streams_equal_an_oracle_in_python_integers(shares, key):
+    theirs = oracle.spikes(shares, key, COUNTS.tolist(), 20)
+    ours = train_of(np.array(shares, np.uint16), key, 20)
+    assert [row.tolist() for row in ours] == theirs
 
 
-def respond(thresholds, net, evidence, kind=competition.EXIT_NEVER, bound=0.0, n_steps=N_STEPS):
-    n = len(thresholds)
+def test_stream_keys_equal_the_oracle():
+    assert stream_key(SEED, np.uint64(3)) == oracle.stream_key(int(SEED), 3)
+
+
+def respond(shares, net, evidence, kind=competition.EXIT_NEVER, bound=0.0, n_steps=N_STEPS):
+    n = len(shares)
     out = {
         "fired": np.full((n, n_steps), -1, np.int32),
         "exit_step": np.empty(n, np.int32),
@@ -87,21 +107,20 @@ def respond(thresholds, net, evidence, kind=competition.EXIT_NEVER, bound=0.0, n
         "out_spikes": np.zeros(n_steps, np.int64),
     }
     neuron = CompetingNeurons().constants(is_learning=False)
-    keys = content_keys(thresholds, SEED)
-    competition.respond(thresholds, keys, *net, neuron, n_steps, evidence, kind, bound, *out.values())
+    keys = content_keys(shares, SEED)
+    competition.respond(shares, keys, COUNTS, *net, neuron, n_steps, evidence, kind, bound, *out.values())
     return out
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000))
 def test_responses_equal_the_oracle(seed):
-    thresholds, net = samples(seed), network(seed)
+    shares, net = samples(seed), network(seed)
     evidence = np.log(np.random.default_rng(seed).random((3, 16)))
-    out = respond(thresholds, net, evidence)
+    out = respond(shares, net, evidence)
     neuron = CompetingNeurons().constants(is_learning=False)
-    for i, (row, key) in enumerate(zip(thresholds, content_keys(thresholds, SEED), strict=True)):
-        train = hashed_spikes(row, key, N_STEPS)
-        fired = oracle.respond_sample(train, *net, neuron)
+    for i, (row, key) in enumerate(zip(shares, content_keys(shares, SEED), strict=True)):
+        fired = oracle.respond_sample(train_of(row, key), *net, neuron)
         np.testing.assert_array_equal(out["fired"][i], fired)
         np.testing.assert_allclose(out["score"][i], evidence[:, fired[fired >= 0]].sum(1), atol=1e-9)
     assert out["out_spikes"].sum() == (out["fired"] >= 0).sum() > 0
@@ -110,8 +129,8 @@ def test_responses_equal_the_oracle(seed):
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, N_STEPS - 1))
 def test_a_truncated_run_is_a_prefix_of_the_full_one(seed, n_steps):
-    thresholds, net, evidence = samples(seed), network(seed), np.zeros((2, 16))
-    full, short = respond(thresholds, net, evidence), respond(thresholds, net, evidence, n_steps=n_steps)
+    shares, net, evidence = samples(seed), network(seed), np.zeros((2, 16))
+    full, short = respond(shares, net, evidence), respond(shares, net, evidence, n_steps=n_steps)
     np.testing.assert_array_equal(short["fired"], full["fired"][:, :n_steps])
     np.testing.assert_array_equal(short["in_spikes"], full["in_spikes"][:n_steps])
 
@@ -119,13 +138,13 @@ def test_a_truncated_run_is_a_prefix_of_the_full_one(seed, n_steps):
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0.01, 1.1), st.sampled_from(["sum", "mean"]))
 def test_the_kernel_stops_where_the_rule_says(seed, bound, accumulate):
-    thresholds, net = samples(seed), network(seed)
+    shares, net = samples(seed), network(seed)
     evidence = 2 * np.log(np.random.default_rng(seed).random((3, 16)))
-    full = respond(thresholds, net, evidence)
+    full = respond(shares, net, evidence)
     kind = competition.EXIT_ENTROPY_SUM if accumulate == "sum" else competition.EXIT_ENTROPY_MEAN
-    stopped = respond(thresholds, net, evidence, kind, bound)
+    stopped = respond(shares, net, evidence, kind, bound)
     rule = EntropyExit(bound, accumulate)
-    for i in range(len(thresholds)):
+    for i in range(len(shares)):
         score, expected = np.zeros(3), N_STEPS
         for step in range(N_STEPS):
             if full["fired"][i, step] >= 0:
@@ -147,15 +166,17 @@ def test_compiled_entropy_equals_the_rule(scores, scale):
 
 def test_kernels_give_the_same_as_plain_python():
     # The python functions are the same source; run uncompiled they must give the same bits.
-    fired, expected = np.empty(N_INPUTS + 1, np.int64), np.empty(N_INPUTS + 1, np.int64)
-    active, words = np.empty(N_INPUTS + 1, np.int64), np.empty(N_INPUTS, np.uint64)
-    row = samples(2)[0]
-    with np.errstate(over="ignore"):  # hashes wrap around
-        n_active = competition.active_inputs.py_func(row, active)
-        n_fired = competition.draw_spikes.py_func(row, active, n_active, words, np.uint64(5), 0, fired)
-    assert n_active == (row > 0).sum()
-    assert n_fired == competition.draw_spikes(row, active, n_active, words, np.uint64(5), 0, expected)
-    np.testing.assert_array_equal(fired[:n_fired], expected[:n_fired])
+    row, drawn = samples(2)[0], []
+    for build, draw in ((build_alias, draw_step), (build_alias.py_func, draw_step.py_func)):
+        active, alias = np.zeros(N_INPUTS + 1, np.int32), np.zeros(N_INPUTS, np.int32)
+        accept, last_step = np.zeros(N_INPUTS, np.uint32), np.full(N_INPUTS, -1, np.int32)
+        fired = np.zeros(len(COUNTS), np.int32)
+        with np.errstate(over="ignore"):  # hashes wrap around
+            n_active = build(row, active, accept, alias)
+            n_fired, _ = draw(np.uint64(5), 0, 0, COUNTS, active, accept, alias, n_active, last_step, fired)
+        drawn.append((active, alias, accept, fired, n_active, n_fired))
+    for compiled, plain in zip(*drawn, strict=True):
+        np.testing.assert_array_equal(compiled, plain)
 
     neuron = CompetingNeurons().constants(is_learning=True)
     states = []

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from spikewise._compile import kernel
 from spikewise.learn.rules import NeuronConstants
-from spikewise.spikes.encode import STEPS_PER_WORD, spike_word, stream_key
+from spikewise.spikes.encode import build_alias, draw_step, stream_key
 
 Floats = NDArray[np.float32]
 
@@ -26,45 +26,12 @@ TRACE_STEPS = 20.0  # an input that fires every 20 steps or more often counts as
 
 
 @kernel
-def active_inputs(thresholds: NDArray[np.uint16], active: NDArray[np.int64]) -> int:
-    """List the inputs of one sample that can fire at all; returns how many."""
-    n_active = 0
-    for index in range(thresholds.shape[0]):
-        active[n_active] = index
-        n_active += thresholds[index] > 0
-    return n_active
-
-
-@kernel
-def draw_spikes(
-    thresholds: NDArray[np.uint16],
-    active: NDArray[np.int64],
-    n_active: int,
-    words: NDArray[np.uint64],
-    key: np.uint64,
-    step: int,
-    fired: NDArray[np.int64],
-) -> int:
-    """List the inputs that fire at this step; returns how many. Fresh bits are hashed every fourth step."""
-    lane = step % STEPS_PER_WORD
-    if lane == 0:
-        for a in range(n_active):
-            words[a] = spike_word(key, active[a], step)
-    shift = np.uint64(16 * lane)
-    n_fired = 0
-    for a in range(n_active):
-        fired[n_fired] = active[a]
-        n_fired += ((words[a] >> shift) & np.uint64(0xFFFF)) < np.uint64(thresholds[active[a]])
-    return n_fired
-
-
-@kernel
 def integrate(
     weights: Floats,
     gain: Floats,
     theta: Floats,
     neuron: NeuronConstants,
-    fired: NDArray[np.int64],
+    fired: NDArray[np.int32],
     n_fired: int,
     v: Floats,
     rests_until: NDArray[np.int32],
@@ -77,16 +44,21 @@ def integrate(
     """
     n_padded = v.shape[0]
     current[:] = np.float32(0.0)
-    for i in range(n_fired):
-        row = weights[fired[i]]
+    n_fours = n_fired - n_fired % 4
+    for i in range(0, n_fours, 4):  # four rows per pass; the order of the sums stays that of the spikes
+        a, b, c, d = fired[i], fired[i + 1], fired[i + 2], fired[i + 3]
         for j in range(n_padded):
-            current[j] += row[j]
-    any_above = False
+            current[j] = (((current[j] + weights[a, j]) + weights[b, j]) + weights[c, j]) + weights[d, j]
+    for i in range(n_fours, n_fired):
+        a = fired[i]
+        for j in range(n_padded):
+            current[j] += weights[a, j]
+    n_above = 0
     for j in range(n_padded):
         moved = v[j] * neuron.decay + gain[j] * current[j]
         v[j] = moved if rests_until[j] <= step else np.float32(0.0)
-        any_above |= v[j] - (neuron.v_threshold + theta[j]) >= 0
-    if not any_above:
+        n_above += v[j] - (neuron.v_threshold + theta[j]) >= 0
+    if n_above == 0:
         return -1
     winner, best = -1, np.float32(-1.0)
     for j in range(n_padded):
@@ -113,9 +85,10 @@ def attract(weights: Floats, gain: Floats, post: int, trace: Floats, strength: n
 
 @kernel
 def learn(
-    thresholds: NDArray[np.uint16],
+    shares: NDArray[np.uint16],
     n_seen: int,
     seed: np.uint64,
+    counts: NDArray[np.uint64],
     weights: Floats,
     gain: Floats,
     theta: Floats,
@@ -130,10 +103,11 @@ def learn(
 
     Sample i draws its spikes from the stream (seed, n_seen + i).
     """
-    n_samples, n_inputs = thresholds.shape
+    n_samples, n_inputs = shares.shape
     n_padded = weights.shape[1]
-    active, fired = np.empty(n_inputs + 1, np.int64), np.empty(n_inputs + 1, np.int64)
-    words = np.empty(n_inputs, np.uint64)
+    active, alias = np.empty(n_inputs + 1, np.int32), np.empty(n_inputs, np.int32)
+    accept, last_step = np.empty(n_inputs, np.uint32), np.empty(n_inputs, np.int32)
+    fired = np.empty(counts.shape[0], np.int32)
     v, current = np.empty(n_padded, np.float32), np.empty(n_padded, np.float32)
     rests_until = np.empty(n_padded, np.int32)
     n_in, n_out = np.empty(n_inputs, np.int64), np.empty(n_padded, np.int64)
@@ -141,14 +115,15 @@ def learn(
     n_spikes = n_silent = 0
     for sample in range(n_samples):
         key = stream_key(seed, np.uint64(n_seen + sample))
-        n_active = active_inputs(thresholds[sample], active)
+        n_active, n_drawn = build_alias(shares[sample], active, accept, alias), 0
+        last_step[:] = -1
         v[:] = np.float32(0.0)
         rests_until[:] = 0
         n_in[:] = 0
         n_out[:] = 0
         n_before = n_spikes
         for step in range(n_steps):
-            n_fired = draw_spikes(thresholds[sample], active, n_active, words, key, step, fired)
+            n_fired, n_drawn = draw_step(key, step, n_drawn, counts, active, accept, alias, n_active, last_step, fired)
             for i in range(n_fired):
                 n_in[fired[i]] += 1
             winner = integrate(weights, gain, theta, neuron, fired, n_fired, v, rests_until, current, step)
@@ -185,8 +160,9 @@ def entropy_of(score: NDArray[np.float64], scale: float) -> float:
 
 @kernel
 def respond(
-    thresholds: NDArray[np.uint16],
+    shares: NDArray[np.uint16],
     keys: NDArray[np.uint64],
+    counts: NDArray[np.uint64],
     weights: Floats,
     gain: Floats,
     theta: Floats,
@@ -207,20 +183,24 @@ def respond(
     steps that were computed, ``score`` (B, K) with the summed evidence (K, N) of the output spikes, and adds
     the spikes of each step to ``in_spikes`` and ``out_spikes`` (T,).
     """
-    n_samples, n_inputs = thresholds.shape
+    n_samples, n_inputs = shares.shape
     n_padded = weights.shape[1]
-    active, fired = np.empty(n_inputs + 1, np.int64), np.empty(n_inputs + 1, np.int64)
-    words = np.empty(n_inputs, np.uint64)
+    active, alias = np.empty(n_inputs + 1, np.int32), np.empty(n_inputs, np.int32)
+    accept, last_step = np.empty(n_inputs, np.uint32), np.empty(n_inputs, np.int32)
+    fired = np.empty(counts.shape[0], np.int32)
     v, current = np.empty(n_padded, np.float32), np.empty(n_padded, np.float32)
     rests_until = np.empty(n_padded, np.int32)
     for sample in range(n_samples):
-        n_active = active_inputs(thresholds[sample], active)
+        n_active, n_drawn = build_alias(shares[sample], active, accept, alias), 0
+        last_step[:] = -1
         v[:] = np.float32(0.0)
         rests_until[:] = 0
         score[sample] = 0.0
         exit_step[sample] = n_steps
         for step in range(n_steps):
-            n_fired = draw_spikes(thresholds[sample], active, n_active, words, keys[sample], step, fired)
+            n_fired, n_drawn = draw_step(
+                keys[sample], step, n_drawn, counts, active, accept, alias, n_active, last_step, fired
+            )
             winner = integrate(weights, gain, theta, neuron, fired, n_fired, v, rests_until, current, step)
             out_neuron[sample, step] = winner
             in_spikes[step] += n_fired
