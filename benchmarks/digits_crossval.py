@@ -38,7 +38,8 @@ def learn_stdp(learning, validation, seed):
     return STDPClassifier(n_neurons=100, random_state=seed).fit(*learning)
 
 
-KINDS = {"deep": (learn_deep, "mean", 0.005), "stdp": (learn_stdp, "sum", 0.01)}
+DEMO = DemoSettings()
+KINDS = {"deep": (learn_deep, "mean", DEMO.max_drop_deep), "stdp": (learn_stdp, "sum", DEMO.max_drop_stdp)}
 
 
 def run_fold(kind, digits, is_test, seed):

@@ -43,6 +43,9 @@ class LayerShape:
         (a direct-coded image at the first layer).
     lateral : {"none", "broadcast", "matrix"}
         Lateral inhibition among the layer's neurons: absent, one broadcast value, or a stored matrix.
+    pool : tuple of int
+        Height and width over which the layer's sums are pooled *before* its neurons, so that there are
+        fewer neurons than sums; (1, 1) where the neurons come first or nothing is pooled.
 
     Examples
     --------
@@ -68,10 +71,11 @@ class LayerShape:
     has_neurons: bool = True
     once_per_inference: bool = False
     lateral: Lateral = "none"
+    pool: tuple[int, int] = (1, 1)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "kernel", tuple(self.kernel))
-        object.__setattr__(self, "stride", tuple(self.stride))
+        for key in ("kernel", "stride", "pool"):
+            object.__setattr__(self, key, tuple(getattr(self, key)))
         if not self.in_height:
             object.__setattr__(self, "in_height", self.out_height * self.stride[0])
         if not self.in_width:
@@ -90,6 +94,7 @@ class LayerShape:
             "stride height": self.stride[0], "stride width": self.stride[1],
             "out_height": self.out_height, "out_width": self.out_width,
             "in_height": self.in_height, "in_width": self.in_width,
+            "pool height": self.pool[0], "pool width": self.pool[1],
         }  # fmt: skip
         for key, value in sizes.items():
             if not isinstance(value, int) or value < 1:
@@ -121,8 +126,8 @@ class LayerShape:
 
     @property
     def n_neurons(self) -> int:
-        """Outputs of the layer, one neuron each."""
-        return self.out_channels * self.n_positions
+        """Neurons of the layer: one per output, after any pooling that comes before them."""
+        return self.out_channels * (self.out_height // self.pool[0]) * (self.out_width // self.pool[1])
 
     @property
     def n_inputs(self) -> int:
@@ -137,7 +142,7 @@ class LayerShape:
     @property
     def n_macs(self) -> int:
         """Multiply-additions of a dense evaluation."""
-        return self.n_neurons * self.fan_in
+        return self.out_channels * self.n_positions * self.fan_in
 
 
 @dataclass(frozen=True, slots=True)

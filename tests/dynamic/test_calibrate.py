@@ -28,7 +28,9 @@ def test_each_point_of_the_curve_equals_a_replay_of_its_rule(seed, accumulate, s
     for i, max_entropy in enumerate(curve.max_entropy):
         steps, classes = replay_exit(trace, EntropyExit(float(max_entropy), accumulate))
         assert curve.mean_steps[i] == pytest.approx(steps.mean())
-        assert curve.accuracy[i] == pytest.approx(np.mean(classes == trace.labels))
+        early, full = classes == trace.labels, trace.final_scores().argmax(1) == trace.labels
+        assert curve.accuracy[i] == pytest.approx(early.mean())
+        assert (curve.n_harmed[i], curve.n_helped[i]) == ((full & ~early).sum(), (~full & early).sum())
 
 
 @given(st.integers(0, 10_000))
@@ -46,6 +48,19 @@ def test_the_chosen_bound_keeps_its_promise_on_the_calibration_samples(seed, max
     assert np.mean(classes == trace.labels) >= trace.accuracy_by_step()[-1] - max_drop - 1e-9
     assert chosen.mean_steps == pytest.approx(steps.mean())
     assert chosen.kind == "heuristic"
+
+
+def test_few_samples_need_a_wider_margin():
+    # One sample in 100 is harmed as soon as the bound reaches its entropy; the same share in 10,000.
+    def trace(n):
+        first = np.tile([8.0, 0.0], (n, 1))
+        first[::100] = [3.0, 0.0]
+        second = first.copy()
+        second[::100] = [3.0, 9.0]
+        return ScoreTrace.dense([first, second], labels=(np.arange(n) % 100 == 0).astype(int))
+
+    assert calibrate_entropy(trace(100), 0.015, "sum").mean_steps > 1
+    assert calibrate_entropy(trace(10_000), 0.015, "sum").mean_steps == 1
 
 
 def test_no_bound_passes_when_every_exit_hurts():

@@ -2,10 +2,14 @@ r"""Choose the exit threshold on validation scores.
 
 One pass over a :class:`ScoreTrace` gives accuracy and mean steps for a whole grid of bounds at once
 (:func:`exit_curve`). :func:`calibrate_entropy` walks the grid from the strictest bound to the loosest
-and keeps the last one before accuracy first falls more than ``max_drop`` below the full run.
+and keeps the last one before the loss of accuracy, plus one standard error, first exceeds ``max_drop``.
+With :math:`n_{10}` samples that only the full run gets right and :math:`n_{01}` that only the early answer does,
 
-The result is a *heuristic*: it held on the validation samples and nothing more is promised. Grid and
-order are fixed before any data are seen, so that a test with a guarantee can walk the same path.
+.. math:: \frac{n_{10} - n_{01}}{n} + \frac{\sqrt{n_{10} + n_{01}}}{n} \le \mathrm{max\_drop}
+
+The standard error keeps a few hundred validation samples from looking safer than they are. The result is
+still a *heuristic*: nothing is promised beyond the validation samples. Grid and order are fixed before any
+data are seen, so that a test with a guarantee can walk the same path.
 """
 
 from __future__ import annotations
@@ -31,6 +35,8 @@ class ExitCurve:
     ----------
     max_entropy, accuracy, mean_steps : float arrays of shape (M,)
         Bounds, and what each gives on the trace.
+    n_harmed, n_helped : int arrays of shape (M,)
+        Samples that only the full run gets right (n10), and that only the early answer does (n01).
     accumulate : {"mean", "sum"}
         Accumulation of the rule.
     """
@@ -38,6 +44,8 @@ class ExitCurve:
     max_entropy: NDArray[np.float64]
     accuracy: NDArray[np.float64]
     mean_steps: NDArray[np.float64]
+    n_harmed: NDArray[np.int64]
+    n_helped: NDArray[np.int64]
     accumulate: Accumulate
 
 
@@ -82,7 +90,8 @@ def exit_curve(
     _check_labels(trace)
     bounds = np.asarray(max_entropy, np.float64)
     leaves_at = np.full((len(bounds), trace.n_samples), trace.n_steps, np.int32)
-    is_right = np.broadcast_to(trace.final_scores().argmax(1) == trace.labels, leaves_at.shape).copy()
+    full_is_right = trace.final_scores().argmax(1) == trace.labels
+    is_right = np.broadcast_to(full_is_right, leaves_at.shape).copy()
     lowest = np.full(trace.n_samples, np.inf)  # smallest entropy so far: looser bounds have already fired
     everyone = np.arange(trace.n_samples)
     for step, scores in enumerate(trace.steps(), start=1):
@@ -96,11 +105,12 @@ def exit_curve(
         leaves_at[row, who[column]] = step
         is_right[row, who[column]] = (scores[who].argmax(1) == trace.labels[who])[column]
         lowest[who] = entropy
-    return ExitCurve(bounds, is_right.mean(1), leaves_at.mean(1), accumulate)
+    harmed, helped = (full_is_right & ~is_right).sum(1), (~full_is_right & is_right).sum(1)
+    return ExitCurve(bounds, is_right.mean(1), leaves_at.mean(1), harmed, helped, accumulate)
 
 
 def calibrate_entropy(trace: ScoreTrace, max_drop: float, accumulate: Accumulate = "mean") -> Calibration:
-    """Choose the loosest entropy bound that keeps accuracy within ``max_drop`` of the full run.
+    """Choose the loosest entropy bound whose loss of accuracy, plus one standard error, is at most ``max_drop``.
 
     Parameters
     ----------
@@ -120,7 +130,8 @@ def calibrate_entropy(trace: ScoreTrace, max_drop: float, accumulate: Accumulate
         raise ParameterError(f"max_drop must be a fraction in [0, 1); got {max_drop}. 0.005 means half a point.")
     curve = exit_curve(trace, ENTROPY_GRID, accumulate)
     full = float(trace.accuracy_by_step()[-1])
-    fails = curve.accuracy < full - max_drop - 1e-12
+    drop = curve.n_harmed - curve.n_helped + np.sqrt(curve.n_harmed + curve.n_helped)
+    fails = drop > trace.n_samples * max_drop + 1e-9
     n_passed = int(fails.argmax()) if fails.any() else len(fails)
     if n_passed == 0:
         return Calibration(EntropyExit(0.0, accumulate), max_drop, full, full, float(trace.n_steps), trace.n_samples)

@@ -1,0 +1,196 @@
+"""Run a deep spiking network step by step, and really stop.
+
+After every step the exit rule is asked about the samples that are still running; those that may stop
+are taken out of the batch, so the next step computes fewer of them. All runs go through one loop,
+which is why a rule that is never ready gives exactly the answers of the full run.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from spikewise.dynamic.anytime import ExitResult
+from spikewise.dynamic.rule import ExitRule
+from spikewise.dynamic.trace import ScoreTrace
+from spikewise.errors import DataError, ParameterError, ShapeError
+from spikewise.weights import read_weights, write_weights
+from spikewise.workload import Workload
+
+from .models import ModelSpec, SpikingNetwork, select
+from .record import record_workload
+
+_FORMAT = "spikewise-classifier-1"
+
+
+class SpikingClassifier:
+    """A trained spiking network as an :class:`~spikewise.dynamic.AnytimeClassifier`.
+
+    Parameters
+    ----------
+    model : SpikingNetwork
+        Put into eval mode.
+    n_steps : int
+        Timesteps T of a full run.
+    class_names : sequence of str, optional
+        One per class, for people to read; ``"0"``, ``"1"``, ... if absent. Labels are class numbers throughout.
+    batch_size : int
+        Images that run together.
+
+    Examples
+    --------
+    >>> from spikewise.dynamic import EntropyExit
+    >>> from spikewise.network import build_model
+    >>> classifier = SpikingClassifier(build_model("vgg5", (1, 8, 8), 10, width=0.25), n_steps=4)
+    >>> images = np.zeros((3, 1, 8, 8), np.uint8)
+    >>> classifier.predict_with_exit(images, EntropyExit(1.1)).steps.tolist()
+    [1, 1, 1]
+    """
+
+    def __init__(
+        self, model: SpikingNetwork, n_steps: int, class_names: Sequence[str] | None = None, batch_size: int = 256
+    ) -> None:
+        if n_steps < 1 or batch_size < 1:
+            raise ParameterError(f"n_steps and batch_size must be at least 1; got {n_steps} and {batch_size}.")
+        n_classes = model.spec.n_classes
+        self.class_names = tuple(map(str, range(n_classes) if class_names is None else class_names))
+        if len(self.class_names) != n_classes:
+            raise ParameterError(f"class_names must name the {n_classes} classes; got {len(self.class_names)}.")
+        self.model = model.eval()
+        self.n_steps = n_steps
+        self.batch_size = batch_size
+
+    def trace(self, X: ArrayLike, y: ArrayLike | None = None) -> ScoreTrace:
+        """Cumulative class scores of a full run.
+
+        Parameters
+        ----------
+        X : array of shape (B, C, H, W)
+            Images, uint8 or floats in [0, 1].
+        y : int array of shape (B,), optional
+            Their classes.
+        """
+        images = self._check(X)
+        score_sum = np.empty((self.n_steps, len(images), self.model.spec.n_classes), np.float32)
+        for rows, step, running, scores, _ in self._run(images, None):
+            score_sum[step - 1, rows.start + running] = scores
+        return ScoreTrace.dense(score_sum, y)
+
+    def predict_with_exit(self, X: ArrayLike, rule: ExitRule) -> ExitResult:
+        """Run each sample until the rule is ready, and really stop there.
+
+        Parameters
+        ----------
+        X : array of shape (B, C, H, W)
+            Images, uint8 or floats in [0, 1].
+        rule : ExitRule
+            Asked after every step but the last.
+        """
+        images = self._check(X)
+        steps = np.empty(len(images), np.int64)
+        scores = np.empty((len(images), self.model.spec.n_classes), np.float32)
+        began = time.perf_counter()
+        for rows, step, running, score_sum, leaves in self._run(images, rule):
+            left = rows.start + running[leaves]
+            steps[left], scores[left] = step, score_sum[leaves]
+        wall_time = time.perf_counter() - began
+        return ExitResult(scores.argmax(1), steps, scores, self.n_steps, wall_time)
+
+    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
+        """Classes (B,) after a full run."""
+        return np.asarray(self.trace(X).final_scores().argmax(1), np.int64)
+
+    def workload(self, X: ArrayLike, rule: ExitRule | None = None) -> Workload:
+        """What the network asks of hardware on these samples, with early exit if a rule is given."""
+        images = torch.as_tensor(self._check(X)).to(self._device)
+        name = self.model.spec.name
+        return record_workload(self.model, images, self.n_steps, rule, name=name, batch_size=self.batch_size)
+
+    @torch.no_grad()
+    def _run(
+        self, images: NDArray[Any], rule: ExitRule | None
+    ) -> Iterator[tuple[slice, int, NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]]:
+        """Yield per batch and step: rows of the batch, step, samples that ran it, their scores, who leaves."""
+        for start in range(0, len(images), self.batch_size):
+            rows = slice(start, min(start + self.batch_size, len(images)))
+            state = self.model.start(torch.as_tensor(images[rows]).to(self._device))
+            running = np.arange(rows.stop - rows.start)
+            score_sum = np.zeros((len(running), self.model.spec.n_classes), np.float32)
+            for step in range(1, self.n_steps + 1):
+                outputs, state = self.model.step(state)
+                score_sum = score_sum + outputs.cpu().numpy()
+                leaves = np.full(len(running), step == self.n_steps)
+                if rule is not None and step < self.n_steps:
+                    leaves = rule.ready(score_sum, step)
+                yield rows, step, running, score_sum, leaves
+                if leaves.all():
+                    break
+                if leaves.any():
+                    state = select(state, torch.as_tensor(~leaves).to(self._device))
+                    running, score_sum = running[~leaves], score_sum[~leaves]
+
+    @property
+    def _device(self) -> torch.device:
+        return self.model.mean.device
+
+    def _check(self, X: ArrayLike) -> NDArray[Any]:
+        images = np.asarray(X.cpu() if isinstance(X, Tensor) else X)
+        if images.ndim != 4 or images.shape[1:] != self.model.spec.in_shape or not len(images):
+            wanted = ", ".join(map(str, self.model.spec.in_shape))
+            raise ShapeError(f"X must have shape (B, {wanted}) with B at least 1; got {images.shape}.")
+        if images.dtype == np.uint8:
+            return images
+        if not np.issubdtype(images.dtype, np.floating):
+            raise ParameterError(f"X must be uint8 or floating point; got {images.dtype}. Convert it.")
+        # A NaN fails both comparisons.
+        if not (images.min() >= 0 and images.max() <= 1):
+            raise ParameterError(
+                f"floating-point X must be finite and lie in [0, 1]; got {images.min()}..{images.max()}. Divide by 255?"
+            )
+        return images.astype(np.float32)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights and architecture to ``path`` (safetensors), with a readable card beside it (``.json``)."""
+        weights = {key: value.detach().cpu().numpy() for key, value in self.model.state_dict().items()}
+        card = {
+            "format": _FORMAT,
+            "model": self.model.spec.to_dict(),
+            "n_steps": self.n_steps,
+            "class_names": list(self.class_names),
+            "checksum": _checksum(weights),
+        }
+        write_weights(path, weights, card)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> SpikingClassifier:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        DataError
+            If the file is absent, damaged or of another kind.
+        """
+        weights, card = read_weights(path, _FORMAT)
+        try:
+            if _checksum(weights) != card["checksum"]:
+                raise DataError("the checksum of the weights does not fit")
+            model = SpikingNetwork(ModelSpec.from_dict(card["model"]))
+            model.load_state_dict({key: torch.as_tensor(value) for key, value in weights.items()})
+            return cls(model, card["n_steps"], card["class_names"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise DataError(f"{path} must be a deep network saved by spikewise; {error}.") from None
+
+
+def _checksum(weights: dict[str, NDArray[Any]]) -> int:
+    checksum = 0
+    for key in sorted(weights):
+        checksum = zlib.crc32(np.ascontiguousarray(weights[key]).tobytes(), checksum)
+    return checksum

@@ -1,0 +1,62 @@
+"""A spiking layer: synapses, pooling, normalisation, neurons.
+
+The weighted sum knows no time, so it runs on time and batch merged, ``(T * B, ...)``; batch
+normalisation there sees all steps as one batch. Only the neurons run in time. Pooling averages the
+*sums before the neurons*: averaging spikes would hand values like 1/4 to the next layer, which a
+crossbar with one-bit inputs cannot take.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from .neurons import LIF, LIFParams
+
+
+class SpikingLayer(nn.Module):
+    """Synapses - pooling - batch normalisation - LIF neurons.
+
+    Parameters
+    ----------
+    synapses : Conv2d or Linear
+        The weighted sum, without bias: the normalisation brings one.
+    norm : BatchNorm1d or BatchNorm2d
+        Applied to the (pooled) sums of all steps and samples together.
+    params : LIFParams
+        The neurons.
+    pool : int
+        Sums are averaged over squares of this size; 1 leaves them as they are.
+    """
+
+    def __init__(
+        self, synapses: nn.Conv2d | nn.Linear, norm: nn.BatchNorm1d | nn.BatchNorm2d, params: LIFParams, pool: int = 1
+    ) -> None:
+        super().__init__()
+        self.synapses = synapses
+        self.pool = nn.AvgPool2d(pool) if pool > 1 else nn.Identity()
+        self.norm = norm
+        self.neurons = LIF(params)
+
+    def current(self, x: Tensor) -> Tensor:
+        """Input current of the neurons, (M, ...) for inputs (M, ...); M is T * B, or B for a static input."""
+        if isinstance(self.synapses, nn.Linear):
+            x = x.flatten(1)
+        current: Tensor = self.norm(self.pool(self.synapses(x)))
+        return current
+
+    def forward(self, spikes: Tensor, v: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Spikes (T, B, ...) and last potential for input spikes (T, B, ...)."""
+        current = self.current(spikes.flatten(0, 1))
+        out: tuple[Tensor, Tensor] = self.neurons(current.reshape(*spikes.shape[:2], *current.shape[1:]), v)
+        return out
+
+
+def conv_layer(n_in: int, n_out: int, params: LIFParams, pool: int = 1) -> SpikingLayer:
+    """Spiking 3x3 convolution that keeps the map's size, then pools."""
+    synapses = nn.Conv2d(n_in, n_out, kernel_size=3, padding=1, bias=False)
+    return SpikingLayer(synapses, nn.BatchNorm2d(n_out), params, pool)
+
+
+def linear_layer(n_in: int, n_out: int, params: LIFParams) -> SpikingLayer:
+    """Fully connected spiking layer."""
+    return SpikingLayer(nn.Linear(n_in, n_out, bias=False), nn.BatchNorm1d(n_out), params)

@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spikewise.dynamic import AnytimeClassifier, EntropyExit, NeverExit, replay_exit
+from spikewise.errors import DataError, ParameterError, ShapeError
+from spikewise.network import LIFParams, SpikingClassifier, build_model
+from spikewise.weights import read_weights, write_weights
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).integers(0, 256, (50, 1, 8, 8), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def classifier(images):
+    model = build_model("vgg5", (1, 8, 8), 5, width=0.25, neurons=LIFParams(decay=0.75))
+    model.normalize_by(torch.as_tensor(images))
+    with torch.no_grad():
+        for _ in range(30):
+            model(torch.as_tensor(images), 4)  # settles the normalisation, so that neurons fire
+        model.readout.weight.mul_(8)  # untrained scores lie so close that no bound would divide them
+    return SpikingClassifier(model, n_steps=4, batch_size=16)
+
+
+@pytest.fixture(scope="module")
+def rule(classifier, images):
+    """Lets some of the samples go at each step."""
+    last = classifier.trace(images).final_scores()
+    return EntropyExit(float(np.median(EntropyExit(0.5).measure(last, 4))) + 1e-3)
+
+
+def test_it_is_an_anytime_classifier(classifier):
+    assert isinstance(classifier, AnytimeClassifier)
+
+
+def test_a_rule_that_is_never_ready_gives_the_answer_of_the_full_run(classifier, images):
+    result = classifier.predict_with_exit(images, NeverExit())
+    trace = classifier.trace(images)
+    np.testing.assert_array_equal(result.scores, trace.final_scores())
+    np.testing.assert_array_equal(result.labels, classifier.predict(images))
+    assert result.histogram.tolist() == [0, 0, 0, 50]
+    assert result.wall_time_s > 0
+
+
+@settings(max_examples=10, deadline=None)
+@given(bound=st.floats(0.3, 1.0))
+def test_stopping_agrees_with_a_replay_of_the_full_run(classifier, images, bound):
+    rule = EntropyExit(bound)
+    trace = classifier.trace(images)
+    # A bound within rounding of an entropy would make the comparison a coin toss.
+    entropies = np.array([rule.measure(scores, step) for step, scores in enumerate(trace.steps(), 1)])
+    if np.abs(entropies - bound).min() < 1e-4:
+        return
+    result = classifier.predict_with_exit(images, rule)
+    steps, classes = replay_exit(trace, rule)
+    np.testing.assert_array_equal(result.steps, steps)
+    np.testing.assert_array_equal(result.labels, classes)
+    for step, scores in enumerate(trace.steps(), 1):
+        left = steps == step
+        np.testing.assert_allclose(result.scores[left], scores[left], atol=1e-4)
+
+
+def test_a_sample_that_left_is_not_computed_again(classifier, images, rule):
+    seen = []
+    hook = classifier.model.readout.register_forward_hook(lambda module, args, out: seen.append(out[0].shape[0]))
+    steps = classifier.predict_with_exit(images, rule).steps
+    hook.remove()
+    assert sum(seen) == steps.sum()
+    assert 50 < steps.sum() < 200
+
+
+def test_the_workload_counts_the_exits_of_the_rule(classifier, images, rule):
+    load = classifier.workload(images, rule)
+    assert load.exit_histogram == tuple(classifier.predict_with_exit(images, rule).histogram)
+    assert load.n_samples == 50
+
+
+def test_a_saved_network_answers_as_before(classifier, images, tmp_path):
+    classifier.save(tmp_path / "model.safetensors")
+    again = SpikingClassifier.load(tmp_path / "model.safetensors")
+    assert again.model.spec == classifier.model.spec
+    assert again.class_names == ("0", "1", "2", "3", "4")
+    again.batch_size = classifier.batch_size
+    np.testing.assert_array_equal(again.trace(images).scores, classifier.trace(images).scores)
+
+
+@pytest.mark.parametrize("place", [0, 8, 200, -1])
+def test_a_damaged_weight_file_is_noticed(classifier, tmp_path, place):
+    path = tmp_path / "model.safetensors"
+    classifier.save(path)
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"model\.safetensors must"):
+        SpikingClassifier.load(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"format": "other"}, {"n_steps": 0}, {"n_steps": "4"}, {"class_names": ["a"]}, {"checksum": 0},
+        {"model": {}}, {"model": None},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_misshapen_card_is_noticed(classifier, tmp_path, changes):
+    path = tmp_path / "model.safetensors"
+    classifier.save(path)
+    weights, card = read_weights(path, "spikewise-classifier-1")
+    write_weights(path, weights, {**card, **changes})
+    with pytest.raises(DataError, match=r"model\.safetensors must"):
+        SpikingClassifier.load(path)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (2, 8, 8), (0, 1, 8, 8), (2, 1, 8, 9), (2, 3, 8, 8)])
+def test_images_of_another_shape_are_refused(classifier, shape):
+    with pytest.raises(ShapeError, match="X must have shape"):
+        classifier.trace(np.zeros(shape, np.uint8))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.1, 16.0])
+def test_values_outside_the_unit_range_are_refused(classifier, value):
+    images = np.zeros((2, 1, 8, 8))
+    images[1, 0, 3, 3] = value
+    with pytest.raises(ParameterError, match="lie in"):
+        classifier.predict_with_exit(images, NeverExit())
+
+
+def test_integers_of_unknown_range_are_refused(classifier):
+    with pytest.raises(ParameterError, match="uint8"):
+        classifier.trace(np.zeros((2, 1, 8, 8), np.int64))
+
+
+def test_impossible_settings_are_refused(classifier):
+    with pytest.raises(ParameterError, match="n_steps"):
+        SpikingClassifier(classifier.model, 0)
+    with pytest.raises(ParameterError, match="class_names"):
+        SpikingClassifier(classifier.model, 4, ["a", "b"])
