@@ -1,0 +1,184 @@
+"""What a run folder holds, read once and checked, so that everything drawn from it can be trusted.
+
+A run may have been interrupted after any stage: what is absent is None, what is damaged raises DataError.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from spikewise._files import read_json
+from spikewise.dynamic.rule import EntropyExit, NeverExit, rule_from_dict
+from spikewise.dynamic.trace import ScoreTrace
+from spikewise.errors import DataError
+from spikewise.price.cost import CostReport
+from spikewise.runs import Run
+
+MAX_NEURONS = 400
+"""Neurons whose weights are shown; more would be too small to see."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class CalibrationFigures(_Part):
+    """What the threshold did on the images it was chosen on."""
+
+    max_drop: float = Field(ge=0)
+    n_samples: int = Field(ge=1)
+
+
+class ExitFigures(_Part):
+    """Content of ``exit.json``: one exit setting, and what it did on the test images."""
+
+    name: str
+    rule: dict[str, Any]
+    threshold: str
+    calibration: CalibrationFigures
+    n_steps: int = Field(ge=1)
+    n_test: int = Field(ge=1)
+    accuracy_full: float = Field(ge=0, le=1)
+    accuracy_exit: float = Field(ge=0, le=1)
+    accuracy_random_exit: float = Field(ge=0, le=1)
+    mean_steps: float = Field(ge=1)
+    median_steps: float = Field(ge=1)
+    p95_steps: float = Field(ge=1)
+    histogram: tuple[int, ...]
+
+    @property
+    def exit_rule(self) -> EntropyExit | NeverExit:
+        """The rule as an object."""
+        return rule_from_dict(self.rule)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gallery:
+    """The images (B, C, H, W) that left first and last, with true class, answer and exit step (B,) of each."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.integer]
+    predicted: NDArray[np.integer]
+    steps: NDArray[np.integer]
+    is_easy: NDArray[np.bool_]
+
+    @classmethod
+    def read(cls, path: Path) -> Gallery:
+        """Read ``gallery.npz``; raises DataError if it is not one."""
+        try:
+            # Opened here, since NumPy leaks its own handle when the file is no archive.
+            with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
+                found = cls(**{key: file[key] for key in cls.__slots__})
+            found._check()
+        except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise DataError(f"{path} must be a gallery written by spikewise; {error}") from None
+        return found
+
+    def _check(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 4 or 0 in self.images.shape[1:]:
+            raise ValueError(f"images are {self.images.dtype} {self.images.shape}, not uint8 (B, C, H, W).")
+        if any(getattr(self, key).shape != (len(self.images),) for key in self.__slots__[1:]):
+            raise ValueError("there is not one label, answer, step and mark per image.")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExitContents:
+    """One folder below ``exits``: its figures, and what else has been computed there."""
+
+    figures: ExitFigures
+    cost: CostReport | None
+    gallery: Gallery | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NeuronWeights:
+    """What an STDP network learned: weights (n_inputs, N) and the class (N,) each neuron speaks for."""
+
+    weights: NDArray[np.floating]
+    labels: NDArray[np.integer]
+    n_neurons: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunContents:
+    """A run folder in memory."""
+
+    name: str
+    record: Mapping[str, Any]
+    trace: ScoreTrace | None
+    exits: tuple[ExitContents, ...]
+    neurons: NeuronWeights | None
+
+    @classmethod
+    def read(cls, run: Run) -> RunContents:
+        """Read everything a report shows.
+
+        Raises
+        ------
+        DataError
+            If a file is damaged, or files contradict each other.
+        """
+        _check_record(run)
+        files = sorted(run.path.glob("exits/*/exit.json"))
+        exits = tuple(_read_exit(file.parent) for file in files)
+        trace = ScoreTrace.read(run.path / "trace.npz") if (run.path / "trace.npz").exists() else None
+        for found in exits:
+            if trace is not None and (trace.n_steps, trace.n_samples) != (found.figures.n_steps, found.figures.n_test):
+                raise DataError(
+                    f"{run.path / 'trace.npz'} must have the {found.figures.n_steps} steps and {found.figures.n_test} "
+                    f"samples of exit {found.figures.name!r}; got {trace.n_steps} and {trace.n_samples}."
+                )
+        if trace is not None and (trace.n_samples == 0 or (trace.labels < 0).any()):
+            raise DataError(f"{run.path / 'trace.npz'} must hold labelled samples.")
+        return cls(run.path.resolve().name, run.record, trace, exits, _read_neurons(run))
+
+
+def _check_record(run: Run) -> None:
+    for section in ("settings", "versions", "data", "metrics", "timings"):
+        if not isinstance(run.record.get(section), dict):
+            raise DataError(f"{run.path / 'run.json'} must hold a table {section!r}. Is it damaged?")
+    if not isinstance(run.record.get("test_evaluations"), list):
+        raise DataError(f"{run.path / 'run.json'} must hold a list 'test_evaluations'. Is it damaged?")
+
+
+def _read_exit(folder: Path) -> ExitContents:
+    path = folder / "exit.json"
+    try:
+        figures = ExitFigures.model_validate(read_json(path, "exit setting"))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise DataError(f"{path} must be an exit setting written by spikewise; {where}: {problem['msg']}.") from None
+    counts = figures.histogram
+    if len(counts) != figures.n_steps or sum(counts) != figures.n_test or min(counts) < 0:
+        raise DataError(f"{path} must count {figures.n_test} samples over {figures.n_steps} steps in its histogram.")
+    _ = figures.exit_rule  # an unknown rule is found here, not while drawing
+    cost, gallery = folder / "cost.json", folder / "gallery.npz"
+    return ExitContents(
+        figures,
+        CostReport.read(cost) if cost.exists() else None,
+        Gallery.read(gallery) if gallery.exists() else None,
+    )
+
+
+def _read_neurons(run: Run) -> NeuronWeights | None:
+    path = run.path / "model.safetensors"
+    if run.record.get("kind") != "stdp" or not path.exists():
+        return None
+    from spikewise.learn.stdp import STDPClassifier
+
+    network = STDPClassifier.load(path)
+    weights, labels = network.encoder_.weights_, network.evidence_.argmax(0)
+    shape = run.record["data"].get("shape")
+    is_shape = isinstance(shape, list) and len(shape) == 3 and all(isinstance(size, int) for size in shape)
+    if not is_shape or np.prod(shape) != len(weights):
+        raise DataError(f"{path} must have one input per pixel of {shape} (C, H, W); got {len(weights)}.")
+    return NeuronWeights(weights[:, :MAX_NEURONS], labels[:MAX_NEURONS], weights.shape[1])

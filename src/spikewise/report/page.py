@@ -1,0 +1,300 @@
+"""One self-contained HTML page about some runs: opens offline, anywhere, in ten years.
+
+The charts' data, the script that draws them, the pictures and the style all stand in the file, and a
+content security policy forbids it to load anything else. Everything that comes from a file is text to
+be escaped, never markup. Equal runs give equal pages.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest
+
+from spikewise._files import write_text
+from spikewise.dynamic.rule import EntropyExit
+from spikewise.errors import ParameterError, require
+from spikewise.price.cost import CostReport
+from spikewise.runs import Run
+from spikewise.units import format_area, format_memory, format_share, format_si
+
+from .chart import accuracy_chart, energy_chart, exit_chart, step_chart
+from .contents import ExitContents, ExitFigures, Gallery, NeuronWeights, RunContents
+
+_KINDS = {
+    "deep": "Deep network, trained with gradients",
+    "stdp": "STDP network, learned without labels",
+}
+_TAGS = {
+    "verified": "every constant was read in its source",
+    "run": "some constants were obtained by running a published tool",
+    "derived": "some constants are computed from others",
+    "unverified": "some constants come from second hand or are assumptions",
+}
+_LONGEST_LABEL = 3  # characters that fit into the corner of a tile
+_MOST_LABELLED = 144  # tiles; on smaller ones no word can be read
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A figure of the summary, and remarks below it."""
+
+    main: str
+    notes: tuple[str, ...] = ()
+
+
+def write_page(runs: Sequence[Run], path: str | os.PathLike[str]) -> None:
+    """Write one HTML page about some runs, replacing an old one only when the new one is complete.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        At least one; a run whose exits or costs are still missing is shown as far as it got.
+    path : path
+        The file.
+
+    Raises
+    ------
+    ParameterError
+        If there is no run.
+    DataError
+        If a file of a run is damaged.
+    MissingExtraError
+        If jinja2 or plotly is not installed.
+    """
+    if not runs:
+        raise ParameterError("runs must hold at least one run; got none. Learn one with: spikewise demo")
+    jinja2 = require("jinja2", "report")
+    plotly = require("plotly.offline", "report")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "joules": lambda value: format_si(value, "J"),
+        "share": format_share,
+        "count": lambda value: f"{value:,}",
+    }
+    template = environment.from_string((files("spikewise.report") / "page.html.jinja").read_text(encoding="utf-8"))
+    contents = [RunContents.read(run) for run in runs]
+    write_text(path, template.render(plotly_js=plotly.get_plotlyjs(), **_page(contents)))
+
+
+def _page(contents: Sequence[RunContents]) -> dict[str, Any]:
+    data = _distinct(_data_name(each) for each in contents)
+    settings = [(each, found) for each in contents for found in each.exits or (None,)]
+    return {
+        "title": f"Spiking networks on {data}",
+        "n_runs": len(contents),
+        "facts": _facts(contents, data),
+        "columns": [_column(each, found) for each, found in settings],
+        "rows": [(name, [cell(each, found) for each, found in settings]) for name, cell in _ROWS],
+        "sections": [_section(index, each) for index, each in enumerate(contents, start=1)],
+    }
+
+
+def _facts(contents: Sequence[RunContents], data: str) -> list[tuple[str, str]]:
+    """What must be known to repeat the runs."""
+    sizes = [f"{each.record['data'].get(key)} {word}" for each in contents[:1] for key, word in _SPLITS]
+    tested = [f"{found.figures.n_test} test" for found in contents[0].exits[:1]]
+    versions = (f"{name} {version}" for each in contents for name, version in each.record["versions"].items())
+    platforms = [found.cost.platform for each in contents for found in each.exits if found.cost]
+    return [
+        ("data set", data),
+        ("images", ", ".join([*sizes, *tested]) if contents[0].record["data"] else "not recorded yet"),
+        ("seed", _distinct(str(each.record.get("seed")) for each in contents)),
+        ("platform", _distinct(platforms) or "not priced yet"),
+        ("looks at the test set", ", ".join(f"{len(c.record['test_evaluations'])} ({c.name})" for c in contents)),
+        ("versions", _distinct(versions)),
+    ]
+
+
+_SPLITS = (("n_train", "train"), ("n_validation", "validation"))
+
+
+def _column(run: RunContents, found: ExitContents | None) -> Cell:
+    return Cell(run.name, (found.figures.name,) if found and len(run.exits) > 1 else ())
+
+
+_MISSING = Cell("–")
+_Row = Callable[[RunContents, ExitContents | None], Cell]
+
+
+def _of_exit(show: Callable[[ExitFigures], Cell]) -> _Row:
+    return lambda run, found: show(found.figures) if found else _MISSING
+
+
+def _of_cost(show: Callable[[CostReport], Cell]) -> _Row:
+    return lambda run, found: show(found.cost) if found and found.cost else _MISSING
+
+
+def _accuracy(share: float, n_test: int) -> Cell:
+    """An accuracy with its 95 % Wilson interval: what so few images can tell."""
+    interval = binomtest(round(share * n_test), n_test).proportion_ci(method="wilson")
+    return Cell(format_share(share), (f"{100 * interval.low:.1f} to {format_share(interval.high)}",))
+
+
+def _threshold(figures: ExitFigures) -> Cell:
+    rule = figures.exit_rule
+    bound = f"entropy < {rule.max_entropy:.3g}" if isinstance(rule, EntropyExit) else "never"
+    chosen = figures.calibration
+    return Cell(
+        bound,
+        (
+            f"{figures.threshold}, chosen on {chosen.n_samples} validation images",
+            f"tolerating a loss of {_points(chosen.max_drop)}",
+        ),
+    )
+
+
+def _steps(figures: ExitFigures) -> Cell:
+    return Cell(
+        f"{figures.mean_steps:.3g} of {figures.n_steps}",
+        (f"median {figures.median_steps:g}, 95 % within {figures.p95_steps:g}",),
+    )
+
+
+def _wall_time(run: RunContents, found: ExitContents | None) -> Cell:
+    if found is None:
+        return _MISSING
+    times = [run.record["timings"].get(f"test_{which}_s ({found.figures.name})") for which in ("full", "exit")]
+    full, stopped = (value if isinstance(value, (int, float)) and value > 0 else None for value in times)
+    if full is None or stopped is None:
+        return Cell("–", ("not measured",))
+    return Cell(f"{full / stopped:.1f} × faster", (f"{format_si(stopped, 's')} instead of {format_si(full, 's')}",))
+
+
+def _priced(figure: str, show: Callable[[float], str], is_saved: bool) -> _Row:
+    def cell(cost: CostReport) -> Cell:
+        low, nominal, high = cost.band(figure)
+        full = float(getattr(cost.static, figure))
+        saving = (f"{format_share(1 - nominal / full)} saved",) if is_saved and full else ()
+        return Cell(show(nominal), (f"{show(low)} to {show(high)}", *saving))
+
+    return _of_cost(cell)
+
+
+def _edp_saving(cost: CostReport) -> Cell:
+    low, nominal, high = cost.band("edp_saving")
+    return Cell(format_share(nominal), (f"{100 * low:.1f} to {format_share(high)}",))
+
+
+_ROWS: tuple[tuple[str, _Row], ...] = (
+    ("Accuracy, all steps", _of_exit(lambda f: _accuracy(f.accuracy_full, f.n_test))),
+    ("Accuracy with exit", _of_exit(lambda f: _accuracy(f.accuracy_exit, f.n_test))),
+    ("Random-exit control", _of_exit(lambda f: Cell(format_share(f.accuracy_random_exit)))),
+    ("Mean steps", _of_exit(_steps)),
+    ("Wall time, measured", _wall_time),
+    ("Threshold", _of_exit(_threshold)),
+    ("Energy per image", _priced("energy_j", lambda value: format_si(value, "J"), True)),
+    ("Latency", _priced("latency_s", lambda value: format_si(value, "s"), True)),
+    ("EDP saving", _of_cost(_edp_saving)),
+    ("Chip area", _priced("area_m2", format_area, False)),
+    ("Memory", _of_cost(lambda cost: Cell(format_memory(cost.memory_bits)))),
+    ("Weakest constant", _of_cost(lambda cost: Cell(cost.weakest_tag, (f"platform {cost.platform}",)))),
+)
+
+
+def _section(index: int, run: RunContents) -> dict[str, Any]:
+    record = run.record
+    classes = [str(name) for name in record["data"].get("classes", [])]
+    figures = [found.figures for found in run.exits]
+    n_parameters = record["metrics"].get("n_parameters")
+    return {
+        "id": f"run-{index}",
+        "name": run.name,
+        "kind": _KINDS.get(str(record.get("kind")), str(record.get("kind"))),
+        "n_parameters": n_parameters if isinstance(n_parameters, int) else None,
+        "accuracy": accuracy_chart(run.trace, figures) if run.trace else None,
+        "exits": [_exit(found, classes) for found in run.exits],
+        "weights": _mosaic(run.neurons, record, classes) if run.neurons else None,
+        "settings": list(_flat(record["settings"])),
+    }
+
+
+def _exit(found: ExitContents, classes: Sequence[str]) -> dict[str, Any]:
+    return {
+        "name": found.figures.name,
+        "histogram": exit_chart(found.figures),
+        "n_test": found.figures.n_test,
+        "cost": _cost(found.cost) if found.cost else None,
+        "gallery": _gallery(found.gallery, classes) if found.gallery else None,
+    }
+
+
+def _cost(cost: CostReport) -> dict[str, Any]:
+    parts = {name: part.energy_j for name, part in cost.breakdown("component").items() if part.energy_j > 0}
+    return {
+        "report": cost,
+        "by_layer": energy_chart(cost),
+        "by_step": step_chart(cost),
+        "components": sorted(parts.items(), key=lambda item: -item[1]),
+        "tag_meaning": _TAGS.get(cost.weakest_tag, "see the assumptions"),
+    }
+
+
+def _gallery(gallery: Gallery, classes: Sequence[str]) -> list[tuple[str, list[dict[str, Any]]]]:
+    from .figure import image_png
+
+    def tile(row: int) -> dict[str, Any]:
+        label, answer = int(gallery.labels[row]), int(gallery.predicted[row])
+        return {
+            "src": _data_uri(image_png(gallery.images[row])),
+            "label": _word(classes, label),
+            "answer": _word(classes, answer),
+            "is_right": label == answer,
+            "step": int(gallery.steps[row]),
+        }
+
+    groups = (("Left first", gallery.is_easy), ("Left last", ~gallery.is_easy))
+    return [(title, [tile(row) for row in np.flatnonzero(mask).tolist()]) for title, mask in groups]
+
+
+def _mosaic(neurons: NeuronWeights, record: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
+    from .figure import to_png, weight_mosaic
+
+    order = np.argsort(neurons.labels, kind="stable")
+    words = [_word(classes, int(label)) for label in neurons.labels[order]]
+    is_labelled = len(words) <= _MOST_LABELLED and max(map(len, words)) <= _LONGEST_LABEL
+    picture = weight_mosaic(neurons.weights[:, order], record["data"]["shape"], words if is_labelled else None)
+    return {
+        "src": _data_uri(to_png(picture)),
+        "n_shown": len(words),
+        "n_neurons": neurons.n_neurons,
+        "is_labelled": is_labelled,
+    }
+
+
+def _data_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+def _word(classes: Sequence[str], index: int) -> str:
+    return classes[index] if 0 <= index < len(classes) else str(index)
+
+
+def _data_name(run: RunContents) -> str:
+    return str(run.record["data"].get("name") or run.record["settings"].get("data") or "unknown data")
+
+
+def _points(fraction: float) -> str:
+    """A difference of accuracies: percentage points, so that nobody takes it for a ratio."""
+    return f"{100 * fraction:g} points"
+
+
+def _distinct(words: Any) -> str:
+    return ", ".join(dict.fromkeys(words))
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Any:
+    """Nested settings as pairs of a dotted key and a value."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", str(value)

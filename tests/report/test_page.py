@@ -1,0 +1,172 @@
+import json
+import shutil
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from spikewise.errors import DataError, MissingExtraError, ParameterError
+from spikewise.price.cost import CostReport
+from spikewise.report.page import write_page
+from spikewise.runs import Run
+from spikewise.units import format_share, format_si
+from spikewise.workflow.stop import read_trace
+
+
+class Reader(HTMLParser):
+    """Tags with their attributes, the charts' data, and the text that a reader sees."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.charts, self.texts = [], {}, []
+        self._inside = ("", {})
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        self._inside = self.tags[-1]
+
+    def handle_endtag(self, tag):
+        self._inside = ("", {})
+
+    def handle_data(self, data):
+        tag, attributes = self._inside
+        if "data-for" in attributes:
+            self.charts[attributes["data-for"]] = json.loads(data)
+        elif tag not in ("script", "style") and data.strip():
+            self.texts.append(" ".join(data.split()))
+
+    def values(self, attribute):
+        return [attributes[attribute] for _, attributes in self.tags if attribute in attributes]
+
+
+@pytest.fixture(scope="module")
+def reader(page):
+    return Reader(page.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def copy(runs, tmp_path):
+    """The STDP run in a folder of its own, to be damaged."""
+    return Run.open(shutil.copytree(runs[0].path, tmp_path / runs[0].path.name))
+
+
+def exit_of(run):
+    (figures,) = run.record["metrics"]["exits"].values()
+    return figures, CostReport.read(run.path / "exits" / figures["name"] / "cost.json")
+
+
+def test_the_page_loads_nothing_from_elsewhere(reader):
+    for attribute in ("src", "href", "srcset", "data", "poster", "action"):
+        assert all(link.startswith(("data:", "#")) for link in reader.values(attribute))
+    policy = next(a["content"] for tag, a in reader.tags if tag == "meta" and "http-equiv" in a)
+    assert policy.startswith("default-src 'none';")
+    assert not [a for tag, a in reader.tags if tag in ("iframe", "object", "embed", "base")]
+
+
+def test_the_summary_shows_the_figures_of_run_json(reader, runs):
+    for run in runs:
+        figures, cost = exit_of(run)
+        shown = [format_share(figures[key]) for key in ("accuracy_full", "accuracy_exit", "accuracy_random_exit")]
+        shown += [f"{figures['mean_steps']:.3g} of {figures['n_steps']}", format_share(cost.edp_saving)]
+        low, nominal, high = (format_si(joules, "J") for joules in cost.band("energy_j"))
+        shown += [nominal, f"{low} to {high}", run.path.name, cost.weakest_tag]
+        n_validation = figures["calibration"]["n_samples"]
+        shown += [f"heuristic, chosen on {n_validation} validation images", *cost.assumptions]
+        full, stopped = (run.record["timings"][f"test_{which}_s ({figures['name']})"] for which in ("full", "exit"))
+        shown += [f"{full / stopped:.1f} × faster"]
+        assert not [text for text in shown if text not in reader.texts]
+
+
+def test_the_charts_hold_the_recorded_curves(reader, runs):
+    for index, run in enumerate(runs, start=1):
+        figures, cost = exit_of(run)
+        static, _, control, chosen = reader.charts[f"run-{index}-accuracy-chart"]["data"]
+        assert static["y"] == read_trace(run).accuracy_by_step().tolist()
+        assert (chosen["x"], chosen["y"]) == ([figures["mean_steps"]], [figures["accuracy_exit"]])
+        assert (control["x"], control["y"]) == ([figures["mean_steps"]], [figures["accuracy_random_exit"]])
+        (bars,) = reader.charts[f"run-{index}-exit-1-histogram"]["data"]
+        assert sum(bars["y"]) == figures["n_test"]
+        assert f"run-{index}-exit-1-layers" in reader.charts
+        assert len(reader.charts[f"run-{index}-exit-1-steps"]["data"][0]["y"]) == cost.n_steps + 1
+
+
+def test_names_from_files_never_become_markup(page, reader):
+    html = page.read_text(encoding="utf-8")
+    assert "<script>alert" not in html
+    assert any("<script>alert(1)</script>" in text for text in reader.texts)  # shown, as text
+    n_scripts = sum(tag == "script" for tag, _ in reader.tags)
+    assert n_scripts == len(reader.charts) + 2
+
+
+def test_the_page_can_be_read_without_seeing_and_navigated(reader):
+    tags = [tag for tag, _ in reader.tags]
+    assert tags.count("h1") == 1
+    assert all(attributes.get("alt") for tag, attributes in reader.tags if tag == "img")
+    ids = reader.values("id")
+    assert len(ids) == len(set(ids))
+    assert {link[1:] for link in reader.values("href") if link.startswith("#")} <= set(ids)
+    assert all(attributes["aria-label"] for _, attributes in reader.tags if attributes.get("class") == "chart")
+
+
+def test_only_a_network_of_images_shows_its_weights(reader):
+    mosaics = [attributes for _, attributes in reader.tags if attributes.get("class") == "mosaic"]
+    assert [mosaic["alt"] for mosaic in mosaics] == ["Learned weights of 16 neurons, one tile each"]
+
+
+def test_equal_runs_give_equal_pages(runs, page, tmp_path):
+    write_page(runs, tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_bytes() == page.read_bytes()
+
+
+def test_a_run_without_exits_says_what_is_missing(deep, tmp_path):
+    start, stop = deep
+    run = start(tmp_path / "run")
+    write_page([run], tmp_path / "page.html")
+    found = Reader((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert not found.charts
+    assert any("not yet been stopped early" in text for text in found.texts)
+    stop(run)
+    write_page([run], tmp_path / "page.html")
+    found = Reader((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert set(found.charts) == {"run-1-accuracy-chart", "run-1-exit-1-histogram"}
+    assert any("has not been priced" in text for text in found.texts)
+
+
+@pytest.mark.parametrize("name", ["trace.npz", "model.safetensors", "exit.json", "cost.json", "gallery.npz"])
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1, 2"])
+def test_a_damaged_file_is_named_and_leaves_the_old_page_alone(copy, tmp_path, name, content):
+    damaged = next(copy.path.rglob(name))
+    damaged.write_bytes(content)
+    page = tmp_path / "page.html"
+    page.write_text("old")
+    with pytest.raises(DataError):
+        write_page([copy], page)
+    assert page.read_text() == "old"
+
+
+def test_files_that_contradict_each_other_are_refused(copy, tmp_path):
+    path = next(copy.path.rglob("exit.json"))
+    figures = json.loads(path.read_text())
+    path.write_text(json.dumps(figures | {"histogram": figures["histogram"][:-1]}))
+    with pytest.raises(DataError, match="histogram"):
+        write_page([copy], tmp_path / "page.html")
+    path.write_text(json.dumps(figures | {"rule": {"kind": "coin"}}))
+    with pytest.raises(DataError, match="exit rule"):
+        write_page([copy], tmp_path / "page.html")
+    counts = [figures["n_test"] + 1, *([0] * (figures["n_steps"] - 1))]
+    path.write_text(json.dumps(figures | {"n_test": figures["n_test"] + 1, "histogram": counts}))
+    with pytest.raises(DataError, match=r"trace\.npz"):
+        write_page([copy], tmp_path / "page.html")
+
+
+@pytest.mark.parametrize("package", ["jinja2", "plotly.offline"])
+def test_a_missing_extra_is_named(runs, tmp_path, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=r"spikewise\[report\]"):
+        write_page(runs, tmp_path / "page.html")
+
+
+def test_a_page_needs_a_run(tmp_path):
+    with pytest.raises(ParameterError, match="at least one run"):
+        write_page([], tmp_path / "page.html")
