@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import softmax
 
 from spikewise.dynamic import EntropyExit, ScoreTrace, calibrate_entropy, exit_curve, random_exit_accuracy, replay_exit
 from spikewise.dynamic.calibrate import ENTROPY_GRID
@@ -30,6 +31,10 @@ def test_each_point_of_the_curve_equals_a_replay_of_its_rule(seed, accumulate, s
         assert curve.mean_steps[i] == pytest.approx(steps.mean())
         early, full = classes == trace.labels, trace.final_scores().argmax(1) == trace.labels
         assert curve.accuracy[i] == pytest.approx(early.mean())
+        dense = np.array([scores.copy() for scores in trace.steps()])
+        left_with = dense[steps - 1, np.arange(trace.n_samples)] / (steps[:, None] if accumulate == "mean" else 1)
+        doubt = 1 - softmax(left_with, axis=1).max(1)
+        assert curve.n_doubtful[i] == pytest.approx(doubt[steps < trace.n_steps].sum(), rel=1e-4)
         assert (curve.n_harmed[i], curve.n_helped[i]) == ((full & ~early).sum(), (~full & early).sum())
 
 

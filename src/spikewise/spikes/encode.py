@@ -103,7 +103,8 @@ def spike_shares(features: ArrayLike) -> NDArray[np.uint16]:
     rows = rows.astype(np.float64)
     top = rows.max(1, keepdims=True, initial=0.0)
     # Divided by the largest first, so that neither huge nor tiny features overflow or vanish.
-    return np.asarray(np.rint(rows / np.where(top > 0, top, 1.0) * 65535), np.uint16)
+    # In C order whatever the input's, so that the kernels are compiled once.
+    return np.asarray(np.rint(rows / np.where(top > 0, top, 1.0) * 65535), np.uint16, order="C")
 
 
 def event_counts(events_per_step: float) -> NDArray[np.uint64]:

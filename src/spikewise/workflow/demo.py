@@ -47,7 +47,7 @@ class DemoSettings(BaseModel):
     n_steps: int = Field(4, ge=1, le=1024, description="Timesteps T of the deep network.")
     epochs: int | None = Field(None, ge=1, le=10_000, description="Epochs of the deep network; by size of the data.")
     n_neurons: int = Field(100, ge=1, le=100_000, description="Neurons of the STDP network.")
-    max_drop_deep: float = Field(0.002, ge=0, lt=1, description="Tolerated loss of accuracy of the deep network.")
+    max_drop_deep: float = Field(0.005, ge=0, lt=1, description="Tolerated loss of accuracy of the deep network.")
     max_drop_stdp: float = Field(0.01, ge=0, lt=1, description="Tolerated loss of accuracy of the STDP network.")
     platform: str = Field("rram-64-32nm", description="Platform that the networks are priced on.")
     seed: int = Field(0, ge=0, lt=2**32, description="Fixes every random choice.")
