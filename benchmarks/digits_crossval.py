@@ -27,8 +27,8 @@ def learn_deep(learning, validation, seed):
     from spikewise.network.infer import SpikingClassifier
     from spikewise.network.models import build_model
 
-    settings = deep_settings(DemoSettings(seed=seed), len(learning[0]))
-    model = build_model("vgg5", learning[0].shape[1:], 10, seed=seed)
+    settings, width = deep_settings(DemoSettings(seed=seed), len(learning[0]))
+    model = build_model("vgg5", learning[0].shape[1:], 10, width=width, seed=seed)
     fit(model, learning, validation, settings)
     return SpikingClassifier(model, settings.n_steps)
 

@@ -44,6 +44,7 @@ class DemoSettings(BaseModel):
 
     data: str = Field("digits", description="Name of a data set, an .npz file or a folder of class folders.")
     model: str = Field("vgg5", description="Architecture of the deep network.")
+    width: float | None = Field(None, gt=0, le=8, description="Factor on its channels; by size of the data.")
     n_steps: int = Field(4, ge=1, le=1024, description="Timesteps T of the deep network.")
     epochs: int | None = Field(None, ge=1, le=10_000, description="Epochs of the deep network; by size of the data.")
     n_neurons: int = Field(100, ge=1, le=100_000, description="Neurons of the STDP network.")
@@ -96,29 +97,32 @@ def _splits(data: str, root: Path | None) -> tuple[ImageSet, ImageSet, ImageSet]
     return found["train"], found["validation"], found["test"]
 
 
-def deep_settings(settings: DemoSettings, n_train: int) -> FitSettings:
-    """Training settings that suit the size of the data: many passes over few images, few over many."""
+def deep_settings(settings: DemoSettings, n_train: int) -> tuple[FitSettings, float]:
+    """Training settings and width for this much data: many passes over few images, few over many."""
     from spikewise.learn.fit import FitSettings
 
-    if n_train < _SMALL_SET:
-        return FitSettings(epochs=settings.epochs or 20, n_steps=settings.n_steps, seed=settings.seed)
-    return FitSettings(epochs=settings.epochs or 2, n_steps=settings.n_steps, seed=settings.seed)
+    epochs, batch_size, width = (20, 64, 1.0) if n_train < _SMALL_SET else (3, 128, 0.5)
+    fit_settings = FitSettings(
+        epochs=settings.epochs or epochs, batch_size=batch_size, n_steps=settings.n_steps, seed=settings.seed
+    )
+    return fit_settings, settings.width or width
 
 
 def _deep(
     settings: DemoSettings, folder: Path, train: ImageSet, validation: ImageSet, test: ImageSet, stages: Stages
 ) -> dict[str, Any]:
-    fit_settings = deep_settings(settings, train.n_samples)
+    fit_settings, width = deep_settings(settings, train.n_samples)
     path = folder / f"{train.name}-{settings.model}-{settings.seed}"
     run = Run.start(
         path,
         kind="deep",
-        settings={"data": train.name, "model": settings.model, "fit": fit_settings.model_dump()},
+        settings={"data": train.name, "model": settings.model, "width": width, "fit": fit_settings.model_dump()},
         seed=settings.seed,
     )
     with run.locked():
         title = f"{settings.model} on {train.name}"
-        network = learn_deep(run, train, validation, settings.model, fit_settings, stages(f"train {title}"))
+        progress = stages(f"train {title}")
+        network = learn_deep(run, train, validation, fit_settings, progress, model=settings.model, width=width)
         found = stop_early(
             run, network, validation, test, max_drop=settings.max_drop_deep, accumulate=fit_settings.accumulate
         )

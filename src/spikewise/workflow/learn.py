@@ -23,7 +23,14 @@ _CHECKPOINT = "checkpoint.safetensors"
 
 
 def learn_deep(
-    run: Run, train: ImageSet, validation: ImageSet, model: str, settings: FitSettings, progress: Progress
+    run: Run,
+    train: ImageSet,
+    validation: ImageSet,
+    settings: FitSettings,
+    progress: Progress,
+    *,
+    model: str = "vgg5",
+    width: float = 1.0,
 ) -> AnytimeClassifier:
     """Train a deep spiking network by gradients; resumes from the last epoch if it was interrupted.
 
@@ -33,21 +40,24 @@ def learn_deep(
         Receives the network, the training history and the validation accuracy.
     train, validation : ImageSet
         Images to learn from, and to choose the best epoch on.
-    model : str
-        Name of an architecture, such as ``"vgg5"``.
     settings : FitSettings
         How to train.
     progress : callable
         Called after every epoch.
+    model : str
+        Name of an architecture.
+    width : float
+        Factor on its channel counts.
     """
     if (run.path / MODEL_FILE).exists():
+        progress(1, 1, "was there already")
         return open_network(run)
-    require("torch", "deep")
+    torch = require("torch", "deep")
     from spikewise.learn.fit import fit
     from spikewise.network.infer import SpikingClassifier
     from spikewise.network.models import build_model
 
-    network = build_model(model, train.shape, train.n_classes, seed=settings.seed)
+    network = build_model(model, train.shape, train.n_classes, width=width, seed=settings.seed)
     result = fit(
         network,
         (train.images, train.labels),
@@ -70,6 +80,7 @@ def learn_deep(
             "train_loss": [row.loss for row in result.history],
         },
         timings={"train_s": result.seconds},
+        versions={"torch_threads": settings.threads or torch.get_num_threads()},  # decides the last bits
     )
     (run.path / _CHECKPOINT).unlink(missing_ok=True)
     return classifier
@@ -92,6 +103,7 @@ def learn_stdp(
         Called after every few hundred samples.
     """
     if (run.path / MODEL_FILE).exists():
+        progress(1, 1, "was there already")
         return open_network(run)
     began = time.perf_counter()
     learned = began

@@ -1,0 +1,79 @@
+"""The demo command, end to end, on a small file of real digits."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from spikewise.cli.app import run
+
+DEEP_KEYS = {
+    "accuracy_static", "accuracy_exit", "mean_steps", "n_steps", "energy_j", "latency_s", "area_m2", "edp_saving",
+}  # fmt: skip
+STDP_KEYS = {"accuracy_full", "accuracy_exit", "mean_steps", "n_steps", "energy_j"}
+
+
+@pytest.fixture(scope="module")
+def few_digits(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "few.npz"
+    images, labels = load_digits(return_X_y=True)
+    np.savez(path, images=(images[:200] * 15.9).astype(np.uint8).reshape(-1, 8, 8), labels=labels[:200])
+    return path
+
+
+def demo(few_digits, out, *more):
+    return run(["demo", "--data", str(few_digits), "--out", str(out), "--epochs", "2", "--neurons", "20", *more])
+
+
+@pytest.fixture(scope="module")
+def folder(few_digits, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "demo"
+    assert demo(few_digits, out) == 0
+    return out
+
+
+def test_a_demo_is_two_runs_and_one_report(folder):
+    assert {path.name for path in folder.iterdir()} == {"few-vgg5-0", "few-stdp20-0", "report.html"}
+
+
+def test_started_again_it_prints_one_json_object_and_trains_nothing(folder, few_digits, capsys):
+    weights = [(folder / name / "model.safetensors").stat().st_mtime_ns for name in ("few-vgg5-0", "few-stdp20-0")]
+    assert demo(few_digits, folder, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found["deep"]) >= DEEP_KEYS
+    assert set(found["stdp"]) >= STDP_KEYS
+    for kind, full in (("deep", "accuracy_static"), ("stdp", "accuracy_full")):
+        figures = found[kind]
+        assert 0 <= figures[full] <= 1
+        assert 0 <= figures["accuracy_exit"] <= 1
+        assert 1 <= figures["mean_steps"] <= figures["n_steps"]
+        assert figures["energy_j"] > 0
+    again = [(folder / name / "model.safetensors").stat().st_mtime_ns for name in ("few-vgg5-0", "few-stdp20-0")]
+    assert again == weights
+
+
+def test_the_same_seed_gives_identical_metrics(folder, few_digits, tmp_path):
+    assert demo(few_digits, tmp_path / "again") == 0
+    for name in ("few-vgg5-0", "few-stdp20-0"):
+        one, other = (json.loads((path / name / "run.json").read_text()) for path in (folder, tmp_path / "again"))
+        assert one["metrics"] == other["metrics"]
+
+
+def test_other_settings_do_not_overwrite_a_run(folder, few_digits, capsys):
+    assert demo(few_digits, folder, "--steps", "2") == 2
+    assert "differs in settings" in capsys.readouterr().err
+
+
+def test_price_and_report_read_what_the_demo_left(folder, tmp_path, capsys):
+    assert run(["price", str(folder / "few-vgg5-0"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["energy_j"] > 0
+    page = tmp_path / "page.html"
+    assert run(["report", str(folder), "--out", str(page), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["runs"]) == 2
+    assert page.stat().st_size > 100_000
+
+
+def test_a_page_that_cannot_be_written_is_named(folder, tmp_path, capsys):
+    assert run(["report", str(folder), "--out", str(tmp_path / "absent" / "page.html")]) == 2
+    assert "absent" in capsys.readouterr().err
