@@ -19,7 +19,7 @@ ORDER = [
     "__init__", "_lazy", "errors", "units", "_files", "layer", "operations", "workload",
     "fixed_point", "weights", "runs", "_compile",
     "data", "spikes", "dynamic", "network", "learn", "shrink", "price", "search", "exchange", "report", "zoo",
-    "workflow", "config", "cli",
+    "workflow", "config", "cli", "__main__",
 ]  # fmt: skip
 TORCH_LIVES_IN = {
     "network", "learn.loss", "learn.fit", "learn._checkpoint", "data.augment", "price.nonideal", "exchange",

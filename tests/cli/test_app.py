@@ -1,4 +1,8 @@
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -80,3 +84,27 @@ def test_data_prints_one_json_object(capsys):
     assert run(["data", "digits", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert sum(split["n_samples"] for split in found["splits"].values()) == 1797
+
+
+def test_a_missing_extra_is_named_with_its_command(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(sys.modules, "torch", None)  # import torch now raises ModuleNotFoundError
+    assert run(["demo", "--out", str(tmp_path / "demo")]) == 2
+    assert "pip install 'spikewise[deep]'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_real_interrupt_in_training_leaves_a_run_that_goes_on(tmp_path):
+    out = tmp_path / "demo"
+    command = [sys.executable, "-m", "spikewise", "demo", "--out", str(out), "--epochs", "3", "--neurons", "5"]
+    first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    checkpoint = out / "digits-vgg5-0" / "checkpoint.safetensors"
+    while not checkpoint.exists() and first.poll() is None:
+        time.sleep(0.05)
+    first.send_signal(signal.SIGINT)
+    _, said = first.communicate(timeout=60)
+    assert first.returncode == 130
+    assert "run the same command again" in said
+    assert "Traceback" not in said
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["deep"]["n_steps"] == 4
+    assert len(json.loads((out / "digits-vgg5-0" / "run.json").read_text())["metrics"]["train_loss"]) == 3

@@ -31,6 +31,7 @@ for command in (demo, data, price, report):
 
 # Typer brings its own copy of click from some version on; this is ClickException of whichever it uses.
 _UsageProblem: type[BaseException] = typer.BadParameter.__mro__[2]
+_INTERRUPTED = 130  # 128 + SIGINT; Typer returns it by itself
 
 
 def _show_version(is_wanted: bool) -> None:
@@ -51,7 +52,7 @@ def options(
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns 0, 2 after an error with one clear message, 130 after Ctrl-C."""
     try:
-        result = app(list(arguments), standalone_mode=False, prog_name="spikewise")
+        code = int(app(list(arguments), standalone_mode=False, prog_name="spikewise") or 0)
     except _UsageProblem as error:
         error.show()  # type: ignore[attr-defined]
         return 2
@@ -59,9 +60,10 @@ def run(arguments: Sequence[str]) -> int:
         NOTES.print("error:", str(error), markup=False, soft_wrap=True)
         return 2
     except (KeyboardInterrupt, typer.Abort):
-        NOTES.print("interrupted; run the same command again to go on where it stopped.")
-        return 130
+        code = _INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output is gone; nothing more can be told
         return 1
-    return int(result or 0)
+    if code == _INTERRUPTED:
+        NOTES.print("interrupted; run the same command again to go on where it stopped.")
+    return code

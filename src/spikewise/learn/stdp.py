@@ -178,6 +178,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
     def _respond(self, X: ArrayLike, rule: ExitRule | None = None) -> Responses:
         check_is_fitted(self, "evidence_")
         X = validate_data(self, _flat(X), reset=False, dtype=[np.float64, np.float32, np.uint8])
+        self.encoder_.n_jobs = self.n_jobs  # may have been changed since fit
         return self.encoder_.respond(X, self.evidence_, rule)
 
     def _cumulative(self, found: Responses) -> NDArray[np.float64]:
