@@ -212,3 +212,27 @@ def test_weights_stay_within_zero_and_one():
     run_learn(competition.learn, samples(6, 200), *net)
     assert (net[0] >= 0).all()
     assert (net[0] <= 1).all()
+
+
+def test_whole_loops_give_the_same_as_plain_python():
+    shares, runs = samples(9, 2), []
+    for learn, respond_in in (
+        (competition.learn, competition.respond),
+        (competition.learn.py_func, competition.respond.py_func),
+    ):
+        net = network(9)
+        spikes = run_learn(learn, shares, *net)
+        out = [
+            np.full((2, N_STEPS), -1, np.int32),
+            np.zeros(2, np.int32),
+            np.zeros((2, 3)),
+            *(np.zeros(N_STEPS, np.int64) for _ in range(2)),
+        ]
+        neuron = CompetingNeurons().constants(is_learning=False)
+        evidence = np.log(np.random.default_rng(0).random((3, 16)))
+        keys = content_keys(shares, SEED)
+        with np.errstate(over="ignore"):  # hashes wrap around
+            respond_in(shares, keys, COUNTS, *net, neuron, N_STEPS, evidence, competition.EXIT_ENTROPY_MEAN, 0.9, *out)
+        runs.append((*net, spikes, *out))
+    for compiled, plain in zip(*runs, strict=True):
+        np.testing.assert_array_equal(compiled, plain)
