@@ -34,7 +34,7 @@ def test_equal_generators_give_equal_trains():
 def trains(shares, n_steps, stream=0, events_per_step=2.0):
     """Dense spike train (T, n_inputs) of one sample."""
     key = np.uint64(stream_key(np.uint64(1), np.uint64(stream)))
-    events = hashed_spikes(np.asarray(shares, np.uint16), key, event_counts(events_per_step), n_steps)
+    events = hashed_spikes(np.asarray(shares, np.uint16), key, event_counts(events_per_step), 65536, n_steps, 32)
     dense = np.zeros((n_steps, len(shares)), bool)
     dense[events[:, 0], events[:, 1]] = True
     assert dense.sum() == len(events), "an input fires at most once per step"

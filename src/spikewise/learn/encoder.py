@@ -20,20 +20,24 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
 
 from spikewise.dynamic.rule import EntropyExit, ExitRule, NeverExit
-from spikewise.errors import ParameterError, ShapeError
-from spikewise.fixed_point import QFormat
-from spikewise.spikes.encode import content_keys, event_counts, spike_shares
+from spikewise.errors import ParameterError, ShapeError, unknown_name
+from spikewise.fixed_point import QFormat, Rounding
+from spikewise.spikes.encode import content_keys, event_counts, slot_count, spike_shares
 
 from .kernels import competition
+from .kernels.lanes import LANES
 from .rules import CompetingNeurons, lean_defaults
 
 Progress = Callable[[int, int], None]
 """Called with the samples seen and the samples in all."""
 
-_PAD = 16  # neurons per 512-bit vector of float32
+_MAX_STEPS = 30_000  # steps are 16-bit numbers in the kernel
 _CHUNK = 500  # samples between two reports of progress, and per task of a thread
 _AUTO_PRESENTATIONS = 20_000  # what small data sets are repeated to
 _AUTO_MAX_EPOCHS = 20
+_ROUNDINGS = {
+    "truncate": competition.TRUNCATE, "nearest": competition.NEAREST, "stochastic": competition.STOCHASTIC,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +77,10 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     n_epochs : int, optional
         Passes over the samples; by default as many (at most 20) as it takes to show 20,000 samples.
     n_bits : int or None, default 8
-        Bits of a weight after learning, 1 to 16; None keeps 32-bit floats.
+        Bits of a weight while learning and afterwards, 1 to 8, with 16-bit membrane potentials; None uses
+        32-bit floats for both.
+    rounding : {"stochastic", "nearest", "truncate"}
+        How integer weight updates are rounded.
     random_state : int, RandomState or None
         Source of chance. Equal seeds give equal bits on every machine and number of threads.
     n_jobs : int or None
@@ -110,6 +117,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         n_steps: int = 350,
         n_epochs: int | None = None,
         n_bits: int | None = 8,
+        rounding: Rounding = "stochastic",
         random_state: Any = None,
         n_jobs: int | None = None,
     ) -> None:
@@ -117,6 +125,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.n_steps = n_steps
         self.n_epochs = n_epochs
         self.n_bits = n_bits
+        self.rounding = rounding
         self.random_state = random_state
         self.n_jobs = n_jobs
 
@@ -139,19 +148,20 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self._start(np.random.default_rng(int(self.seed_)))
         n_total = epochs * len(X)
         neuron = CompetingNeurons().constants(is_learning=True)
-        rule = lean_defaults(self.n_neurons)
-        counts = event_counts(rule.events_per_step)
+        lean = lean_defaults(self.n_neurons)
+        constants = lean.constants(n_total, self.n_neurons, self.n_bits or 0, _ROUNDINGS[self.rounding])
+        counts = event_counts(lean.events_per_step)
         n_spikes = n_silent = 0
         for epoch in range(epochs):
             order = np.random.default_rng([int(self.seed_), epoch]).permutation(len(X))
             for first in range(0, len(X), _CHUNK):
                 rows = order[first : first + _CHUNK]
                 n_seen = epoch * len(X) + first
-                eta, theta_plus = rule.schedule(n_seen, n_seen + len(rows), n_total)
-                spikes, silent = competition.learn(
-                    spike_shares(X[rows]), n_seen, self.seed_, counts,
-                    self._weights, self._gain, self._theta, neuron,
-                    eta, theta_plus, rule.theta_keep(n_total), rule.gain, self.n_steps,
+                eta, theta_plus = lean.schedule(n_seen, n_seen + len(rows), n_total)
+                spikes, silent, _ = competition.learn(
+                    spike_shares(X[rows]), n_seen, self.seed_, counts, slot_count(X.shape[1]),
+                    self._weights, self._gain, self._theta, self._threshold, neuron,
+                    eta, theta_plus, constants, self.n_steps,
                 )  # fmt: skip
                 n_spikes, n_silent = n_spikes + spikes, n_silent + silent
                 if progress is not None:
@@ -205,8 +215,8 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         scores = np.empty((n_samples, len(evidence)))
         in_spikes, out_spikes = np.zeros(self.n_steps, np.int64), np.zeros(self.n_steps, np.int64)
         competition.respond(
-            shares, content_keys(shares, self.seed_), counts, self._weights, self._gain, self._theta,
-            CompetingNeurons().constants(is_learning=False), self.n_steps,
+            shares, content_keys(shares, self.seed_), counts, slot_count(shares.shape[1]),
+            self._weights, self._gain, self._threshold, CompetingNeurons().constants(is_learning=False), self.n_steps,
             np.ascontiguousarray(evidence), kind, bound, fired, exit_steps, scores, in_spikes, out_spikes,
         )  # fmt: skip
         samples, steps = np.nonzero(fired >= 0)
@@ -224,31 +234,38 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if weights.ndim != 2 or not theta.shape == weights.shape[1:] == (self.n_neurons,) or seed.shape != (1,):
             raise ShapeError(f"weights must be (n_inputs, {self.n_neurons}); got {weights.shape} with {theta.shape}.")
         self.n_features_in_, self.seed_ = weights.shape[0], np.uint64(seed[0])
-        self._start(np.random.default_rng(0))
-        self._weights[:, : self.n_neurons], self._theta[: self.n_neurons] = weights, theta
-        self._renew_gain()
+        self._theta = np.zeros(-(-self.n_neurons // LANES) * LANES, np.float32)
+        self._theta[: self.n_neurons] = theta
+        self._set_state(np.pad(weights, ((0, 0), (0, len(self._theta) - self.n_neurons))))
         self._finish()
         return self
 
     def _start(self, rng: np.random.Generator) -> None:
-        n_padded = -(-self.n_neurons // _PAD) * _PAD
-        self._weights = np.zeros((self.n_features_in_, n_padded), np.float32)
-        self._weights[:, : self.n_neurons] = 0.3 * rng.random((self.n_features_in_, self.n_neurons), np.float32)
-        self._theta = np.full(n_padded, np.inf, np.float32)
-        self._theta[: self.n_neurons] = 0.0
-        self._renew_gain()
+        n_padded = -(-self.n_neurons // LANES) * LANES
+        fresh = np.zeros((self.n_features_in_, n_padded))
+        fresh[:, : self.n_neurons] = 0.3 * rng.random((self.n_features_in_, self.n_neurons), np.float32)
+        self._theta = np.zeros(n_padded, np.float32)
+        self._set_state(fresh)
 
-    def _renew_gain(self) -> None:
-        norm = np.sqrt(np.cumsum(self._weights.astype(np.float64) ** 2, axis=0)[-1])
-        gain = lean_defaults(self.n_neurons).gain
-        self._gain = np.divide(gain, norm, out=np.zeros_like(norm), where=norm > 0).astype(np.float32)
+    def _set_state(self, weights: NDArray[np.floating]) -> None:
+        """Put weights in [0, 1] on the grid of the chosen precision, and renew gains and thresholds."""
+        state: type[np.number[Any]] = np.float32 if self.n_bits is None else np.int16
+        if self.n_bits is None:
+            self._weights = weights.astype(np.float32)
+        else:
+            grid = QFormat(0, self.n_bits, is_signed=False)
+            self._weights = (grid.quantize(weights) * 256).astype(np.uint8)
+        n_padded = self._weights.shape[1]
+        self._gain = np.zeros(n_padded, np.float32 if self.n_bits is None else np.uint16)
+        self._threshold = np.full(n_padded, competition.NEVER_REACHED, state)
+        v_threshold = np.float32(CompetingNeurons().v_threshold)
+        for j in range(self.n_neurons):
+            competition.set_gain(self._weights, self._gain, j, lean_defaults(self.n_neurons).gain)
+            competition.set_threshold(self._threshold, self._theta, j, v_threshold)
 
     def _finish(self) -> None:
-        if self.n_bits is not None:
-            grid = QFormat(0, self.n_bits, is_signed=False)
-            self._weights = grid.quantize(self._weights).astype(np.float32)
-            self._renew_gain()
-        self.weights_ = self._weights[:, : self.n_neurons]
+        unit = 1.0 if self.n_bits is None else 1 / 256
+        self.weights_ = (self._weights[:, : self.n_neurons] * unit).astype(np.float32)
         self.theta_ = self._theta[: self.n_neurons]
 
     def _features(self, X: Any, reset: bool) -> NDArray[Any]:
@@ -259,15 +276,17 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(X)
 
     def _check_settings(self) -> None:
-        for key, low, high in (("n_neurons", 1, 100_000), ("n_steps", 1, 100_000), ("n_epochs", 1, None)):
+        for key, low, high in (("n_neurons", 1, 100_000), ("n_steps", 1, _MAX_STEPS), ("n_epochs", 1, None)):
             value = getattr(self, key)
             if key == "n_epochs" and value is None:
                 continue
             if not isinstance(value, (int, np.integer)) or value < low or (high is not None and value > high):
                 upper = f" and at most {high}" if high else ""
                 raise ParameterError(f"{key} must be an integer of at least {low}{upper}; got {value!r}.")
-        if self.n_bits is not None and not 1 <= self.n_bits <= 16:
-            raise ParameterError(f"n_bits must lie in 1..16, or be None for 32-bit floats; got {self.n_bits!r}.")
+        if self.n_bits is not None and self.n_bits not in range(1, 9):
+            raise ParameterError(f"n_bits must lie in 1..8, or be None for 32-bit floats; got {self.n_bits!r}.")
+        if self.rounding not in _ROUNDINGS:
+            raise unknown_name("rounding", str(self.rounding), _ROUNDINGS)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -22,15 +22,32 @@ import numpy as np
 
 from spikewise.errors import ParameterError
 
+LEVELS_PER_MV = 64
+"""Levels of the membrane potential per millivolt; 16 bits reach from -512 to 512 mV."""
+
+LOWEST_LEVEL = -(2**15)
+
 
 class NeuronConstants(NamedTuple):
-    """What a kernel needs to know of the neurons; a tuple so that it compiles."""
+    """What a kernel needs to know of the neurons; a tuple so that it compiles. Potentials in levels."""
 
-    decay: np.float32
-    v_threshold: np.float32
-    w_inhibit: np.float32
-    v_floor: np.float32
+    decay: np.float32  # of a float potential, per step
+    leak: np.int16  # share of an integer potential that leaks per step, in 1/65536
+    v_threshold: np.float32  # in mV
+    w_inhibit: np.int64
+    v_floor: np.int64
     n_refractory: np.int64
+
+
+class RuleConstants(NamedTuple):
+    """What a kernel needs to know of the rule."""
+
+    gain: np.float64
+    theta_keep: np.float32
+    n_bits: np.int64
+    rounding: np.int64
+    stops_at_first_spike: np.bool_
+    n_neurons: np.int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +76,14 @@ class CompetingNeurons:
     def constants(self, is_learning: bool) -> NeuronConstants:
         """Constants for the kernel."""
         w_inhibit = self.w_inhibit_learning if is_learning else self.w_inhibit
+        decay = np.exp(-1.0 / self.tau_mem)
         return NeuronConstants(
-            np.float32(np.exp(-1.0 / self.tau_mem)),
-            np.float32(self.v_threshold),
-            np.float32(w_inhibit),
-            np.float32(-2 * w_inhibit),
-            np.int64(self.n_refractory),
+            decay=np.float32(decay),
+            leak=np.int16(np.rint((1 - decay) * 65536)),
+            v_threshold=np.float32(self.v_threshold),
+            w_inhibit=np.int64(w_inhibit * LEVELS_PER_MV),
+            v_floor=np.int64(max(-2 * w_inhibit * LEVELS_PER_MV, LOWEST_LEVEL)),
+            n_refractory=np.int64(self.n_refractory),
         )
 
 
@@ -84,6 +103,9 @@ class LeanRule:
         Norm of a neuron's input gain.
     events_per_step : float
         Poisson events of a whole sample per step; an input that is drawn twice in a step spikes once.
+    stops_at_first_spike : bool
+        End a sample with its first output spike: learning is several times faster, and thresholds must rise in
+        larger steps.
     """
 
     eta: tuple[float, float]
@@ -91,6 +113,7 @@ class LeanRule:
     theta_decays: float = 3.0
     gain: float = 6.0
     events_per_step: float = 6.5
+    stops_at_first_spike: bool = False
 
     def schedule(self, first: int, stop: int, n_total: int) -> tuple[np.ndarray, np.ndarray]:
         """Learning rate and threshold rise (float32) of samples ``first`` to ``stop`` of ``n_total``."""
@@ -99,9 +122,16 @@ class LeanRule:
         rise = self.theta_plus[0] * (self.theta_plus[1] / self.theta_plus[0]) ** progress
         return eta.astype(np.float32), (rise * (60_000 / n_total)).astype(np.float32)
 
-    def theta_keep(self, n_total: int) -> np.float32:
-        """Share of the adaptive threshold that is left after one sample."""
-        return np.float32(np.exp(-self.theta_decays / n_total))
+    def constants(self, n_total: int, n_neurons: int, n_bits: int, rounding: int) -> RuleConstants:
+        """Constants for the kernel, when ``n_total`` samples are to be shown."""
+        return RuleConstants(
+            gain=np.float64(self.gain),
+            theta_keep=np.float32(np.exp(-self.theta_decays / n_total)),
+            n_bits=np.int64(n_bits),
+            rounding=np.int64(rounding),
+            stops_at_first_spike=np.bool_(self.stops_at_first_spike),
+            n_neurons=np.int64(n_neurons),
+        )
 
 
 def lean_defaults(n_neurons: int) -> LeanRule:

@@ -22,6 +22,7 @@ from spikewise.dynamic.anytime import ExitResult
 from spikewise.dynamic.rule import ExitRule
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError, ParameterError, ShapeError
+from spikewise.fixed_point import Rounding
 from spikewise.spikes.decode import class_counts, naive_bayes_evidence
 from spikewise.weights import read_weights, write_weights
 from spikewise.workload import LayerActivity, LayerShape, Workload
@@ -37,7 +38,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    n_neurons, n_steps, n_epochs, n_bits, random_state, n_jobs
+    n_neurons, n_steps, n_epochs, n_bits, rounding, random_state, n_jobs
         As in :class:`~spikewise.learn.encoder.STDPEncoder`.
 
     Attributes
@@ -65,6 +66,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         n_steps: int = 350,
         n_epochs: int | None = None,
         n_bits: int | None = 8,
+        rounding: Rounding = "stochastic",
         random_state: Any = None,
         n_jobs: int | None = None,
     ) -> None:
@@ -72,6 +74,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         self.n_steps = n_steps
         self.n_epochs = n_epochs
         self.n_bits = n_bits
+        self.rounding = rounding
         self.random_state = random_state
         self.n_jobs = n_jobs
 
@@ -142,7 +145,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         n_alive = n_samples - np.concatenate([[0], np.cumsum(histogram)[:-1]])
         layer = LayerShape(
             "excitatory", "linear", self.n_features_in_, self.n_neurons,
-            weight_bits=self.n_bits or _FLOAT_BITS, state_bits=_FLOAT_BITS, lateral="broadcast",
+            weight_bits=self.n_bits or _FLOAT_BITS, state_bits=16 if self.n_bits else _FLOAT_BITS, lateral="broadcast",
         )  # fmt: skip
         return Workload(
             f"stdp-{self.n_neurons}",

@@ -6,18 +6,21 @@ r"""From numbers to spike trains: direct and Poisson coding.
 Learning draws Poisson spikes *lazily, in time order, at a cost per spike*. The inputs of a sample together
 are one Poisson process of :math:`\Lambda` events per step; each event belongs to input *i* with probability
 :math:`\lambda_i / \Lambda`. So a step draws its number of events from one table, and for each event an input
-by Walker's alias method; an input that is drawn twice in a step fires once, with probability
-:math:`1 - e^{-\lambda_i}` per step. All chance is a hash of (key, place in the stream), in integers: a
-truncated run is a prefix of the full one, and neither sample order nor thread count nor machine changes a bit.
+from a second one, in which every input has slots in proportion to its intensity. An input that is drawn twice
+in a step fires once, with probability :math:`1 - e^{-\lambda_i}` per step. All chance is a hash of (key, place
+in the stream), in integers: a truncated run is a prefix of the full one, and neither sample order nor thread
+count nor machine changes a bit.
 
 References
 ----------
 .. [1] Heeger, "Poisson model of spike generation", 2000.
-.. [2] Walker, "An efficient method for generating discrete random variables", 1977.
-.. [3] Steele, Lea, Flood, "Fast splittable pseudorandom number generators" (SplitMix64), 2014.
+.. [2] Steele, Lea, Flood, "Fast splittable pseudorandom number generators" (SplitMix64), 2014.
 """
 
 from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,7 +32,6 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _STEP = np.uint64(0xD6E8FEB86659FD93)
-_LOW_32 = np.uint64(0xFFFFFFFF)
 
 
 def direct_encode(values: NDArray[np.generic], n_steps: int) -> NDArray[np.generic]:
@@ -97,14 +99,26 @@ def spike_shares(features: ArrayLike) -> NDArray[np.uint16]:
     >>> spike_shares([[1, 3], [0, 0]]).tolist()
     [[21845, 65535], [0, 0]]
     """
-    rows = np.asarray(features)
+    rows = np.ascontiguousarray(features)
     if rows.ndim != 2:
         raise ShapeError(f"features must have shape (B, n_inputs); got {rows.shape}.")
-    rows = rows.astype(np.float64)
-    top = rows.max(1, keepdims=True, initial=0.0)
-    # Divided by the largest first, so that neither huge nor tiny features overflow or vanish.
-    # In C order whatever the input's, so that the kernels are compiled once.
-    return np.asarray(np.rint(rows / np.where(top > 0, top, 1.0) * 65535), np.uint16, order="C")
+    if rows.dtype not in (np.uint8, np.float32, np.float64):
+        rows = rows.astype(np.float64)
+    return _shares(rows)
+
+
+@kernel
+def _shares(rows: NDArray[Any]) -> NDArray[np.uint16]:
+    shares = np.zeros(rows.shape, np.uint16)
+    for sample in range(rows.shape[0]):
+        top = np.float64(0.0)
+        for index in range(rows.shape[1]):
+            top = max(top, np.float64(rows[sample, index]))
+        if top > 0:
+            for index in range(rows.shape[1]):
+                # Divided by the largest first, so that neither huge nor tiny features overflow or vanish.
+                shares[sample, index] = np.uint16(np.rint(np.float64(rows[sample, index]) / top * 65535.0))
+    return shares
 
 
 def event_counts(events_per_step: float) -> NDArray[np.uint64]:
@@ -119,12 +133,13 @@ def event_counts(events_per_step: float) -> NDArray[np.uint64]:
     """
     if not 0 < events_per_step <= 200:
         raise ParameterError(f"events_per_step must lie in (0, 200]; got {events_per_step}.")
-    probability, total = float(np.exp(-events_per_step)), 0.0
+    mean = Decimal(events_per_step)  # decimal arithmetic is the same on every machine
+    probability, total = (-mean).exp(), Decimal(0)
     table: list[int] = []
-    while total < 1 - 2**-50 and len(table) < 1000:
+    while total < 1 - Decimal(2) ** -50:
         total += probability
-        table.append(min(int(total * 2**64), 2**64 - 1))
-        probability *= events_per_step / len(table)
+        table.append(int(total * 2**64))
+        probability *= mean / len(table)
     table[-1] = 2**64 - 1
     return np.array(table, np.uint64)
 
@@ -159,46 +174,28 @@ def content_keys(shares: NDArray[np.uint16], seed: np.uint64) -> NDArray[np.uint
 
 
 @kernel
-def build_alias(
-    shares: NDArray[np.uint16], active: NDArray[np.int32], accept: NDArray[np.uint32], alias: NDArray[np.int32]
-) -> int:
-    """Prepare drawing inputs in proportion to their shares; returns how many are active.
+def fill_slots(shares: NDArray[np.uint16], slots: NDArray[np.int32]) -> bool:
+    """Give each input slots in proportion to its share; returns whether any input is active.
 
-    Slot *a* stands for input ``active[a]``; it is kept with probability ``accept[a]`` / 2**32, else its
-    ``alias[a]`` is taken. Every slot then has the same weight (Walker 1977, in Vose's linear form).
+    Shares are rounded cumulatively to whole slots, so that all slots are filled and no error adds up.
     """
-    n_active, total = 0, np.int64(0)
+    total = np.int64(0)
     for index in range(shares.shape[0]):
-        active[n_active] = index
-        n_active += shares[index] > 0
         total += np.int64(shares[index])
-    weight = np.empty(n_active, np.int64)
-    small, large = np.empty(n_active, np.int32), np.empty(n_active, np.int32)
-    n_small = n_large = 0
-    for a in range(n_active):
-        weight[a] = np.int64(shares[active[a]]) * n_active  # mean weight: total
-        alias[a] = active[a]
-        if weight[a] < total:
-            small[n_small] = a
-            n_small += 1
-        else:
-            large[n_large] = a
-            n_large += 1
-    while n_small and n_large:
-        n_small -= 1
-        low, high = small[n_small], large[n_large - 1]
-        accept[low] = np.uint32(np.float64(weight[low]) / np.float64(total) * 4294967295.0)
-        alias[low] = active[high]
-        weight[high] -= total - weight[low]
-        if weight[high] < total:
-            n_large -= 1
-            small[n_small] = high
-            n_small += 1
-    for i in range(n_small):
-        accept[small[i]] = np.uint32(_LOW_32)
-    for i in range(n_large):
-        accept[large[i]] = np.uint32(_LOW_32)
-    return n_active
+    if total == 0:
+        return False
+    scale = slots.shape[0] / np.float64(total)
+    so_far, filled, last = np.int64(0), np.int64(0), 0
+    for index in range(shares.shape[0]):
+        if shares[index] > 0:
+            so_far += np.int64(shares[index])
+            end = np.int64(np.float64(so_far) * scale)
+            for slot in range(filled, end):
+                slots[slot] = index
+            filled, last = end, index
+    for slot in range(filled, slots.shape[0]):  # a rounded product may end one short
+        slots[slot] = last
+    return True
 
 
 @inlined
@@ -207,30 +204,23 @@ def draw_step(
     step: int,
     n_drawn: int,
     counts: NDArray[np.uint64],
-    active: NDArray[np.int32],
-    accept: NDArray[np.uint32],
-    alias: NDArray[np.int32],
-    n_active: int,
+    slots: NDArray[np.int32],
     last_step: NDArray[np.int32],
     fired: NDArray[np.int32],
 ) -> tuple[int, int]:
     """List the inputs that fire at this step; returns how many, and the events drawn so far in this sample.
 
-    ``last_step`` (n_inputs,) must hold -1 before the first step; ``fired`` takes up to ``len(counts)`` inputs.
+    ``last_step`` (n_inputs,) must hold -1 before the first step; ``fired`` bounds the spikes of a step.
     """
-    if n_active == 0:
-        return 0, n_drawn
     bits = mix(key ^ (np.uint64(step + 1) * _STEP))
     n_events = 0
     while bits >= counts[n_events] and n_events < counts.shape[0] - 1:
         n_events += 1
     n_fired = 0
     for event in range(n_drawn, n_drawn + n_events):
-        word = mix(key + np.uint64(event + 1) * _GOLDEN)
-        slot = np.int64(((word >> np.uint64(32)) * np.uint64(n_active)) >> np.uint64(32))
-        is_kept = (word & _LOW_32) <= np.uint64(accept[slot])
-        index = active[slot] if is_kept else alias[slot]
-        if last_step[index] != step:
+        word = mix(key + np.uint64(event + 1) * _GOLDEN) >> np.uint64(32)
+        index = slots[np.int64((word * np.uint64(slots.shape[0])) >> np.uint64(32))]
+        if last_step[index] != step and n_fired < fired.shape[0]:
             last_step[index] = step
             fired[n_fired] = index
             n_fired += 1
@@ -239,22 +229,31 @@ def draw_step(
 
 @kernel
 def hashed_spikes(
-    shares: NDArray[np.uint16], key: np.uint64, counts: NDArray[np.uint64], n_steps: int
+    shares: NDArray[np.uint16], key: np.uint64, counts: NDArray[np.uint64], n_slots: int, n_steps: int, most: int
 ) -> NDArray[np.int32]:
-    """Spikes of one sample as rows (step, input), in the order in which they are drawn."""
-    n_inputs = shares.shape[0]
-    active, alias = np.empty(n_inputs + 1, np.int32), np.empty(n_inputs, np.int32)
-    accept, last_step = np.empty(n_inputs, np.uint32), np.full(n_inputs, -1, np.int32)
-    fired = np.empty(counts.shape[0], np.int32)
-    spikes = np.empty((n_steps * min(n_inputs, counts.shape[0]), 2), np.int32)
-    n_active = build_alias(shares, active, accept, alias)
+    """Spikes of one sample as rows (step, input), in the order in which they are drawn, ``most`` per step."""
+    slots, last_step = np.empty(n_slots, np.int32), np.full(shares.shape[0], -1, np.int32)
+    fired = np.empty(most, np.int32)
+    spikes = np.empty((n_steps * most, 2), np.int32)
     n_drawn = n_spikes = 0
-    for step in range(n_steps):
-        n_fired, n_drawn = draw_step(key, step, n_drawn, counts, active, accept, alias, n_active, last_step, fired)
-        for i in range(n_fired):
-            spikes[n_spikes, 0], spikes[n_spikes, 1] = step, fired[i]
-            n_spikes += 1
+    if fill_slots(shares, slots):
+        for step in range(n_steps):
+            n_fired, n_drawn = draw_step(key, step, n_drawn, counts, slots, last_step, fired)
+            for i in range(n_fired):
+                spikes[n_spikes, 0], spikes[n_spikes, 1] = step, fired[i]
+                n_spikes += 1
     return spikes[:n_spikes]
+
+
+def slot_count(n_inputs: int) -> int:
+    """Slots that resolve the intensities of this many inputs: 8 per input and at least 8192.
+
+    Examples
+    --------
+    >>> slot_count(784), slot_count(3072)
+    (8192, 24576)
+    """
+    return max(8192, 8 * n_inputs)
 
 
 def _check_steps(n_steps: int) -> None:

@@ -1,86 +1,119 @@
-r"""The compiled event-driven loop of competing neurons: learning and inference from one step.
+r"""The compiled event-driven loops of competing neurons: learning and inference, integer and float.
 
 For each sample, step by step: draw the input spikes, add the weight rows of those that fired, leak and
 integrate all neurons, let the one furthest above its threshold fire, and push all others down. Work is
 proportional to spikes, not to inputs.
 
-Arrays in, arrays out; the caller has checked everything. Weights are ``[n_inputs, N padded]`` float32,
-padding neurons have an infinite threshold. The plain NumPy version of the same equations, which must
-agree bit for bit, is the clock-driven oracle of the tests.
+Arrays in, arrays out; the caller has checked everything. One source serves both precisions, chosen by the
+type of the arrays: weights ``[n_inputs, N padded]`` are uint8 in units of 1/256 with 16-bit state, or float32.
+Potentials are in units of 1/64 mV, thresholds whole multiples of it in both. Padding neurons have weight 0
+and the highest threshold. The plain NumPy version of the same equations, which must agree bit for bit, is the
+clock-driven oracle of the tests.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewise._compile import kernel
-from spikewise.learn.rules import NeuronConstants
-from spikewise.spikes.encode import build_alias, draw_step, stream_key
+from spikewise._compile import inlined, kernel
+from spikewise.learn.rules import LEVELS_PER_MV, NeuronConstants, RuleConstants
+from spikewise.spikes.encode import draw_step, fill_slots, mix, stream_key
+
+from .lanes import MAX_SPIKES, advance
 
 Floats = NDArray[np.float32]
+Numbers = NDArray[Any]  # uint8, uint16, int16 or float32, by precision
 
 EXIT_NEVER, EXIT_ENTROPY_SUM, EXIT_ENTROPY_MEAN = 0, 1, 2
+TRUNCATE, NEAREST, STOCHASTIC = 0, 1, 2
+NEVER_REACHED = 32767  # threshold of padding; potentials saturate there, and no living neuron's is above 32766
+GAIN_STEPS = 2048  # integer gain per unit of gain
 SPIKES_PER_STRENGTH = 4  # potentiation factor k = ceil(output spikes / 4)
 TRACE_STEPS = 20.0  # an input that fires every 20 steps or more often counts as fully active
 
 
-@kernel
-def integrate(
-    weights: Floats,
-    gain: Floats,
-    theta: Floats,
-    neuron: NeuronConstants,
+@inlined
+def step_neurons(
+    weights: Numbers,
+    gain: Numbers,
+    threshold: Numbers,
+    v: Numbers,
+    rests_until: NDArray[np.int16],
     fired: NDArray[np.int32],
     n_fired: int,
-    v: Floats,
-    rests_until: NDArray[np.int32],
-    current: Floats,
     step: int,
+    neuron: NeuronConstants,
 ) -> int:
     """Advance all neurons by one step; returns the one that fires, or -1.
 
-    The neuron with the largest overshoot v - (v_threshold + theta) >= 0 wins, the first of equals.
+    The neuron with the largest overshoot v - threshold >= 0 wins, the first of equals; it returns to rest and
+    pushes all others down by ``w_inhibit``, at most to ``v_floor``.
     """
-    n_padded = v.shape[0]
-    current[:] = np.float32(0.0)
-    n_fours = n_fired - n_fired % 4
-    for i in range(0, n_fours, 4):  # four rows per pass; the order of the sums stays that of the spikes
-        a, b, c, d = fired[i], fired[i + 1], fired[i + 2], fired[i + 3]
-        for j in range(n_padded):
-            current[j] = (((current[j] + weights[a, j]) + weights[b, j]) + weights[c, j]) + weights[d, j]
-    for i in range(n_fours, n_fired):
-        a = fired[i]
-        for j in range(n_padded):
-            current[j] += weights[a, j]
-    n_above = 0
-    for j in range(n_padded):
-        moved = v[j] * neuron.decay + gain[j] * current[j]
-        v[j] = moved if rests_until[j] <= step else np.float32(0.0)
-        n_above += v[j] - (neuron.v_threshold + theta[j]) >= 0
-    if n_above == 0:
+    decay = neuron.leak if weights.itemsize == 1 else neuron.decay
+    if not advance(weights, gain, threshold, v, rests_until, fired, n_fired, np.int16(step), v.dtype.type(decay)):
         return -1
-    winner, best = -1, np.float32(-1.0)
-    for j in range(n_padded):
-        above = v[j] - (neuron.v_threshold + theta[j])
-        if above > best:
-            winner, best = j, above
-    for j in range(n_padded):
+    winner, best = -1, np.float64(-1.0)
+    for j in range(v.shape[0]):
+        if v[j] >= threshold[j]:
+            above = np.float64(v[j]) - np.float64(threshold[j])
+            if above > best:
+                winner, best = j, above
+    for j in range(v.shape[0]):
         v[j] = max(v[j] - neuron.w_inhibit, neuron.v_floor)
-    v[winner] = np.float32(0.0)
+    v[winner] = 0
     rests_until[winner] = step + neuron.n_refractory + 1
     return winner
 
 
+@inlined
+def set_threshold(threshold: Numbers, theta: Floats, j: int, v_threshold: np.float32) -> None:
+    """Round a neuron's threshold, base plus adaptive part in mV, to whole levels."""
+    threshold[j] = min(np.rint((v_threshold + theta[j]) * np.float32(LEVELS_PER_MV)), np.float32(NEVER_REACHED - 1))
+
+
 @kernel
-def attract(weights: Floats, gain: Floats, post: int, trace: Floats, strength: np.float32, gain_norm: float) -> None:
-    """Pull the weights of one neuron towards the input it answered, and renew its gain."""
+def set_gain(weights: Numbers, gain: Numbers, post: int, gain_norm: float) -> None:
+    """Renew one neuron's gain: gain_norm over the Euclidean norm of its weights."""
     squares = 0.0
     for pre in range(weights.shape[0]):
-        w = weights[pre, post] + strength * (trace[pre] - weights[pre, post])
-        weights[pre, post] = w
-        squares += np.float64(w) * np.float64(w)
-    gain[post] = np.float32(gain_norm / np.sqrt(squares)) if squares > 0 else np.float32(0.0)
+        w = np.float64(weights[pre, post])
+        squares += w * w
+    if weights.itemsize == 1:
+        norm = np.sqrt(squares) / 256.0
+        gain[post] = min(65535.0, np.rint(gain_norm / norm * GAIN_STEPS)) if squares > 0 else 0.0
+    else:
+        gain[post] = np.float32(gain_norm / np.sqrt(squares) * LEVELS_PER_MV) if squares > 0 else np.float32(0.0)
+
+
+@kernel
+def attract(
+    weights: Numbers, post: int, trace: Floats, strength: np.float32, n_bits: Any, rounding: Any, key: np.uint64
+) -> None:
+    """Pull the weights of one neuron towards the input it answered: w += strength * (trace - w).
+
+    Integer weights stay on the grid of ``n_bits`` bits; the change is rounded down, to the nearest, or up with
+    the probability of the distance, from 16 random bits hashed from (key, input, neuron).
+    """
+    if weights.itemsize == 1:
+        low = np.int64(16 + 8 - n_bits)  # binary places below the grid
+        pull = np.int64(np.rint(strength * np.float32(65536.0)))
+        highest = 256 - (1 << (8 - n_bits))
+        for pre in range(weights.shape[0]):
+            w = np.int64(weights[pre, post])
+            change = (np.int64(np.rint(trace[pre] * np.float32(256.0))) - w) * pull
+            if rounding == NEAREST:
+                change += np.int64(1) << (low - 1)
+            elif rounding == STOCHASTIC:
+                bits = mix(key + np.uint64(pre + 1) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - 32)
+                change += np.int64(bits >> np.uint64(32 - low))
+            weights[pre, post] = min(max(w + ((change >> low) << (8 - n_bits)), 0), highest)
+    else:
+        for pre in range(weights.shape[0]):
+            w = weights[pre, post]
+            weights[pre, post] = w + strength * (trace[pre] - w)
 
 
 @kernel
@@ -89,57 +122,67 @@ def learn(
     n_seen: int,
     seed: np.uint64,
     counts: NDArray[np.uint64],
-    weights: Floats,
-    gain: Floats,
+    n_slots: int,
+    weights: Numbers,
+    gain: Numbers,
     theta: Floats,
+    threshold: Numbers,
     neuron: NeuronConstants,
     eta: Floats,
     theta_plus: Floats,
-    theta_keep: np.float32,
-    gain_norm: float,
+    rule: RuleConstants,
     n_steps: int,
-) -> tuple[int, int]:
-    """Learn from samples in order, in place; returns output spikes and silent samples.
+) -> tuple[int, int, int]:
+    """Learn from samples in order, in place; returns output spikes, silent samples and computed steps.
 
-    Sample i draws its spikes from the stream (seed, n_seen + i).
+    Sample i draws its spikes from the stream (seed, n_seen + i). With ``rule.stops_at_first_spike`` a sample ends
+    with its first output spike, and its input rates are those seen until then.
     """
     n_samples, n_inputs = shares.shape
     n_padded = weights.shape[1]
-    active, alias = np.empty(n_inputs + 1, np.int32), np.empty(n_inputs, np.int32)
-    accept, last_step = np.empty(n_inputs, np.uint32), np.empty(n_inputs, np.int32)
-    fired = np.empty(counts.shape[0], np.int32)
-    v, current = np.empty(n_padded, np.float32), np.empty(n_padded, np.float32)
-    rests_until = np.empty(n_padded, np.int32)
+    slots, last_step = np.empty(n_slots, np.int32), np.empty(n_inputs, np.int32)
+    fired = np.empty(MAX_SPIKES, np.int32)
+    v, rests_until = np.empty_like(threshold), np.empty(n_padded, np.int16)
     n_in, n_out = np.empty(n_inputs, np.int64), np.empty(n_padded, np.int64)
     trace = np.empty(n_inputs, np.float32)
-    n_spikes = n_silent = 0
+    n_spikes = n_silent = n_computed = 0
     for sample in range(n_samples):
         key = stream_key(seed, np.uint64(n_seen + sample))
-        n_active, n_drawn = build_alias(shares[sample], active, accept, alias), 0
+        n_drawn, n_before, used = 0, n_spikes, 0
         last_step[:] = -1
-        v[:] = np.float32(0.0)
+        v[:] = 0
         rests_until[:] = 0
         n_in[:] = 0
         n_out[:] = 0
-        n_before = n_spikes
-        for step in range(n_steps):
-            n_fired, n_drawn = draw_step(key, step, n_drawn, counts, active, accept, alias, n_active, last_step, fired)
-            for i in range(n_fired):
-                n_in[fired[i]] += 1
-            winner = integrate(weights, gain, theta, neuron, fired, n_fired, v, rests_until, current, step)
-            if winner >= 0:
-                n_out[winner] += 1
-                n_spikes += 1
-                theta[winner] += theta_plus[sample]
-        for pre in range(n_inputs):
-            trace[pre] = np.float32(min(1.0, n_in[pre] * TRACE_STEPS / n_steps))
+        if fill_slots(shares[sample], slots):
+            for step in range(n_steps):
+                n_fired, n_drawn = draw_step(key, step, n_drawn, counts, slots, last_step, fired)
+                for i in range(n_fired):
+                    n_in[fired[i]] += 1
+                winner = step_neurons(weights, gain, threshold, v, rests_until, fired, n_fired, step, neuron)
+                used = step + 1
+                if winner >= 0:
+                    n_out[winner] += 1
+                    n_spikes += 1
+                    theta[winner] += theta_plus[sample]
+                    set_threshold(threshold, theta, winner, neuron.v_threshold)
+                    if rule.stops_at_first_spike:
+                        break
+        n_computed += used
+        n_silent += n_spikes == n_before
+        if n_spikes > n_before:
+            for pre in range(n_inputs):
+                trace[pre] = np.float32(min(1.0, n_in[pre] * TRACE_STEPS / used))
         for post in range(n_padded):
             if n_out[post]:
                 k = (n_out[post] + SPIKES_PER_STRENGTH - 1) // SPIKES_PER_STRENGTH
-                attract(weights, gain, post, trace, np.float32(min(1.0, k * eta[sample])), gain_norm)
-            theta[post] *= theta_keep
-        n_silent += n_spikes == n_before
-    return n_spikes, n_silent
+                strength = np.float32(min(1.0, k * eta[sample]))
+                attract(weights, post, trace, strength, rule.n_bits, rule.rounding, mix(key + np.uint64(post)))
+                set_gain(weights, gain, post, rule.gain)
+        for post in range(rule.n_neurons):
+            theta[post] *= rule.theta_keep
+            set_threshold(threshold, theta, post, neuron.v_threshold)
+    return n_spikes, n_silent, n_computed
 
 
 @kernel
@@ -163,9 +206,10 @@ def respond(
     shares: NDArray[np.uint16],
     keys: NDArray[np.uint64],
     counts: NDArray[np.uint64],
-    weights: Floats,
-    gain: Floats,
-    theta: Floats,
+    n_slots: int,
+    weights: Numbers,
+    gain: Numbers,
+    threshold: Numbers,
     neuron: NeuronConstants,
     n_steps: int,
     evidence: NDArray[np.float64],
@@ -184,24 +228,21 @@ def respond(
     the spikes of each step to ``in_spikes`` and ``out_spikes`` (T,).
     """
     n_samples, n_inputs = shares.shape
-    n_padded = weights.shape[1]
-    active, alias = np.empty(n_inputs + 1, np.int32), np.empty(n_inputs, np.int32)
-    accept, last_step = np.empty(n_inputs, np.uint32), np.empty(n_inputs, np.int32)
-    fired = np.empty(counts.shape[0], np.int32)
-    v, current = np.empty(n_padded, np.float32), np.empty(n_padded, np.float32)
-    rests_until = np.empty(n_padded, np.int32)
+    slots, last_step = np.empty(n_slots, np.int32), np.empty(n_inputs, np.int32)
+    fired = np.empty(MAX_SPIKES, np.int32)
+    v, rests_until = np.empty_like(threshold), np.empty(weights.shape[1], np.int16)
     for sample in range(n_samples):
-        n_active, n_drawn = build_alias(shares[sample], active, accept, alias), 0
+        n_drawn, is_active = 0, fill_slots(shares[sample], slots)
         last_step[:] = -1
-        v[:] = np.float32(0.0)
+        v[:] = 0
         rests_until[:] = 0
         score[sample] = 0.0
         exit_step[sample] = n_steps
         for step in range(n_steps):
-            n_fired, n_drawn = draw_step(
-                keys[sample], step, n_drawn, counts, active, accept, alias, n_active, last_step, fired
-            )
-            winner = integrate(weights, gain, theta, neuron, fired, n_fired, v, rests_until, current, step)
+            n_fired = 0
+            if is_active:
+                n_fired, n_drawn = draw_step(keys[sample], step, n_drawn, counts, slots, last_step, fired)
+            winner = step_neurons(weights, gain, threshold, v, rests_until, fired, n_fired, step, neuron)
             out_neuron[sample, step] = winner
             in_spikes[step] += n_fired
             if winner >= 0:

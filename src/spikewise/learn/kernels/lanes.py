@@ -1,0 +1,131 @@
+r"""One step of all neurons as explicit vector code, for 8-bit integers and for floats, from one builder.
+
+A compiler left alone with this loop loses a factor of two to four: it keeps the sums in memory and widens
+16-bit products to 32. So the step is written in the compiler's own vector language, 64 neurons at a time: the
+weight rows of all inputs that fired are summed in registers, then leak, integration, refractory period and the
+comparison with the threshold follow in the same pass. It is portable (any CPU runs it, with the vectors it has)
+and needs no C compiler.
+
+Integers (weights in 1/256, potentials in 1/64 mV, 16 bits, saturating):
+
+.. math:: I_j = \min\bigl(2^{15} - 1, \lfloor 8 \textstyle\sum_i w_{ij} \cdot G_j / 2^{16} \rfloor\bigr), \qquad
+          v_j \leftarrow v_j - \lfloor d\, v_j / 2^{16} \rfloor + I_j
+
+Floats, in the same units: :math:`v_j \leftarrow \mathrm{decay} \cdot v_j + G_j \sum_i w_{ij}`. In both a neuron that
+rests is held at 0. Sums run in the order of the spikes and are never fused, so the bits equal those of NumPy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+LANES = 64  # neurons per pass; the number of neurons is padded to a multiple
+MAX_SPIKES = 32  # inputs per step whose 8-bit weights, times 8, fit in 16 bits
+
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
+
+
+class _Lanes:
+    """Small vocabulary of vector operations on ``LANES`` elements."""
+
+    def __init__(self, builder: Any, element: Any) -> None:
+        self.builder = builder
+        self.vector = ir.VectorType(element, LANES)
+
+    def constant(self, value: float) -> Any:
+        return ir.Constant(self.vector, [value] * LANES)
+
+    def splat(self, scalar: Any) -> Any:
+        empty = ir.Constant(self.vector, ir.Undefined)
+        one = self.builder.insert_element(empty, scalar, ir.Constant(_I32, 0))
+        return self.builder.shuffle_vector(one, empty, ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES))
+
+    def address(self, data: Any, index: Any) -> Any:
+        return self.builder.bitcast(self.builder.gep(data, [index]), ir.PointerType(self.vector))
+
+    def load(self, data: Any, index: Any) -> Any:
+        loaded = self.builder.load(self.address(data, index), typ=self.vector)
+        loaded.align = 1
+        return loaded
+
+    def store(self, value: Any, data: Any, index: Any) -> None:
+        self.builder.store(value, self.address(data, index)).align = 1
+
+    def call(self, name: str, *operands: Any) -> Any:
+        kind = ir.FunctionType(self.vector, [operand.type for operand in operands])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.{name}.v{LANES}i16")
+        return self.builder.call(function, operands)
+
+
+def _integer_potential(lanes: _Lanes, v: Any, total: Any, gain: Any, decay: Any) -> Any:
+    b = lanes.builder
+    # A fixed-point product of scale 16 is the high half: one instruction instead of widening to 32 bits.
+    current = lanes.call("umul.fix", b.shl(total, lanes.constant(3)), gain, ir.Constant(_I32, 16))
+    current = lanes.call("umin", current, lanes.constant(32767))
+    wide = ir.VectorType(_I32, LANES)
+    leak = b.mul(b.sext(v, wide), b.sext(lanes.splat(decay), wide))
+    leak = b.trunc(b.ashr(leak, ir.Constant(wide, [16] * LANES)), lanes.vector)
+    return lanes.call("sadd.sat", b.sub(v, leak), current)
+
+
+def _float_potential(lanes: _Lanes, v: Any, total: Any, gain: Any, decay: Any) -> Any:
+    b = lanes.builder
+    return b.fadd(b.fmul(v, lanes.splat(decay)), b.fmul(gain, total))
+
+
+@intrinsic
+def advance(
+    typing: Any, weights: Any, gain: Any, threshold: Any, v: Any, rests_until: Any, fired: Any, n_fired: Any, step: Any,
+    decay: Any,
+) -> Any:  # fmt: skip
+    """Advance all neurons by one step, in place; returns whether any stands at or above its threshold.
+
+    Integers: weights uint8 (n_inputs, N), gain uint16, v and threshold int16, decay int16. Floats: all float32. In
+    both, N is a multiple of ``LANES``, rests_until int16, fired int32 and at most ``MAX_SPIKES`` long.
+    """
+    signature = types.boolean(weights, gain, threshold, v, rests_until, fired, types.intp, types.int16, v.dtype)
+    is_integer = isinstance(weights.dtype, types.Integer)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        arrays = [
+            context.make_array(kind)(context, builder, value)
+            for kind, value in zip(signature.args[:6], arguments[:6], strict=True)
+        ]
+        w, g, limit, potential, rests, spikes = (array.data for array in arrays)
+        n_spikes, now, leak = arguments[6:]
+        n_neurons = builder.extract_value(arrays[0].shape, 1)
+        lanes = _Lanes(builder, ir.IntType(16) if is_integer else ir.FloatType())
+        clock = _Lanes(builder, ir.IntType(16))
+        total = cgutils.alloca_once(builder, lanes.vector)
+        mask = ir.IntType(LANES)
+        any_above = cgutils.alloca_once_value(builder, ir.Constant(mask, 0))
+        with cgutils.for_range(builder, builder.udiv(n_neurons, ir.Constant(_I64, LANES))) as block:
+            first = builder.mul(block.index, ir.Constant(_I64, LANES))
+            builder.store(lanes.constant(0), total)
+            with cgutils.for_range(builder, n_spikes) as spike:
+                index = builder.load(builder.gep(spikes, [spike.index]), typ=_I32)
+                place = builder.add(builder.mul(builder.zext(index, _I64), n_neurons), first)
+                so_far = builder.load(total, typ=lanes.vector)
+                if is_integer:
+                    row = builder.zext(_Lanes(builder, ir.IntType(8)).load(w, place), lanes.vector)
+                    builder.store(builder.add(so_far, row), total)
+                else:
+                    builder.store(builder.fadd(so_far, lanes.load(w, place)), total)
+            advance_one = _integer_potential if is_integer else _float_potential
+            summed = builder.load(total, typ=lanes.vector)
+            moved = advance_one(lanes, lanes.load(potential, first), summed, lanes.load(g, first), leak)
+            is_awake = builder.icmp_signed("<=", clock.load(rests, first), clock.splat(now))
+            moved = builder.select(is_awake, moved, lanes.constant(0))
+            lanes.store(moved, potential, first)
+            bound = lanes.load(limit, first)
+            compare = builder.icmp_signed if is_integer else builder.fcmp_ordered
+            above = builder.bitcast(compare(">=", moved, bound), mask)
+            builder.store(builder.or_(builder.load(any_above, typ=mask), above), any_above)
+        return builder.icmp_unsigned("!=", builder.load(any_above, typ=mask), ir.Constant(mask, 0))
+
+    return signature, generate
