@@ -191,7 +191,7 @@ def fill_slots(shares: NDArray[np.uint16], slots: NDArray[np.int32]) -> bool:
             so_far += np.int64(shares[index])
             end = np.int64(np.float64(so_far) * scale)
             for slot in range(filled, end):
-                slots[slot] = index
+                slots[np.uint64(slot)] = index  # unsigned, or each access would first look for a negative index
             filled, last = end, index
     for slot in range(filled, slots.shape[0]):  # a rounded product may end one short
         slots[slot] = last
