@@ -24,7 +24,12 @@ def test_starting_twice_resumes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "named"), [({"seed": 1}, "seed"), ({"settings": {}}, "settings"), ({"kind": "stdp"}, "kind")]
+    ("changes", "named"),
+    [
+        ({"seed": 1}, "seed"),
+        ({"settings": {"n_steps": 5, "layers": (1, 2)}}, r"settings\.n_steps"),
+        ({"kind": "stdp"}, "kind"),
+    ],
 )
 def test_another_run_in_the_way_is_not_overwritten(tmp_path, changes, named):
     start(tmp_path)
@@ -42,6 +47,34 @@ def test_sections_merge_and_looks_at_the_test_set_are_logged(tmp_path):
     assert record["timings"] == {"train_s": 2.0}
     assert record["test_evaluations"][0]["purpose"] == "static curve"
     assert record["versions"]["numpy"]
+
+
+def test_a_second_process_builds_on_what_the_first_wrote(tmp_path):
+    first, second = start(tmp_path), start(tmp_path)
+    with first.locked():
+        first.update(metrics={"exits": 1})
+        first.log_test_evaluation("exit", 3)
+    with second.locked():
+        second.update(metrics={"cost": 2})
+    record = Run.open(tmp_path).record
+    assert record["metrics"] == {"exits": 1, "cost": 2}
+    assert len(record["test_evaluations"]) == 1
+
+
+def test_leftovers_of_killed_writers_are_removed_under_the_lock(tmp_path):
+    run = start(tmp_path)
+    leftover = run.exit_folder("drop-0") / ".exit.json.abc.tmp"
+    leftover.write_text("half")
+    with run.locked():
+        assert not leftover.exists()
+
+
+def test_a_section_of_the_wrong_kind_is_named(tmp_path):
+    run = start(tmp_path)
+    run.record["metrics"] = []
+    run._write()
+    with pytest.raises(DataError, match="must hold 'metrics' as dict"):
+        Run.open(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"format": "other"}'])
@@ -77,7 +110,7 @@ def test_a_failed_write_leaves_the_old_record(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         run.update(metrics={"b": float("nan")})
     assert Run.open(tmp_path).record["metrics"] == {"a": 1}
-    assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
+    assert {p.name for p in tmp_path.iterdir()} == {"run.json", ".lock"}
 
 
 def test_a_killed_writer_leaves_a_whole_record(tmp_path):

@@ -17,9 +17,17 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def kernel(function: Function) -> Function:
     """Compile a loop over arrays; it releases the interpreter lock, checks nothing and raises nothing."""
-    return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    return _compile(function, {})
 
 
 def inlined(function: Function) -> Function:
     """Compile a small step that kernels call."""
-    return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")(function))
+    return _compile(function, {"inline": "always"})
+
+
+def _compile(function: Function, options: dict[str, str]) -> Function:
+    common: Any = {"nogil": True, "error_model": "numpy", **options}
+    try:
+        return cast(Function, numba.njit(cache=True, **common)(function))
+    except RuntimeError:  # no folder for the cache can be written: every start compiles anew
+        return cast(Function, numba.njit(**common)(function))

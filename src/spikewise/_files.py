@@ -12,6 +12,10 @@ from typing import IO, Any
 
 from spikewise.errors import DataError, RunError
 
+_REMEDY = "Delete it and run the command again."
+_UMASK = os.umask(0o077)  # it can only be read by setting it: once, before there are threads
+os.umask(_UMASK)
+
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
@@ -34,9 +38,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(handle.name, 0o666 & ~umask)
+        os.chmod(handle.name, 0o666 & ~_UMASK)
         os.replace(handle.name, target)
     except OSError as error:
         Path(handle.name).unlink(missing_ok=True)
@@ -65,4 +67,22 @@ def read_json(path: str | os.PathLike[str], what: str, max_bytes: int = 256 * 2*
             raise DataError(f"{source} must be at most {max_bytes} bytes; got {source.stat().st_size}.")
         return json.loads(source.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise DataError(f"{source} must be a readable JSON {what}; {error}.") from None
+        problem = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{source} must be a readable JSON {what}; {problem}.") from None
+
+
+@contextmanager
+def mendable(path: str | os.PathLike[str]) -> Iterator[None]:
+    """While reading a file that spikewise wrote and can write again: an error names it and says what to do."""
+    try:
+        yield
+    except DataError as error:
+        message = str(error) if os.fspath(path) in str(error) else f"{path}: {error}"
+        is_told = message.endswith(_REMEDY) or not Path(path).exists()
+        raise DataError(message if is_told else f"{message} {_REMEDY}") from None
+
+
+def remove_leftovers(folder: str | os.PathLike[str]) -> None:
+    """Delete the temporary files that killed writers left below a folder; only for who holds its lock."""
+    for leftover in Path(folder).rglob(".*.tmp"):
+        leftover.unlink(missing_ok=True)

@@ -20,10 +20,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from spikewise._files import read_json, write_json
+from spikewise._files import read_json, remove_leftovers, write_json
 from spikewise.errors import DataError, RunError
 
 _FORMAT = "spikewise-run-1"
+_SECTIONS = {
+    "settings": dict, "versions": dict, "data": dict, "metrics": dict, "timings": dict, "test_evaluations": list,
+}  # fmt: skip
 _PACKAGES = ("spikewise", "numpy", "numba", "scikit-learn", "torch")
 
 
@@ -65,27 +68,20 @@ class Run:
         """
         folder = make_folder(path)
         wanted = json.loads(json.dumps({"kind": kind, "settings": settings, "seed": seed}))
-        if (folder / "run.json").exists():
-            run = cls.open(folder)
-            differs = [key for key, value in wanted.items() if run.record.get(key) != value]
-            if differs:
-                raise RunError(
-                    f"{folder} must hold a run with the same {', '.join(wanted)} to be resumed; it differs in "
-                    f"{', '.join(differs)}. Choose another folder with --out, or delete this one."
-                )
-            return run
-        record = {
-            "format": _FORMAT,
-            **wanted,
-            "versions": _versions(),
-            "data": {},
-            "metrics": {},
-            "timings": {},
-            "test_evaluations": [],
-        }
-        run = cls(folder, record)
-        run._write()
-        return run
+        empty: dict[str, Any] = {"data": {}, "metrics": {}, "timings": {}, "test_evaluations": []}
+        run = cls(folder, {"format": _FORMAT, **wanted, "versions": _versions(), **empty})
+        with _lock(folder):
+            if not (folder / "run.json").exists():
+                run._write()
+                return run
+            found = cls.open(folder)
+        differs = _differences({key: found.record.get(key) for key in wanted}, wanted)
+        if differs:
+            raise RunError(
+                f"{folder} must hold a run with the same settings and data to be resumed; it differs in "
+                f"{', '.join(differs)}. Choose another folder with --out, or delete this one."
+            )
+        return found
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Run:
@@ -94,6 +90,12 @@ class Run:
         record = read_json(folder / "run.json", "record of a run folder")
         if not isinstance(record, dict) or record.get("format") != _FORMAT:
             raise DataError(f"{folder / 'run.json'} must carry format {_FORMAT!r}. Is this folder a run?")
+        for section, kind in _SECTIONS.items():
+            if not isinstance(record.get(section), kind):
+                raise DataError(
+                    f"{folder / 'run.json'} must hold {section!r} as {kind.__name__}; got {record.get(section)!r:.40}. "
+                    f"Delete the folder and run the command again."
+                )
         return cls(folder, record)
 
     def update(self, **sections: Mapping[str, Any]) -> None:
@@ -114,21 +116,37 @@ class Run:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder while working in it; raises RunError if another process does."""
-        lock = FileLock(self.path / ".lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise RunError(
-                f"{self.path} must be used by one process at a time; another one holds it. Wait or choose another."
-            ) from None
-        try:
+        """Hold the folder while working in it; raises RunError if another process does.
+
+        The record is read anew, since another process may have extended it before, and temporary files of killed
+        processes are removed.
+        """
+        with _lock(self.path):
+            self.record = Run.open(self.path).record
+            remove_leftovers(self.path)
             yield
-        finally:
-            lock.release()
 
     def _write(self) -> None:
         write_json(self.path / "run.json", self.record)
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise RunError(
+            f"{folder} must be used by one process at a time; another one holds it. Wait or choose another."
+        ) from None
+
+
+def _differences(found: Any, wanted: Any, name: str = "") -> list[str]:
+    """Dotted names of the entries that differ."""
+    if not (isinstance(found, dict) and isinstance(wanted, dict)):
+        return [] if found == wanted else [name]
+    keys = sorted({*found, *wanted})
+    return [d for key in keys for d in _differences(found.get(key), wanted.get(key), f"{name}.{key}".lstrip("."))]
 
 
 def find_runs(path: str | os.PathLike[str]) -> list[Run]:

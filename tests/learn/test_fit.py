@@ -113,6 +113,26 @@ def test_a_checkpoint_of_another_run_or_none_at_all_is_refused(tmp_path):
         fit(small_model(), TRAIN, VALIDATION, short, checkpoint=path, resume=True)
 
 
+def test_images_of_double_precision_train_the_same_network():
+    settings = SETTINGS.model_copy(update={"epochs": 1})
+    one, other = small_model(), small_model()
+    fit(one, (TRAIN[0] / 256, TRAIN[1]), (VALIDATION[0] / 256, VALIDATION[1]), settings)  # exact in both types
+    single = [np.float32(images / 256) for images in (TRAIN[0], VALIDATION[0])]
+    fit(other, (single[0], TRAIN[1].astype(float)), (single[1], VALIDATION[1]), settings)
+    assert same_weights(one, other)
+
+
+def test_a_checkpoint_with_a_flipped_bit_is_refused(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    short = SETTINGS.model_copy(update={"epochs": 1})
+    fit(small_model(), TRAIN, VALIDATION, short, checkpoint=path)
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"checksum.*Delete it and run the command again"):
+        fit(small_model(), TRAIN, VALIDATION, short, checkpoint=path, resume=True)
+
+
 def test_torchs_own_random_state_and_threads_are_left_alone():
     state, n_threads = torch.random.get_rng_state(), torch.get_num_threads()
     fit(small_model(), TRAIN, VALIDATION, SETTINGS.model_copy(update={"epochs": 1, "threads": 2}))
@@ -135,6 +155,9 @@ def test_a_diverging_run_says_so():
         ((TRAIN[0], TRAIN[1][:-1]), ShapeError, "one label per image"),
         ((TRAIN[0], TRAIN[1] + 1), ParameterError, r"0\.\.1; got 1\.\.2"),
         ((TRAIN[0].astype(np.int64), TRAIN[1]), ParameterError, "uint8"),
+        ((TRAIN[0] * np.nan, TRAIN[1]), ParameterError, "train images must be finite"),
+        ((TRAIN[0].astype(float), TRAIN[1]), ParameterError, "Divide by 255"),
+        ((TRAIN[0], TRAIN[1] + 0.4), ParameterError, "train labels must hold whole numbers; got"),
     ],
 )
 def test_data_that_do_not_fit_the_model_are_refused(train, error, message):

@@ -8,14 +8,14 @@ from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from spikewise.dynamic import AnytimeClassifier, EntropyExit, NeverExit, calibrate_entropy, replay_exit
-from spikewise.errors import DataError, ParameterError
+from spikewise.errors import DataError, ParameterError, ShapeError
 from spikewise.learn.encoder import STDPEncoder
 from spikewise.learn.stdp import STDPClassifier
 from spikewise.weights import write_weights
 
 X, Y = load_digits(return_X_y=True)
 TRAIN, TEST = slice(0, 1200), slice(1200, None)
-SMALL = {"n_neurons": 20, "n_steps": 40, "n_epochs": 1, "random_state": 0}
+SMALL = {"n_neurons": 20, "n_steps": 150, "n_epochs": 1, "random_state": 0}
 
 
 @parametrize_with_checks([STDPClassifier(**SMALL), STDPEncoder(**SMALL)])
@@ -125,6 +125,9 @@ def test_it_works_inside_scikit_learn():
         ({"n_epochs": 0}, "n_epochs"),
         ({"n_bits": 0}, "n_bits"),
         ({"n_neurons": 2.5}, "n_neurons"),
+        ({"n_neurons": True}, "n_neurons"),
+        ({"n_bits": 2.5}, "n_bits"),
+        ({"rounding": "up"}, "rounding"),
     ],
 )
 def test_impossible_settings_are_refused(settings, words):
@@ -156,7 +159,7 @@ def test_only_rules_the_kernel_knows_can_stop_it(model):
 
 def test_progress_is_reported_to_the_end():
     seen = []
-    STDPEncoder(n_neurons=5, n_steps=5, n_epochs=2).fit(
+    STDPEncoder(n_neurons=5, n_steps=60, n_epochs=2).fit(
         X[:700], progress=lambda done, total: seen.append((done, total))
     )
     assert seen[-1] == (1400, 1400)
@@ -179,3 +182,69 @@ def test_weights_of_something_else_are_refused(tmp_path):
         write_weights(tmp_path / "model.safetensors", tensors, card)
         with pytest.raises(DataError, match="STDP classifier"):
             STDPClassifier.load(tmp_path / "model.safetensors")
+
+
+def test_a_trace_without_any_spike_is_a_trace(model):
+    trace = model.trace(np.zeros((3, 64)), [0, 1, 2])
+    assert len(trace.samples) == 0
+    assert trace.n_samples == 3
+    assert trace.n_steps == 350
+    assert (model.predict_with_exit(np.zeros((3, 64)), EntropyExit(0.2, "sum")).steps == 350).all()
+
+
+@pytest.mark.parametrize("n_inputs", [16, 784, 20_000])
+def test_networks_of_any_input_size_are_awake(n_inputs):
+    noise = np.random.default_rng(0).random((40, n_inputs), np.float32)
+    encoder = STDPEncoder(n_neurons=20, n_epochs=2, random_state=0).fit(noise)
+    assert encoder.silent_share_ < 0.1
+    assert 1 < encoder.n_spikes_per_sample_ < 60
+
+
+def test_a_sick_network_is_reported():
+    with pytest.warns(UserWarning, match="no neuron fire"):
+        STDPEncoder(n_neurons=5, n_steps=3, n_epochs=1).fit(X[:50])
+
+
+def test_interrupted_learning_goes_on_and_ends_in_the_same_bits(tmp_path, monkeypatch):
+    monkeypatch.setattr("spikewise.learn.encoder._SNAPSHOT_SECONDS", 0.0)
+    settings = {"n_neurons": 20, "n_steps": 60, "n_epochs": 3, "random_state": 4}
+    whole = STDPEncoder(**settings).fit(X[:700])
+    snapshot = tmp_path / "snapshot.safetensors"
+
+    def interrupt(done, total):
+        if done > 1000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        STDPEncoder(**settings).fit(X[:700], progress=interrupt, checkpoint=snapshot)
+    seen = []
+    again = STDPEncoder(**settings).fit(X[:700], progress=lambda done, _: seen.append(done), checkpoint=snapshot)
+    assert seen[0] > 1000
+    np.testing.assert_array_equal(again.weights_, whole.weights_)
+    np.testing.assert_array_equal(again.theta_, whole.theta_)
+    assert again.n_spikes_per_sample_ == whole.n_spikes_per_sample_
+    with pytest.raises(ParameterError, match="same settings"):
+        STDPEncoder(**{**settings, "n_steps": 61}).fit(X[:700], checkpoint=snapshot)
+
+
+def test_settings_changed_after_fit_do_not_change_the_network(model):
+    changed = STDPClassifier(n_epochs=6, random_state=0).fit(X[:300], Y[:300])
+    before = changed.workload(X[:5]).to_dict()
+    changed.set_params(n_steps=100, n_neurons=50, n_bits=4)
+    assert changed.workload(X[:5]).to_dict() == before
+    assert changed.trace(X[:5]).n_steps == 350
+
+
+def test_labels_that_do_not_fit_are_named(model):
+    with pytest.raises(ShapeError, match="one label per sample"):
+        model.trace(X[:5], [1, 2])
+
+
+def test_string_labels_work_everywhere():
+    names = np.array(list("abcdefghij"))[Y[:300]]
+    named = STDPClassifier(n_neurons=20, n_epochs=2, random_state=0).fit(X[:300], names)
+    trace = named.trace(X[:50], names[:50])
+    result = named.predict_with_exit(X[:50], NeverExit())
+    assert trace.accuracy_by_step()[-1] == np.mean(result.labels == names[:50]) == named.score(X[:50], names[:50])
+    with pytest.raises(ParameterError, match="got 'zebra'"):
+        named.trace(X[:1], ["zebra"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -53,6 +54,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command; returns 0, 2 after an error with one clear message, 130 after Ctrl-C."""
     try:
         code = int(app(list(arguments), standalone_mode=False, prog_name="spikewise") or 0)
+        sys.stdout.flush()  # so that a full disk behind it shows here
     except _UsageProblem as error:
         error.show()  # type: ignore[attr-defined]
         return 2
@@ -62,8 +64,17 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output is gone; nothing more can be told
+        _forget_output()
         return 1
+    except OSError as error:
+        _forget_output()
+        NOTES.print("error:", str(error), markup=False, soft_wrap=True)
+        return 2
     if code == _INTERRUPTED:
         NOTES.print("interrupted; run the same command again to go on where it stopped.")
     return code
+
+
+def _forget_output() -> None:
+    """Let the interpreter end without trying once more to write what cannot be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -84,7 +84,7 @@ def read_checkpoint(
     Raises
     ------
     DataError
-        If the file is not a whole checkpoint.
+        If the file is not a whole checkpoint, or a single bit of it has changed.
     ParameterError
         If it belongs to another model, other settings or other data.
     """
@@ -93,7 +93,10 @@ def read_checkpoint(
     try:
         found = Progress(header["identity"], header["history"], header["best_epoch"], _under(tensors, "best/"))
     except KeyError as error:
-        raise DataError(f"{path} must be a training checkpoint written by spikewise; it lacks {error}.") from None
+        raise DataError(
+            f"{path} must be a training checkpoint written by spikewise; it lacks {error}. "
+            "Delete it and run the command again."
+        ) from None
     differing = [key for key, value in expected.identity.items() if found.identity.get(key) != value]
     if differing:
         raise ParameterError(

@@ -8,8 +8,10 @@ adds the labels.
 
 from __future__ import annotations
 
+import os
+import time
+import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,50 +21,30 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
 
-from spikewise.dynamic.rule import EntropyExit, ExitRule, NeverExit
+from spikewise.dynamic.rule import ExitRule
 from spikewise.errors import ParameterError, ShapeError, unknown_name
 from spikewise.fixed_point import QFormat, Rounding
 from spikewise.spikes.encode import content_keys, event_counts, slot_count, spike_shares
 
 from .kernels import competition
 from .kernels.lanes import LANES
-from .rules import CompetingNeurons, lean_defaults
+from .responses import Responses, compiled_rule
+from .rules import CompetingNeurons, lean_defaults, spread_of
+from .snapshot import Tally, read_snapshot, settings_of, write_snapshot
 
 Progress = Callable[[int, int], None]
 """Called with the samples seen and the samples in all."""
 
-_MAX_STEPS = 30_000  # steps are 16-bit numbers in the kernel
+_LIMITS = {"n_neurons": 100_000, "n_steps": 30_000, "n_epochs": 1_000_000, "n_bits": 8}  # steps have 16 bits
+_OPTIONAL = ("n_epochs", "n_bits")
 _CHUNK = 500  # samples between two reports of progress, and per task of a thread
 _AUTO_PRESENTATIONS = 20_000  # what small data sets are repeated to
 _AUTO_MAX_EPOCHS = 20
+_SNAPSHOT_SECONDS = 5.0
+_SICK_SHARE = 0.1  # of samples without any output spike
 _ROUNDINGS = {
     "truncate": competition.TRUNCATE, "nearest": competition.NEAREST, "stochastic": competition.STOCHASTIC,
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Responses:
-    """Output spikes of B samples, in the order of samples and steps.
-
-    Parameters
-    ----------
-    samples, steps, neurons : int arrays of shape (M,)
-        Who fired when (steps count from 1) for which sample.
-    exit_steps : int array of shape (B,)
-        Steps that were computed.
-    scores : float array of shape (B, K)
-        Summed evidence at the end.
-    in_spikes, out_spikes : int arrays of shape (T,)
-        Spikes of all running samples at each step.
-    """
-
-    samples: NDArray[np.int64]
-    steps: NDArray[np.int64]
-    neurons: NDArray[np.int64]
-    exit_steps: NDArray[np.int64]
-    scores: NDArray[np.float64]
-    in_spikes: NDArray[np.int64]
-    out_spikes: NDArray[np.int64]
 
 
 class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -92,8 +74,12 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Learned weights in [0, 1].
     theta_ : float32 array of shape (n_neurons,)
         Adaptive thresholds in mV.
+    gain_ : float
+        Norm of the neurons' input gain, scaled with the number of inputs that share a sample's intensity.
     n_spikes_per_sample_ : float
         Output spikes per sample while learning, mean.
+    silent_share_ : float
+        Share of the samples that made no neuron fire while learning; above a tenth, ``fit`` warns.
 
     Examples
     --------
@@ -129,7 +115,14 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
         self.n_jobs = n_jobs
 
-    def fit(self, X: ArrayLike, y: Any = None, *, progress: Progress | None = None) -> STDPEncoder:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        progress: Progress | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> STDPEncoder:
         """Learn from samples without labels.
 
         Parameters
@@ -139,37 +132,60 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         y : ignored
         progress : callable, optional
             Called with the presentations done and the presentations in all.
+        checkpoint : path, optional
+            File that is replaced every few seconds; if it is there, learning goes on from it and ends in the same
+            bits as if it had never stopped.
         """
         self._check_settings()
         X = self._features(X, reset=True)
         random = check_random_state(self.random_state)
         self.seed_ = np.uint64(random.randint(np.iinfo(np.int64).max))
         epochs = self.n_epochs or min(_AUTO_MAX_EPOCHS, -(-_AUTO_PRESENTATIONS // len(X)))
-        self._start(np.random.default_rng(int(self.seed_)))
         n_total = epochs * len(X)
-        neuron = CompetingNeurons().constants(is_learning=True)
-        lean = lean_defaults(self.n_neurons)
-        constants = lean.constants(n_total, self.n_neurons, self.n_bits or 0, _ROUNDINGS[self.rounding])
-        counts = event_counts(lean.events_per_step)
-        n_spikes = n_silent = 0
-        for epoch in range(epochs):
-            order = np.random.default_rng([int(self.seed_), epoch]).permutation(len(X))
-            for first in range(0, len(X), _CHUNK):
-                rows = order[first : first + _CHUNK]
-                n_seen = epoch * len(X) + first
-                eta, theta_plus = lean.schedule(n_seen, n_seen + len(rows), n_total)
-                spikes, silent, _ = competition.learn(
-                    spike_shares(X[rows]), n_seen, self.seed_, counts, slot_count(X.shape[1]),
-                    self._weights, self._gain, self._theta, self._threshold, neuron,
-                    eta, theta_plus, constants, self.n_steps,
-                )  # fmt: skip
-                n_spikes, n_silent = n_spikes + spikes, n_silent + silent
-                if progress is not None:
-                    progress(n_seen + len(rows), n_total)
-        self.n_spikes_per_sample_ = n_spikes / n_total
-        self.silent_share_ = n_silent / n_total
+        self.gain_ = lean_defaults(self.n_neurons).gain * spread_of(spike_shares(X))
+        self._start(np.random.default_rng(int(self.seed_)))
+        tally = Tally()
+        identity = {"settings": settings_of(self), "seed": str(self.seed_), "shape": list(X.shape), "gain": self.gain_}
+        if checkpoint is not None:
+            tally = read_snapshot(checkpoint, identity, self._weights, self._theta)
+            self._renew()
+        saved = time.monotonic()
+        for first in range(tally.n_seen, n_total, _CHUNK):
+            self._learn_chunk(X, range(first, min(first + _CHUNK, n_total)), n_total, tally)
+            if checkpoint is not None and time.monotonic() - saved > _SNAPSHOT_SECONDS:
+                write_snapshot(checkpoint, identity, self._weights, self._theta, tally)
+                saved = time.monotonic()
+            if progress is not None:
+                progress(tally.n_seen, n_total)
+        self.n_spikes_per_sample_ = tally.n_spikes / n_total
+        self.silent_share_ = tally.n_silent / n_total
+        if self.silent_share_ > _SICK_SHARE:
+            warnings.warn(
+                f"{self.silent_share_:.0%} of the samples made no neuron fire, so little was learned from them. "
+                "Are many samples empty? Otherwise raise n_steps.",
+                stacklevel=2,
+            )
         self._finish()
         return self
+
+    def _learn_chunk(self, X: NDArray[Any], places: range, n_total: int, tally: Tally) -> None:
+        """Learn from the samples at these places of the whole sequence of presentations."""
+        lean = lean_defaults(self.n_neurons)
+        constants = lean.constants(n_total, self.n_neurons, self.n_bits or 0, _ROUNDINGS[self.rounding])
+        constants = constants._replace(gain=np.float64(self.gain_))
+        rows = np.concatenate([
+            np.random.default_rng([int(self.seed_), epoch]).permutation(len(X))
+            for epoch in range(places.start // len(X), (places.stop - 1) // len(X) + 1)
+        ])  # fmt: skip
+        start = places.start - places.start // len(X) * len(X)
+        eta, theta_plus = lean.schedule(places.start, places.stop, n_total)
+        spikes, silent, steps = competition.learn(
+            spike_shares(X[rows[start : start + len(places)]]), places.start, self.seed_,
+            event_counts(lean.events_per_step), slot_count(X.shape[1]),
+            self._weights, self._gain, self._theta, self._threshold, CompetingNeurons().constants(is_learning=True),
+            eta, theta_plus, constants, self.n_steps,
+        )  # fmt: skip
+        tally.add(len(places), spikes, silent, steps)
 
     def transform(self, X: ArrayLike) -> NDArray[np.int64]:
         """Count the spikes of each neuron, shape (B, n_neurons). A row's answer depends on its content alone."""
@@ -180,7 +196,11 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.bincount(cells, minlength=n_samples * self.n_neurons).reshape(n_samples, self.n_neurons)
 
     def respond(
-        self, X: ArrayLike, evidence: NDArray[np.float64] | None = None, rule: ExitRule | None = None
+        self,
+        X: ArrayLike,
+        evidence: NDArray[np.float64] | None = None,
+        rule: ExitRule | None = None,
+        n_jobs: int | None = None,
     ) -> Responses:
         """Run the frozen neurons; with evidence (K, N) and a rule, stop each sample as soon as it is ready.
 
@@ -192,12 +212,14 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             Score that one spike of each neuron adds to each class.
         rule : EntropyExit or NeverExit, optional
             Compiled into the loop, which really returns.
+        n_jobs : int, optional
+            Threads; the estimator's own if absent.
         """
         X = self._features(X, reset=False)
         drive = evidence if evidence is not None else np.zeros((1, self.n_neurons))
-        kind, bound = _compiled_rule(rule, len(drive))
+        kind, bound = compiled_rule(rule, len(drive))
         starts = range(0, len(X), _CHUNK)
-        parts = Parallel(n_jobs=self.n_jobs, prefer="threads")(
+        parts = Parallel(n_jobs=self.n_jobs if n_jobs is None else n_jobs, prefer="threads")(
             delayed(self._respond_chunk)(X[start : start + _CHUNK], start, drive, kind, bound) for start in starts
         )
         samples, steps, neurons, exit_steps, scores = (np.concatenate([p[i] for p in parts]) for i in range(5))
@@ -226,14 +248,17 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def learned_arrays(self) -> dict[str, NDArray[Any]]:
         """What was learned, for saving; :meth:`restore` takes it back."""
         check_is_fitted(self)
-        return {"weights": self.weights_, "theta": self.theta_, "seed": np.array([self.seed_])}
+        return {
+            "weights": self.weights_, "theta": self.theta_, "seed": np.array([self.seed_]),
+            "gain": np.array([self.gain_]),
+        }  # fmt: skip
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> STDPEncoder:
         """Take over what :meth:`learned_arrays` gave, instead of learning."""
-        weights, theta, seed = arrays["weights"], arrays["theta"], arrays["seed"]
+        weights, theta, seed, gain = (arrays[key] for key in ("weights", "theta", "seed", "gain"))
         if weights.ndim != 2 or not theta.shape == weights.shape[1:] == (self.n_neurons,) or seed.shape != (1,):
             raise ShapeError(f"weights must be (n_inputs, {self.n_neurons}); got {weights.shape} with {theta.shape}.")
-        self.n_features_in_, self.seed_ = weights.shape[0], np.uint64(seed[0])
+        self.n_features_in_, self.seed_, self.gain_ = weights.shape[0], np.uint64(seed[0]), float(gain[0])
         self._theta = np.zeros(-(-self.n_neurons // LANES) * LANES, np.float32)
         self._theta[: self.n_neurons] = theta
         self._set_state(np.pad(weights, ((0, 0), (0, len(self._theta) - self.n_neurons))))
@@ -258,9 +283,13 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         n_padded = self._weights.shape[1]
         self._gain = np.zeros(n_padded, np.float32 if self.n_bits is None else np.uint16)
         self._threshold = np.full(n_padded, competition.NEVER_REACHED, state)
+        self._renew()
+
+    def _renew(self) -> None:
+        """Derive gains and thresholds from weights and adaptive thresholds."""
         v_threshold = np.float32(CompetingNeurons().v_threshold)
         for j in range(self.n_neurons):
-            competition.set_gain(self._weights, self._gain, j, lean_defaults(self.n_neurons).gain)
+            competition.set_gain(self._weights, self._gain, j, self.gain_)
             competition.set_threshold(self._threshold, self._theta, j, v_threshold)
 
     def _finish(self) -> None:
@@ -276,15 +305,14 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(X)
 
     def _check_settings(self) -> None:
-        for key, low, high in (("n_neurons", 1, 100_000), ("n_steps", 1, _MAX_STEPS), ("n_epochs", 1, None)):
+        for key, highest in _LIMITS.items():
             value = getattr(self, key)
-            if key == "n_epochs" and value is None:
+            if value is None and key in _OPTIONAL:
                 continue
-            if not isinstance(value, (int, np.integer)) or value < low or (high is not None and value > high):
-                upper = f" and at most {high}" if high else ""
-                raise ParameterError(f"{key} must be an integer of at least {low}{upper}; got {value!r}.")
-        if self.n_bits is not None and self.n_bits not in range(1, 9):
-            raise ParameterError(f"n_bits must lie in 1..8, or be None for 32-bit floats; got {self.n_bits!r}.")
+            is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+            if not is_whole or not 1 <= value <= highest:
+                none = ", or be None" if key in _OPTIONAL else ""
+                raise ParameterError(f"{key} must be a whole number in 1..{highest}{none}; got {value!r}.")
         if self.rounding not in _ROUNDINGS:
             raise unknown_name("rounding", str(self.rounding), _ROUNDINGS)
 
@@ -293,17 +321,3 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.positive_only = True
         tags.transformer_tags.preserves_dtype = []  # spike counts are integers
         return tags
-
-
-def _compiled_rule(rule: ExitRule | None, n_classes: int) -> tuple[int, float]:
-    if rule is None or isinstance(rule, NeverExit):
-        return competition.EXIT_NEVER, 0.0
-    if not isinstance(rule, EntropyExit):
-        raise ParameterError(
-            f"an STDP network stops inside its compiled loop, which knows EntropyExit and NeverExit; "
-            f"got {type(rule).__name__}. Use replay_exit on a trace for other rules."
-        )
-    if n_classes < 2:
-        raise ParameterError("an exit rule needs at least 2 classes; the network was labelled with one.")
-    kind = competition.EXIT_ENTROPY_SUM if rule.accumulate == "sum" else competition.EXIT_ENTROPY_MEAN
-    return kind, rule.max_entropy

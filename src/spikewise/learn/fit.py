@@ -24,7 +24,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from spikewise.data.augment import random_flip, random_shift
-from spikewise.errors import ParameterError, ShapeError, require
+from spikewise.errors import ParameterError, require
+from spikewise.network.inputs import check_images, check_labels
 from spikewise.network.models import SpikingNetwork
 
 from ._checkpoint import Progress, read_checkpoint, write_checkpoint
@@ -144,8 +145,9 @@ def fit(
 
     Raises
     ------
-    ParameterError
-        If the loss stops being finite, or a checkpoint belongs to other settings or data.
+    ShapeError, ParameterError
+        If images or labels do not fit the model, the loss stops being finite, or a checkpoint belongs to other
+        settings or data.
     """
     settings = FitSettings() if settings is None else settings
     train_set, validation_set = _pair(model, "train", train), _pair(model, "validation", validation)
@@ -249,19 +251,7 @@ def _threads(n_threads: int) -> Iterator[None]:
 
 
 def _pair(model: SpikingNetwork, what: str, pair: Pair) -> tuple[Tensor, Tensor]:
-    """Images and labels as tensors, checked against the model."""
-    images, labels = torch.as_tensor(pair[0]), torch.as_tensor(pair[1]).to(torch.int64)
-    if images.ndim != 4 or tuple(images.shape[1:]) != model.spec.in_shape or len(images) < 2:
-        raise ShapeError(
-            f"{what} images must have shape (B, {', '.join(map(str, model.spec.in_shape))}) with at least 2 of them; "
-            f"got {tuple(images.shape)}."
-        )
-    if labels.shape != images.shape[:1]:
-        raise ShapeError(f"{what} must have one label per image ({len(images)}); got shape {tuple(labels.shape)}.")
-    if images.dtype != torch.uint8 and not images.is_floating_point():
-        raise ParameterError(f"{what} images must be uint8 or floating point; got {images.dtype}.")
-    if int(labels.min()) < 0 or int(labels.max()) >= model.spec.n_classes:
-        raise ParameterError(
-            f"{what} labels must lie in 0..{model.spec.n_classes - 1}; got {int(labels.min())}..{int(labels.max())}."
-        )
-    return images, labels
+    """Images and labels as tensors, checked against the model; batch normalisation needs two images."""
+    images = check_images(pair[0], model.spec.in_shape, f"{what} images", at_least=2)
+    labels = check_labels(pair[1], len(images), model.spec.n_classes, f"{what} labels")
+    return torch.from_numpy(images), torch.from_numpy(labels)

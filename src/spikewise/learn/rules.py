@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikewise.errors import ParameterError
 
@@ -151,3 +152,33 @@ def lean_defaults(n_neurons: int) -> LeanRule:
     if n_neurons <= 800:
         return LeanRule(eta=(0.3, 0.01), theta_plus=(n_neurons / 400, n_neurons / 4000))
     return LeanRule(eta=(0.5, 0.02), theta_plus=(n_neurons / 400, n_neurons / 4000), gain=8.0, events_per_step=8.0)
+
+
+_USUAL_SPREAD = 10.7  # mean of sqrt(n_eff) of MNIST, the data that the schedules were found on
+
+
+def spread_of(shares: NDArray[np.uint16]) -> float:
+    """How many inputs share a sample's intensity, relative to MNIST: the mean of the square root.
+
+    A neuron whose weights match a sample x receives, per event, its gain times ||x||_2 / ||x||_1, that is gain /
+    sqrt(n_eff) with n_eff = (sum x)^2 / sum x^2. Scaling the gain with sqrt(n_eff) makes small and large,
+    sparse and dense images drive the neurons equally.
+
+    Parameters
+    ----------
+    shares : uint16 array of shape (B, n_inputs)
+        From :func:`~spikewise.spikes.encode.spike_shares`.
+
+    Examples
+    --------
+    >>> round(spread_of(np.full((2, 400), 9, np.uint16)), 3)
+    1.869
+    """
+    total, squares = np.empty(len(shares)), np.empty(len(shares))
+    for row, share in enumerate(shares):  # one row at a time: no second copy of the data in 64 bits
+        wide = share.astype(np.int64)
+        total[row], squares[row] = wide.sum(), (wide * wide).sum()
+    lit = squares > 0
+    if not lit.any():
+        return 1.0
+    return float(np.mean(total[lit] / np.sqrt(squares[lit])) / _USUAL_SPREAD)

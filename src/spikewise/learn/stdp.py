@@ -27,7 +27,8 @@ from spikewise.spikes.decode import class_counts, naive_bayes_evidence
 from spikewise.weights import read_weights, write_weights
 from spikewise.workload import LayerActivity, LayerShape, Workload
 
-from .encoder import Progress, Responses, STDPEncoder
+from .encoder import Progress, STDPEncoder
+from .responses import Responses
 
 _FORMAT = "spikewise-stdp-1"
 _FLOAT_BITS = 32
@@ -78,7 +79,14 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.n_jobs = n_jobs
 
-    def fit(self, X: ArrayLike, y: ArrayLike, *, progress: Progress | None = None) -> STDPClassifier:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        progress: Progress | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> STDPClassifier:
         """Learn features from X alone, then name them with y.
 
         Parameters
@@ -89,10 +97,12 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
             Class of each sample, used only after learning.
         progress : callable, optional
             Called with the presentations done and the presentations in all.
+        checkpoint : path, optional
+            File from which interrupted learning goes on, replaced every few seconds.
         """
         X, y = validate_data(self, _flat(X), y, dtype=[np.float64, np.float32, np.uint8])
         check_classification_targets(y)
-        self.encoder_ = STDPEncoder(**self.get_params()).fit(X, progress=progress)
+        self.encoder_ = STDPEncoder(**self.get_params()).fit(X, progress=progress, checkpoint=checkpoint)
         return self.label(X, y)
 
     def label(self, X: ArrayLike, y: ArrayLike) -> STDPClassifier:
@@ -115,8 +125,13 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
     def trace(self, X: ArrayLike, y: ArrayLike | None = None) -> ScoreTrace:
         """Cumulative evidence of a full run, stored at output spikes alone."""
         found = self._respond(X)
-        labels = np.full(len(found.exit_steps), -1) if y is None else self._class_index(y)
-        return ScoreTrace.from_changes(found.steps, found.samples, self._cumulative(found), self.n_steps, labels)
+        n_samples = len(found.exit_steps)
+        if y is not None and len(np.asarray(y)) != n_samples:
+            raise ShapeError(f"y must have one label per sample ({n_samples}); got {len(np.asarray(y))}.")
+        labels = np.full(n_samples, -1) if y is None else self._class_index(y)
+        return ScoreTrace.from_changes(
+            found.steps, found.samples, self._cumulative(found), self.encoder_.n_steps, labels
+        )
 
     def predict_with_exit(self, X: ArrayLike, rule: ExitRule) -> ExitResult:
         """Run each sample until the rule is ready; the compiled loop returns there.
@@ -131,26 +146,27 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         start = time.perf_counter()
         found = self._respond(X, rule)
         labels = self.classes_[found.scores.argmax(1)]
-        return ExitResult(labels, found.exit_steps, found.scores, self.n_steps, time.perf_counter() - start)
+        return ExitResult(labels, found.exit_steps, found.scores, self.encoder_.n_steps, time.perf_counter() - start)
 
     def workload(self, X: ArrayLike, rule: ExitRule | None = None) -> Workload:
         """Layer shape, spikes per step and exit histogram of these samples, for pricing.
 
         A spike of the input reads one row of weights, so the unfolded activity equals the input spikes.
         """
-        full = self._respond(X)
+        full, encoder = self._respond(X), self.encoder_
         n_samples = len(full.exit_steps)
         stopped = full if rule is None else self._respond(X, rule)
-        histogram = np.bincount(stopped.exit_steps - 1, minlength=self.n_steps)
+        histogram = np.bincount(stopped.exit_steps - 1, minlength=encoder.n_steps)
         n_alive = n_samples - np.concatenate([[0], np.cumsum(histogram)[:-1]])
         layer = LayerShape(
-            "excitatory", "linear", self.n_features_in_, self.n_neurons,
-            weight_bits=self.n_bits or _FLOAT_BITS, state_bits=16 if self.n_bits else _FLOAT_BITS, lateral="broadcast",
+            "excitatory", "linear", self.n_features_in_, encoder.n_neurons,
+            weight_bits=encoder.n_bits or _FLOAT_BITS, state_bits=16 if encoder.n_bits else _FLOAT_BITS,
+            lateral="broadcast",
         )  # fmt: skip
         return Workload(
-            f"stdp-{self.n_neurons}",
+            f"stdp-{encoder.n_neurons}",
             (layer,),
-            (_activity(full, np.full(self.n_steps, n_samples)),),
+            (_activity(full, np.full(encoder.n_steps, n_samples)),),
             (_activity(stopped, n_alive),),
             tuple(int(count) for count in histogram),
             n_samples,
@@ -181,22 +197,25 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
     def _respond(self, X: ArrayLike, rule: ExitRule | None = None) -> Responses:
         check_is_fitted(self, "evidence_")
         X = validate_data(self, _flat(X), reset=False, dtype=[np.float64, np.float32, np.uint8])
-        self.encoder_.n_jobs = self.n_jobs  # may have been changed since fit
-        return self.encoder_.respond(X, self.evidence_, rule)
+        return self.encoder_.respond(X, self.evidence_, rule, self.n_jobs)
 
     def _cumulative(self, found: Responses) -> NDArray[np.float64]:
         steps = self.evidence_.T[found.neurons]
         starts = np.flatnonzero(np.diff(found.samples, prepend=-1))
+        stops = np.append(starts[1:], len(steps))[: len(starts)]  # none of either if no neuron fired at all
         # Summed sample by sample, in the kernel's order, so that trace and exit agree to the last bit.
-        for first, stop in zip(starts, [*starts[1:], len(steps)], strict=True):
+        for first, stop in zip(starts, stops, strict=True):
             np.cumsum(steps[first:stop], axis=0, out=steps[first:stop])
         return np.asarray(steps)
 
     def _class_index(self, y: ArrayLike) -> NDArray[np.int64]:
         y = np.asarray(y)
         index = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
-        if (self.classes_[index] != y).any():
-            raise ParameterError(f"y must hold classes seen in fit ({list(self.classes_)}); got others.")
+        is_foreign = self.classes_[index] != y
+        if is_foreign.any():
+            raise ParameterError(
+                f"y must hold classes seen in fit ({self.classes_.tolist()}); got {y[is_foreign].tolist()[0]!r}."
+            )
         return np.asarray(index, np.int64)
 
     def __sklearn_tags__(self) -> Any:

@@ -75,11 +75,11 @@ def run_demo(settings: DemoSettings, out: Path, stages: Stages, root: Path | Non
     """
     require("torch", "deep")
     load_platform(settings.platform)  # an unknown name should not cost a training first
-    train, validation, test = _splits(settings.data, root)
+    splits = _splits(settings.data, root)
     folder = make_folder(out)
-    results: dict[str, Any] = {"data": train.name, "out": str(folder)}
-    results["deep"] = _deep(settings, folder, train, validation, test, stages)
-    results["stdp"] = _stdp(settings, folder, train, validation, test, stages)
+    results: dict[str, Any] = {"data": splits["train"].name, "out": str(folder)}
+    results["deep"] = _deep(settings, folder, splits, stages)
+    results["stdp"] = _stdp(settings, folder, splits, stages)
     from spikewise.report.page import write_page
 
     page = folder / "report.html"
@@ -88,13 +88,13 @@ def run_demo(settings: DemoSettings, out: Path, stages: Stages, root: Path | Non
     return results
 
 
-def _splits(data: str, root: Path | None) -> tuple[ImageSet, ImageSet, ImageSet]:
-    """Train, validation and test images, with enough validation images to choose a threshold on."""
-    found = load_splits(data, root)
-    n_learning = found["train"].n_samples + found["validation"].n_samples
-    if found["validation"].n_samples < _ENOUGH_VALIDATION:
-        found = load_splits(data, root, validation_fraction=min(0.25, _ENOUGH_VALIDATION / n_learning))
-    return found["train"], found["validation"], found["test"]
+def _splits(data: str, root: Path | None) -> dict[str, ImageSet]:
+    return load_splits(data, root, min_validation=_ENOUGH_VALIDATION)
+
+
+def _identity(splits: dict[str, ImageSet]) -> dict[str, str]:
+    """Name and content of the data: a run goes on with no other."""
+    return {"name": splits["train"].name, **{f"{split}_sha256": images.sha256 for split, images in splits.items()}}
 
 
 def deep_settings(settings: DemoSettings, n_train: int) -> tuple[FitSettings, float]:
@@ -108,15 +108,14 @@ def deep_settings(settings: DemoSettings, n_train: int) -> tuple[FitSettings, fl
     return fit_settings, settings.width or width
 
 
-def _deep(
-    settings: DemoSettings, folder: Path, train: ImageSet, validation: ImageSet, test: ImageSet, stages: Stages
-) -> dict[str, Any]:
+def _deep(settings: DemoSettings, folder: Path, splits: dict[str, ImageSet], stages: Stages) -> dict[str, Any]:
+    train, validation, test = (splits[name] for name in ("train", "validation", "test"))
     fit_settings, width = deep_settings(settings, train.n_samples)
     path = folder / f"{train.name}-{settings.model}-{settings.seed}"
     run = Run.start(
         path,
         kind="deep",
-        settings={"data": train.name, "model": settings.model, "width": width, "fit": fit_settings.model_dump()},
+        settings={"data": _identity(splits), "model": settings.model, "width": width, "fit": fit_settings.model_dump()},
         seed=settings.seed,
     )
     with run.locked():
@@ -130,12 +129,11 @@ def _deep(
     return {"run": str(path), "accuracy_static": found["accuracy_full"], **_figures(found, cost)}
 
 
-def _stdp(
-    settings: DemoSettings, folder: Path, train: ImageSet, validation: ImageSet, test: ImageSet, stages: Stages
-) -> dict[str, Any]:
+def _stdp(settings: DemoSettings, folder: Path, splits: dict[str, ImageSet], stages: Stages) -> dict[str, Any]:
+    train, validation, test = (splits[name] for name in ("train", "validation", "test"))
     keywords = {"n_neurons": settings.n_neurons, "random_state": settings.seed}
     path = folder / f"{train.name}-stdp{settings.n_neurons}-{settings.seed}"
-    run = Run.start(path, kind="stdp", settings={"data": train.name, "stdp": keywords}, seed=settings.seed)
+    run = Run.start(path, kind="stdp", settings={"data": _identity(splits), "stdp": keywords}, seed=settings.seed)
     with run.locked():
         title = f"stdp{settings.n_neurons} on {train.name}"
         network = learn_stdp(run, train, validation, keywords, stages(f"learn {title}"))

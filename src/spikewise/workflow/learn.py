@@ -1,4 +1,8 @@
-"""First stage of a run: learn, with gradients or without labels, and keep the network in the folder."""
+"""First stage of a run: learn, with gradients or without labels, and keep the network in the folder.
+
+The network is saved last, so that its file says that the stage is complete; a stage that was killed before
+goes on from its checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +53,7 @@ def learn_deep(
     width : float
         Factor on its channel counts.
     """
-    if (run.path / MODEL_FILE).exists():
+    if _is_learned(run):
         progress(1, 1, "was there already")
         return open_network(run)
     torch = require("torch", "deep")
@@ -70,7 +74,6 @@ def learn_deep(
         ),
     )
     classifier = SpikingClassifier(network, settings.n_steps, train.classes)
-    classifier.save(run.path / MODEL_FILE)
     run.update(
         data=_describe(train, validation),
         metrics={
@@ -82,6 +85,7 @@ def learn_deep(
         timings={"train_s": result.seconds},
         versions={"torch_threads": settings.threads or torch.get_num_threads()},  # decides the last bits
     )
+    classifier.save(run.path / MODEL_FILE)
     (run.path / _CHECKPOINT).unlink(missing_ok=True)
     return classifier
 
@@ -102,7 +106,7 @@ def learn_stdp(
     progress : callable
         Called after every few hundred samples.
     """
-    if (run.path / MODEL_FILE).exists():
+    if _is_learned(run):
         progress(1, 1, "was there already")
         return open_network(run)
     began = time.perf_counter()
@@ -114,8 +118,8 @@ def learn_stdp(
         learned, n_shown = time.perf_counter(), total
         progress(done, total, "samples")
 
-    classifier = STDPClassifier(**settings).fit(train.images, train.labels, progress=report)
-    classifier.save(run.path / MODEL_FILE)
+    classifier = STDPClassifier(**settings)
+    classifier.fit(train.images, train.labels, progress=report, checkpoint=run.path / _CHECKPOINT)
     encoder = classifier.encoder_
     run.update(
         data=_describe(train, validation),
@@ -128,7 +132,17 @@ def learn_stdp(
         },
         timings={"train_s": learned - began, "label_s": time.perf_counter() - learned},
     )
+    classifier.save(run.path / MODEL_FILE)
+    (run.path / _CHECKPOINT).unlink(missing_ok=True)
     return classifier
+
+
+def _is_learned(run: Run) -> bool:
+    """Whether the network is there; a checkpoint beside it is a leftover."""
+    if not (run.path / MODEL_FILE).exists():
+        return False
+    (run.path / _CHECKPOINT).unlink(missing_ok=True)
+    return True
 
 
 def open_network(run: Run) -> AnytimeClassifier:
@@ -151,6 +165,4 @@ def _describe(train: ImageSet, validation: ImageSet) -> dict[str, Any]:
         "classes": list(train.classes),
         "n_train": train.n_samples,
         "n_validation": validation.n_samples,
-        "train_sha256": train.sha256,
-        "validation_sha256": validation.sha256,
     }

@@ -7,6 +7,7 @@ looked at once, and the look is logged in ``run.json``.
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from spikewise.dynamic.anytime import AnytimeClassifier, ExitResult
 from spikewise.dynamic.calibrate import calibrate_entropy, random_exit_accuracy
 from spikewise.dynamic.rule import Accumulate, NeverExit, rule_to_dict
 from spikewise.dynamic.trace import ScoreTrace
+from spikewise.errors import DataError
 from spikewise.price.cost import CostReport
 from spikewise.price.estimate import estimate
 from spikewise.runs import Run
@@ -27,6 +29,7 @@ TRACE_FILE, EXIT_FILE, WORKLOAD_FILE, COST_FILE, GALLERY_FILE = (
     "trace.npz", "exit.json", "workload.json", "cost.json", "gallery.npz",
 )  # fmt: skip
 _GALLERY_SIZE = 10
+_FIGURES = {"accuracy_full", "accuracy_exit", "accuracy_random_exit", "mean_steps", "n_steps", "n_test", "histogram"}
 
 
 def exit_name(max_drop: float) -> str:
@@ -71,9 +74,8 @@ def stop_early(
     """
     name = exit_name(max_drop)
     folder = run.exit_folder(name)
-    if (folder / EXIT_FILE).exists():
-        found: dict[str, Any] = read_json(folder / EXIT_FILE, "exit setting")
-        return found
+    if all(path.exists() for path in _files_of(run, folder)):
+        return _read_exit(folder / EXIT_FILE)
     calibration = calibrate_entropy(network.trace(validation.images, validation.labels), max_drop, accumulate)
     run.log_test_evaluation(f"static curve and exit {name}", test.n_samples)
     trace = network.trace(test.images, test.labels)
@@ -112,6 +114,19 @@ def stop_early(
     return report
 
 
+def _files_of(run: Run, folder: Path) -> list[Path]:
+    """Every file that :func:`stop_early` leaves; if one is missing, the stage is done again."""
+    here = [folder / name for name in (EXIT_FILE, WORKLOAD_FILE, GALLERY_FILE)]
+    return [run.path / TRACE_FILE, run.path / WORKLOAD_FILE, *here]
+
+
+def _read_exit(path: Path) -> dict[str, Any]:
+    found = read_json(path, "exit setting")
+    if not isinstance(found, dict) or not found.keys() >= _FIGURES:
+        raise DataError(f"{path} must hold {', '.join(sorted(_FIGURES))}. Delete it and run the command again.")
+    return found
+
+
 def price_exit(run: Run, max_drop: float, platform: str) -> CostReport:
     """Price the workload of an exit setting, and keep the report beside it."""
     folder = run.exit_folder(exit_name(max_drop))
@@ -135,12 +150,19 @@ def _thinned(accuracy: NDArray[np.float64]) -> dict[str, float]:
 
 
 def _write_gallery(path: Any, test: ImageSet, result: ExitResult) -> None:
-    """Keep the images that left first and last, the most certain and the least certain of them."""
+    """Keep the clearest of the images that left first, one class after the other, and the least clear of the last."""
     ordered = np.sort(result.scores, axis=1)
     margin = ordered[:, -1] - ordered[:, -2]
     easiest_first = np.lexsort((-margin, result.steps))
     n = min(_GALLERY_SIZE, len(easiest_first) // 2)
-    rows = np.concatenate([easiest_first[:n], easiest_first[len(easiest_first) - n :][::-1]])
+    # Rank of each image within its class; the first of every class come before the second of any.
+    rank = np.empty(len(easiest_first), np.int64)
+    for label in np.unique(test.labels):
+        of_class = easiest_first[test.labels[easiest_first] == label]
+        rank[of_class] = np.arange(len(of_class))
+    easy = easiest_first[np.argsort(rank[easiest_first], kind="stable")][:n]
+    hard = easiest_first[~np.isin(easiest_first, easy)][::-1][:n]
+    rows = np.concatenate([easy, hard])
     with replacing(path) as handle:
         np.savez_compressed(
             handle,
