@@ -32,11 +32,30 @@ def test_damage_is_noticed(tmp_path):
             read_weights(path, "test-1")
 
 
+@given(st.data())
+def test_any_flipped_bit_is_noticed(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("weights") / "model.safetensors"
+    write_weights(path, {"w": np.arange(4.0), "n": np.array(3)}, CARD, sidecar=False)
+    content = bytearray(path.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"Delete it and run the command again\.$"):
+        read_weights(path, "test-1")
+
+
+def test_equal_weights_are_equal_files_whatever_their_layout(tmp_path):
+    array = np.arange(6.0).reshape(2, 3)
+    for name, same in {"a": array, "b": np.asfortranarray(array), "c": array.astype(">f8")}.items():
+        write_weights(tmp_path / name, {"w": same}, CARD, sidecar=False)
+        np.testing.assert_array_equal(read_weights(tmp_path / name, "test-1")[0]["w"], array)
+    assert len({(tmp_path / name).read_bytes() for name in "abc"}) == 1
+
+
 def test_another_kind_is_refused(tmp_path):
     path = tmp_path / "model.safetensors"
     write_weights(path, {"w": np.ones(1)}, CARD, sidecar=False)
     assert not path.with_suffix(".json").exists()
     with pytest.raises(DataError, match="another kind"):
         read_weights(path, "test-2")
-    with pytest.raises(DataError, match="absent"):
+    with pytest.raises(DataError, match=r"absent.*does not exist\. Check the path"):
         read_weights(tmp_path / "absent", "test-1")

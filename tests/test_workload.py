@@ -1,6 +1,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ CONV = LayerShape("conv", "conv", 4, 6, (3, 3), (2, 2), groups=2, out_height=5, 
 
 def toy(histogram=(2, 1, 0, 1)):
     busy = LayerActivity.from_rates(CONV, 0.25, 0.5, n_steps=4)
-    return Workload("toy", [CONV], [busy], exit_histogram=histogram, n_samples=sum(histogram))
+    return Workload("toy", [CONV], [busy], exit_histogram=histogram, n_samples=int(sum(histogram)))
 
 
 def test_the_counts_of_a_layer_equal_their_definitions():
@@ -73,6 +74,10 @@ def test_a_workload_survives_json(tmp_path):
         ({"weight_bits": 40}, "weight_bits must lie in 1..32"),
         ({"kernel": (0, 3)}, "kernel height"),
         ({"lateral": "some"}, "lateral"),
+        ({"kernel": 3}, "kernel must hold a height and a width"),
+        ({"stride": (1, 1.5)}, "stride width must be an integer"),
+        ({"in_height": -1}, "in_height must be an integer of at least 0"),
+        ({"pool": (6, 1)}, "pool must fit into the 5 x 5 output"),
     ],
 )
 def test_impossible_layers_are_refused(changes, words):
@@ -81,8 +86,36 @@ def test_impossible_layers_are_refused(changes, words):
 
 
 @pytest.mark.parametrize(
+    "size",
+    [{"kernel": (3, 3)}, {"stride": (2, 1)}, {"out_height": 5}, {"in_width": 2}, {"out_height": 2, "pool": (2, 1)}],
+)
+def test_a_linear_layer_has_no_extent(size):
+    with pytest.raises(ParameterError, match="of a linear layer must be 1"):
+        LayerShape("fc", "linear", 64, 10, **size)
+
+
+@given(st.sampled_from([int, np.int8, np.uint16, np.int64]))
+def test_integers_of_any_kind_describe_the_same_workload(kind):
+    layer = LayerShape(
+        "conv", "conv", kind(4), kind(6), kernel=(kind(3), kind(3)), stride=np.array([2, 2], np.int64),
+        groups=kind(2), out_height=kind(5), out_width=kind(5), weight_bits=kind(8), has_neurons=np.True_,
+    )  # fmt: skip
+    assert layer == CONV
+    busy = LayerActivity.from_rates(layer, 0.25, 0.5, n_steps=kind(4))
+    counts = OperationCounts(inference={"leak": Operations(additions=kind(3))})
+    load = Workload("toy", [layer], [busy], exit_histogram=np.array([2, 1, 0, 1]), n_samples=kind(4), counts=counts)
+    assert load == dataclasses.replace(toy(), counts=counts)
+    assert json.loads(json.dumps(load.to_dict()))["exit_histogram"] == [2, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
     ("histogram", "words"),
-    [((1, 2), "4 counts"), ((-1, 1, 1, 1), "at least 0"), ((0, 0, 0, 0), "at least 1")],
+    [
+        ((1, 2), "4 counts"),
+        ((-1, 1, 1, 1), "at least 0"),
+        ((0, 0, 0, 0), "at least 1"),
+        ((0.5, 0, 0, 0.5), "integer of at least 0; got 0.5"),
+    ],
 )
 def test_impossible_histograms_are_refused(histogram, words):
     with pytest.raises(ParameterError, match=words):
@@ -99,6 +132,32 @@ def test_more_activity_than_inputs_is_refused():
         LayerActivity((float("nan"),), (1,), (1,))
 
 
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [((65, 1, 1), "64 unfolded"), ((1, 1e9, 1), "its 64 inputs; got 1e"), ((1, 1, 11), "its 10 neurons; got 11")],
+)
+def test_activity_is_bounded_by_what_the_layer_has(counts, words):
+    layer = LayerShape("fc", "linear", 64, 10)
+    with pytest.raises(ParameterError, match=words):
+        Workload("toy", [layer], [LayerActivity(*((count,) for count in counts))])
+    full = LayerActivity((64 * (1 + 1e-7),), (64,), (10,))  # means are rounded
+    assert Workload("toy", [layer], [full]).activity == (full,)
+
+
+def test_a_uniform_workload_names_what_does_not_fit():
+    with pytest.raises(ParameterError, match=r"rates must have one entry per layer \(1\); got 2"):
+        uniform_workload("toy", [CONV], 2, [0.1, 0.2])
+    with pytest.raises(ParameterError, match="n_steps must be an integer of at least 1; got 0"):
+        uniform_workload("toy", [CONV], 0, [0.1])
+    with pytest.raises(ParameterError, match=r"got 0\.5"):
+        uniform_workload("toy", [CONV], 2, [0.1], [0.5, 0.5])
+
+
+def test_operations_are_counted():
+    with pytest.raises(ParameterError, match="additions must be a finite count"):
+        Operations(additions=-1)
+
+
 def test_structure_is_checked():
     busy = LayerActivity.from_rates(CONV, 0.1, 0.1, n_steps=2)
     with pytest.raises(ParameterError, match="at least one layer"):
@@ -111,6 +170,8 @@ def test_structure_is_checked():
         Workload("toy", [CONV], [busy], [LayerActivity((1,), (1,), (1,))])
     with pytest.raises(ParameterError, match="one value per timestep"):
         LayerActivity((1, 2), (1,), (1,))
+    with pytest.raises(ParameterError, match="at least one timestep"):
+        Workload("toy", [CONV], [LayerActivity((), (), ())])
 
 
 @pytest.mark.parametrize(
@@ -130,16 +191,18 @@ def test_damaged_files_give_one_clear_error(damage, tmp_path):
     damage(raw)
     path = tmp_path / "workload.json"
     path.write_text(json.dumps(raw))
-    with pytest.raises(DataError, match=r"workload\.json"):
+    with pytest.raises(DataError, match=r"workload\.json") as caught:
         Workload.read(path)
+    assert str(caught.value).count(str(path)) == 1
 
 
 @pytest.mark.parametrize("content", ["", "[1, 2", "[]", "null", "[" * 100_000])
 def test_files_that_are_no_workload_are_named(content, tmp_path):
     path = tmp_path / "workload.json"
     path.write_text(content)
-    with pytest.raises(DataError, match=r"workload"):
+    with pytest.raises(DataError, match=r"workload") as caught:
         Workload.read(path)
+    assert str(caught.value).count(str(path)) == 1
 
 
 def test_a_huge_file_is_not_even_parsed(tmp_path):

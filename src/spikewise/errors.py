@@ -19,8 +19,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import operator
 from collections.abc import Iterable
 from types import ModuleType
+from typing import Any
 
 
 class SpikewiseError(Exception):
@@ -67,6 +69,25 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> ParameterError:
     near = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
     advice = f"Did you mean {near[0]!r}?" if near else "Choose one of these."
     return ParameterError(f"{what} must be one of {', '.join(choices)}; got {name!r}. {advice}")
+
+
+def whole_number(what: str, value: Any, least: int, most: int | None = None) -> int:
+    """The value as a plain int, whatever integer type it came in; raises ParameterError outside ``least..most``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> whole_number("n_steps", np.int64(4), 1)
+    4
+    """
+    try:
+        found = int(operator.index(value))
+    except TypeError:
+        found = None
+    if found is None or found < least or (most is not None and found > most):
+        bounds = f"be an integer of at least {least}" if most is None else f"lie in {least}..{most}, an integer"
+        raise ParameterError(f"{what} must {bounds}; got {value!r}.")
+    return found
 
 
 def require(module: str, extra: str) -> ModuleType:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Any, Literal
 
-from spikewise.errors import ParameterError
+from spikewise.errors import ParameterError, whole_number
 
 LayerKind = Literal["conv", "linear"]
 Lateral = Literal["none", "broadcast", "matrix"]
 
 MAX_BITS = 32
+_PAIRS = ("kernel", "stride", "pool")
+_MAPS = ("in_height", "in_width", "out_height", "out_width")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class LayerShape:
     name : str
         Unique name within the network.
     kind : {"conv", "linear"}
-        A linear layer is priced as a 1x1 convolution on a 1x1 map.
+        A linear layer is priced as a 1x1 convolution on a 1x1 map: its sizes below all are 1.
     in_channels, out_channels : int
         Channels, or features of a linear layer.
     kernel, stride : tuple of int
@@ -74,35 +77,38 @@ class LayerShape:
     pool: tuple[int, int] = (1, 1)
 
     def __post_init__(self) -> None:
-        for key in ("kernel", "stride", "pool"):
-            object.__setattr__(self, key, tuple(getattr(self, key)))
-        if not self.in_height:
-            object.__setattr__(self, "in_height", self.out_height * self.stride[0])
-        if not self.in_width:
-            object.__setattr__(self, "in_width", self.out_width * self.stride[1])
-        self._check()
-
-    def _check(self) -> None:
         where = f"layer {self.name!r}"
+        for key in ("in_channels", "out_channels", "groups", "out_height", "out_width"):
+            self._set(key, whole_number(f"{where}: {key}", getattr(self, key), 1))
+        for key in _PAIRS:
+            self._set(key, _pair(f"{where}: {key}", getattr(self, key)))
+        for key in ("weight_bits", "state_bits", "input_bits"):
+            self._set(key, whole_number(f"{where}: {key}", getattr(self, key), 1, MAX_BITS))
+        for key, same in (
+            ("in_height", self.out_height * self.stride[0]),
+            ("in_width", self.out_width * self.stride[1]),
+        ):
+            self._set(key, whole_number(f"{where}: {key}", getattr(self, key), 0) or same)
+        for key in ("has_neurons", "once_per_inference"):
+            self._set(key, bool(getattr(self, key)))
+        self._check(where)
+
+    def _set(self, key: str, value: object) -> None:
+        object.__setattr__(self, key, value)
+
+    def _check(self, where: str) -> None:
         if self.kind not in ("conv", "linear"):
             raise ParameterError(f"{where}: kind must be conv or linear; got {self.kind!r}.")
         if self.lateral not in ("none", "broadcast", "matrix"):
             raise ParameterError(f"{where}: lateral must be none, broadcast or matrix; got {self.lateral!r}.")
-        sizes = {
-            "in_channels": self.in_channels, "out_channels": self.out_channels, "groups": self.groups,
-            "kernel height": self.kernel[0], "kernel width": self.kernel[1],
-            "stride height": self.stride[0], "stride width": self.stride[1],
-            "out_height": self.out_height, "out_width": self.out_width,
-            "in_height": self.in_height, "in_width": self.in_width,
-            "pool height": self.pool[0], "pool width": self.pool[1],
-        }  # fmt: skip
-        for key, value in sizes.items():
-            if not isinstance(value, int) or value < 1:
-                raise ParameterError(f"{where}: {key} must be an integer of at least 1; got {value!r}.")
-        for key in ("weight_bits", "state_bits", "input_bits"):
-            value = getattr(self, key)
-            if not isinstance(value, int) or not 1 <= value <= MAX_BITS:
-                raise ParameterError(f"{where}: {key} must lie in 1..{MAX_BITS}; got {value!r}.")
+        if self.kind == "linear":
+            for key in (*_PAIRS, *_MAPS):
+                if getattr(self, key) not in (1, (1, 1)):
+                    raise ParameterError(f"{where}: {key} of a linear layer must be 1; got {getattr(self, key)}.")
+        if self.pool[0] > self.out_height or self.pool[1] > self.out_width:
+            raise ParameterError(
+                f"{where}: pool must fit into the {self.out_height} x {self.out_width} output; got {self.pool}."
+            )
         if self.in_channels % self.groups or self.out_channels % self.groups:
             raise ParameterError(
                 f"{where}: groups must divide both channel counts; got {self.groups} groups for "
@@ -145,6 +151,13 @@ class LayerShape:
         return self.out_channels * self.n_positions * self.fan_in
 
 
+def _pair(what: str, value: Any) -> tuple[int, int]:
+    """Height and width as plain integers."""
+    if not isinstance(value, Iterable) or len(found := tuple(value)) != 2:
+        raise ParameterError(f"{what} must hold a height and a width; got {value!r}.")
+    return whole_number(f"{what} height", found[0], 1), whole_number(f"{what} width", found[1], 1)
+
+
 @dataclass(frozen=True, slots=True)
 class LayerActivity:
     """How busy a layer was, as a mean per sample, at each timestep.
@@ -154,7 +167,8 @@ class LayerActivity:
     active_unfolded : sequence of float, length T
         Non-zero inputs counted once per kernel application that reads them, at most ``n_unfolded``.
     in_spikes, out_spikes : sequence of float, length T
-        Non-zero values of the input map and spikes of the layer's own neurons.
+        Non-zero values of the input map and spikes of the layer's own neurons, at most ``n_inputs`` and
+        ``n_neurons``.
     """
 
     active_unfolded: tuple[float, ...]
@@ -163,7 +177,7 @@ class LayerActivity:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            values = tuple(float(value) for value in getattr(self, item.name))
+            values = tuple(map(float, getattr(self, item.name)))
             if any(not math.isfinite(value) or value < 0 for value in values):
                 raise ParameterError(f"{item.name} must hold finite counts of at least 0; got {values[:5]}...")
             object.__setattr__(self, item.name, values)
@@ -173,6 +187,7 @@ class LayerActivity:
     @classmethod
     def from_rates(cls, shape: LayerShape, in_rate: float, out_rate: float, n_steps: int) -> LayerActivity:
         """Activity of a layer whose inputs and outputs are busy with these probabilities at every step."""
+        n_steps = whole_number("n_steps", n_steps, 1)
         for key, rate in (("in_rate", in_rate), ("out_rate", out_rate)):
             if not 0 <= rate <= 1:
                 raise ParameterError(f"{key} of layer {shape.name!r} must lie in [0, 1]; got {rate}.")

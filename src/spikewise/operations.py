@@ -6,8 +6,11 @@ of them did (weight reads, additions, ...). Counts are means per sample.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+
+from spikewise.errors import ParameterError
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,13 @@ class Operations:
     exponentials: float = 0.0
     comparisons: float = 0.0
     random_numbers: float = 0.0
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            count = float(getattr(self, item.name))
+            if not math.isfinite(count) or count < 0:
+                raise ParameterError(f"{item.name} must be a finite count of at least 0; got {count}.")
+            object.__setattr__(self, item.name, count)
 
     def __add__(self, other: Operations) -> Operations:
         return Operations(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})

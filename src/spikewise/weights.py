@@ -1,12 +1,13 @@
 """Trained networks on disk: safetensors with a card inside, and a readable copy of the card beside.
 
 The card (architecture, thresholds, quantisation, classes, ...) travels in the header of the weights
-file itself, so that no kill can part the two; the ``.json`` beside it is for people. Nothing is ever
-unpickled.
+file itself, so that no kill can part the two; the ``.json`` beside it is for people. A SHA-256 over card and
+arrays travels along, so that a file with a single flipped bit is refused. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -40,12 +41,14 @@ def write_weights(
     sidecar : bool
         Whether to write the readable copy.
     """
-    arrays = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
-    content = safetensors.numpy.save(arrays, {_HEADER: json.dumps(card, allow_nan=False)})
+    arrays = {name: np.ascontiguousarray(value, value.dtype.newbyteorder("=")) for name, value in tensors.items()}
+    # One entry: safetensors does not keep the order of several, and equal weights shall be equal files.
+    header = {"sha256": _digest(arrays, card), "card": card}
+    content = safetensors.numpy.save(arrays, {_HEADER: json.dumps(header, allow_nan=False)})
+    if sidecar:  # first, so that whoever finds the weights finds the copy too
+        write_json(Path(path).with_suffix(".json"), dict(card))
     with replacing(path) as handle:
         handle.write(content)
-    if sidecar:
-        write_json(Path(path).with_suffix(".json"), dict(card))
 
 
 def read_weights(path: str | os.PathLike[str], expected_format: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -58,11 +61,28 @@ def read_weights(path: str | os.PathLike[str], expected_format: str) -> tuple[di
     """
     try:
         with safe_open(path, "numpy") as file:
-            card = json.loads((file.metadata() or {})[_HEADER])
+            header = json.loads((file.metadata() or {})[_HEADER])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        card = header["card"]
+        if _digest(tensors, card) != header["sha256"]:
+            raise ValueError("its content does not fit its checksum")
         found = card["format"]
+    except FileNotFoundError:
+        raise DataError(f"{path} must be weights written by spikewise; it does not exist. Check the path.") from None
     except (OSError, KeyError, TypeError, ValueError, RecursionError, SafetensorError) as error:
-        raise DataError(f"{path} must be weights written by spikewise; {type(error).__name__}: {error}.") from None
+        raise DataError(
+            f"{path} must be weights written by spikewise; {type(error).__name__}: {error}. "
+            "Delete it and run the command again."
+        ) from None
     if found != expected_format:
         raise DataError(f"{path} must hold {expected_format!r}; got {found!r}. Is it of another kind of network?")
     return tensors, card
+
+
+def _digest(arrays: Mapping[str, NDArray[Any]], card: Mapping[str, Any]) -> str:
+    """SHA-256 of the card and of each array's name, type, shape and bytes."""
+    digest = hashlib.sha256(json.dumps(card, allow_nan=False).encode())
+    for name, values in sorted(arrays.items()):
+        digest.update(json.dumps([name, values.dtype.str, values.shape]).encode())
+        digest.update(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()

@@ -13,12 +13,12 @@ stops early really computes.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from spikewise._files import read_json, write_json
-from spikewise.errors import DataError, ParameterError
+from spikewise.errors import DataError, ParameterError, whole_number
 from spikewise.layer import Lateral, LayerActivity, LayerKind, LayerShape
 from spikewise.operations import OperationCounts, Operations
 
@@ -33,6 +33,7 @@ __all__ = [
     "uniform_workload",
 ]  # fmt: skip
 
+_SLACK = 1 + 1e-6  # means of counts are rounded
 _MAX_FILE_BYTES = 64 * 2**20  # a workload of a thousand layers and steps needs under 40 MiB
 
 
@@ -77,8 +78,12 @@ class Workload:
     def __post_init__(self) -> None:
         for key in ("layers", "activity", "alive_activity", "exit_histogram"):
             object.__setattr__(self, key, tuple(getattr(self, key)))
+        object.__setattr__(self, "n_samples", whole_number("n_samples", self.n_samples, 1))
+        object.__setattr__(self, "exit_histogram", as_histogram(self.exit_histogram))
         if not self.layers:
             raise ParameterError("a workload must have at least one layer; got none.")
+        if self.n_steps < 1:
+            raise ParameterError("a workload must have at least one timestep; got none.")
         if not self.alive_activity:
             object.__setattr__(self, "alive_activity", self.activity)
         if not self.exit_histogram:
@@ -98,22 +103,12 @@ class Workload:
                     raise ParameterError(
                         f"{key} of layer {layer.name!r} must have {self.n_steps} timesteps; got {len(row.in_spikes)}."
                     )
-                if max(row.active_unfolded) > layer.n_unfolded * (1 + 1e-6):
-                    raise ParameterError(
-                        f"{key} of layer {layer.name!r} must not exceed its {layer.n_unfolded} unfolded inputs; "
-                        f"got {max(row.active_unfolded):g}."
-                    )
-        if self.n_steps < 1:
-            raise ParameterError("a workload must have at least one timestep; got none.")
+                _check_bounds(key, layer, row)
         histogram = self.exit_histogram
-        if len(histogram) != self.n_steps or any(count < 0 for count in histogram):
-            raise ParameterError(
-                f"exit_histogram must hold {self.n_steps} counts of at least 0; got {list(histogram)}."
-            )
-        if self.n_samples < 1 or sum(histogram) != self.n_samples:
-            raise ParameterError(
-                f"exit_histogram must sum to the {self.n_samples} samples, at least 1; got {sum(histogram)}."
-            )
+        if len(histogram) != self.n_steps:
+            raise ParameterError(f"exit_histogram must hold {self.n_steps} counts; got {list(histogram)}.")
+        if sum(histogram) != self.n_samples:
+            raise ParameterError(f"exit_histogram must sum to the {self.n_samples} samples; got {sum(histogram)}.")
 
     @property
     def n_steps(self) -> int:
@@ -172,10 +167,35 @@ class Workload:
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Workload:
         """Read a workload from a JSON file."""
+        raw = read_json(path, "workload", _MAX_FILE_BYTES)
         try:
-            return cls.from_dict(read_json(path, "workload", _MAX_FILE_BYTES))
+            return cls.from_dict(raw)
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
+
+
+def as_histogram(counts: Iterable[Any]) -> tuple[int, ...]:
+    """Samples that left after step 1, 2, ..., T as plain integers.
+
+    Raises
+    ------
+    ParameterError
+        If one of them is no integer, such as a share, or negative.
+    """
+    return tuple(whole_number("every count of exit_histogram", count, 0) for count in counts)
+
+
+def _check_bounds(key: str, layer: LayerShape, row: LayerActivity) -> None:
+    bounds = (
+        ("unfolded inputs", layer.n_unfolded, row.active_unfolded),
+        ("inputs", layer.n_inputs, row.in_spikes),
+        ("neurons", layer.n_neurons, row.out_spikes),
+    )
+    for what, n_at_most, counts in bounds:
+        if max(counts) > n_at_most * _SLACK:
+            raise ParameterError(
+                f"{key} of layer {layer.name!r} must not exceed its {n_at_most} {what}; got {max(counts):g}."
+            )
 
 
 def uniform_workload(
@@ -184,11 +204,19 @@ def uniform_workload(
     """Workload whose layer *i* sees inputs busy with probability ``rates[i]`` at every step.
 
     The output rate of a layer is the input rate of the next; the last layer's output is silent.
+
+    Examples
+    --------
+    >>> load = uniform_workload("toy", [LayerShape("fc", "linear", 64, 10)], n_steps=2, rates=[0.25])
+    >>> load.activity[0].in_spikes
+    (16.0, 16.0)
     """
+    if len(rates) != len(layers):
+        raise ParameterError(f"rates must have one entry per layer ({len(layers)}); got {len(rates)}.")
+    histogram = as_histogram(exit_histogram)
     outs = [*rates[1:], 0.0]
     activity = [
         LayerActivity.from_rates(layer, rate, out, n_steps)
         for layer, rate, out in zip(layers, rates, outs, strict=True)
     ]
-    n_samples = sum(exit_histogram) if exit_histogram else 1
-    return Workload(name, tuple(layers), tuple(activity), (), tuple(exit_histogram), n_samples)
+    return Workload(name, tuple(layers), tuple(activity), (), histogram, sum(histogram) if histogram else 1)

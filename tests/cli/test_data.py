@@ -34,3 +34,11 @@ def test_json_is_one_object_with_hashes(tmp_path):
         "test": 20,
     }
     assert all(len(part["sha256"]) == 64 for part in value["splits"].values())
+
+
+def test_empty_splits_are_listed(tmp_path):
+    np.savez(tmp_path / "few.npz", images=np.arange(8, dtype=np.uint8).reshape(2, 2, 2), labels=[0, 1])
+    splits = json.loads(run(tmp_path / "few.npz", "--json").stdout)["splits"]
+    assert [splits[split]["n_samples"] for split in ("train", "validation", "test")] == [2, 0, 0]
+    assert splits["test"] == {"n_samples": 0, "shape": [1, 2, 2], "sha256": None}
+    assert "validation" in run(tmp_path / "few.npz").stdout

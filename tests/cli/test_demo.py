@@ -1,6 +1,8 @@
 """The demo command, end to end, on a small file of real digits."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -77,3 +79,20 @@ def test_price_and_report_read_what_the_demo_left(folder, tmp_path, capsys):
 def test_a_page_that_cannot_be_written_is_named(folder, tmp_path, capsys):
     assert run(["report", str(folder), "--out", str(tmp_path / "absent" / "page.html")]) == 2
     assert "absent" in capsys.readouterr().err
+
+
+def test_other_data_under_the_same_name_do_not_return_old_figures(folder, few_digits, tmp_path, capsys):
+    other = tmp_path / few_digits.name
+    with np.load(few_digits) as data:
+        np.savez(other, images=data["images"][:150], labels=data["labels"][:150])
+    assert demo(other, folder) == 2
+    assert "differs in settings.data.test_sha256" in capsys.readouterr().err
+
+
+def test_a_full_standard_output_is_one_clear_message(folder):
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "spikewise", "price", str(folder / "few-vgg5-0"), "--json"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr

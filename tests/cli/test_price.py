@@ -61,6 +61,24 @@ def test_what_cannot_be_found_is_named(run_folder, tmp_path):
         find_workload(tmp_path / "nothing")
 
 
+def test_an_unknown_breakdown_is_named(tmp_path):
+    with pytest.raises(
+        ParameterError, match=r"--by must be one of component, layer, step; got 'stap'. Did you mean 'step'"
+    ):
+        price(tmp_path, by="stap")
+
+
+def test_only_the_damaged_file_of_a_run_is_to_be_deleted(run_folder):
+    path = run_folder / "exits" / "loose" / "workload.json"
+    path.write_text(path.read_text()[:100])
+    with pytest.raises(DataError, match=r"Delete it and run the command again\.$") as caught:
+        price(run_folder, exit_name="loose")
+    assert str(caught.value).count(str(path)) == 1
+    with pytest.raises(DataError) as caught:
+        price(path)
+    assert "Delete" not in str(caught.value)
+
+
 def test_json_and_csv_exclude_each_other(tmp_path):
     with pytest.raises(ParameterError, match="exclude each other"):
         price(tmp_path, as_json=True, as_csv=True)

@@ -128,6 +128,7 @@ def test_a_subset_may_be_a_mask():
     [
         ({"images": np.zeros((2, 3, 3), np.uint8)}, "images must be uint8"),
         ({"images": np.zeros((2, 1, 3, 3))}, "images must be uint8"),
+        ({"images": np.zeros((2, 5, 3, 3), np.uint8)}, "1 to 4 channels"),
         ({"images": np.zeros((0, 1, 3, 3), np.uint8), "labels": np.zeros(0, int)}, "not empty"),
         ({"labels": np.array([0, 1, 1])}, "one label per image"),
         ({"labels": np.array([0, 2])}, r"0\.\.1"),
@@ -152,10 +153,64 @@ def test_a_validation_fraction_outside_its_range_is_refused(fraction):
         load_images("digits", validation_fraction=fraction)
 
 
-def test_an_empty_split_is_refused_by_name(tmp_path):
-    np.savez(tmp_path / "two.npz", images=np.arange(8, dtype=np.uint8).reshape(2, 2, 2), labels=[0, 1])
-    with pytest.raises(DataError, match="two: the split test must hold a sample"):
-        load_images(tmp_path / "two.npz", "test")
+def write_classes(path, sizes, n_distinct=256):
+    """Classes of these sizes whose pictures are all different, or repeat after some."""
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    shades = np.concatenate([np.arange(size) % n_distinct for size in sizes]).astype(np.uint8)
+    np.savez(path, images=np.broadcast_to(shades[:, None, None], (len(labels), 2, 2)), labels=labels)
+    return path
+
+
+def test_an_empty_split_is_refused_with_the_sizes_of_its_classes(tmp_path):
+    few = write_classes(tmp_path / "two.npz", [1, 2])
+    with pytest.raises(
+        DataError, match=r"two: the split test must hold a sample; 3 samples in 2 classes of 1 to 2 lea"
+    ):
+        load_images(few, "test")
+    with pytest.raises(DataError, match="larger validation_fraction"):
+        load_images(few, "validation")
+
+
+def test_an_empty_split_is_blamed_on_copies_where_they_are_the_cause(tmp_path):
+    copies = write_classes(tmp_path / "copies.npz", [30, 30], n_distinct=1)
+    with pytest.raises(DataError, match=r"58 of them exact copies of another, leave none.*more different samples"):
+        load_images(copies, "validation")
+
+
+def test_enough_validation_images_enlarge_the_share_of_digits_and_leave_the_test_set_alone():
+    enough = load_splits("digits", min_validation=350)
+    want = load_splits("digits", validation_fraction=min(0.25, 350 / 1438))
+    assert [enough[part].n_samples for part in PARTS] == [1086, 352, 359]
+    assert all(enough[part].sha256 == want[part].sha256 for part in PARTS)
+
+
+def test_a_wish_that_is_met_already_changes_nothing():
+    one, other = load_splits("digits"), load_splits("digits", min_validation=100)
+    assert all(one[part].sha256 == other[part].sha256 for part in PARTS)
+
+
+@given(sizes=st.lists(st.integers(3, 40), min_size=2, max_size=6))
+def test_every_class_of_three_or_more_is_validated_if_images_are_wished_for(tmp_path_factory, sizes):
+    path = write_classes(tmp_path_factory.mktemp("data") / "own.npz", sizes)
+    found = load_splits(path, min_validation=350)
+    for part in PARTS:
+        assert set(found[part].labels) == set(range(len(sizes)))
+    n_learning = sum(sizes) - found["test"].n_samples
+    assert found["validation"].n_samples <= 0.25 * n_learning + len(sizes)
+
+
+def test_a_class_of_copies_is_kept_whole_rather_than_given_up(tmp_path):
+    path = tmp_path / "own.npz"
+    shades = np.array([*range(20), *[99] * 20], np.uint8)
+    np.savez(path, images=np.broadcast_to(shades[:, None, None], (40, 2, 2)), labels=np.repeat([0, 1], 20))
+    found = load_splits(path, min_validation=350)
+    assert np.sum(found["train"].labels == 1) == 20
+    assert set(found["validation"].labels) == {0}
+
+
+def test_a_negative_wish_is_refused():
+    with pytest.raises(ParameterError, match="min_validation must be at least 0; got -1"):
+        load_splits("digits", min_validation=-1)
 
 
 def test_nobody_publishes_the_content_of_an_own_file(own):

@@ -76,5 +76,7 @@ def test_unknown_rules_are_refused(raw):
 def test_bad_bounds_are_refused():
     with pytest.raises(ParameterError, match="finite"):
         EntropyExit(float("nan"))
+    with pytest.raises(ParameterError, match="finite"):
+        EntropyExit("0.1")
     with pytest.raises(ParameterError, match="accumulate"):
         EntropyExit(0.1, "average")

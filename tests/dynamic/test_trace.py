@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikewise.dynamic import EntropyExit, NeverExit, ScoreTrace, replay_exit
+from spikewise.dynamic import EntropyExit, NeverExit, ScoreTrace, random_exit_accuracy, replay_exit
 from spikewise.errors import DataError, ParameterError, ShapeError
 
 SCORES = np.random.default_rng(0).normal(size=(3, 4, 5)).cumsum(0)
@@ -82,6 +82,9 @@ def test_a_rule_that_is_always_ready_stops_at_the_first_step():
         ({"score_sum": np.full((2, 3, 2), np.nan)}, ParameterError, "finite"),
         ({"score_sum": np.zeros((2, 3, 2)), "labels": [0, 1, 2]}, ParameterError, "labels must lie below"),
         ({"score_sum": np.zeros((2, 3, 2)), "labels": [0, 1]}, ParameterError, "samples must lie"),
+        ({"score_sum": np.zeros((2, 3, 2)), "labels": [0.0, 1.0, 0.7]}, ParameterError, "class numbers"),
+        ({"score_sum": np.zeros((2, 3, 2)), "labels": [0, 1, -5]}, ParameterError, "class numbers"),
+        ({"score_sum": np.zeros((2, 3, 2)), "labels": list("abc")}, ParameterError, "class numbers"),
     ],
 )
 def test_bad_scores_are_refused(kwargs, error, words):
@@ -101,3 +104,12 @@ def test_bad_scores_are_refused(kwargs, error, words):
 def test_impossible_changes_are_refused(steps, samples, words):
     with pytest.raises(ParameterError, match=words):
         ScoreTrace.from_changes(steps, samples, np.zeros((len(steps), 2)), 2, [0, 0])
+
+
+def test_accuracy_needs_labels():
+    with pytest.raises(ParameterError, match="label of every sample"):
+        ScoreTrace.dense(SCORES).accuracy_by_step()
+    with pytest.raises(ParameterError, match="label of every sample"):
+        random_exit_accuracy(ScoreTrace.dense(SCORES, [0, 1, 2, -1]), [4, 0, 0])
+    with pytest.raises(ShapeError, match="3 counts"):
+        random_exit_accuracy(ScoreTrace.dense(SCORES, [0, 1, 2, 3]), [1, 2])

@@ -102,7 +102,7 @@ def test_a_damaged_weight_file_is_noticed(classifier, tmp_path, place):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"format": "other"}, {"n_steps": 0}, {"n_steps": "4"}, {"class_names": ["a"]}, {"checksum": 0},
+        {"format": "other"}, {"n_steps": 0}, {"n_steps": "4"}, {"class_names": ["a"]},
         {"model": {}}, {"model": None},
     ],
     ids=str,
@@ -133,6 +133,36 @@ def test_values_outside_the_unit_range_are_refused(classifier, value):
 def test_integers_of_unknown_range_are_refused(classifier):
     with pytest.raises(ParameterError, match="uint8"):
         classifier.trace(np.zeros((2, 1, 8, 8), np.int64))
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "words"),
+    [
+        (range(10), ShapeError, r"y must hold one label per image \(50\)"),
+        (["a"] * 50, ParameterError, "y must hold class numbers"),
+        (np.full(50, 0.7), ParameterError, "y must hold whole numbers"),
+        (np.full(50, -5), ParameterError, "y must lie in"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused_by_name(classifier, images, labels, error, words):
+    with pytest.raises(error, match=words):
+        classifier.trace(images, labels)
+
+
+def test_labels_may_be_unknown_and_tensors(classifier, images):
+    assert classifier.trace(images, torch.full((50,), -1)).labels.tolist() == [-1] * 50
+
+
+@pytest.mark.parametrize("change", [lambda x: x.requires_grad_(), lambda x: x.double(), lambda x: x.bfloat16()])
+def test_tensors_of_any_floating_type_run(classifier, images, change):
+    found = classifier.predict(change(torch.tensor(images.round(-7) / 256, dtype=torch.float32)))
+    np.testing.assert_array_equal(found, classifier.predict((images.round(-7) / 256).astype(np.float32)))
+
+
+def test_a_bound_is_no_rule(classifier, images):
+    for ask in (classifier.predict_with_exit, classifier.workload):
+        with pytest.raises(ParameterError, match=r"such as EntropyExit\(0\.1\)"):
+            ask(images, 0.1)
 
 
 def test_impossible_settings_are_refused(classifier):

@@ -104,9 +104,10 @@ def test_a_spec_survives_the_way_through_a_dictionary():
     ("changed", "message"),
     [
         ({"name": "vg5"}, "Did you mean 'vgg5'"),
-        ({"in_shape": (1, 3, 8)}, "at least 4x4"),
+        ({"in_shape": (1, 3, 8)}, r"at least 4x4; got \(1, 3, 8\)\. Scale them up\.$"),
+        ({"name": "vgg16", "in_shape": (1, 8, 8)}, "16x16; .*Scale them up, or take vgg5."),
         ({"in_shape": (8, 8)}, "in_shape"),
-        ({"n_classes": 1}, "n_classes"),
+        ({"n_classes": 1}, "n_classes must be at least 2; got 1. Give images of a second class"),
         ({"width": 0.0}, "width"),
     ],
 )

@@ -142,10 +142,27 @@ def test_a_report_survives_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("broken", ["{}", "[]", "nonsense", '{"format": "spikewise-cost-1"}'])
-def test_a_file_that_is_no_report_is_refused(tmp_path, broken):
-    (tmp_path / "cost.json").write_text(broken)
-    with pytest.raises(DataError):
+def test_a_damaged_file_is_named_once_with_what_to_do(tmp_path, broken):
+    path = tmp_path / "cost.json"
+    path.write_text(broken)
+    with pytest.raises(DataError, match=r"Delete it and run the command again\.$") as caught:
+        CostReport.read(path)
+    assert str(caught.value).count(str(path)) == 1
+
+
+def test_an_absent_file_is_not_to_be_deleted(tmp_path):
+    with pytest.raises(DataError, match=r"cost.json must be .*; No such file or directory\.$"):
         CostReport.read(tmp_path / "cost.json")
+
+
+def test_integers_of_any_kind_count_samples_and_shares_do_not(tmp_path):
+    book = ledger(np.random.default_rng(0), 2, 1, 1)
+    report = CostReport("chip", "net", np.array([3, 1]), ["a"], ["b"], [book] * 3, [book] * 3)
+    report.write(tmp_path / "cost.json")
+    assert CostReport.read(tmp_path / "cost.json").exit_histogram == (3, 1)
+    for histogram in ([0.5, 0.5], [-1, 2], [0, 0], []):
+        with pytest.raises(ParameterError, match="exit_histogram"):
+            replace(report, exit_histogram=histogram)
 
 
 def test_a_negative_energy_in_a_file_is_refused():
@@ -169,3 +186,5 @@ def test_wrong_arguments_are_named():
         replace(report, running=[book])
     with pytest.raises(ParameterError, match="quantile"):
         report.latency_quantile(2)
+    with pytest.raises(ParameterError, match=r"figure must be one of .*; got 'energy'. Did you mean 'energy_j'?"):
+        report.band("energy")

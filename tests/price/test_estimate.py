@@ -53,6 +53,12 @@ def test_an_absent_file_is_named(tmp_path):
         ("value = 104\n", 'value = 104.0\nunits = "s"\n', r"components.control.latency.units: Extra inputs"),
         ('unit = "ns"', 'unit = "pJ"', r"components.control.latency: unit must be a time; got 'pJ'"),
         ('per = "serial_cycle"', 'per = "cycle"', r"components.control.latency.per: Input should be"),
+        ("n_crossbars = 9 ", "#", r"pe_cycle.n_crossbars: Field required"),
+        (
+            'per = "crossbar_read"',
+            'per = "tile"',
+            r"an energy that is a share must be charged per pe_cycle or crossbar_read",
+        ),
         ("value = 0.45", "value = 0.46", r"the shares of pe_cycle must sum to 1; got 1.01"),
         ("n_rows = 64", "n_rows = 0", r"mapping.n_rows: Input should be greater than or equal to 1"),
         ('{ per = "tile", value = 10,', '{ per = "tile", value = -1,', r"components.periphery.memory.1.value: Input"),

@@ -74,6 +74,12 @@ def test_a_linear_layer_is_a_one_by_one_convolution(n_in, n_out):
         np.testing.assert_array_equal(getattr(linear, key), getattr(conv, key))
 
 
+@given(layers)
+def test_a_cycle_reads_the_crossbars_of_its_pe(layer):
+    placed = place([layer], ARRAY)
+    assert placed.n_crossbar_reads[0] * placed.n_pes[0] == placed.n_pe_cycles[0] * placed.n_crossbars[0]
+
+
 def test_weights_of_more_bits_than_a_cell_take_neighbouring_cells():
     wide = [replace(layer, weight_bits=8) for layer in VGG9]
     assert place(wide, ARRAY).cells_per_weight.tolist() == [2] * 7

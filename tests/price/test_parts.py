@@ -31,6 +31,7 @@ def test_every_event_is_counted_per_layer_and_for_the_chip(event):
     ("event", "expected"),
     [
         ("pe_cycle", [32, 2, 0]),
+        ("crossbar_read", [288, 2, 0]),
         ("crossbar", [18, 2, 0]),
         ("adc", [16, 16, 0]),
         ("chip", [0, 0, 1]),

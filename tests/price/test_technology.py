@@ -1,3 +1,5 @@
+from typing import Annotated
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,13 +7,13 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from spikewise.errors import DataError
-from spikewise.price.technology import Energy, Quantity, parse_unit, read_settings, weakest
+from spikewise.price.technology import Quantity, of_dimension, parse_unit, read_settings, weakest
 
 GOOD = 'adc = { value = 2.0, low = 1.0, high = 3.0, unit = "pJ", source = "a paper", tag = "run" }'
 
 
 class Chip(BaseModel):
-    adc: Energy
+    adc: Annotated[Quantity, of_dimension("energy")]
 
 
 def quantity(**changes):

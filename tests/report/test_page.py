@@ -133,6 +133,31 @@ def test_a_run_without_exits_says_what_is_missing(deep, tmp_path):
     assert any("has not been priced" in text for text in found.texts)
 
 
+def test_the_curve_of_the_test_set_is_marked_as_context(reader):
+    for chart in ("run-1-accuracy-chart", "run-2-accuracy-chart"):
+        assert sum("not for choosing" in line["name"] for line in reader.charts[chart]["data"]) == 1
+
+
+def test_a_reader_learns_what_the_edp_saving_is_worth(reader, runs):
+    told = [text for text in reader.texts if "no independent evidence" in text]
+    assert len(told) == len(runs)
+    for text, run in zip(told, runs, strict=True):
+        _, cost = exit_of(run)
+        # Energy hardly depends on the data here, so the histogram alone gives the same saving.
+        assert f"The EDP saving of {format_share(cost.edp_saving)} is" in text
+        assert f"alone gives {format_share(cost.edp_saving)}" in text
+    assert any("The measured speed-up and the EDP saving answer different questions" in text for text in reader.texts)
+
+
+@pytest.mark.parametrize(("share", "is_warned"), [(0.1, False), (0.25, True), (None, False)])
+def test_a_network_that_was_silent_while_it_learned_is_called_so(copy, tmp_path, share, is_warned):
+    copy.update(metrics={"silent_share": share})
+    write_page([copy], tmp_path / "page.html")
+    texts = Reader((tmp_path / "page.html").read_text(encoding="utf-8")).texts
+    assert any("of the training images drew no spike" in text for text in texts) == (share is not None)
+    assert any("the network was silent for 25.0 % of the images" in text for text in texts) == is_warned
+
+
 @pytest.mark.parametrize("name", ["trace.npz", "model.safetensors", "exit.json", "cost.json", "gallery.npz"])
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1, 2"])
 def test_a_damaged_file_is_named_and_leaves_the_old_page_alone(copy, tmp_path, name, content):
@@ -140,8 +165,9 @@ def test_a_damaged_file_is_named_and_leaves_the_old_page_alone(copy, tmp_path, n
     damaged.write_bytes(content)
     page = tmp_path / "page.html"
     page.write_text("old")
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match=r"Delete it and run the command again\.$") as caught:
         write_page([copy], page)
+    assert str(caught.value).count(str(damaged)) == 1
     assert page.read_text() == "old"
 
 

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from spikewise.price.estimate import estimate
-from spikewise.report.table import assumption_table, breakdown_csv, breakdown_table, cost_table
+from spikewise.report.table import _binned, assumption_table, breakdown_csv, breakdown_table, cost_table
 from spikewise.workload import LayerShape, uniform_workload
 
 LAYERS = [
@@ -39,6 +39,19 @@ def test_a_breakdown_shows_every_entry_and_the_total(by):
     text = text_of(breakdown_table(REPORT, by))
     assert all(name in text for name in REPORT.breakdown(by))
     assert "100.0 %" in text
+
+
+@pytest.mark.parametrize(("n_steps", "names"), [(350, ["steps 1-18", "steps 343-350"]), (21, ["steps 1-2", "step 21"])])
+def test_many_steps_share_a_line_and_still_add_up(n_steps, names):
+    histogram = [1] * n_steps
+    report = estimate(uniform_workload("toy", LAYERS[1:], n_steps, [0.1], histogram))
+    rows = _binned(report.breakdown("step"))
+    assert len(rows) <= 21
+    assert next(iter(rows)) == "once"
+    assert [list(rows)[1], list(rows)[-1]] == names
+    assert sum(cost.energy_j for cost in rows.values()) == pytest.approx(report.energy_j, rel=1e-12)
+    assert text_of(breakdown_table(report, "step")).count("step") < 24
+    assert breakdown_csv(report, "step").count("step ") == n_steps
 
 
 @pytest.mark.parametrize("by", ["component", "layer", "step"])

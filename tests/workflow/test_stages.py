@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -35,7 +37,7 @@ def stdp_run(tmp_path_factory, splits):
 def test_a_run_folder_holds_what_the_design_says(stdp_run):
     here = {str(p.relative_to(stdp_run.path)) for p in stdp_run.path.rglob("*") if p.is_file()}
     exits = {f"exits/drop-0.02/{name}" for name in ("exit.json", "workload.json", "cost.json", "gallery.npz")}
-    assert here == {"run.json", "model.safetensors", "model.json", "trace.npz", "workload.json"} | exits
+    assert here - {".lock"} == {"run.json", "model.safetensors", "model.json", "trace.npz", "workload.json"} | exits
     record = json.loads((stdp_run.path / "run.json").read_text())
     assert record["data"]["shape"] == [1, 8, 8]
     assert set(record["timings"]) >= {"train_s", "label_s"}
@@ -134,3 +136,72 @@ def test_runs_are_found_alone_and_in_a_folder(stdp_run, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="in the way"):
         new_run(tmp_path / "file", "stdp")
+
+
+class Killed(BaseException):
+    """Stands for kill -9 just before a file is replaced."""
+
+
+def job(kind, path, splits):
+    """All stages of a small run, from whatever is in the folder."""
+    from spikewise.learn.fit import FitSettings
+
+    run = new_run(path, kind)
+    with run.locked():
+        if kind == "stdp":
+            keywords = {"n_neurons": 10, "n_steps": 60, "n_epochs": 1, "random_state": 0}
+            network = learn_stdp(run, splits["train"], splits["validation"], keywords, silent)
+        else:
+            settings = FitSettings(epochs=2, n_steps=2)
+            network = learn_deep(run, splits["train"], splits["validation"], settings, silent, width=0.25)
+        stop_early(run, network, splits["validation"], splits["test"], max_drop=0.02, accumulate="sum")
+        price_exit(run, 0.02, "rram-64-32nm")
+    return run
+
+
+@pytest.mark.parametrize("kind", ["stdp", "deep"])
+def test_a_kill_before_any_file_is_replaced_loses_nothing(kind, splits, tmp_path, monkeypatch):
+    replace, n_replaced, kill_at = os.replace, 0, -1
+
+    def counting(*args):
+        nonlocal n_replaced
+        n_replaced += 1
+        if n_replaced == kill_at:
+            raise Killed
+        replace(*args)
+
+    monkeypatch.setattr(os, "replace", counting)
+    whole = job(kind, tmp_path / "whole", splits)
+    names = {p.relative_to(whole.path) for p in whole.path.rglob("*")}
+    n_files = n_replaced
+    assert n_files >= 10
+    for kill_at in range(1, n_files + 1):
+        n_replaced, folder = 0, tmp_path / str(kill_at)
+        with pytest.raises(Killed):
+            job(kind, folder, splits)
+        n_replaced = n_files
+        resumed = job(kind, folder, splits)
+        assert resumed.record["metrics"] == whole.record["metrics"], f"killed before replacement {kill_at}"
+        assert resumed.record["data"] == whole.record["data"]
+        assert {p.relative_to(folder) for p in folder.rglob("*")} == names
+
+
+def test_a_missing_file_is_made_again(stdp_run, splits, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(stdp_run.path, folder)
+    for name in ("trace.npz", "exits/drop-0.02/gallery.npz", "workload.json"):
+        (folder / name).unlink()
+        run = Run.open(folder)
+        network = open_network(run)
+        stop_early(run, network, splits["validation"], splits["test"], max_drop=0.02, accumulate="sum")
+        assert (folder / name).exists()
+    assert Run.open(folder).record["metrics"]["exits"] == stdp_run.record["metrics"]["exits"]
+
+
+def test_a_damaged_exit_setting_is_named(stdp_run, splits, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(stdp_run.path, folder)
+    (folder / "exits/drop-0.02/exit.json").write_text("{}")
+    run = Run.open(folder)
+    with pytest.raises(DataError, match=r"exit\.json must hold .* Delete it"):
+        stop_early(run, open_network(run), splits["validation"], splits["test"], max_drop=0.02, accumulate="sum")

@@ -23,21 +23,23 @@ def data(
 
     with progress() as bars:
         source = open_source(name, root, progress=_Bars(bars))
-    splits = read_splits(source)
+    splits = read_splits(source, skip_empty=True)
     is_verified = verify(source, splits)
+    shape = next(iter(splits.values())).shape
     table = Table("split", "samples", "shape", "classes", title=f"{source.name}, read from {source.where}")
-    for split, samples in splits.items():
-        table.add_row(split, f"{samples.n_samples:,}", "×".join(map(str, samples.shape)), str(samples.n_classes))
+    parts = {}
+    for split in ("train", "validation", "test"):
+        samples = splits.get(split)
+        n_samples, sha256 = (samples.n_samples, samples.sha256) if samples else (0, None)
+        table.add_row(split, f"{n_samples:,}", "×".join(map(str, shape)), str(len(source.classes)))
+        parts[split] = {"n_samples": n_samples, "shape": list(shape), "sha256": sha256}
     table.caption = "content verified" if is_verified else "no published content to compare with"
     value = {
         "name": source.name,
         "where": source.where,
         "classes": list(source.classes),
         "is_verified": is_verified,
-        "splits": {
-            split: {"n_samples": samples.n_samples, "shape": list(samples.shape), "sha256": samples.sha256}
-            for split, samples in splits.items()
-        },
+        "splits": parts,
     }
     emit(value, table, as_json=as_json)
 

@@ -2,50 +2,50 @@
 
 from __future__ import annotations
 
-import enum
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from spikewise._files import mendable
 from spikewise.cli.show import emit
 from spikewise.errors import DataError, ParameterError, unknown_name
 
 _FILE = "workload.json"
 
 
-class By(enum.StrEnum):
-    """How the cost is broken down."""
-
-    COMPONENT = "component"
-    LAYER = "layer"
-    STEP = "step"
-
-
 def price(
     workload: Annotated[Path, typer.Argument(help="A workload file, or a run folder that holds one.")],
     platform: Annotated[str, typer.Option(help="Name of a platform, or its TOML file.")] = "rram-64-32nm",
-    by: Annotated[By, typer.Option(help="How to break the cost down.")] = By.COMPONENT,
+    by: Annotated[str, typer.Option(help="Break the cost down by component, layer or step.")] = "component",
     exit_name: Annotated[str, typer.Option("--exit", help="Exit setting of the run; the newest if empty.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the breakdown as comma-separated values.")] = False,
 ) -> None:
     """Estimate energy, latency, area and memory of a network."""
     from spikewise.price.estimate import estimate
+    from spikewise.price.ledger import BREAKDOWNS
     from spikewise.report.table import assumption_table, breakdown_csv, breakdown_table, cost_table
     from spikewise.workload import Workload
 
     if as_json and as_csv:
         raise ParameterError("--json and --csv exclude each other; got both. Choose one.")
-    report = estimate(Workload.read(find_workload(workload, exit_name)), platform)
+    chosen = next((known for known in BREAKDOWNS if known == by), None)
+    if chosen is None:
+        raise unknown_name("--by", by, BREAKDOWNS)
+    path = find_workload(workload, exit_name)
+    with mendable(path) if workload.is_dir() else nullcontext():  # a file of one's own is not to be deleted
+        load = Workload.read(path)
+    report = estimate(load, platform)
     if as_csv:
-        sys.stdout.write(breakdown_csv(report, by.value))
+        sys.stdout.write(breakdown_csv(report, chosen))
         return
     emit(
         report.summary(),
         cost_table(report),
-        breakdown_table(report, by.value),
+        breakdown_table(report, chosen),
         assumption_table(report),
         as_json=as_json,
     )

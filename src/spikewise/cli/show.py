@@ -7,7 +7,9 @@ import sys
 from typing import Any
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.table import Column
+from rich.text import Text
 
 NOTES = Console(stderr=True, highlight=False)
 """Progress and remarks go to standard error, so that standard output can be piped."""
@@ -23,15 +25,37 @@ def emit(value: dict[str, Any], *tables: RenderableType, as_json: bool = False) 
         console.print(table)
 
 
-def progress() -> Progress:
-    """Progress bars with elapsed and remaining time, on standard error."""
+def progress(console: Console = NOTES) -> Progress:
+    """Progress bars with ``elapsed<left`` as tqdm writes it, on standard error; a narrow terminal cuts the note."""
     return Progress(
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=NOTES,
+        BarColumn(bar_width=6, table_column=Column(no_wrap=True)),
+        _Times(Column(no_wrap=True)),
+        _Note(Column()),  # the only one that may shrink
+        console=console,
+        speed_estimate_period=3600,  # an epoch may take many minutes
         transient=False,
     )
+
+
+class _Times(ProgressColumn):
+    """Time so far and, while there is something left and it can be told, the time left."""
+
+    def render(self, task: Task) -> Text:
+        elapsed = task.finished_time if task.finished else task.elapsed
+        left = None if task.finished else task.time_remaining
+        return Text(_clock(elapsed or 0) + ("" if left is None else f"<{_clock(left)}"), style="progress.elapsed")
+
+
+class _Note(ProgressColumn):
+    """How much of how much is done, and the remark of the stage."""
+
+    def render(self, task: Task) -> Text:
+        total = "?" if task.total is None else int(task.total)
+        return Text(f"{int(task.completed)}/{total} {task.fields['note']}", no_wrap=True, overflow="ellipsis")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

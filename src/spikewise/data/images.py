@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spikewise.errors import DataError, ParameterError, unknown_name
 
-from .formats.checks import Labels, Pixels, as_labels
+from .formats.checks import Labels, Pixels, as_labels, check_channels, check_paired
 from .registry import NAMED_SETS
 from .sources import Source, open_source
 from .splits import content_digests, content_sha256, holdout_by_digest, sha256_of_digests
@@ -27,6 +27,7 @@ from .splits import content_digests, content_sha256, holdout_by_digest, sha256_o
 Split = Literal["train", "validation", "test", "all"]
 
 TEST_FRACTION = 0.2  # of a source without an official test set
+_MAX_ENLARGED = 0.25  # validation is not enlarged further, however many samples are wished for
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +37,7 @@ class ImageSet:
     Parameters
     ----------
     images : uint8 array of shape (B, C, H, W)
-        Pixels, 0 to 255.
+        Pixels, 0 to 255, of 1 to 4 channels.
     labels : int64 array of shape (B,)
         Class of each picture, an index into ``classes``.
     classes : tuple of str
@@ -66,11 +67,11 @@ class ImageSet:
             raise DataError(
                 f"{where}: images must be uint8 (B, C, H, W), not empty; got {images.dtype} {images.shape}."
             )
+        check_channels(images, where)
         object.__setattr__(self, "images", images)
         object.__setattr__(self, "classes", tuple(self.classes))
         object.__setattr__(self, "labels", as_labels(self.labels, len(self.classes), where))
-        if len(self.labels) != len(images):
-            raise DataError(f"{where}: there must be one label per image; got {len(self.labels)} for {len(images)}.")
+        check_paired(images, self.labels, where)
 
     @property
     def n_samples(self) -> int:
@@ -144,8 +145,11 @@ def load_images(
     >>> train.n_samples, validation.n_samples, load_images("digits", "test").n_samples
     (1295, 143, 359)
     """
-    _check(split, validation_fraction)
-    return read_split(open_source(name, root, download=download), split, validation_fraction)
+    share = _Share(validation_fraction)
+    if split not in get_args(Split):
+        raise unknown_name("split", split, get_args(Split))
+    source = open_source(name, root, download=download)
+    return _as_set(source, split, *_pick(source, lambda part: _read(source, part), split, share))
 
 
 def load_splits(
@@ -154,29 +158,35 @@ def load_splits(
     *,
     download: bool = True,
     validation_fraction: float = 0.1,
+    min_validation: int = 0,
 ) -> dict[str, ImageSet]:
     """Read ``train``, ``validation`` and ``test`` at once, each file a single time; see :func:`load_images`.
+
+    Parameters
+    ----------
+    min_validation : int
+        About how many validation images are wished for. For them the fraction is enlarged, to at most 1/4, and a
+        class too small for its share gives up a sample all the same, unless duplicates would make it more than half.
 
     Examples
     --------
     >>> {split: samples.n_samples for split, samples in load_splits("digits").items()}
     {'train': 1295, 'validation': 143, 'test': 359}
+    >>> {split: samples.n_samples for split, samples in load_splits("digits", min_validation=350).items()}
+    {'train': 1086, 'validation': 352, 'test': 359}
     """
-    return read_splits(open_source(name, root, download=download), validation_fraction)
+    return read_splits(open_source(name, root, download=download), validation_fraction, min_validation)
 
 
-def read_splits(source: Source, validation_fraction: float = 0.1) -> dict[str, ImageSet]:
-    """``train``, ``validation`` and ``test`` of a source that has been found."""
-    _check("train", validation_fraction)
+def read_splits(
+    source: Source, validation_fraction: float = 0.1, min_validation: int = 0, *, skip_empty: bool = False
+) -> dict[str, ImageSet]:
+    """``train``, ``validation`` and ``test`` of a source that has been found; empty ones raise, or are left out."""
+    share = _Share(validation_fraction, min_validation)
     once = cache(lambda part: _read(source, part))
     splits: tuple[Split, ...] = ("train", "validation", "test")
-    return {split: _pick(source, once, split, validation_fraction) for split in splits}
-
-
-def read_split(source: Source, split: Split, validation_fraction: float = 0.1) -> ImageSet:
-    """One split of a source that has been found."""
-    _check(split, validation_fraction)
-    return _pick(source, lambda part: _read(source, part), split, validation_fraction)
+    picked = {split: _pick(source, once, split, share) for split in splits}
+    return {split: _as_set(source, split, *rows) for split, rows in picked.items() if len(rows[1]) or not skip_empty}
 
 
 def verify(source: Source, splits: Mapping[str, ImageSet]) -> bool:
@@ -200,11 +210,22 @@ def verify(source: Source, splits: Mapping[str, ImageSet]) -> bool:
     return True
 
 
-def _check(split: str, validation_fraction: float) -> None:
-    if split not in get_args(Split):
-        raise unknown_name("split", split, get_args(Split))
-    if not 0 <= validation_fraction < 1:
-        raise ParameterError(f"validation_fraction must lie in [0, 1); got {validation_fraction}.")
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """How much of what is learned from goes to validation."""
+
+    fraction: float
+    min_samples: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.fraction < 1:
+            raise ParameterError(f"validation_fraction must lie in [0, 1); got {self.fraction}.")
+        if self.min_samples < 0:
+            raise ParameterError(f"min_validation must be at least 0; got {self.min_samples}.")
+
+    def of(self, n_samples: int) -> float:
+        """Fraction of this many samples."""
+        return max(self.fraction, min(_MAX_ENLARGED, self.min_samples / n_samples))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -229,22 +250,20 @@ def _read(source: Source, part: str) -> _Samples:
     return _Samples(images, labels, digests)
 
 
-def _pick(source: Source, read: Callable[[str], _Samples], split: Split, validation_fraction: float) -> ImageSet:
-    """The samples of one split, read with as few files as it needs."""
+def _pick(
+    source: Source, read: Callable[[str], _Samples], split: Split, share: _Share
+) -> tuple[_Samples, NDArray[np.int64]]:
+    """A part and the rows of it that make up the split, read with as few files as it needs."""
     if split == "test" and source.test is not None:
         part = read("test")
-        chosen = np.arange(len(part.labels))
-    else:
-        part = read("train")
-        if split == "all" and source.test is not None:
-            part = _joined(part, read("test"))
-        chosen = _chosen(part, split, source.test is not None, validation_fraction)
-    if not len(chosen):
-        raise DataError(f"{source.name}: the split {split} must hold a sample; it is empty. Give more samples.")
-    return ImageSet(part.images[chosen], part.labels[chosen], source.classes, source.name, split)
+        return part, np.arange(len(part.labels))
+    part = read("train")
+    if split == "all" and source.test is not None:
+        part = _joined(part, read("test"))
+    return part, _chosen(part, split, source.test is not None, share)
 
 
-def _chosen(part: _Samples, split: Split, has_test: bool, validation_fraction: float) -> NDArray[np.int64]:
+def _chosen(part: _Samples, split: Split, has_test: bool, share: _Share) -> NDArray[np.int64]:
     """Indices of a split, in the order of the digests."""
     if split == "all":
         return np.argsort(part.digests, kind="stable")
@@ -253,8 +272,24 @@ def _chosen(part: _Samples, split: Split, has_test: bool, validation_fraction: f
         rest, test = holdout_by_digest(part.digests, part.labels, TEST_FRACTION)
         if split == "test":
             return test
-    kept, held_out = holdout_by_digest(part.digests[rest], part.labels[rest], validation_fraction)
+    kept, held_out = holdout_by_digest(
+        part.digests[rest], part.labels[rest], share.of(len(rest)), from_every_class=share.min_samples > 0
+    )
     return rest[kept if split == "train" else held_out]
+
+
+def _as_set(source: Source, split: Split, part: _Samples, rows: NDArray[np.int64]) -> ImageSet:
+    if not len(rows):
+        sizes = np.unique(part.labels, return_counts=True)[1]
+        n_copies = len(part.digests) - len(np.unique(part.digests))
+        span = f"{sizes.min()} to {sizes.max()}" if np.ptp(sizes) else f"{sizes[0]}"
+        has = f"{len(part.labels)} samples in {len(sizes)} classes of {span}"
+        advice = "Give more" + (", or a larger validation_fraction." if split == "validation" else ".")
+        if n_copies:
+            has += f", {n_copies} of them exact copies of another,"
+            advice = "Copies are never divided between splits: give more different samples."
+        raise DataError(f"{source.name}: the split {split} must hold a sample; {has} leave none for it. {advice}")
+    return ImageSet(part.images[rows], part.labels[rows], source.classes, source.name, split)
 
 
 def _joined(first: _Samples, second: _Samples) -> _Samples:

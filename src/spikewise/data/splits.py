@@ -91,14 +91,20 @@ def stratified_holdout(images: ArrayLike, labels: ArrayLike, fraction: float) ->
 
 
 def holdout_by_digest(
-    digests: NDArray[np.bytes_], labels: NDArray[np.integer], fraction: float
+    digests: NDArray[np.bytes_], labels: NDArray[np.integer], fraction: float, *, from_every_class: bool = False
 ) -> tuple[IndexArray, IndexArray]:
-    """:func:`stratified_holdout` of samples whose digests are known."""
+    """:func:`stratified_holdout` of samples whose digests are known.
+
+    With ``from_every_class`` even a class whose share rounds to none gives up a sample, or a whole group of
+    duplicates, unless that were more than half of it.
+    """
     if not 0 <= fraction <= 1:
         raise ParameterError(f"fraction must lie in [0, 1]; got {fraction}.")
     is_held_out = np.zeros(len(digests), bool)
     for ranked, group_starts in _classes_by_rank(digests, labels):
         cuts = np.append(np.unique(group_starts), len(ranked))
+        if from_every_class and (some := cuts[(cuts > 0) & (cuts <= max(fraction, 0.5) * len(ranked))]).size:
+            cuts = some
         cut = cuts[np.abs(cuts - round(fraction * len(ranked))).argmin()]
         is_held_out[ranked[:cut]] = True
     order = np.argsort(digests, kind="stable")

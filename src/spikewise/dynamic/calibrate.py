@@ -24,7 +24,7 @@ from scipy.special import softmax
 
 from spikewise.dynamic.rule import Accumulate, EntropyExit, normalized_entropy
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.errors import ParameterError
+from spikewise.errors import ParameterError, ShapeError
 
 ENTROPY_GRID: NDArray[np.float64] = np.geomspace(1e-4, 1.0, 161)
 """Bounds from the strictest to the loosest, 40 per decade."""
@@ -159,10 +159,12 @@ def random_exit_accuracy(trace: ScoreTrace, histogram: NDArray[np.integer]) -> f
     The mean of the static accuracies weighted by the histogram: what the steps alone buy, without
     knowing which samples are easy.
     """
-    share = np.asarray(histogram) / np.sum(histogram)
-    return float(share @ trace.accuracy_by_step())
+    counts = np.asarray(histogram)
+    if counts.shape != (trace.n_steps,) or (counts < 0).any() or not counts.any():
+        raise ShapeError(f"histogram must hold {trace.n_steps} counts, not all 0; got {str(counts.tolist())[:40]}.")
+    return float(counts @ trace.accuracy_by_step() / counts.sum())
 
 
 def _check_labels(trace: ScoreTrace) -> None:
-    if trace.n_samples == 0 or (trace.labels < 0).any():
+    if not trace.is_labelled:
         raise ParameterError("calibration needs a labelled trace of at least one sample. Pass y to trace(X, y).")

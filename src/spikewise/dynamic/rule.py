@@ -81,8 +81,8 @@ class EntropyExit:
     accumulate: Accumulate = "mean"
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.max_entropy):
-            raise ParameterError(f"max_entropy must be a finite number; got {self.max_entropy}.")
+        if isinstance(self.max_entropy, str) or not np.isfinite(self.max_entropy):
+            raise ParameterError(f"max_entropy must be a finite number; got {self.max_entropy!r}.")
         if self.accumulate not in ("sum", "mean"):
             raise ParameterError(f"accumulate must be 'sum' or 'mean'; got {self.accumulate!r}.")
 

@@ -83,7 +83,7 @@ class ScoreTrace:
             fall on one sample and step, a score is not finite, or there are fewer than two classes.
         """
         step, sample = np.asarray(steps, np.int64), np.asarray(samples, np.int64)
-        value, label = np.asarray(scores), np.asarray(labels, np.int64)
+        value, label = np.asarray(scores), _as_labels(labels)
         if not np.issubdtype(value.dtype, np.floating):
             value = value.astype(np.float64)
         if value.ndim != 2 or step.shape != sample.shape or step.shape != value.shape[:1] or label.ndim != 1:
@@ -107,6 +107,11 @@ class ScoreTrace:
             raise ParameterError("a sample must change at most once per step; got two changes.")
         offsets = np.searchsorted(step, np.arange(1, n_steps + 2))
         return cls(offsets, sample.astype(np.int32), np.ascontiguousarray(value[order]), label)
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether there are samples and the class of each is known."""
+        return self.n_samples > 0 and bool((self.labels >= 0).all())
 
     @property
     def n_steps(self) -> int:
@@ -144,7 +149,9 @@ class ScoreTrace:
         return last
 
     def accuracy_by_step(self) -> NDArray[np.float64]:
-        """Accuracy (T,) of the static network that stops after step 1, 2, ..., T."""
+        """Accuracy (T,) of the static network that stops after step 1, 2, ..., T; needs all labels."""
+        if not self.is_labelled:
+            raise ParameterError("accuracy needs the label of every sample; some are unknown. Pass y to trace(X, y).")
         return np.array([np.mean(scores.argmax(1) == self.labels) for scores in self.steps()])
 
     def write(self, path: str | os.PathLike[str]) -> None:
@@ -164,3 +171,10 @@ class ScoreTrace:
             return cls.from_changes(steps, samples, scores, len(offsets) - 1, labels)
         except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise DataError(f"{path} must be a score trace written by spikewise; {error}") from None
+
+
+def _as_labels(labels: ArrayLike) -> IntArray:
+    values = np.asarray(labels)
+    if values.dtype.kind not in "iufb" or not (values == np.rint(values)).all() or (values < -1).any():
+        raise ParameterError(f"labels must be class numbers, or -1 where unknown; got {str(values.tolist())[:40]}.")
+    return values.astype(np.int64)

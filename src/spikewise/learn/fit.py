@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from spikewise.data.augment import random_flip, random_shift
 from spikewise.errors import ParameterError, require
-from spikewise.network.inputs import check_images, check_labels
+from spikewise.network._inputs import check_images, check_labels
 from spikewise.network.models import SpikingNetwork
 
 from ._checkpoint import Progress, read_checkpoint, write_checkpoint

@@ -48,7 +48,7 @@ class RuleConstants(NamedTuple):
     n_bits: np.int64
     rounding: np.int64
     stops_at_first_spike: np.bool_
-    n_neurons: np.int64
+    n_unpadded: np.int64  # neurons, without padding
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class LeanRule:
             n_bits=np.int64(n_bits),
             rounding=np.int64(rounding),
             stops_at_first_spike=np.bool_(self.stops_at_first_spike),
-            n_neurons=np.int64(n_neurons),
+            n_unpadded=np.int64(n_neurons),
         )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import time
-import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,10 +20,11 @@ from torch import Tensor
 from spikewise.dynamic.anytime import ExitResult
 from spikewise.dynamic.rule import ExitRule
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.errors import DataError, ParameterError, ShapeError
+from spikewise.errors import DataError, ParameterError
 from spikewise.weights import read_weights, write_weights
 from spikewise.workload import Workload
 
+from ._inputs import check_images, check_labels, check_rule
 from .models import ModelSpec, SpikingNetwork, select
 from .record import record_workload
 
@@ -68,7 +68,7 @@ class SpikingClassifier:
         self.n_steps = n_steps
         self.batch_size = batch_size
 
-    def trace(self, X: ArrayLike, y: ArrayLike | None = None) -> ScoreTrace:
+    def trace(self, X: ArrayLike | Tensor, y: ArrayLike | Tensor | None = None) -> ScoreTrace:
         """Cumulative class scores of a full run.
 
         Parameters
@@ -76,15 +76,17 @@ class SpikingClassifier:
         X : array of shape (B, C, H, W)
             Images, uint8 or floats in [0, 1].
         y : int array of shape (B,), optional
-            Their classes.
+            Their classes, -1 where unknown.
         """
         images = self._check(X)
-        score_sum = np.empty((self.n_steps, len(images), self.model.spec.n_classes), np.float32)
+        n_classes = self.model.spec.n_classes
+        labels = None if y is None else check_labels(y, len(images), n_classes, allow_unknown=True)
+        score_sum = np.empty((self.n_steps, len(images), n_classes), np.float32)
         for rows, step, running, scores, _ in self._run(images, None):
             score_sum[step - 1, rows.start + running] = scores
-        return ScoreTrace.dense(score_sum, y)
+        return ScoreTrace.dense(score_sum, labels)
 
-    def predict_with_exit(self, X: ArrayLike, rule: ExitRule) -> ExitResult:
+    def predict_with_exit(self, X: ArrayLike | Tensor, rule: ExitRule) -> ExitResult:
         """Run each sample until the rule is ready, and really stop there.
 
         Parameters
@@ -94,7 +96,7 @@ class SpikingClassifier:
         rule : ExitRule
             Asked after every step but the last.
         """
-        images = self._check(X)
+        images, rule = self._check(X), check_rule(rule)
         steps = np.empty(len(images), np.int64)
         scores = np.empty((len(images), self.model.spec.n_classes), np.float32)
         began = time.perf_counter()
@@ -104,12 +106,13 @@ class SpikingClassifier:
         wall_time = time.perf_counter() - began
         return ExitResult(scores.argmax(1), steps, scores, self.n_steps, wall_time)
 
-    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
+    def predict(self, X: ArrayLike | Tensor) -> NDArray[np.int64]:
         """Classes (B,) after a full run."""
         return np.asarray(self.trace(X).final_scores().argmax(1), np.int64)
 
-    def workload(self, X: ArrayLike, rule: ExitRule | None = None) -> Workload:
+    def workload(self, X: ArrayLike | Tensor, rule: ExitRule | None = None) -> Workload:
         """What the network asks of hardware on these samples, with early exit if a rule is given."""
+        rule = None if rule is None else check_rule(rule)
         images = torch.as_tensor(self._check(X)).to(self._device)
         name = self.model.spec.name
         return record_workload(self.model, images, self.n_steps, rule, name=name, batch_size=self.batch_size)
@@ -141,21 +144,8 @@ class SpikingClassifier:
     def _device(self) -> torch.device:
         return self.model.mean.device
 
-    def _check(self, X: ArrayLike) -> NDArray[Any]:
-        images = np.asarray(X.cpu() if isinstance(X, Tensor) else X)
-        if images.ndim != 4 or images.shape[1:] != self.model.spec.in_shape or not len(images):
-            wanted = ", ".join(map(str, self.model.spec.in_shape))
-            raise ShapeError(f"X must have shape (B, {wanted}) with B at least 1; got {images.shape}.")
-        if images.dtype == np.uint8:
-            return images
-        if not np.issubdtype(images.dtype, np.floating):
-            raise ParameterError(f"X must be uint8 or floating point; got {images.dtype}. Convert it.")
-        # A NaN fails both comparisons.
-        if not (images.min() >= 0 and images.max() <= 1):
-            raise ParameterError(
-                f"floating-point X must be finite and lie in [0, 1]; got {images.min()}..{images.max()}. Divide by 255?"
-            )
-        return images.astype(np.float32)
+    def _check(self, X: ArrayLike | Tensor) -> NDArray[Any]:
+        return check_images(X, self.model.spec.in_shape)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and architecture to ``path`` (safetensors), with a readable card beside it (``.json``)."""
@@ -165,7 +155,6 @@ class SpikingClassifier:
             "model": self.model.spec.to_dict(),
             "n_steps": self.n_steps,
             "class_names": list(self.class_names),
-            "checksum": _checksum(weights),
         }
         write_weights(path, weights, card)
 
@@ -180,17 +169,8 @@ class SpikingClassifier:
         """
         weights, card = read_weights(path, _FORMAT)
         try:
-            if _checksum(weights) != card["checksum"]:
-                raise DataError("the checksum of the weights does not fit")
             model = SpikingNetwork(ModelSpec.from_dict(card["model"]))
             model.load_state_dict({key: torch.as_tensor(value) for key, value in weights.items()})
             return cls(model, card["n_steps"], card["class_names"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise DataError(f"{path} must be a deep network saved by spikewise; {error}.") from None
-
-
-def _checksum(weights: dict[str, NDArray[Any]]) -> int:
-    checksum = 0
-    for key in sorted(weights):
-        checksum = zlib.crc32(np.ascontiguousarray(weights[key]).tobytes(), checksum)
-    return checksum
+            raise DataError(f"{path} must be a deep network saved by spikewise; {error}. Train it again.") from None

@@ -28,6 +28,11 @@ _VGG: dict[str, tuple[int | str, ...]] = {
 }
 
 
+def _smallest_side(name: str) -> int:
+    """Height and width that a model halves down to one pixel."""
+    return 1 << _VGG[name].count("P")
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
     """All that is needed to build a network again, apart from its weights.
@@ -59,14 +64,14 @@ class ModelSpec:
         if len(self.in_shape) != 3 or min(self.in_shape) < 1:
             raise ParameterError(f"in_shape must be (channels, height, width), each at least 1; got {self.in_shape}.")
         if self.n_classes < 2:
-            raise ParameterError(f"n_classes must be at least 2; got {self.n_classes}.")
+            raise ParameterError(f"n_classes must be at least 2; got {self.n_classes}. Give images of a second class.")
         if not 0 < self.width <= 16:
             raise ParameterError(f"width must lie in (0, 16]; got {self.width}.")
-        shortest = 2 ** _VGG[self.name].count("P")
-        if min(self.in_shape[1:]) < shortest:
-            raise ParameterError(
-                f"{self.name} needs images of at least {shortest}x{shortest}; got {self.in_shape}. Take a smaller one."
-            )
+        side, given = _smallest_side(self.name), min(self.in_shape[1:])
+        if given < side:
+            others = [name for name in _VGG if _smallest_side(name) <= given]
+            advice = f"Scale them up, or take {' or '.join(others)}." if others else "Scale them up."
+            raise ParameterError(f"{self.name} needs images of at least {side}x{side}; got {self.in_shape}. {advice}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary, ready for JSON."""

@@ -16,7 +16,7 @@ Leaves out: leakage, off-chip memory, writing of weights, lateral inhibition, pi
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,8 @@ from spikewise.workload import Workload
 from .cost import CostReport
 from .ledger import CORNERS, Ledger
 from .mapping import CrossbarArray, Placement, place
-from .parts import Component, Demand, Rate
-from .technology import Energy, Quantity, Ratio, Tag, weakest
+from .parts import Component, Demand, Rate, ReferenceCycle
+from .technology import Quantity, Ratio, Tag, of_dimension, weakest
 
 FloatArray = NDArray[np.float64]
 _CHIP = "chip"
@@ -36,6 +36,7 @@ _FIXED = "fixed"
 _EXIT_UNIT = "exit_unit"
 _EXIT_SHARE = 0.01  # DT-SNN: the exit unit is much less than 1 % of a step; warn beyond
 _LOW_UTILISATION = 0.1
+_SHARED = ("pe_cycle", "crossbar_read")  # events of the reference cycle
 _STEP = (slice(None), None, None, None)  # (3,) against (2, T, L + 1)
 
 
@@ -74,7 +75,9 @@ class ImcChip(BaseModel):
     label: str = Field(description="one line on how far to trust it")
     notes: tuple[str, ...] = Field(default=(), description="assumptions that every report repeats")
     mapping: CrossbarArray = Field(description="crossbars and tiles")
-    pe_cycle: Energy | None = Field(default=None, description="energy that the components' shares refer to")
+    pe_cycle: Annotated[ReferenceCycle, of_dimension("energy")] | None = Field(
+        default=None, description="PE cycle that the components' shares refer to"
+    )
     fixed: FixedCost = Field(default=FixedCost(mode="none"), description="work done once per inference")
     components: dict[str, Component] = Field(min_length=1, description="parts of the chip, by name")
 
@@ -83,8 +86,8 @@ class ImcChip(BaseModel):
         shares = [rate for part in self.components.values() for rate in part.energy if rate.dimension == "ratio"]
         if bool(shares) != (self.pe_cycle is not None):
             raise ValueError("pe_cycle must be given exactly if energies are shares of it")
-        if any(rate.per != "pe_cycle" for rate in shares):
-            raise ValueError("an energy that is a share must be charged per pe_cycle")
+        if any(rate.per not in _SHARED for rate in shares):
+            raise ValueError(f"an energy that is a share must be charged per {' or '.join(_SHARED)}")
         total = float(sum(rate.corners[1] for rate in shares))
         if shares and abs(total - 1) > 1e-12:
             raise ValueError(f"the shares of pe_cycle must sum to 1; got {total!r}")
@@ -164,7 +167,7 @@ class ImcChip(BaseModel):
     def _joules(self, rate: Rate) -> FloatArray:
         """Low, nominal and high energy of a rate; shares are taken of the PE cycle."""
         if rate.dimension == "ratio" and self.pe_cycle is not None:
-            return np.asarray(rate.corners * self.pe_cycle.corners)
+            return self.pe_cycle.joules(rate)
         return rate.corners
 
     def _fixed_j(self, step: FloatArray) -> FloatArray:

@@ -9,9 +9,9 @@ With :math:`p_t` the share of samples that leave at t, a :class:`CostReport` giv
 :math:`\sum_t p_t E(t)` and :math:`\sum_t p_t D(t)`, and the energy-delay product as the mean of products
 :math:`\sum_t p_t E(t) D(t)`, which depends on the spread of the exits and not on their mean alone.
 
-Constants are uncertain, so there is a ledger for all of them low, nominal and high together; and early
-exit is judged against running every step, so there is one for the activity of *all* samples beside the
-one for those still *running*. :meth:`CostReport.at` and :attr:`CostReport.static` are views onto these.
+Constants are uncertain, so there is a ledger for all of them low, nominal and high together; exit is judged
+against running every step, so there is one for the activity of *all* samples beside the one for those still
+*running*. :meth:`CostReport.at` and :attr:`CostReport.static` are views onto these.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from spikewise._files import read_json, write_json
+from spikewise._files import mendable, read_json, write_json
 from spikewise.errors import DataError, ParameterError, ShapeError, unknown_name
+from spikewise.workload import as_histogram
 
 from .ledger import BREAKDOWNS, CORNERS, By, Corner, FloatArray, Ledger
 
@@ -111,7 +112,8 @@ class CostReport:
     def __post_init__(self) -> None:
         for key in ("exit_histogram", "layers", "components", "running", "full", "assumptions", "sources"):
             object.__setattr__(self, key, tuple(getattr(self, key)))
-        if sum(self.exit_histogram) < 1 or min(self.exit_histogram) < 0:
+        object.__setattr__(self, "exit_histogram", as_histogram(self.exit_histogram))
+        if not sum(self.exit_histogram):
             raise ParameterError(f"exit_histogram must count at least one sample; got {list(self.exit_histogram)}.")
         if len(set(self.layers)) < len(self.layers):
             raise ParameterError(f"layer names must be unique, 'chip' is taken; got {', '.join(self.layers)}.")
@@ -139,6 +141,8 @@ class CostReport:
 
     def band(self, figure: str) -> tuple[float, float, float]:
         """Lowest, nominal and highest value of a figure, such as ``"energy_j"``, over the three corners."""
+        if figure not in _BANDS:
+            raise unknown_name("figure", figure, _BANDS)
         values = [float(getattr(self.at(corner), figure)) for corner in CORNERS]
         return min(values), values[1], max(values)
 
@@ -236,9 +240,8 @@ class CostReport:
         """
         if by not in BREAKDOWNS:
             raise unknown_name("by", by, BREAKDOWNS)
-        names = {"layer": self.layers, "component": self.components}.get(
-            by, ("once", *(f"step {step}" for step in range(1, self.n_steps + 1)))
-        )
+        steps = ("once", *(f"step {step}" for step in range(1, self.n_steps + 1)))
+        names = {"layer": self.layers, "component": self.components, "step": steps}[by]
         rows = self.ledger.split(by, self.alive_shares)
         return {name: Cost(*row) for name, row in zip(names, rows, strict=True)}
 
@@ -269,13 +272,9 @@ class CostReport:
     def to_dict(self) -> dict[str, Any]:
         """:meth:`summary` and the ledgers, ready for JSON."""
         same = all(a.same_as(b) for a, b in zip(self.running, self.full, strict=True))
-        return {
-            **self.summary(),
-            "layers": list(self.layers),
-            "components": list(self.components),
-            "running": [ledger.to_dict() for ledger in self.running],
-            "full": None if same else [ledger.to_dict() for ledger in self.full],
-        }
+        running, full = ([ledger.to_dict() for ledger in ledgers] for ledgers in (self.running, self.full))
+        names = {"layers": list(self.layers), "components": list(self.components)}
+        return {**self.summary(), **names, "running": running, "full": None if same else full}
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> CostReport:
@@ -297,4 +296,5 @@ class CostReport:
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> CostReport:
         """Read a report from a JSON file."""
-        return cls.from_dict(read_json(path, "cost report"))
+        with mendable(path):
+            return cls.from_dict(read_json(path, "cost report"))

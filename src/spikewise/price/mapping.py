@@ -10,7 +10,8 @@ columns; the :math:`k^2` crossbars of one block form a processing element (PE):
           PEs = g R C, \quad crossbars = k^2 \cdot PEs.
 
 A linear layer is a 1x1 convolution on a 1x1 map. A PE cycle is one kernel position with one bit of
-input, so a layer takes positions x input bits x PEs of them per step. Tiles are not shared by layers.
+input, so a layer takes positions x input bits x PEs of them per step, and each of them reads the
+:math:`k^2` crossbars of its PE. Tiles are not shared by layers.
 
 Validity: any kernel, stride and group count. Depthwise layers leave most of a crossbar empty, which the
 utilisation shows; they are not packed.
@@ -69,6 +70,8 @@ class Placement:
         PE cycles one after the other: positions x input bits. Row and column blocks and groups work in parallel.
     n_pe_cycles : int array of shape (L,)
         PE cycles of all blocks together.
+    n_crossbar_reads : int array of shape (L,)
+        Crossbars read in these cycles: one per kernel tap.
     n_conversions : int array of shape (L,)
         Analog-to-digital conversions with the taps of a kernel summed before the converter.
     n_partial_sums : int array of shape (L,)
@@ -85,6 +88,7 @@ class Placement:
     n_tiles: IntArray
     n_serial_cycles: IntArray
     n_pe_cycles: IntArray
+    n_crossbar_reads: IntArray
     n_conversions: IntArray
     n_partial_sums: IntArray
     utilisation: NDArray[np.float64]
@@ -129,6 +133,7 @@ def place(layers: Sequence[LayerShape], array: CrossbarArray) -> Placement:
         n_tiles=tiles,
         n_serial_cycles=serial,
         n_pe_cycles=serial * pes,
+        n_crossbar_reads=serial * pes * taps,
         n_conversions=serial * row_blocks * n_out * slices,
         n_partial_sums=positions * n_out * (row_blocks - 1),
         utilisation=used / (taps * pes * array.n_rows * array.n_cols),

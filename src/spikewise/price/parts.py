@@ -27,7 +27,7 @@ from .technology import Quantity, of_dimension
 
 FloatArray = NDArray[np.float64]
 Event = Literal[
-    "pe_cycle", "serial_cycle", "conversion", "partial_sum", "neuron_update",
+    "pe_cycle", "crossbar_read", "serial_cycle", "conversion", "partial_sum", "neuron_update",
     "active_input", "in_spike", "out_spike", "decision",
     "crossbar", "pe", "adc", "tile", "chip",
     "weight_bit", "state_bit", "input_bit", "stored_bit",
@@ -38,6 +38,21 @@ class Rate(Quantity):
     """A constant charged once per event."""
 
     per: Event = Field(description="what it is charged for")
+
+
+class ReferenceCycle(Quantity):
+    """Energy of the PE cycle on which a chip was calibrated; components may be shares of it.
+
+    A share charged per ``crossbar_read`` is what all crossbars of this cycle take together, so that a layer whose
+    kernel has fewer or more taps pays for the crossbars that it reads.
+    """
+
+    n_crossbars: int = Field(ge=1, description="crossbars read in this cycle: taps of the kernel it was calibrated on")
+
+    def joules(self, share: Rate) -> FloatArray:
+        """Low, nominal and high energy per event of a share of this cycle; shape (3,)."""
+        n_events = self.n_crossbars if share.per == "crossbar_read" else 1
+        return np.asarray(share.corners * self.corners / n_events)
 
 
 def _as_list(raw: Any) -> Any:
@@ -55,7 +70,7 @@ MemoryRates = Annotated[tuple[Rate, ...], of_dimension("memory"), _listed]
 class Component(BaseModel):
     """A part of a chip, as rates per event.
 
-    An energy with the unit of a ratio is a share of the chip's ``pe_cycle`` energy.
+    An energy with the unit of a ratio is a share of the chip's :class:`ReferenceCycle`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -110,6 +125,7 @@ class Demand:
 _COUNTS: dict[str, Callable[[Demand], FloatArray]] = {
     # events of a timestep
     "pe_cycle": lambda n: n.placed(n.placement.n_pe_cycles),
+    "crossbar_read": lambda n: n.placed(n.placement.n_crossbar_reads),
     "serial_cycle": lambda n: n.placed(n.placement.n_serial_cycles),
     "conversion": lambda n: n.placed(n.placement.n_conversions),
     "partial_sum": lambda n: n.placed(n.placement.n_partial_sums),

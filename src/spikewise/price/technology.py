@@ -116,7 +116,6 @@ def of_dimension(*dimensions: Dimension) -> AfterValidator:
     return AfterValidator(check)
 
 
-Energy = Annotated[Quantity, of_dimension("energy")]
 Ratio = Annotated[Quantity, of_dimension("ratio")]
 
 

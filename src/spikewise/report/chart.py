@@ -61,7 +61,7 @@ def accuracy_chart(trace: ScoreTrace, exits: Sequence[ExitFigures]) -> Chart:
         shown = np.flatnonzero(np.append(np.diff(curve.mean_steps) != 0, True))
         data.append(
             {
-                "name": "early exit, every threshold",
+                "name": "every threshold (test set, not for choosing)",
                 "x": curve.mean_steps[shown].tolist(),
                 "y": curve.accuracy[shown].tolist(),
                 "text": [f"{bound:.3g}" for bound in curve.max_entropy[shown]],

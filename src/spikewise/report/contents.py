@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spikewise._files import read_json
+from spikewise._files import mendable, read_json
 from spikewise.dynamic.rule import EntropyExit, NeverExit, rule_from_dict
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError
@@ -79,7 +79,7 @@ class Gallery:
                 found = cls(**{key: file[key] for key in cls.__slots__})
             found._check()
         except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise DataError(f"{path} must be a gallery written by spikewise; {error}") from None
+            raise DataError(f"{path} must be a gallery; {error} Delete it and run the command again.") from None
         return found
 
     def _check(self) -> None:
@@ -126,47 +126,53 @@ class RunContents:
         DataError
             If a file is damaged, or files contradict each other.
         """
-        _check_record(run)
         files = sorted(run.path.glob("exits/*/exit.json"))
         exits = tuple(_read_exit(file.parent) for file in files)
-        trace = ScoreTrace.read(run.path / "trace.npz") if (run.path / "trace.npz").exists() else None
+        trace = _read_trace(run.path / "trace.npz")
         for found in exits:
-            if trace is not None and (trace.n_steps, trace.n_samples) != (found.figures.n_steps, found.figures.n_test):
+            if trace and (trace.n_steps, trace.n_samples) != (found.figures.n_steps, found.figures.n_test):
                 raise DataError(
                     f"{run.path / 'trace.npz'} must have the {found.figures.n_steps} steps and {found.figures.n_test} "
-                    f"samples of exit {found.figures.name!r}; got {trace.n_steps} and {trace.n_samples}."
+                    f"samples of exit {found.figures.name!r}; got {trace.n_steps} and {trace.n_samples}. "
+                    "Delete it and run the command again."
                 )
-        if trace is not None and (trace.n_samples == 0 or (trace.labels < 0).any()):
-            raise DataError(f"{run.path / 'trace.npz'} must hold labelled samples.")
         return cls(run.path.resolve().name, run.record, trace, exits, _read_neurons(run))
 
 
-def _check_record(run: Run) -> None:
-    for section in ("settings", "versions", "data", "metrics", "timings"):
-        if not isinstance(run.record.get(section), dict):
-            raise DataError(f"{run.path / 'run.json'} must hold a table {section!r}. Is it damaged?")
-    if not isinstance(run.record.get("test_evaluations"), list):
-        raise DataError(f"{run.path / 'run.json'} must hold a list 'test_evaluations'. Is it damaged?")
+def _read_trace(path: Path) -> ScoreTrace | None:
+    if not path.exists():
+        return None
+    with mendable(path):
+        trace = ScoreTrace.read(path)
+        if not trace.n_samples or (trace.labels < 0).any():
+            raise DataError(f"{path} must hold labelled samples.")
+    return trace
 
 
 def _read_exit(folder: Path) -> ExitContents:
-    path = folder / "exit.json"
-    try:
-        figures = ExitFigures.model_validate(read_json(path, "exit setting"))
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        raise DataError(f"{path} must be an exit setting written by spikewise; {where}: {problem['msg']}.") from None
-    counts = figures.histogram
-    if len(counts) != figures.n_steps or sum(counts) != figures.n_test or min(counts) < 0:
-        raise DataError(f"{path} must count {figures.n_test} samples over {figures.n_steps} steps in its histogram.")
-    _ = figures.exit_rule  # an unknown rule is found here, not while drawing
     cost, gallery = folder / "cost.json", folder / "gallery.npz"
     return ExitContents(
-        figures,
+        _read_figures(folder / "exit.json"),
         CostReport.read(cost) if cost.exists() else None,
         Gallery.read(gallery) if gallery.exists() else None,
     )
+
+
+def _read_figures(path: Path) -> ExitFigures:
+    with mendable(path):
+        try:
+            figures = ExitFigures.model_validate(read_json(path, "exit setting"))
+        except ValidationError as error:
+            problem = error.errors()[0]
+            where = ".".join(str(part) for part in problem["loc"])
+            raise DataError(f"{path} must be an exit setting; {where}: {problem['msg']}.") from None
+        counts = figures.histogram
+        if len(counts) != figures.n_steps or sum(counts) != figures.n_test or min(counts) < 0:
+            raise DataError(
+                f"{path} must count {figures.n_test} samples over {figures.n_steps} steps in its histogram."
+            )
+        _ = figures.exit_rule  # an unknown rule is found here, not while drawing
+    return figures
 
 
 def _read_neurons(run: Run) -> NeuronWeights | None:
@@ -175,7 +181,8 @@ def _read_neurons(run: Run) -> NeuronWeights | None:
         return None
     from spikewise.learn.stdp import STDPClassifier
 
-    network = STDPClassifier.load(path)
+    with mendable(path):
+        network = STDPClassifier.load(path)
     weights, labels = network.encoder_.weights_, network.evidence_.argmax(0)
     shape = run.record["data"].get("shape")
     is_shape = isinstance(shape, list) and len(shape) == 3 and all(isinstance(size, int) for size in shape)

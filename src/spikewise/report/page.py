@@ -9,23 +9,21 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 
 from spikewise._files import write_text
-from spikewise.dynamic.rule import EntropyExit
 from spikewise.errors import ParameterError, require
 from spikewise.price.cost import CostReport
 from spikewise.runs import Run
-from spikewise.units import format_area, format_memory, format_share, format_si
+from spikewise.units import format_share, format_si
 
 from .chart import accuracy_chart, energy_chart, exit_chart, step_chart
-from .contents import ExitContents, ExitFigures, Gallery, NeuronWeights, RunContents
+from .contents import ExitContents, Gallery, NeuronWeights, RunContents
+from .summary import ROWS, Cell
 
 _KINDS = {
     "deep": "Deep network, trained with gradients",
@@ -37,16 +35,10 @@ _TAGS = {
     "derived": "some constants are computed from others",
     "unverified": "some constants come from second hand or are assumptions",
 }
+_SICK_SHARE = 0.1  # the estimator warns beyond it too
+_LAW_TOLERANCE = 0.005  # of the EDP saving
 _LONGEST_LABEL = 3  # characters that fit into the corner of a tile
 _MOST_LABELLED = 144  # tiles; on smaller ones no word can be read
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A figure of the summary, and remarks below it."""
-
-    main: str
-    notes: tuple[str, ...] = ()
 
 
 def write_page(runs: Sequence[Run], path: str | os.PathLike[str]) -> None:
@@ -93,7 +85,7 @@ def _page(contents: Sequence[RunContents]) -> dict[str, Any]:
         "n_runs": len(contents),
         "facts": _facts(contents, data),
         "columns": [_column(each, found) for each, found in settings],
-        "rows": [(name, [cell(each, found) for each, found in settings]) for name, cell in _ROWS],
+        "rows": [(name, [cell(each, found) for each, found in settings]) for name, cell in ROWS],
         "sections": [_section(index, each) for index, each in enumerate(contents, start=1)],
     }
 
@@ -121,85 +113,6 @@ def _column(run: RunContents, found: ExitContents | None) -> Cell:
     return Cell(run.name, (found.figures.name,) if found and len(run.exits) > 1 else ())
 
 
-_MISSING = Cell("–")
-_Row = Callable[[RunContents, ExitContents | None], Cell]
-
-
-def _of_exit(show: Callable[[ExitFigures], Cell]) -> _Row:
-    return lambda run, found: show(found.figures) if found else _MISSING
-
-
-def _of_cost(show: Callable[[CostReport], Cell]) -> _Row:
-    return lambda run, found: show(found.cost) if found and found.cost else _MISSING
-
-
-def _accuracy(share: float, n_test: int) -> Cell:
-    """An accuracy with its 95 % Wilson interval: what so few images can tell."""
-    interval = binomtest(round(share * n_test), n_test).proportion_ci(method="wilson")
-    return Cell(format_share(share), (f"{100 * interval.low:.1f} to {format_share(interval.high)}",))
-
-
-def _threshold(figures: ExitFigures) -> Cell:
-    rule = figures.exit_rule
-    bound = f"entropy < {rule.max_entropy:.3g}" if isinstance(rule, EntropyExit) else "never"
-    chosen = figures.calibration
-    return Cell(
-        bound,
-        (
-            f"{figures.threshold}, chosen on {chosen.n_samples} validation images",
-            f"tolerating a loss of {_points(chosen.max_drop)}",
-        ),
-    )
-
-
-def _steps(figures: ExitFigures) -> Cell:
-    return Cell(
-        f"{figures.mean_steps:.3g} of {figures.n_steps}",
-        (f"median {figures.median_steps:g}, 95 % within {figures.p95_steps:g}",),
-    )
-
-
-def _wall_time(run: RunContents, found: ExitContents | None) -> Cell:
-    if found is None:
-        return _MISSING
-    times = [run.record["timings"].get(f"test_{which}_s ({found.figures.name})") for which in ("full", "exit")]
-    full, stopped = (value if isinstance(value, (int, float)) and value > 0 else None for value in times)
-    if full is None or stopped is None:
-        return Cell("–", ("not measured",))
-    return Cell(f"{full / stopped:.1f} × faster", (f"{format_si(stopped, 's')} instead of {format_si(full, 's')}",))
-
-
-def _priced(figure: str, show: Callable[[float], str], is_saved: bool) -> _Row:
-    def cell(cost: CostReport) -> Cell:
-        low, nominal, high = cost.band(figure)
-        full = float(getattr(cost.static, figure))
-        saving = (f"{format_share(1 - nominal / full)} saved",) if is_saved and full else ()
-        return Cell(show(nominal), (f"{show(low)} to {show(high)}", *saving))
-
-    return _of_cost(cell)
-
-
-def _edp_saving(cost: CostReport) -> Cell:
-    low, nominal, high = cost.band("edp_saving")
-    return Cell(format_share(nominal), (f"{100 * low:.1f} to {format_share(high)}",))
-
-
-_ROWS: tuple[tuple[str, _Row], ...] = (
-    ("Accuracy, all steps", _of_exit(lambda f: _accuracy(f.accuracy_full, f.n_test))),
-    ("Accuracy with exit", _of_exit(lambda f: _accuracy(f.accuracy_exit, f.n_test))),
-    ("Random-exit control", _of_exit(lambda f: Cell(format_share(f.accuracy_random_exit)))),
-    ("Mean steps", _of_exit(_steps)),
-    ("Wall time, measured", _wall_time),
-    ("Threshold", _of_exit(_threshold)),
-    ("Energy per image", _priced("energy_j", lambda value: format_si(value, "J"), True)),
-    ("Latency", _priced("latency_s", lambda value: format_si(value, "s"), True)),
-    ("EDP saving", _of_cost(_edp_saving)),
-    ("Chip area", _priced("area_m2", format_area, False)),
-    ("Memory", _of_cost(lambda cost: Cell(format_memory(cost.memory_bits)))),
-    ("Weakest constant", _of_cost(lambda cost: Cell(cost.weakest_tag, (f"platform {cost.platform}",)))),
-)
-
-
 def _section(index: int, run: RunContents) -> dict[str, Any]:
     record = run.record
     classes = [str(name) for name in record["data"].get("classes", [])]
@@ -210,11 +123,20 @@ def _section(index: int, run: RunContents) -> dict[str, Any]:
         "name": run.name,
         "kind": _KINDS.get(str(record.get("kind")), str(record.get("kind"))),
         "n_parameters": n_parameters if isinstance(n_parameters, int) else None,
+        "silent_share": _silent_share(run),
         "accuracy": accuracy_chart(run.trace, figures) if run.trace else None,
         "exits": [_exit(found, classes) for found in run.exits],
         "weights": _mosaic(run.neurons, record, classes) if run.neurons else None,
         "settings": list(_flat(record["settings"])),
     }
+
+
+def _silent_share(run: RunContents) -> dict[str, Any] | None:
+    """Share of the samples that drew no spike while an STDP network learned, and whether that is too many."""
+    share = run.record["metrics"].get("silent_share")
+    if isinstance(share, bool) or not isinstance(share, (int, float)):
+        return None
+    return {"value": share, "is_high": share > _SICK_SHARE}
 
 
 def _exit(found: ExitContents, classes: Sequence[str]) -> dict[str, Any]:
@@ -234,8 +156,20 @@ def _cost(cost: CostReport) -> dict[str, Any]:
         "by_layer": energy_chart(cost),
         "by_step": step_chart(cost),
         "components": sorted(parts.items(), key=lambda item: -item[1]),
+        "saving_by_law": _saving_by_law(cost),
         "tag_meaning": _TAGS.get(cost.weakest_tag, "see the assumptions"),
     }
+
+
+def _saving_by_law(cost: CostReport) -> float | None:
+    """EDP saving of the exit histogram alone, E(t) = F + t e and D(t) = t d, if that is all there is to it."""
+    steps = np.arange(1, cost.n_steps + 1)
+    once = cost.static.ledger.once_energy_j.sum()
+    energy = once + steps * (cost.static.energy_j - once) / cost.n_steps
+    full = energy[-1] * cost.n_steps
+    saving = 1 - float(cost.exit_shares @ (energy * steps)) / full if full else 0.0
+    is_all = abs(saving - cost.edp_saving) < _LAW_TOLERANCE < cost.edp_saving
+    return saving if is_all else None
 
 
 def _gallery(gallery: Gallery, classes: Sequence[str]) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -280,11 +214,6 @@ def _word(classes: Sequence[str], index: int) -> str:
 
 def _data_name(run: RunContents) -> str:
     return str(run.record["data"].get("name") or run.record["settings"].get("data") or "unknown data")
-
-
-def _points(fraction: float) -> str:
-    """A difference of accuracies: percentage points, so that nobody takes it for a ratio."""
-    return f"{100 * fraction:g} points"
 
 
 def _distinct(words: Any) -> str:

@@ -6,13 +6,16 @@ import csv
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import reduce
 from typing import Any
 
 from rich.table import Table
 
-from spikewise.price.cost import CostReport
+from spikewise.price.cost import Cost, CostReport
 from spikewise.price.ledger import By
 from spikewise.units import format_area, format_memory, format_share, format_si
+
+_MOST_STEPS = 20  # rows of a table
 
 
 def cost_table(report: CostReport) -> Table:
@@ -46,13 +49,17 @@ def cost_table(report: CostReport) -> Table:
 
 
 def breakdown_table(report: CostReport, by: By = "component") -> Table:
-    """Energy, latency, area and memory by component, layer or step, with their share of the energy."""
+    """Energy, latency, area and memory by component, layer or step, with their share of the energy.
+
+    Of more than twenty steps several stand on a line; :func:`breakdown_csv` has them all.
+    """
     table = Table(title=f"{report.workload} on {report.platform}, by {by}")
     table.add_column(by)
     for header in ("energy", "share", "latency", "area", "memory"):
         table.add_column(header, justify="right")
     total = report.total
-    for name, cost in [*report.breakdown(by).items(), ("total", total)]:
+    rows = report.breakdown(by)
+    for name, cost in [*(_binned(rows) if by == "step" else rows).items(), ("total", total)]:
         if name == "total":
             table.add_section()
         share = format_share(cost.energy_j / total.energy_j) if total.energy_j else ""
@@ -107,6 +114,18 @@ def demo_table(results: Mapping[str, Any]) -> Table:
     for name, left, right, show in rows:
         table.add_row(name, show(left), show(right))
     return table
+
+
+def _binned(rows: Mapping[str, Cost]) -> dict[str, Cost]:
+    """What is paid once, and the steps in bins of equal width; the last may be shorter."""
+    once, *steps = rows.values()
+    width = -(-len(steps) // _MOST_STEPS)
+    bins = {next(iter(rows)): once}
+    for first in range(1, len(steps) + 1, width):
+        last = min(first + width - 1, len(steps))
+        name = f"step {first}" if first == last else f"steps {first}-{last}"
+        bins[name] = reduce(Cost.then, steps[first - 1 : last])
+    return bins
 
 
 def _joules(value: float) -> str:

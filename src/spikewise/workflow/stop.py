@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewise._files import read_json, replacing, write_json
+from spikewise._files import mendable, read_json, replacing, write_json
 from spikewise.data.images import ImageSet
 from spikewise.dynamic.anytime import AnytimeClassifier, ExitResult
 from spikewise.dynamic.calibrate import calibrate_entropy, random_exit_accuracy
@@ -130,7 +130,9 @@ def _read_exit(path: Path) -> dict[str, Any]:
 def price_exit(run: Run, max_drop: float, platform: str) -> CostReport:
     """Price the workload of an exit setting, and keep the report beside it."""
     folder = run.exit_folder(exit_name(max_drop))
-    report = estimate(Workload.read(folder / WORKLOAD_FILE), platform)
+    with mendable(folder / WORKLOAD_FILE):
+        load = Workload.read(folder / WORKLOAD_FILE)
+    report = estimate(load, platform)
     report.write(folder / COST_FILE)
     figures = {key: getattr(report, key) for key in ("energy_j", "latency_s", "area_m2", "memory_bits", "edp_saving")}
     costs = run.record["metrics"].get("cost", {})

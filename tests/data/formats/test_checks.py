@@ -36,6 +36,7 @@ def test_read_only_pixels_become_writeable():
         (np.zeros((0, 2, 2), np.uint8), "at least one image"),
         (np.zeros((2, 0, 2), np.uint8), "at least one pixel"),
         (np.zeros((2, 8, 8, 3), np.uint8), "last axis"),
+        (np.zeros((2, 5, 8, 8), np.uint8), "1 to 4 channels"),
     ],
 )
 def test_pixels_that_cannot_be_are_refused_by_name(images, words):

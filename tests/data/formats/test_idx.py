@@ -78,6 +78,13 @@ def test_a_damaged_gzip_file_is_refused_by_name(file):
         read_idx(file, 3)
 
 
+@pytest.mark.parametrize(("content", "words"), [(b"", "it is empty"), (b"\0\0", "ends within the header")])
+def test_an_empty_or_short_file_is_called_so(file, content, words):
+    file.write_bytes(content)
+    with pytest.raises(DataError, match=words):
+        read_idx(file, 3)
+
+
 def test_an_absent_file_is_refused_by_name(tmp_path):
     with pytest.raises(DataError, match="absent"):
         read_idx(tmp_path / "absent", 3)

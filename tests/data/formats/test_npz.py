@@ -36,6 +36,15 @@ def test_names_may_be_bytes_or_absent(file):
     np.testing.assert_array_equal(images[:, 0], IMAGES)
 
 
+@pytest.mark.parametrize(("labels", "renumbered"), [([0, 7, 14], "0..2"), ([1, 2, 3], "0..2"), ([5, 5, 5], "0..0")])
+def test_labels_with_gaps_need_names(file, labels, renumbered):
+    np.savez(file, images=IMAGES, labels=labels)
+    with pytest.raises(DataError, match=rf"never occur\. Renumber them {renumbered}, or add the names as classes"):
+        read_npz_images(file)
+    np.savez(file, images=IMAGES, labels=labels, classes=[f"class {i}" for i in range(15)])
+    assert len(read_npz_images(file)[2]) == 15
+
+
 class Explosive:
     def __reduce__(self):
         return print, ("a pickle ran",)
@@ -104,5 +113,5 @@ def test_a_pickle_or_nothing_is_refused_by_name(file):
     file.write_bytes(b"\x80\x04N.")
     with pytest.raises(DataError, match=r"set\.npz must be an \.npz file"):
         read_npz_images(file)
-    with pytest.raises(DataError, match="absent"):
+    with pytest.raises(DataError, match=r"absent\.npz must be an \.npz file; it does not exist"):
         read_npz_images(file.with_name("absent.npz"))

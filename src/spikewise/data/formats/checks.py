@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -63,11 +64,19 @@ def as_pixels(images: ArrayLike, where: str) -> Pixels:
         raise DataError(f"{where}: there must be at least one image of at least one pixel; got shape {values.shape}.")
     if values.shape[1] not in _CHANNELS and values.shape[3] in _CHANNELS:
         raise DataError(f"{where}: images must be (B, C, H, W); got {values.shape}. Move the last axis to place 1.")
+    check_channels(values, where)
     if values.dtype.kind == "f":
         values = _quantized(values, where)
     if values.dtype != np.uint8:
         raise DataError(f"{where}: pixels must be uint8, or floats in [0, 1]; got {values.dtype}. Convert them.")
     return np.require(values, np.uint8, ["C", "W"])
+
+
+def check_channels(images: NDArray[Any], where: str) -> None:
+    """Refuse (B, C, H, W) whose second axis is too long to be one of channels; most often it is another axis."""
+    if images.shape[1] not in _CHANNELS:
+        known = f"{_CHANNELS[0]} to {_CHANNELS[-1]}"
+        raise DataError(f"{where}: images must have {known} channels; got {images.shape}. Is place 1 another axis?")
 
 
 def _quantized(values: NDArray[np.floating], where: str) -> Pixels:

@@ -44,6 +44,8 @@ def read_idx(path: Path, n_dims: int) -> Pixels:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} must be an IDX file that can be read; {error.strerror}.") from None
+    if not content:
+        raise DataError(f"{path} must be an IDX file; it is empty. Fetch it again.")
     header_bytes = 4 + 4 * n_dims
     if content[:2] != _GZIP_MAGIC:
         shape, n_bytes = _header(content[:header_bytes], n_dims, path)
@@ -69,10 +71,12 @@ def read_idx_pair(images: Path, labels: Path, n_classes: int) -> tuple[Pixels, L
 
 def _header(header: bytes, n_dims: int, path: Path) -> tuple[tuple[int, ...], int]:
     """Shape and number of bytes that the header announces."""
+    if len(header) < 4:
+        raise DataError(f"{path} must be a whole IDX file; it ends within the header. Fetch it again.")
     if header[:4] != bytes([0, 0, _UNSIGNED_BYTE, n_dims]):
         raise DataError(f"{path} must be an IDX file of {n_dims} dimensions of bytes; it starts {header[:4].hex(' ')}.")
     if len(header) < 4 + 4 * n_dims:
-        raise DataError(f"{path} must be a whole IDX file; it ends within the header.")
+        raise DataError(f"{path} must be a whole IDX file; it ends within the header. Fetch it again.")
     shape = struct.unpack(f">{n_dims}I", header[4:])
     return shape, check_size(shape, 1, str(path))
 

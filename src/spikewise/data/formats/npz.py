@@ -29,13 +29,25 @@ def read_npz_images(path: Path) -> tuple[Pixels, Labels, tuple[str, ...]]:
     Raises
     ------
     DataError
-        If a key is missing, or pixels, labels or names are not what they must be.
+        If a key is missing, pixels, labels or names are not what they must be, or without names a label is left out.
     """
     arrays = read_arrays(path, ["images", "labels"], optional=["classes"])
     classes = class_names(arrays["classes"], str(path)) if "classes" in arrays else None
     labels = as_labels(arrays["labels"], len(classes) if classes else None, str(path))
     images, labels = check_paired(as_pixels(arrays["images"], str(path)), labels, str(path))
-    return images, labels, classes or tuple(map(str, range(int(labels.max()) + 1)))
+    return images, labels, classes or _numbered(labels, str(path))
+
+
+def _numbered(labels: Labels, where: str) -> tuple[str, ...]:
+    """Names "0", "1", ... of classes that each occur: without names, a gap is more often a slip than a class."""
+    used = np.unique(labels)
+    n_classes = int(used[-1]) + 1
+    if len(used) < n_classes:
+        raise DataError(
+            f"{where}: labels without classes must use every number from 0 to the largest; {n_classes - len(used)} "
+            f"of 0..{n_classes - 1} never occur. Renumber them 0..{len(used) - 1}, or add the names as classes."
+        )
+    return tuple(map(str, range(n_classes)))
 
 
 def class_names(values: NDArray[Any], where: str) -> tuple[str, ...]:
@@ -62,6 +74,8 @@ def read_arrays(path: Path, names: Sequence[str], optional: Sequence[str] = ()) 
             return {name: _read_member(archive, members[f"{name}.npy"], f"{path}: {name}") for name in wanted}
     except DataError:
         raise
+    except FileNotFoundError:
+        raise DataError(f"{path} must be an .npz file; it does not exist. Check the path.") from None
     except _DAMAGE as error:
         raise DataError(f"{path} must be an .npz file of plain arrays; {error}.") from None
 

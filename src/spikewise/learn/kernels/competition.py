@@ -179,7 +179,7 @@ def learn(
                 strength = np.float32(min(1.0, k * eta[sample]))
                 attract(weights, post, trace, strength, rule.n_bits, rule.rounding, mix(key + np.uint64(post)))
                 set_gain(weights, gain, post, rule.gain)
-        for post in range(rule.n_neurons):
+        for post in range(rule.n_unpadded):
             theta[post] *= rule.theta_keep
             set_threshold(threshold, theta, post, neuron.v_threshold)
     return n_spikes, n_silent, n_computed

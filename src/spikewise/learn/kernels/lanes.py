@@ -8,7 +8,7 @@ and needs no C compiler.
 
 Integers (weights in 1/256, potentials in 1/64 mV, 16 bits, saturating):
 
-.. math:: I_j = \min\bigl(2^{15} - 1, \lfloor 8 \textstyle\sum_i w_{ij} \cdot G_j / 2^{16} \rfloor\bigr), \qquad
+.. math:: I_j = \min\bigl(2^{15} - 1, \lfloor 8 \sum_i w_{ij} \cdot G_j / 2^{16} \rfloor\bigr), \qquad
           v_j \leftarrow v_j - \lfloor d\, v_j / 2^{16} \rfloor + I_j
 
 Floats, in the same units: :math:`v_j \leftarrow \mathrm{decay} \cdot v_j + G_j \sum_i w_{ij}`. In both a neuron that

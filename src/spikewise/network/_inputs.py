@@ -1,0 +1,100 @@
+"""What a deep network accepts: images it can read, labels that name a class, rules that can be asked.
+
+Checked once, where samples enter (training and inference alike); everything behind trusts it. Images come as
+arrays or tensors of any floating type, on any device, with or without a gradient; they leave as ``uint8`` or
+``float32`` arrays. A value that would have to be guessed at (0..255 as floats, a label of 1.7) is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from spikewise.dynamic.rule import ExitRule
+from spikewise.errors import ParameterError, ShapeError
+
+
+def check_images(
+    images: ArrayLike | Tensor, in_shape: tuple[int, int, int], what: str = "X", at_least: int = 1
+) -> NDArray[Any]:
+    """Images as a ``uint8`` or ``float32`` array (B, C, H, W) that torch can share.
+
+    Parameters
+    ----------
+    images : array or Tensor of shape (B, C, H, W)
+        uint8, or floats in [0, 1].
+    in_shape : tuple of int
+        Channels, height and width that the network takes.
+    what : str
+        What to call them in an error.
+    at_least : int
+        Fewest images B.
+
+    Examples
+    --------
+    >>> check_images(np.full((1, 1, 1, 2), 0.5), (1, 1, 2)).dtype
+    dtype('float32')
+    """
+    values = _array(images, what)
+    if values.ndim != 4 or values.shape[1:] != in_shape or len(values) < at_least:
+        wanted = ", ".join(map(str, in_shape))
+        raise ShapeError(f"{what} must have shape (B, {wanted}) with B at least {at_least}; got {values.shape}.")
+    if values.dtype == np.uint8:
+        return np.require(values, np.uint8, ["C", "W"])
+    if values.dtype.kind != "f":
+        raise ParameterError(f"{what} must be uint8 or floating point; got {values.dtype}. Convert it.")
+    low, high = values.min(), values.max()
+    if not (low >= 0 and high <= 1):  # a NaN fails both comparisons
+        raise ParameterError(
+            f"floating-point {what} must be finite and lie in [0, 1]; got {low:g}..{high:g}. Divide by 255?"
+        )
+    return np.require(values, np.float32, ["C", "W"])
+
+
+def check_labels(
+    labels: ArrayLike | Tensor, n_samples: int, n_classes: int, what: str = "y", *, allow_unknown: bool = False
+) -> NDArray[np.int64]:
+    """Labels as ``int64`` (B,), each the number of a class, or -1 for an unknown one where that is allowed.
+
+    Examples
+    --------
+    >>> check_labels([1.0, 0.0], 2, n_classes=2).tolist()
+    [1, 0]
+    """
+    values = _array(labels, what)
+    if values.shape != (n_samples,):
+        raise ShapeError(f"{what} must hold one label per image ({n_samples}); got shape {values.shape}.")
+    if values.dtype.kind not in "biuf":
+        example = str(values[0])
+        raise ParameterError(f"{what} must hold class numbers; got {example!r}. Give indices into the class names.")
+    if values.dtype.kind == "f" and (values != np.floor(values)).any():
+        example = values[values != np.floor(values)][0]
+        raise ParameterError(f"{what} must hold whole numbers; got {example:g}. Round them, if that is what they mean.")
+    low, high = values.min(), values.max()
+    if low < (-1 if allow_unknown else 0) or high >= n_classes:
+        unknown = ", or be -1 where unknown" if allow_unknown else ""
+        raise ParameterError(f"{what} must lie in 0..{n_classes - 1}{unknown}; got {low:g}..{high:g}.")
+    return np.require(values, np.int64, ["C", "W"])
+
+
+def check_rule(rule: ExitRule) -> ExitRule:
+    """The rule, once it is known to be one."""
+    if isinstance(rule, type) or not isinstance(rule, ExitRule):
+        raise ParameterError(f"rule must be an exit rule; got {rule!r}. Give one such as EntropyExit(0.1).")
+    return rule
+
+
+def _array(values: ArrayLike | Tensor, what: str) -> NDArray[Any]:
+    """As a NumPy array, which knows neither gradients, devices nor bfloat16."""
+    try:
+        if isinstance(values, Tensor):
+            values = values.detach().cpu()
+            return (values.float() if values.is_floating_point() else values).numpy()
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ParameterError(
+            f"{what} must be a dense array of numbers; {str(error).rstrip('.')}. Convert it."
+        ) from None

@@ -1,0 +1,109 @@
+"""The table at the top of a report page: a column per exit setting, a row per figure.
+
+An accuracy stands with its interval, a price with its band; what is missing is a dash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from scipy.stats import binomtest
+
+from spikewise.dynamic.rule import EntropyExit
+from spikewise.price.cost import CostReport
+from spikewise.units import format_area, format_memory, format_share, format_si
+
+from .contents import ExitContents, ExitFigures, RunContents
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A figure of the summary, and remarks below it."""
+
+    main: str
+    notes: tuple[str, ...] = ()
+
+
+_MISSING = Cell("–")
+_Row = Callable[[RunContents, ExitContents | None], Cell]
+
+
+def _of_exit(show: Callable[[ExitFigures], Cell]) -> _Row:
+    return lambda run, found: show(found.figures) if found else _MISSING
+
+
+def _of_cost(show: Callable[[CostReport], Cell]) -> _Row:
+    return lambda run, found: show(found.cost) if found and found.cost else _MISSING
+
+
+def _accuracy(share: float, n_test: int) -> Cell:
+    """An accuracy with its 95 % Wilson interval: what so few images can tell."""
+    interval = binomtest(round(share * n_test), n_test).proportion_ci(method="wilson")
+    return Cell(format_share(share), (f"{100 * interval.low:.1f} to {format_share(interval.high)}",))
+
+
+def _threshold(figures: ExitFigures) -> Cell:
+    rule = figures.exit_rule
+    bound = f"entropy < {rule.max_entropy:.3g}" if isinstance(rule, EntropyExit) else "never"
+    chosen = figures.calibration
+    return Cell(
+        bound,
+        (
+            f"{figures.threshold}, chosen on {chosen.n_samples} validation images",
+            f"tolerating a loss of {_points(chosen.max_drop)}",
+        ),
+    )
+
+
+def _steps(figures: ExitFigures) -> Cell:
+    return Cell(
+        f"{figures.mean_steps:.3g} of {figures.n_steps}",
+        (f"median {figures.median_steps:g}, 95 % within {figures.p95_steps:g}",),
+    )
+
+
+def _wall_time(run: RunContents, found: ExitContents | None) -> Cell:
+    if found is None:
+        return _MISSING
+    times = [run.record["timings"].get(f"test_{which}_s ({found.figures.name})") for which in ("full", "exit")]
+    full, stopped = (value if isinstance(value, (int, float)) and value > 0 else None for value in times)
+    if full is None or stopped is None:
+        return Cell("–", ("not measured",))
+    return Cell(f"{full / stopped:.1f} × faster", (f"{format_si(stopped, 's')} instead of {format_si(full, 's')}",))
+
+
+def _priced(figure: str, show: Callable[[float], str], is_saved: bool) -> _Row:
+    def cell(cost: CostReport) -> Cell:
+        low, nominal, high = cost.band(figure)
+        full = float(getattr(cost.static, figure))
+        saving = (f"{format_share(1 - nominal / full)} saved",) if is_saved and full else ()
+        return Cell(show(nominal), (f"{show(low)} to {show(high)}", *saving))
+
+    return _of_cost(cell)
+
+
+def _edp_saving(cost: CostReport) -> Cell:
+    low, nominal, high = cost.band("edp_saving")
+    return Cell(format_share(nominal), (f"{100 * low:.1f} to {format_share(high)}",))
+
+
+ROWS: tuple[tuple[str, _Row], ...] = (
+    ("Accuracy, all steps", _of_exit(lambda f: _accuracy(f.accuracy_full, f.n_test))),
+    ("Accuracy with exit", _of_exit(lambda f: _accuracy(f.accuracy_exit, f.n_test))),
+    ("Random-exit control", _of_exit(lambda f: Cell(format_share(f.accuracy_random_exit)))),
+    ("Mean steps", _of_exit(_steps)),
+    ("Wall time, measured", _wall_time),
+    ("Threshold", _of_exit(_threshold)),
+    ("Energy per image", _priced("energy_j", lambda value: format_si(value, "J"), True)),
+    ("Latency", _priced("latency_s", lambda value: format_si(value, "s"), True)),
+    ("EDP saving", _of_cost(_edp_saving)),
+    ("Chip area", _priced("area_m2", format_area, False)),
+    ("Memory", _of_cost(lambda cost: Cell(format_memory(cost.memory_bits)))),
+    ("Weakest constant", _of_cost(lambda cost: Cell(cost.weakest_tag, (f"platform {cost.platform}",)))),
+)
+
+
+def _points(fraction: float) -> str:
+    """A difference of accuracies: percentage points, so that nobody takes it for a ratio."""
+    return f"{100 * fraction:g} points"
