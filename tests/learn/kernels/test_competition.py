@@ -228,9 +228,11 @@ def test_a_pull_gives_the_same_as_plain_python(n_bits, rounding):
     ):
         net = Compiled(1, n_bits)
         with np.errstate(over="ignore"):
-            attract(net.weights, 3, trace, np.float32(0.3), n_bits or 0, rounding, np.uint64(77))
-            set_gain(net.weights, net.gain, 3, 6.0)
-        pulled.append((net.weights, net.gain))
+            attract(net.weights, net.gain, 3, trace, np.float32(0.3), n_bits or 0, rounding, np.uint64(77), 6.0)
+        gain = net.gain.copy()
+        set_gain(net.weights, net.gain, 3, 6.0)
+        pulled.append((net.weights, net.gain, gain))
+        np.testing.assert_array_equal(gain, net.gain)
     for compiled, plain in zip(*pulled, strict=True):
         np.testing.assert_array_equal(compiled, plain)
 
@@ -239,12 +241,13 @@ def test_stochastic_rounding_of_a_small_pull_keeps_the_mean():
     # A pull of 1 % of a distance of 64 levels is 0.64 levels: truncation loses it, chance keeps it on average.
     weights = np.full((20_000, LANES), 128, np.uint8)
     trace = np.full(20_000, 192 / 256, np.float32)
-    competition.attract(weights, 0, trace, np.float32(0.01), 8, competition.STOCHASTIC, np.uint64(3))
+    gain = np.zeros(LANES, np.uint16)
+    competition.attract(weights, gain, 0, trace, np.float32(0.01), 8, competition.STOCHASTIC, np.uint64(3), 6.0)
     moved = weights[:, 0].astype(float) - 128
     assert set(moved) == {0, 1}
     # Standard error sqrt(0.64 * 0.36 / 20000) = 0.0034; four of them.
     assert moved.mean() == pytest.approx(0.64, abs=0.014)
-    competition.attract(weights, 1, trace, np.float32(0.01), 8, competition.TRUNCATE, np.uint64(3))
+    competition.attract(weights, gain, 1, trace, np.float32(0.01), 8, competition.TRUNCATE, np.uint64(3), 6.0)
     assert (weights[:, 1] == 128).all()
 
 

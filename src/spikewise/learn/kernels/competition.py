@@ -75,45 +75,65 @@ def set_threshold(threshold: Numbers, theta: Floats, j: int, v_threshold: np.flo
 
 
 @kernel
+def gain_for(squares: float, gain_norm: float, is_integer: bool) -> float:
+    """Gain of a neuron, gain_norm over the Euclidean norm of its weights, given the sum of their squares."""
+    if squares == 0:
+        return 0.0
+    if is_integer:
+        return float(min(65535.0, np.rint(gain_norm / (np.sqrt(squares) / 256.0) * GAIN_STEPS)))
+    return float(gain_norm / np.sqrt(squares) * LEVELS_PER_MV)
+
+
+@kernel
 def set_gain(weights: Numbers, gain: Numbers, post: int, gain_norm: float) -> None:
-    """Renew one neuron's gain: gain_norm over the Euclidean norm of its weights."""
+    """Renew one neuron's gain."""
     squares = 0.0
     for pre in range(weights.shape[0]):
         w = np.float64(weights[pre, post])
         squares += w * w
-    if weights.itemsize == 1:
-        norm = np.sqrt(squares) / 256.0
-        gain[post] = min(65535.0, np.rint(gain_norm / norm * GAIN_STEPS)) if squares > 0 else 0.0
-    else:
-        gain[post] = np.float32(gain_norm / np.sqrt(squares) * LEVELS_PER_MV) if squares > 0 else np.float32(0.0)
+    gain[post] = gain_for(squares, gain_norm, weights.itemsize == 1)
 
 
 @kernel
 def attract(
-    weights: Numbers, post: int, trace: Floats, strength: np.float32, n_bits: Any, rounding: Any, key: np.uint64
+    weights: Numbers,
+    gain: Numbers,
+    post: int,
+    trace: Floats,
+    strength: np.float32,
+    n_bits: Any,
+    rounding: Any,
+    key: np.uint64,
+    gain_norm: float,
 ) -> None:
-    """Pull the weights of one neuron towards the input it answered: w += strength * (trace - w).
+    """Pull the weights of one neuron towards the input it answered, w += strength * (trace - w), and renew its gain.
 
     Integer weights stay on the grid of ``n_bits`` bits; the change is rounded down, to the nearest, or up with
-    the probability of the distance, from 16 random bits hashed from (key, input, neuron).
+    the probability of the distance, from random bits hashed from (key, input, neuron). One pass over the column,
+    since its cache misses are what a pull costs.
     """
+    squares = 0.0
     if weights.itemsize == 1:
         low = np.int64(16 + 8 - n_bits)  # binary places below the grid
         pull = np.int64(np.rint(strength * np.float32(65536.0)))
         highest = 256 - (1 << (8 - n_bits))
         for pre in range(weights.shape[0]):
-            w = np.int64(weights[pre, post])
-            change = (np.int64(np.rint(trace[pre] * np.float32(256.0))) - w) * pull
+            old = np.int64(weights[pre, post])
+            change = (np.int64(np.rint(trace[pre] * np.float32(256.0))) - old) * pull
             if rounding == NEAREST:
                 change += np.int64(1) << (low - 1)
             elif rounding == STOCHASTIC:
                 bits = mix(key + np.uint64(pre + 1) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - 32)
                 change += np.int64(bits >> np.uint64(32 - low))
-            weights[pre, post] = min(max(w + ((change >> low) << (8 - n_bits)), 0), highest)
+            level = min(max(old + ((change >> low) << (8 - n_bits)), 0), highest)
+            weights[pre, post] = level
+            squares += np.float64(level) * np.float64(level)
     else:
         for pre in range(weights.shape[0]):
-            w = weights[pre, post]
-            weights[pre, post] = w + strength * (trace[pre] - w)
+            w = weights[pre, post] + strength * (trace[pre] - weights[pre, post])
+            weights[pre, post] = w
+            squares += np.float64(w) * np.float64(w)
+    gain[post] = gain_for(squares, gain_norm, weights.itemsize == 1)
 
 
 @kernel
@@ -177,8 +197,8 @@ def learn(
             if n_out[post]:
                 k = (n_out[post] + SPIKES_PER_STRENGTH - 1) // SPIKES_PER_STRENGTH
                 strength = np.float32(min(1.0, k * eta[sample]))
-                attract(weights, post, trace, strength, rule.n_bits, rule.rounding, mix(key + np.uint64(post)))
-                set_gain(weights, gain, post, rule.gain)
+                place = mix(key + np.uint64(post))
+                attract(weights, gain, post, trace, strength, rule.n_bits, rule.rounding, place, rule.gain)
         for post in range(rule.n_unpadded):
             theta[post] *= rule.theta_keep
             set_threshold(threshold, theta, post, neuron.v_threshold)
