@@ -23,6 +23,9 @@ from filelock import FileLock, Timeout
 from spikewise._files import read_json, remove_leftovers, write_json
 from spikewise.errors import DataError, RunError
 
+MODEL_FILE, TRACE_FILE, WORKLOAD_FILE = "model.safetensors", "trace.npz", "workload.json"
+EXIT_FILE, COST_FILE, GALLERY_FILE = "exit.json", "cost.json", "gallery.npz"  # in exits/NAME, with a workload
+
 _FORMAT = "spikewise-run-1"
 _SECTIONS = {
     "settings": dict, "versions": dict, "data": dict, "metrics": dict, "timings": dict, "test_evaluations": list,

@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from spikewise.cli.app import run
 
@@ -14,14 +13,6 @@ DEEP_KEYS = {
     "accuracy_static", "accuracy_exit", "mean_steps", "n_steps", "energy_j", "latency_s", "area_m2", "edp_saving",
 }  # fmt: skip
 STDP_KEYS = {"accuracy_full", "accuracy_exit", "mean_steps", "n_steps", "energy_j"}
-
-
-@pytest.fixture(scope="module")
-def few_digits(tmp_path_factory):
-    path = tmp_path_factory.mktemp("data") / "few.npz"
-    images, labels = load_digits(return_X_y=True)
-    np.savez(path, images=(images[:200] * 15.9).astype(np.uint8).reshape(-1, 8, 8), labels=labels[:200])
-    return path
 
 
 def demo(few_digits, out, *more):

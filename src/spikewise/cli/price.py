@@ -12,8 +12,7 @@ import typer
 from spikewise._files import mendable
 from spikewise.cli.show import emit
 from spikewise.errors import DataError, ParameterError, unknown_name
-
-_FILE = "workload.json"
+from spikewise.runs import WORKLOAD_FILE
 
 
 def price(
@@ -65,7 +64,7 @@ def find_workload(path: Path, exit_name: str = "") -> Path:
         if exit_name:
             raise ParameterError(f"--exit needs a run folder; got the file {path}. Leave it out.")
         return path
-    exits = {file.parent.name: file for file in path.glob(f"exits/*/{_FILE}")}
+    exits = {file.parent.name: file for file in path.glob(f"exits/*/{WORKLOAD_FILE}")}
     if exit_name:
         if exit_name not in exits:
             raise unknown_name("exit setting", exit_name, exits or ["(none)"])
@@ -73,6 +72,6 @@ def find_workload(path: Path, exit_name: str = "") -> Path:
     if exits:
         # Equal times are possible on coarse file systems: the name then decides, so that the choice is stable.
         return max(exits.values(), key=lambda file: (file.stat().st_mtime_ns, file.parent.name))
-    if not (path / _FILE).is_file():
-        raise DataError(f"{path} must be a workload file or a run folder with a {_FILE}; got neither.")
-    return path / _FILE
+    if not (path / WORKLOAD_FILE).is_file():
+        raise DataError(f"{path} must be a workload file or a run folder with a {WORKLOAD_FILE}; got neither.")
+    return path / WORKLOAD_FILE

@@ -12,6 +12,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     rounding : {"stochastic", "nearest", "truncate"}
         How integer weight updates are rounded.
     random_state : int, RandomState or None
-        Source of chance. Equal seeds give equal bits on every machine and number of threads.
+        Source of chance. Equal seeds give equal bits on any number of threads.
     n_jobs : int or None
         Threads of ``transform``; None is one, -1 all.
 
@@ -76,6 +77,8 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Adaptive thresholds in mV.
     gain_ : float
         Norm of the neurons' input gain, scaled with the number of inputs that share a sample's intensity.
+    n_presentations_ : int
+        Samples shown while learning, all epochs together.
     n_spikes_per_sample_ : float
         Output spikes per sample while learning, mean.
     silent_share_ : float
@@ -149,14 +152,19 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if checkpoint is not None:
             tally = read_snapshot(checkpoint, identity, self._weights, self._theta)
             self._renew()
+        order = lru_cache(maxsize=2)(lambda epoch: np.random.default_rng([int(self.seed_), epoch]).permutation(len(X)))
         saved = time.monotonic()
         for first in range(tally.n_seen, n_total, _CHUNK):
-            self._learn_chunk(X, range(first, min(first + _CHUNK, n_total)), n_total, tally)
+            places = range(first, min(first + _CHUNK, n_total))
+            epochs_here = range(first // len(X), places[-1] // len(X) + 1)
+            rows = np.concatenate([order(epoch) for epoch in epochs_here])[first % len(X) :][: len(places)]
+            self._learn_chunk(X[rows], places, n_total, tally)
             if checkpoint is not None and time.monotonic() - saved > _SNAPSHOT_SECONDS:
                 write_snapshot(checkpoint, identity, self._weights, self._theta, tally)
                 saved = time.monotonic()
             if progress is not None:
                 progress(tally.n_seen, n_total)
+        self.n_presentations_ = n_total
         self.n_spikes_per_sample_ = tally.n_spikes / n_total
         self.silent_share_ = tally.n_silent / n_total
         if self.silent_share_ > _SICK_SHARE:
@@ -169,18 +177,13 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _learn_chunk(self, X: NDArray[Any], places: range, n_total: int, tally: Tally) -> None:
-        """Learn from the samples at these places of the whole sequence of presentations."""
+        """Learn from samples that stand at these places of the whole sequence of presentations."""
         lean = lean_defaults(self.n_neurons)
         constants = lean.constants(n_total, self.n_neurons, self.n_bits or 0, _ROUNDINGS[self.rounding])
         constants = constants._replace(gain=np.float64(self.gain_))
-        rows = np.concatenate([
-            np.random.default_rng([int(self.seed_), epoch]).permutation(len(X))
-            for epoch in range(places.start // len(X), (places.stop - 1) // len(X) + 1)
-        ])  # fmt: skip
-        start = places.start - places.start // len(X) * len(X)
         eta, theta_plus = lean.schedule(places.start, places.stop, n_total)
         spikes, silent, steps = competition.learn(
-            spike_shares(X[rows[start : start + len(places)]]), places.start, self.seed_,
+            spike_shares(X), places.start, self.seed_,
             event_counts(lean.events_per_step), slot_count(X.shape[1]),
             self._weights, self._gain, self._theta, self._threshold, CompetingNeurons().constants(is_learning=True),
             eta, theta_plus, constants, self.n_steps,

@@ -20,7 +20,7 @@ from spikewise.dynamic.rule import EntropyExit, NeverExit, rule_from_dict
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError
 from spikewise.price.cost import CostReport
-from spikewise.runs import Run
+from spikewise.runs import COST_FILE, EXIT_FILE, GALLERY_FILE, MODEL_FILE, TRACE_FILE, Run
 
 MAX_NEURONS = 400
 """Neurons whose weights are shown; more would be too small to see."""
@@ -126,13 +126,13 @@ class RunContents:
         DataError
             If a file is damaged, or files contradict each other.
         """
-        files = sorted(run.path.glob("exits/*/exit.json"))
+        files = sorted(run.path.glob(f"exits/*/{EXIT_FILE}"))
         exits = tuple(_read_exit(file.parent) for file in files)
-        trace = _read_trace(run.path / "trace.npz")
+        trace = _read_trace(run.path / TRACE_FILE)
         for found in exits:
             if trace and (trace.n_steps, trace.n_samples) != (found.figures.n_steps, found.figures.n_test):
                 raise DataError(
-                    f"{run.path / 'trace.npz'} must have the {found.figures.n_steps} steps and {found.figures.n_test} "
+                    f"{run.path / TRACE_FILE} must have the {found.figures.n_steps} steps and {found.figures.n_test} "
                     f"samples of exit {found.figures.name!r}; got {trace.n_steps} and {trace.n_samples}. "
                     "Delete it and run the command again."
                 )
@@ -150,9 +150,9 @@ def _read_trace(path: Path) -> ScoreTrace | None:
 
 
 def _read_exit(folder: Path) -> ExitContents:
-    cost, gallery = folder / "cost.json", folder / "gallery.npz"
+    cost, gallery = folder / COST_FILE, folder / GALLERY_FILE
     return ExitContents(
-        _read_figures(folder / "exit.json"),
+        _read_figures(folder / EXIT_FILE),
         CostReport.read(cost) if cost.exists() else None,
         Gallery.read(gallery) if gallery.exists() else None,
     )
@@ -176,7 +176,7 @@ def _read_figures(path: Path) -> ExitFigures:
 
 
 def _read_neurons(run: Run) -> NeuronWeights | None:
-    path = run.path / "model.safetensors"
+    path = run.path / MODEL_FILE
     if run.record.get("kind") != "stdp" or not path.exists():
         return None
     from spikewise.learn.stdp import STDPClassifier

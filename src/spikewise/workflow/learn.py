@@ -14,7 +14,7 @@ from spikewise.data.images import ImageSet
 from spikewise.dynamic.anytime import AnytimeClassifier
 from spikewise.errors import ParameterError, require
 from spikewise.learn.stdp import STDPClassifier
-from spikewise.runs import Run
+from spikewise.runs import MODEL_FILE, Run
 
 if TYPE_CHECKING:
     from spikewise.learn.fit import FitSettings
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int, str], None]
 """Called with what is done, what there is to do, and a remark."""
 
-MODEL_FILE = "model.safetensors"
 _CHECKPOINT = "checkpoint.safetensors"
 
 
@@ -111,11 +110,10 @@ def learn_stdp(
         return open_network(run)
     began = time.perf_counter()
     learned = began
-    n_shown = 0
 
     def report(done: int, total: int) -> None:
-        nonlocal learned, n_shown
-        learned, n_shown = time.perf_counter(), total
+        nonlocal learned
+        learned = time.perf_counter()
         progress(done, total, "samples")
 
     classifier = STDPClassifier(**settings)
@@ -124,7 +122,7 @@ def learn_stdp(
     run.update(
         data=_describe(train, validation),
         metrics={
-            "n_presentations": n_shown,
+            "n_presentations": encoder.n_presentations_,
             "validation_accuracy": float(classifier.score(validation.images, validation.labels)),
             "spikes_per_sample": encoder.n_spikes_per_sample_,
             "silent_share": encoder.silent_share_,

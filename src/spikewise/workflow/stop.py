@@ -22,12 +22,9 @@ from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError
 from spikewise.price.cost import CostReport
 from spikewise.price.estimate import estimate
-from spikewise.runs import Run
+from spikewise.runs import COST_FILE, EXIT_FILE, GALLERY_FILE, TRACE_FILE, WORKLOAD_FILE, Run
 from spikewise.workload import Workload
 
-TRACE_FILE, EXIT_FILE, WORKLOAD_FILE, COST_FILE, GALLERY_FILE = (
-    "trace.npz", "exit.json", "workload.json", "cost.json", "gallery.npz",
-)  # fmt: skip
 _GALLERY_SIZE = 10
 _FIGURES = {"accuracy_full", "accuracy_exit", "accuracy_random_exit", "mean_steps", "n_steps", "n_test", "histogram"}
 
