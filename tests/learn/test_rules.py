@@ -1,16 +1,26 @@
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spikewise.errors import ParameterError
-from spikewise.learn.rules import CompetingNeurons, lean_defaults, spread_of
+from spikewise.learn.rules import (
+    RULES,
+    CompetingNeurons,
+    lean_defaults,
+    resolve_rule,
+    rule_from_dict,
+    rule_to_dict,
+    spread_of,
+)
 
 
 @given(st.integers(1, 10_000), st.integers(1, 100_000))
 def test_schedules_fall_from_first_to_last(n_neurons, n_total):
     rule = lean_defaults(n_neurons)
-    eta, rise = rule.schedule(0, n_total, n_total) if n_total < 1000 else rule.schedule(0, 1000, n_total)
+    eta, rise = rule.schedule(range(min(n_total, 1000)), n_total)
     assert (np.diff(eta) <= 0).all()
     assert (np.diff(rise) <= 0).all()
     assert eta[0] == pytest.approx(rule.eta[0])
@@ -18,14 +28,16 @@ def test_schedules_fall_from_first_to_last(n_neurons, n_total):
 
 def test_a_schedule_in_pieces_is_the_schedule():
     rule = lean_defaults(400)
-    whole = rule.schedule(0, 90, 100)
-    for values, first, second in zip(whole, rule.schedule(0, 40, 100), rule.schedule(40, 90, 100), strict=True):
+    whole = rule.schedule(range(90), 100)
+    for values, first, second in zip(
+        whole, rule.schedule(range(40), 100), rule.schedule(range(40, 90), 100), strict=True
+    ):
         np.testing.assert_array_equal(values, np.concatenate([first, second]))
 
 
 def test_fewer_samples_raise_thresholds_in_larger_steps():
     rule = lean_defaults(100)
-    few, many = (rule.schedule(0, n, n)[1].sum() for n in (600, 6000))
+    few, many = (rule.schedule(range(n), n)[1].sum() for n in (600, 6000))
     assert few == pytest.approx(many, rel=0.01)
 
 
@@ -51,3 +63,24 @@ def test_inhibition_while_learning_exceeds_the_threshold():
 def test_a_network_without_neurons_is_refused():
     with pytest.raises(ParameterError, match="at least 1"):
         lean_defaults(0)
+
+
+def test_a_stream_beyond_its_end_keeps_the_last_rates():
+    eta, rise = lean_defaults(100).schedule(range(90, 300), 100)
+    assert (eta[10:] == eta[9]).all()
+    assert (rise[10:] == rise[9]).all()
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_rules_survive_a_file(name):
+    rule = resolve_rule(name, 400)
+    again = rule_from_dict(json.loads(json.dumps(rule_to_dict(rule))))
+    assert again == rule
+    assert resolve_rule(again, 7) is again
+
+
+def test_rules_of_another_kind_are_refused():
+    with pytest.raises(ParameterError, match="rule"):
+        resolve_rule("leen", 100)
+    with pytest.raises(ParameterError, match="rule object"):
+        resolve_rule(3.5, 100)

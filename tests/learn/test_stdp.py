@@ -36,8 +36,8 @@ def test_digits_are_learned_without_labels(model):
 def test_the_network_is_healthy(model):
     # Forgetting how thresholds decay lets them run away and accuracy fall silently.
     encoder = model.encoder_
-    assert 3 < encoder.n_spikes_per_sample_ < 20
-    assert encoder.silent_share_ < 0.01
+    assert 3 < encoder.health_.spikes_per_sample < 20
+    assert encoder.health_.silent_share < 0.01
     assert 60 < encoder.theta_.mean() < 200
     counts = encoder.transform(X[TRAIN]).sum(0)
     assert (counts > 0).mean() > 0.95
@@ -177,7 +177,7 @@ def test_a_saved_network_answers_the_same(model, tmp_path):
 
 
 def test_weights_of_something_else_are_refused(tmp_path):
-    card = {"format": "spikewise-stdp-1", "settings": {"n_neurons": 3}, "classes": [0, 1]}
+    card = {"format": "spikewise-stdp-2", "settings": {"n_neurons": 3}, "classes": [0, 1]}
     for tensors in ({}, {"weights": np.ones((4, 2)), "theta": np.ones(3), "seed": np.ones(1)}):
         write_weights(tmp_path / "model.safetensors", tensors, card)
         with pytest.raises(DataError, match="STDP classifier"):
@@ -196,8 +196,8 @@ def test_a_trace_without_any_spike_is_a_trace(model):
 def test_networks_of_any_input_size_are_awake(n_inputs):
     noise = np.random.default_rng(0).random((40, n_inputs), np.float32)
     encoder = STDPEncoder(n_neurons=20, n_epochs=2, random_state=0).fit(noise)
-    assert encoder.silent_share_ < 0.1
-    assert 1 < encoder.n_spikes_per_sample_ < 60
+    assert encoder.health_.silent_share < 0.1
+    assert 1 < encoder.health_.spikes_per_sample < 60
 
 
 def test_a_sick_network_is_reported():
@@ -222,7 +222,7 @@ def test_interrupted_learning_goes_on_and_ends_in_the_same_bits(tmp_path, monkey
     assert seen[0] > 1000
     np.testing.assert_array_equal(again.weights_, whole.weights_)
     np.testing.assert_array_equal(again.theta_, whole.theta_)
-    assert again.n_spikes_per_sample_ == whole.n_spikes_per_sample_
+    assert again.engine_.tally == whole.engine_.tally
     with pytest.raises(ParameterError, match="same settings"):
         STDPEncoder(**{**settings, "n_steps": 61}).fit(X[:700], checkpoint=snapshot)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from spikewise.dynamic.rule import EntropyExit, ExitRule, NeverExit
 from spikewise.errors import ParameterError
 
-from .kernels import competition
+from .kernels import respond
+from .tally import Tally
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +29,8 @@ class Responses:
         Summed evidence at the end.
     in_spikes, out_spikes : int arrays of shape (T,)
         Spikes of all running samples at each step.
+    tally : Tally
+        Events of all samples.
     """
 
     samples: NDArray[np.int64]
@@ -36,12 +40,32 @@ class Responses:
     scores: NDArray[np.float64]
     in_spikes: NDArray[np.int64]
     out_spikes: NDArray[np.int64]
+    tally: Tally
+
+    @classmethod
+    def joined(cls, parts: Sequence[Responses]) -> Responses:
+        """Answers to samples that follow each other."""
+        firsts = np.cumsum([0, *(len(part.exit_steps) for part in parts)])
+        tally = Tally()
+        for part in parts:
+            tally.add(astuple(part.tally))
+        samples = [part.samples + first for part, first in zip(parts, firsts[:-1], strict=True)]
+        return cls(
+            np.concatenate(samples),
+            np.concatenate([part.steps for part in parts]),
+            np.concatenate([part.neurons for part in parts]),
+            np.concatenate([part.exit_steps for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+            np.sum([part.in_spikes for part in parts], axis=0),
+            np.sum([part.out_spikes for part in parts], axis=0),
+            tally,
+        )
 
 
 def compiled_rule(rule: ExitRule | None, n_classes: int) -> tuple[int, float]:
     """Kind and bound of a rule, as the compiled loop takes them."""
     if rule is None or isinstance(rule, NeverExit):
-        return competition.EXIT_NEVER, 0.0
+        return respond.EXIT_NEVER, 0.0
     if not isinstance(rule, EntropyExit):
         raise ParameterError(
             f"an STDP network stops inside its compiled loop, which knows EntropyExit and NeverExit; "
@@ -49,5 +73,5 @@ def compiled_rule(rule: ExitRule | None, n_classes: int) -> tuple[int, float]:
         )
     if n_classes < 2:
         raise ParameterError("an exit rule needs at least 2 classes; the network was labelled with one.")
-    kind = competition.EXIT_ENTROPY_SUM if rule.accumulate == "sum" else competition.EXIT_ENTROPY_MEAN
+    kind = respond.EXIT_ENTROPY_SUM if rule.accumulate == "sum" else respond.EXIT_ENTROPY_MEAN
     return kind, rule.max_entropy

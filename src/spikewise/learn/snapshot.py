@@ -1,64 +1,33 @@
 """A learning network in mid-run, on disk: what it takes to go on and end in the same bits.
 
-Spikes are drawn from stateless streams, so weights, adaptive thresholds and the number of presentations
-so far are the whole state.
+Spikes are drawn from stateless streams, so what the engine learned and the number of presentations so far are the
+whole state.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from spikewise.errors import ParameterError
 from spikewise.weights import read_weights, write_weights
 
-_FORMAT = "spikewise-stdp-snapshot-1"
-_NOT_LEARNING = ("n_jobs", "random_state")  # settings that change nothing that is learned (the seed is kept apart)
+from .engines import Engine
+from .tally import Tally
+
+_FORMAT = "spikewise-stdp-snapshot-2"
 
 
-@dataclass(slots=True)
-class Tally:
-    """What learning has done so far: presentations, output spikes, silent presentations, computed steps."""
-
-    n_seen: int = 0
-    n_spikes: int = 0
-    n_silent: int = 0
-    n_steps: int = 0
-
-    def add(self, n_seen: int, n_spikes: int, n_silent: int, n_steps: int) -> None:
-        """Add what a chunk of presentations did."""
-        self.n_seen += n_seen
-        self.n_spikes += n_spikes
-        self.n_silent += n_silent
-        self.n_steps += n_steps
-
-
-def settings_of(estimator: Any) -> dict[str, Any]:
-    """Settings of an estimator that decide what it learns."""
-    return {key: value for key, value in estimator.get_params().items() if key not in _NOT_LEARNING}
-
-
-def write_snapshot(
-    path: str | os.PathLike[str],
-    identity: dict[str, Any],
-    weights: NDArray[Any],
-    theta: NDArray[np.float32],
-    tally: Tally,
-) -> None:
+def write_snapshot(path: str | os.PathLike[str], identity: dict[str, Any], engine: Engine) -> None:
     """Replace the snapshot atomically."""
-    card = {"format": _FORMAT, "identity": identity, "tally": asdict(tally)}
-    write_weights(path, {"weights": weights, "theta": theta}, card, sidecar=False)
+    card = {"format": _FORMAT, "identity": identity, "tally": asdict(engine.tally)}
+    write_weights(path, engine.arrays(), card, sidecar=False)
 
 
-def read_snapshot(
-    path: str | os.PathLike[str], identity: dict[str, Any], weights: NDArray[Any], theta: NDArray[np.float32]
-) -> Tally:
-    """Put a snapshot's state into the arrays and return its tally; an empty one if there is no snapshot.
+def read_snapshot(path: str | os.PathLike[str], identity: dict[str, Any], engine: Engine) -> None:
+    """Put a snapshot's state into the engine, if there is one.
 
     Raises
     ------
@@ -68,9 +37,9 @@ def read_snapshot(
         If it is damaged.
     """
     if not Path(path).exists():
-        return Tally()
+        return
     tensors, card = read_weights(path, _FORMAT)
     if card["identity"] != identity:
         raise ParameterError(f"{path} must belong to the same settings and data to be resumed. Delete it.")
-    weights[:], theta[:] = tensors["weights"], tensors["theta"]
-    return Tally(**card["tally"])
+    engine.restore(tensors)
+    engine.tally = Tally(**card["tally"])

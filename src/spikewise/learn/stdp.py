@@ -1,8 +1,8 @@
 """A classifier that learns without labels, and asks for labels only to name what it found.
 
-:class:`STDPClassifier` = :class:`~spikewise.learn.encoder.STDPEncoder` + naive-Bayes evidence of its
-output spikes. It follows scikit-learn to the letter and offers what every anytime classifier offers: a
-score trace, a real early stop and a workload for pricing.
+:class:`STDPClassifier` = :class:`~spikewise.learn.encoder.STDPEncoder` + evidence of its output spikes
+(:mod:`spikewise.spikes.decode`). It follows scikit-learn to the letter and offers what every anytime
+classifier offers: a score trace, a real early stop and a workload for pricing.
 """
 
 from __future__ import annotations
@@ -23,15 +23,21 @@ from spikewise.dynamic.rule import ExitRule
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError, ParameterError, ShapeError
 from spikewise.fixed_point import Rounding
-from spikewise.spikes.decode import class_counts, naive_bayes_evidence
+from spikewise.operations import OperationCounts
+from spikewise.spikes.decode import class_counts, evidence_of
 from spikewise.weights import read_weights, write_weights
 from spikewise.workload import LayerActivity, LayerShape, Workload
 
-from .encoder import Progress, STDPEncoder
+from .encoder import Bits, Progress, STDPEncoder
 from .responses import Responses
+from .rules import Rule
+from .saved import card_of, engine_from, params_from
 
-_FORMAT = "spikewise-stdp-1"
+_FORMAT = "spikewise-stdp-2"
 _FLOAT_BITS = 32
+_DTYPES = [np.float64, np.float32, np.uint8]
+FADING = 20_000
+"""Samples of a stream over which older answers fade from the labels."""
 
 
 class STDPClassifier(ClassifierMixin, BaseEstimator):
@@ -39,8 +45,11 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    n_neurons, n_steps, n_epochs, n_bits, rounding, random_state, n_jobs
+    n_neurons, rule, n_steps, n_epochs, n_bits, rounding, batch_size, random_state, n_jobs, verbose
         As in :class:`~spikewise.learn.encoder.STDPEncoder`.
+    decoder : {"naive_bayes", "proportion", "votes"}
+        What an output spike says about the classes. Early exit needs "naive_bayes", whose scores are
+        log-likelihoods.
 
     Attributes
     ----------
@@ -48,8 +57,10 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         Class labels.
     encoder_ : STDPEncoder
         The learned layer.
+    class_counts_, n_labelled_ : float arrays of shape (K, n_neurons) and (K,)
+        Spikes of each neuron for each class, and samples, while labelling.
     evidence_ : float array of shape (K, n_neurons)
-        Log-probability of each neuron's spike given the class.
+        What a spike of each neuron adds to the score of each class.
 
     Examples
     --------
@@ -64,20 +75,28 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         self,
         n_neurons: int = 100,
         *,
+        rule: str | Rule = "lean",
+        decoder: str = "naive_bayes",
         n_steps: int = 350,
         n_epochs: int | None = None,
-        n_bits: int | None = 8,
+        n_bits: Bits = "auto",
         rounding: Rounding = "stochastic",
+        batch_size: int = 1,
         random_state: Any = None,
         n_jobs: int | None = None,
+        verbose: bool = False,
     ) -> None:
         self.n_neurons = n_neurons
+        self.rule = rule
+        self.decoder = decoder
         self.n_steps = n_steps
         self.n_epochs = n_epochs
         self.n_bits = n_bits
         self.rounding = rounding
+        self.batch_size = batch_size
         self.random_state = random_state
         self.n_jobs = n_jobs
+        self.verbose = verbose
 
     def fit(
         self,
@@ -100,18 +119,52 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         checkpoint : path, optional
             File from which interrupted learning goes on, replaced every few seconds.
         """
-        X, y = validate_data(self, _flat(X), y, dtype=[np.float64, np.float32, np.uint8])
-        check_classification_targets(y)
-        self.encoder_ = STDPEncoder(**self.get_params()).fit(X, progress=progress, checkpoint=checkpoint)
+        X, y = self._labelled(X, y, reset=True)
+        evidence_of(self.decoder, np.ones((1, 1)), np.ones(1))  # an unknown decoder shows before learning, not after
+        self.encoder_ = self._new_encoder().fit(X, progress=progress, checkpoint=checkpoint)
         return self.label(X, y)
+
+    def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> STDPClassifier:
+        """Learn from the next samples of a stream, and keep naming what the neurons answer to.
+
+        What neurons answered to fades over the last 20,000 samples, since the network goes on changing.
+
+        Parameters
+        ----------
+        X : array of shape (B, n_inputs) or (B, ...)
+            Non-negative features or images, as in :meth:`STDPEncoder.partial_fit`.
+        y : array of shape (B,)
+            Class of each sample.
+        classes : array of shape (K,)
+            All classes that may come; needed in the first call.
+        """
+        is_new = not hasattr(self, "encoder_")
+        X, y = self._labelled(X, y, reset=is_new)
+        if is_new:
+            self.classes_ = np.unique(y if classes is None else np.asarray(classes))
+            self.encoder_ = self._new_encoder()
+        index = self._class_index(y)
+        self.encoder_.partial_fit(X)
+        self._count(X, index, keep=0.0 if is_new else float(np.exp(-len(index) / FADING)))
+        return self
 
     def label(self, X: ArrayLike, y: ArrayLike) -> STDPClassifier:
         """Name the learned features anew from labelled samples, without learning."""
         check_is_fitted(self, "encoder_")
-        self.classes_, classes = np.unique(np.asarray(y), return_inverse=True)
-        counts = class_counts(self.encoder_.transform(X), classes, len(self.classes_))
-        self.evidence_ = naive_bayes_evidence(counts)
+        self.classes_, index = np.unique(np.asarray(y), return_inverse=True)
+        self._count(X, index, keep=0.0)
         return self
+
+    def _count(self, X: ArrayLike, index: NDArray[np.int64], keep: float) -> None:
+        """Count who answers to what, on top of a share of what was counted before, and derive the evidence."""
+        n_classes = len(self.classes_)
+        counts = class_counts(self.encoder_.transform(X), index, n_classes)
+        samples = np.bincount(index, minlength=n_classes).astype(float)
+        if keep > 0:
+            counts, samples = counts + keep * self.class_counts_, samples + keep * self.n_labelled_
+        self.class_counts_: NDArray[np.float64] = counts
+        self.n_labelled_: NDArray[np.float64] = samples
+        self.evidence_ = evidence_of(self.decoder, self.class_counts_, self.n_labelled_)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Most likely class of each sample, shape (B,)."""
@@ -119,8 +172,13 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         return np.asarray(self.classes_[found.scores.argmax(1)])
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Naive-Bayes probability of each class, shape (B, K)."""
-        return np.asarray(softmax(self._respond(X).scores, axis=1))
+        """Probability of each class, shape (B, K): the posterior of naive Bayes, or the share of the votes."""
+        scores = self._respond(X).scores
+        if self.decoder == "naive_bayes":
+            return np.asarray(softmax(scores, axis=1))
+        total = scores.sum(1, keepdims=True)
+        even = np.full_like(scores, 1 / scores.shape[1])
+        return np.asarray(np.divide(scores, total, out=even, where=total > 0))
 
     def trace(self, X: ArrayLike, y: ArrayLike | None = None) -> ScoreTrace:
         """Cumulative evidence of a full run, stored at output spikes alone."""
@@ -130,7 +188,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
             raise ShapeError(f"y must have one label per sample ({n_samples}); got {len(np.asarray(y))}.")
         labels = np.full(n_samples, -1) if y is None else self._class_index(y)
         return ScoreTrace.from_changes(
-            found.steps, found.samples, self._cumulative(found), self.encoder_.n_steps, labels
+            found.steps, found.samples, self._cumulative(found), self.encoder_.engine_.n_steps, labels
         )
 
     def predict_with_exit(self, X: ArrayLike, rule: ExitRule) -> ExitResult:
@@ -146,57 +204,72 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         start = time.perf_counter()
         found = self._respond(X, rule)
         labels = self.classes_[found.scores.argmax(1)]
-        return ExitResult(labels, found.exit_steps, found.scores, self.encoder_.n_steps, time.perf_counter() - start)
+        return ExitResult(
+            labels, found.exit_steps, found.scores, self.encoder_.engine_.n_steps, time.perf_counter() - start
+        )
 
     def workload(self, X: ArrayLike, rule: ExitRule | None = None) -> Workload:
         """Layer shape, spikes per step and exit histogram of these samples, for pricing.
 
         A spike of the input reads one row of weights, so the unfolded activity equals the input spikes.
         """
-        full, encoder = self._respond(X), self.encoder_
+        full, engine = self._respond(X), self.encoder_.engine_
         n_samples = len(full.exit_steps)
         stopped = full if rule is None else self._respond(X, rule)
-        histogram = np.bincount(stopped.exit_steps - 1, minlength=encoder.n_steps)
+        histogram = np.bincount(stopped.exit_steps - 1, minlength=engine.n_steps)
         n_alive = n_samples - np.concatenate([[0], np.cumsum(histogram)[:-1]])
+        n_bits = engine.settings.n_bits
         layer = LayerShape(
-            "excitatory", "linear", self.n_features_in_, encoder.n_neurons,
-            weight_bits=encoder.n_bits or _FLOAT_BITS, state_bits=16 if encoder.n_bits else _FLOAT_BITS,
-            lateral="broadcast",
+            "excitatory", "linear", engine.n_inputs, engine.n_neurons,
+            weight_bits=n_bits or _FLOAT_BITS, state_bits=16 if n_bits else _FLOAT_BITS, lateral="broadcast",
         )  # fmt: skip
         return Workload(
-            f"stdp-{encoder.n_neurons}",
+            f"stdp-{engine.n_neurons}",
             (layer,),
-            (_activity(full, np.full(encoder.n_steps, n_samples)),),
+            (_activity(full, np.full(engine.n_steps, n_samples)),),
             (_activity(stopped, n_alive),),
             tuple(int(count) for count in histogram),
             n_samples,
+            OperationCounts(engine.operations(stopped.tally, False), engine.operations(engine.tally, True)),
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights, thresholds, labels and settings as safetensors, with a readable card beside."""
         check_is_fitted(self, "evidence_")
-        settings = {key: value for key, value in self.get_params().items() if key != "random_state"}
-        card = {"format": _FORMAT, "settings": settings, "classes": self.classes_.tolist()}
-        write_weights(path, {**self.encoder_.learned_arrays(), "evidence": self.evidence_}, card)
+        card = {"format": _FORMAT, **card_of(self, self.encoder_.engine_), "classes": self.classes_.tolist()}
+        tensors = {"class_counts": self.class_counts_, "n_labelled": self.n_labelled_}
+        write_weights(path, {**self.encoder_.engine_.arrays(), **tensors}, card)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> STDPClassifier:
         """Read what :meth:`save` wrote; raises DataError if the file is damaged or something else."""
         tensors, card = read_weights(path, _FORMAT)
         try:
-            model = cls(**card["settings"])
-            model.encoder_ = STDPEncoder(**card["settings"]).restore(tensors)
-            model.classes_, model.evidence_ = np.array(card["classes"]), tensors["evidence"]
-            if model.evidence_.shape != (len(model.classes_), model.n_neurons):
-                raise ShapeError(f"evidence has shape {model.evidence_.shape}")
-        except (KeyError, TypeError, ShapeError) as error:
+            model = cls(**params_from(card))
+            model.encoder_ = model._new_encoder().adopt(engine_from(card, tensors))
+            model.classes_ = np.array(card["classes"])
+            model.class_counts_, model.n_labelled_ = tensors["class_counts"], tensors["n_labelled"]
+            if model.class_counts_.shape != (len(model.classes_), model.n_neurons):
+                raise ShapeError(f"class_counts has shape {model.class_counts_.shape}")
+            model.evidence_ = evidence_of(model.decoder, model.class_counts_, model.n_labelled_)
+        except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path} must hold an STDP classifier saved by spikewise; {error}.") from None
         model.n_features_in_ = model.encoder_.n_features_in_
         return model
 
+    def _new_encoder(self) -> STDPEncoder:
+        params = self.get_params()
+        del params["decoder"]
+        return STDPEncoder(**params)
+
+    def _labelled(self, X: Any, y: Any, reset: bool) -> tuple[Any, NDArray[Any]]:
+        X, y = validate_data(self, _flat(X), y, reset=reset, dtype=_DTYPES, accept_sparse="csr")
+        check_classification_targets(y)
+        return X, y
+
     def _respond(self, X: ArrayLike, rule: ExitRule | None = None) -> Responses:
         check_is_fitted(self, "evidence_")
-        X = validate_data(self, _flat(X), reset=False, dtype=[np.float64, np.float32, np.uint8])
+        X = validate_data(self, _flat(X), reset=False, dtype=_DTYPES, accept_sparse="csr")
         return self.encoder_.respond(X, self.evidence_, rule, self.n_jobs)
 
     def _cumulative(self, found: Responses) -> NDArray[np.float64]:
@@ -221,6 +294,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
+        tags.input_tags.sparse = True
         # Only the proportions of a sample's features reach the neurons: two-dimensional blobs defeat it.
         tags.classifier_tags.poor_score = True
         return tags

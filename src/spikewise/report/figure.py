@@ -14,8 +14,8 @@ from PIL import Image
 
 from spikewise.errors import ShapeError
 
-_DPI = 100
-_MOSAIC_PX = 960  # sharp on a dense display at the width of a column of text
+DPI = 100
+WIDTH_PX = 960  # sharp on a dense display at the width of a column of text
 _LOG_FROM = 50  # steps from which a time axis is logarithmic
 _COLORS = ("#7b8494", "#3b82c4", "#e0762f", "#3a9b6c", "#b05cc0")
 
@@ -78,12 +78,12 @@ def weight_mosaic(weights: ArrayLike, shape: Sequence[int], labels: Sequence[str
     corners = [((height + gap) * (i // n_columns), (width + gap) * (i % n_columns)) for i in range(n_neurons)]
     for tile, (top, left) in zip(tiles, corners, strict=True):
         canvas[top : top + height, left : left + width] = tile
-    scale = max(1, _MOSAIC_PX // canvas.shape[1])
-    figure = Figure(figsize=(canvas.shape[1] * scale / _DPI, canvas.shape[0] * scale / _DPI), dpi=_DPI)
+    scale = max(1, WIDTH_PX // canvas.shape[1])
+    figure = Figure(figsize=(canvas.shape[1] * scale / DPI, canvas.shape[0] * scale / DPI), dpi=DPI)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.imshow(canvas, interpolation="nearest", aspect="auto")
     axes.set_axis_off()
-    size = 0.22 * min(height, width) * scale * 72 / _DPI
+    size = 0.22 * min(height, width) * scale * 72 / DPI
     for word, (top, left) in zip(labels or (), corners, strict=False):
         axes.text(
             left - 0.5 + width / 20, top - 0.5 + height / 20, word,
@@ -118,7 +118,7 @@ def accuracy_figure(
     accuracy = np.asarray(static, np.float64)
     if accuracy.ndim != 1 or not len(accuracy):
         raise ShapeError(f"static must hold one accuracy per step, shape (T,); got {accuracy.shape}.")
-    figure = Figure(figsize=(6.4, 4.0), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(6.4, 4.0), dpi=DPI, layout="constrained")
     axes = figure.add_subplot(xlabel="mean timesteps", ylabel="accuracy")
     colors = iter(_COLORS * 8)
     axes.plot(np.arange(1, len(accuracy) + 1), accuracy, color=next(colors), label="static")

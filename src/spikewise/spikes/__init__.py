@@ -7,8 +7,12 @@ __getattr__, __all__ = lazy_exports(
     {
         "class_counts": ".decode",
         "direct_encode": ".encode",
+        "evidence_of": ".decode",
         "naive_bayes_evidence": ".decode",
+        "neuron_classes": ".decode",
         "poisson_encode": ".encode",
-        "spike_shares": ".encode",
+        "proportion_evidence": ".decode",
+        "spike_shares": ".streams",
+        "votes_evidence": ".decode",
     },
 )

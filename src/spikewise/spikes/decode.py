@@ -1,20 +1,31 @@
-r"""From spikes to class scores: naive-Bayes evidence of output neurons.
+r"""From output spikes to class scores: three ways to read a network that learned without labels.
 
 Labels are needed only here. From labelled samples one counts how often neuron *j* fired for class *k*,
-:math:`c_{kj}`. Each further spike of neuron *j* is then evidence
+:math:`c_{kj}`, and the mean per sample, :math:`r_{kj}`. Each further spike of neuron *j* then adds evidence
+:math:`L_{kj}` to class *k*, so a score is usable at any time:
 
-.. math:: L_{kj} = \log \frac{c_{kj} + 1}{\sum_j (c_{kj} + 1)}
+* *votes* (all-activity): a neuron belongs to the class of its highest mean rate, and a class scores the mean
+  count of its neurons, :math:`L_{kj} = [k = \arg\max_m r_{mj}] / N_k`;
+* *proportion*: a spike is shared among the classes, :math:`L_{kj} = r_{kj} / \sum_m r_{mj}`;
+* *naive Bayes*: a spike is evidence, :math:`L_{kj} = \log \bigl((c_{kj} + 1) / \sum_j (c_{kj} + 1)\bigr)`, the
+  multinomial classifier with Laplace smoothing. Its sum is a log-likelihood, so early exit can ask how
+  certain an answer is.
 
-for class *k*: additive per spike, so the score is usable at any time, and early exit can ask how
-certain the answer is (reference: the multinomial naive-Bayes classifier with Laplace smoothing).
+References
+----------
+.. [1] Diehl and Cook, "Unsupervised learning of digit recognition using spike-timing-dependent plasticity", 2015
+   (votes).
+.. [2] Hazan et al., "BindsNET", 2018 (proportion).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikewise.errors import ShapeError
+from spikewise.errors import ShapeError, unknown_name
 
 
 def class_counts(spike_counts: ArrayLike, labels: ArrayLike, n_classes: int) -> NDArray[np.float64]:
@@ -52,3 +63,70 @@ def naive_bayes_evidence(counts: ArrayLike) -> NDArray[np.float64]:
     """
     smoothed = np.asarray(counts, np.float64) + 1.0
     return np.asarray(np.log(smoothed / smoothed.sum(1, keepdims=True)))
+
+
+def neuron_classes(counts: ArrayLike, n_per_class: ArrayLike) -> NDArray[np.int64]:
+    """Class of the highest mean rate of each neuron, shape (N,); -1 for a neuron that never fired.
+
+    Parameters
+    ----------
+    counts : array of shape (K, N)
+        Spikes of neuron j for class k.
+    n_per_class : array of shape (K,)
+        Samples of each class.
+
+    Examples
+    --------
+    >>> neuron_classes([[8, 0, 0], [6, 1, 0]], [10, 5]).tolist()
+    [1, 1, -1]
+    """
+    rates = _rates(counts, n_per_class)
+    return np.where(rates.any(0), rates.argmax(0), -1)
+
+
+def votes_evidence(counts: ArrayLike, n_per_class: ArrayLike) -> NDArray[np.float64]:
+    """All-activity votes (K, N): one over the neurons of a class, for each of them; arguments as above.
+
+    Examples
+    --------
+    >>> votes_evidence([[8, 9, 0], [6, 1, 0]], [10, 5]).tolist()
+    [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
+    """
+    classes = neuron_classes(counts, n_per_class)
+    belongs = classes == np.arange(len(np.asarray(n_per_class)))[:, None]
+    return np.asarray(belongs / np.maximum(belongs.sum(1, keepdims=True), 1))
+
+
+def proportion_evidence(counts: ArrayLike, n_per_class: ArrayLike) -> NDArray[np.float64]:
+    """Share (K, N) of each class in a neuron's mean rates; arguments as above.
+
+    Examples
+    --------
+    >>> proportion_evidence([[8, 0], [12, 0]], [10, 5]).tolist()
+    [[0.25, 0.0], [0.75, 0.0]]
+    """
+    rates = _rates(counts, n_per_class)
+    total = rates.sum(0)
+    return np.asarray(np.divide(rates, total, out=np.zeros_like(rates), where=total > 0))
+
+
+DECODERS: dict[str, Callable[[ArrayLike, ArrayLike], NDArray[np.float64]]] = {
+    "naive_bayes": lambda counts, _: naive_bayes_evidence(counts),
+    "proportion": proportion_evidence,
+    "votes": votes_evidence,
+}
+"""Evidence (K, N) from counts (K, N) and samples per class (K,), by name."""
+
+
+def evidence_of(decoder: str, counts: ArrayLike, n_per_class: ArrayLike) -> NDArray[np.float64]:
+    """Evidence (K, N) by the name of a decoder; raises ParameterError for an unknown one."""
+    if decoder not in DECODERS:
+        raise unknown_name("decoder", decoder, DECODERS)
+    return DECODERS[decoder](counts, n_per_class)
+
+
+def _rates(counts: ArrayLike, n_per_class: ArrayLike) -> NDArray[np.float64]:
+    total, samples = np.asarray(counts, np.float64), np.asarray(n_per_class, np.float64)
+    if total.ndim != 2 or samples.shape != total.shape[:1]:
+        raise ShapeError(f"counts must be (K, N) and n_per_class (K,); got {total.shape} and {samples.shape}.")
+    return total / np.maximum(samples, 1)[:, None]

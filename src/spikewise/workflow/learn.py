@@ -124,9 +124,10 @@ def learn_stdp(
         metrics={
             "n_presentations": encoder.n_presentations_,
             "validation_accuracy": float(classifier.score(validation.images, validation.labels)),
-            "spikes_per_sample": encoder.n_spikes_per_sample_,
-            "silent_share": encoder.silent_share_,
-            "mean_theta_mv": float(encoder.theta_.mean(dtype=float)),
+            "spikes_per_sample": encoder.health_.spikes_per_sample,
+            "silent_share": encoder.health_.silent_share,
+            "live_share": encoder.health_.live_share,
+            "mean_theta_mv": encoder.health_.theta_mean,
         },
         timings={"train_s": learned - began, "label_s": time.perf_counter() - learned},
     )

@@ -1,10 +1,11 @@
-r"""One step of all neurons as explicit vector code, for 8-bit integers and for floats, from one builder.
+r"""Steps of all neurons as explicit vector code, for 8-bit integers and for floats, from one builder.
 
 A compiler left alone with this loop loses a factor of two to four: it keeps the sums in memory and widens
-16-bit products to 32. So the step is written in the compiler's own vector language, 64 neurons at a time: the
+16-bit products to 32. So it is written in the compiler's own vector language, 64 neurons at a time: the
 weight rows of all inputs that fired are summed in registers, then leak, integration, refractory period and the
-comparison with the threshold follow in the same pass. It is portable (any CPU runs it, with the vectors it has)
-and needs no C compiler.
+comparison with the threshold follow in the same pass. Output spikes are rare, so several steps run in one pass as if
+there were none, with potentials kept in registers; where there was one, the caller repeats them one by one. It is
+portable (any CPU runs it, with the vectors it has) and needs no C compiler.
 
 Integers (weights in 1/256, potentials in 1/64 mV, 16 bits, saturating):
 
@@ -25,7 +26,6 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 LANES = 64  # neurons per pass; the number of neurons is padded to a multiple
-MAX_SPIKES = 32  # inputs per step whose 8-bit weights, times 8, fit in 16 bits
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 
@@ -80,52 +80,66 @@ def _float_potential(lanes: _Lanes, v: Any, total: Any, gain: Any, decay: Any) -
 
 @intrinsic
 def advance(
-    typing: Any, weights: Any, gain: Any, threshold: Any, v: Any, rests_until: Any, fired: Any, n_fired: Any, step: Any,
-    decay: Any,
+    typing: Any, weights: Any, gain: Any, threshold: Any, v: Any, v_next: Any, rests_until: Any, spikes: Any, ends: Any,
+    first: Any, stop: Any, decay: Any,
 ) -> Any:  # fmt: skip
-    """Advance all neurons by one step, in place; returns whether any stands at or above its threshold.
+    """Advance all neurons from step ``first`` to ``stop`` as if none fired; returns whether any should have.
 
+    Reads v and writes v_next. The spikes of step t are ``spikes[ends[t]:ends[t + 1]]``, at most ``MAX_SPIKES``.
     Integers: weights uint8 (n_inputs, N), gain uint16, v and threshold int16, decay int16. Floats: all float32. In
-    both, N is a multiple of ``LANES``, rests_until int16, fired int32 and at most ``MAX_SPIKES`` long.
+    both, N is a multiple of ``LANES``, rests_until int16, spikes and ends int32.
     """
-    signature = types.boolean(weights, gain, threshold, v, rests_until, fired, types.intp, types.int16, v.dtype)
+    signature = types.boolean(
+        weights, gain, threshold, v, v_next, rests_until, spikes, ends, types.intp, types.intp, v.dtype
+    )
     is_integer = isinstance(weights.dtype, types.Integer)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         arrays = [
             context.make_array(kind)(context, builder, value)
-            for kind, value in zip(signature.args[:6], arguments[:6], strict=True)
+            for kind, value in zip(signature.args[:8], arguments[:8], strict=True)
         ]
-        w, g, limit, potential, rests, spikes = (array.data for array in arrays)
-        n_spikes, now, leak = arguments[6:]
+        w, g, limit, potential, potential_next, rests, fired, bounds = (array.data for array in arrays)
+        first_step, stop_step, leak = arguments[8:]
         n_neurons = builder.extract_value(arrays[0].shape, 1)
         lanes = _Lanes(builder, ir.IntType(16) if is_integer else ir.FloatType())
         clock = _Lanes(builder, ir.IntType(16))
-        total = cgutils.alloca_once(builder, lanes.vector)
-        mask = ir.IntType(LANES)
-        any_above = cgutils.alloca_once_value(builder, ir.Constant(mask, 0))
+        bytes_ = _Lanes(builder, ir.IntType(8))
+        advance_one = _integer_potential if is_integer else _float_potential
+        compare = builder.icmp_signed if is_integer else builder.fcmp_ordered
+        total, moving = cgutils.alloca_once(builder, lanes.vector), cgutils.alloca_once(builder, lanes.vector)
+        mask = ir.VectorType(ir.IntType(1), LANES)
+        crossed = cgutils.alloca_once(builder, mask)
+        any_crossed = cgutils.alloca_once_value(builder, ir.Constant(ir.IntType(1), 0))
         with cgutils.for_range(builder, builder.udiv(n_neurons, ir.Constant(_I64, LANES))) as block:
-            first = builder.mul(block.index, ir.Constant(_I64, LANES))
-            builder.store(lanes.constant(0), total)
-            with cgutils.for_range(builder, n_spikes) as spike:
-                index = builder.load(builder.gep(spikes, [spike.index]), typ=_I32)
-                place = builder.add(builder.mul(builder.zext(index, _I64), n_neurons), first)
-                so_far = builder.load(total, typ=lanes.vector)
-                if is_integer:
-                    row = builder.zext(_Lanes(builder, ir.IntType(8)).load(w, place), lanes.vector)
-                    builder.store(builder.add(so_far, row), total)
-                else:
-                    builder.store(builder.fadd(so_far, lanes.load(w, place)), total)
-            advance_one = _integer_potential if is_integer else _float_potential
-            summed = builder.load(total, typ=lanes.vector)
-            moved = advance_one(lanes, lanes.load(potential, first), summed, lanes.load(g, first), leak)
-            is_awake = builder.icmp_signed("<=", clock.load(rests, first), clock.splat(now))
-            moved = builder.select(is_awake, moved, lanes.constant(0))
-            lanes.store(moved, potential, first)
-            bound = lanes.load(limit, first)
-            compare = builder.icmp_signed if is_integer else builder.fcmp_ordered
-            above = builder.bitcast(compare(">=", moved, bound), mask)
-            builder.store(builder.or_(builder.load(any_above, typ=mask), above), any_above)
-        return builder.icmp_unsigned("!=", builder.load(any_above, typ=mask), ir.Constant(mask, 0))
+            place = builder.mul(block.index, ir.Constant(_I64, LANES))
+            builder.store(lanes.load(potential, place), moving)
+            builder.store(ir.Constant(mask, [0] * LANES), crossed)
+            gains, limits, awake_from = lanes.load(g, place), lanes.load(limit, place), clock.load(rests, place)
+            with cgutils.for_range_slice(builder, first_step, stop_step, ir.Constant(_I64, 1)) as (step, _):
+                builder.store(lanes.constant(0), total)
+                begin = builder.load(builder.gep(bounds, [step]), typ=_I32)
+                end = builder.load(builder.gep(bounds, [builder.add(step, ir.Constant(_I64, 1))]), typ=_I32)
+                begin, end = builder.zext(begin, _I64), builder.zext(end, _I64)
+                with cgutils.for_range_slice(builder, begin, end, ir.Constant(_I64, 1)) as (spike, _):
+                    index = builder.zext(builder.load(builder.gep(fired, [spike]), typ=_I32), _I64)
+                    cell = builder.add(builder.mul(index, n_neurons), place)
+                    so_far = builder.load(total, typ=lanes.vector)
+                    if is_integer:
+                        builder.store(builder.add(so_far, builder.zext(bytes_.load(w, cell), lanes.vector)), total)
+                    else:
+                        builder.store(builder.fadd(so_far, lanes.load(w, cell)), total)
+                summed, before = builder.load(total, typ=lanes.vector), builder.load(moving, typ=lanes.vector)
+                moved = advance_one(lanes, before, summed, gains, leak)
+                is_awake = builder.icmp_signed("<=", awake_from, clock.splat(builder.trunc(step, ir.IntType(16))))
+                moved = builder.select(is_awake, moved, lanes.constant(0))
+                builder.store(moved, moving)
+                above = compare(">=", moved, limits)
+                builder.store(builder.or_(builder.load(crossed, typ=mask), above), crossed)
+            lanes.store(builder.load(moving, typ=lanes.vector), potential_next, place)
+            bits = builder.bitcast(builder.load(crossed, typ=mask), ir.IntType(LANES))
+            found = builder.icmp_unsigned("!=", bits, ir.Constant(ir.IntType(LANES), 0))
+            builder.store(builder.or_(builder.load(any_crossed), found), any_crossed)
+        return builder.load(any_crossed)
 
     return signature, generate

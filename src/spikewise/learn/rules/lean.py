@@ -1,10 +1,9 @@
-r"""The neurons and plasticity rules of unsupervised learning, as plain data for the kernels.
+r"""The lean rule: this project's own, and the default.
 
 The network is one layer: every input reaches every one of N leaky integrate-and-fire neurons, which
 compete by lateral inhibition (at most one fires per step) and adapt their thresholds so that all take
-part. Times are in steps of 1 ms, potentials in mV above rest.
-
-``LeanRule`` is this project's own: one update per sample, for the neurons that fired alone,
+part. Times are in steps of 1 ms, potentials in mV above rest. There is one update per sample, for the neurons that
+fired alone,
 
 .. math:: w_{ij} \leftarrow w_{ij} + k_j \, \eta \, (x_i - w_{ij}), \qquad
           k_j = \lceil n_j / 4 \rceil, \qquad x_i = \min(1, 20\,\mathrm{ms} \cdot r_i)
@@ -47,6 +46,7 @@ class RuleConstants(NamedTuple):
     theta_keep: np.float32
     n_bits: np.int64
     rounding: np.int64
+    window: np.int64
     stops_at_first_spike: np.bool_
     n_unpadded: np.int64  # neurons, without padding
 
@@ -95,18 +95,21 @@ class LeanRule:
     Parameters
     ----------
     eta : tuple of float
-        Learning rate at the first and the last sample.
+        Learning rate at the first and the last sample, in (0, 1].
     theta_plus : tuple of float
         Rise of the adaptive threshold per spike, in mV, for 60,000 samples; fewer samples rise in larger steps.
     theta_decays : float
         The adaptive threshold decays by ``exp(-theta_decays)`` over the whole of learning.
     gain : float
-        Norm of a neuron's input gain.
+        Norm of a neuron's input gain, for samples as sparse as handwritten digits; it is scaled to others.
     events_per_step : float
         Poisson events of a whole sample per step; an input that is drawn twice in a step spikes once.
+    window : int, optional
+        Steps between two updates; by default there is one, at the end of the sample.
     stops_at_first_spike : bool
-        End a sample with its first output spike: learning is several times faster, and thresholds must rise in
-        larger steps.
+        End a sample with its first output spike: learning is several times faster.
+    neurons : CompetingNeurons
+        Potentials, refractory period and inhibition.
     """
 
     eta: tuple[float, float]
@@ -114,31 +117,57 @@ class LeanRule:
     theta_decays: float = 3.0
     gain: float = 6.0
     events_per_step: float = 6.5
+    window: int | None = None
     stops_at_first_spike: bool = False
+    neurons: CompetingNeurons = CompetingNeurons()
 
-    def schedule(self, first: int, stop: int, n_total: int) -> tuple[np.ndarray, np.ndarray]:
-        """Learning rate and threshold rise (float32) of samples ``first`` to ``stop`` of ``n_total``."""
-        progress = np.arange(first, stop) / max(n_total - 1, 1)
+    def __post_init__(self) -> None:
+        for name, pair, highest in (("eta", self.eta, 1.0), ("theta_plus", self.theta_plus, 512.0)):
+            if len(pair) != 2 or not all(0 < value <= highest for value in pair):
+                raise ParameterError(f"{name} must be a first and a last value in (0, {highest:g}]; got {pair}.")
+            object.__setattr__(self, name, tuple(float(value) for value in pair))
+        for name in ("theta_decays", "gain", "events_per_step"):
+            if not 0 < getattr(self, name) < 1000:
+                raise ParameterError(f"{name} must lie in (0, 1000); got {getattr(self, name)}.")
+        if self.window is not None and not (isinstance(self.window, int) and self.window >= 1):
+            raise ParameterError(f"window must be a whole number of steps, at least 1, or None; got {self.window!r}.")
+
+    def schedule(self, places: range, n_total: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Learning rate and threshold rise of these samples of ``n_total``; both stay at their last value beyond."""
+        progress = np.minimum(np.arange(places.start, places.stop) / max(n_total - 1, 1), 1.0)
         eta = self.eta[0] * (self.eta[1] / self.eta[0]) ** progress
         rise = self.theta_plus[0] * (self.theta_plus[1] / self.theta_plus[0]) ** progress
         return eta.astype(np.float32), (rise * (60_000 / n_total)).astype(np.float32)
 
-    def constants(self, n_total: int, n_neurons: int, n_bits: int, rounding: int) -> RuleConstants:
+    def constants(
+        self, n_total: int, n_neurons: int, n_steps: int, n_bits: int, rounding: int, gain: float
+    ) -> RuleConstants:
         """Constants for the kernel, when ``n_total`` samples are to be shown."""
         return RuleConstants(
-            gain=np.float64(self.gain),
+            gain=np.float64(gain),
             theta_keep=np.float32(np.exp(-self.theta_decays / n_total)),
             n_bits=np.int64(n_bits),
             rounding=np.int64(rounding),
+            window=np.int64(self.window or n_steps),
             stops_at_first_spike=np.bool_(self.stops_at_first_spike),
             n_unpadded=np.int64(n_neurons),
         )
 
 
-def lean_defaults(n_neurons: int) -> LeanRule:
+_FIRST_SPIKE_RISE = 6.0  # a sample that ends with its first spike raises one threshold once, not four or five times
+
+
+def lean_defaults(n_neurons: int, *, first_spike: bool = False) -> LeanRule:
     """Schedules that fit a network of this size.
 
     Larger networks spread the same spikes over more neurons, so each threshold has to rise faster.
+
+    Parameters
+    ----------
+    n_neurons : int
+        Neurons N.
+    first_spike : bool
+        End a sample with its first output spike, and raise thresholds in larger steps.
 
     Examples
     --------
@@ -147,11 +176,13 @@ def lean_defaults(n_neurons: int) -> LeanRule:
     """
     if n_neurons < 1:
         raise ParameterError(f"n_neurons must be at least 1; got {n_neurons}.")
-    if n_neurons <= 200:
-        return LeanRule(eta=(0.3, 0.003), theta_plus=(n_neurons / 400, n_neurons * 3e-4))
+    last = n_neurons * 3e-4 if n_neurons <= 200 else n_neurons / 4000
+    factor = _FIRST_SPIKE_RISE if first_spike else 1.0
+    rise = (factor * n_neurons / 400, factor * last)
     if n_neurons <= 800:
-        return LeanRule(eta=(0.3, 0.01), theta_plus=(n_neurons / 400, n_neurons / 4000))
-    return LeanRule(eta=(0.5, 0.02), theta_plus=(n_neurons / 400, n_neurons / 4000), gain=8.0, events_per_step=8.0)
+        eta = (0.3, 0.003) if n_neurons <= 200 else (0.3, 0.01)
+        return LeanRule(eta=eta, theta_plus=rise, stops_at_first_spike=first_spike)
+    return LeanRule(eta=(0.5, 0.02), theta_plus=rise, gain=8.0, events_per_step=8.0, stops_at_first_spike=first_spike)
 
 
 _USUAL_SPREAD = 10.7  # mean of sqrt(n_eff) of MNIST, the data that the schedules were found on

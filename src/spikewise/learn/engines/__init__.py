@@ -1,0 +1,93 @@
+"""Engines: a layer of neurons with its rule, which learns from samples and answers them.
+
+An engine owns weights, thresholds and the compiled loops; the estimators around it know data, labels and
+files. Which engine runs is decided by the type of the rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewise.fixed_point import Rounding
+from spikewise.learn.responses import Responses
+from spikewise.learn.tally import Tally
+from spikewise.operations import Operations
+
+Lateral = Literal["broadcast", "stored"]
+"""Inhibition as one sum sent to all neurons, or as a stored matrix from each neuron to each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What every engine needs to know besides its rule.
+
+    Parameters
+    ----------
+    n_inputs, n_neurons, n_steps : int
+        Sizes, and steps of a presentation.
+    n_bits : int or None
+        Bits of a weight, 1 to 8; None for 32-bit floats.
+    rounding : str
+        How weight updates are put on the grid of these bits.
+    seed : np.uint64
+        Source of all chance.
+    batch_size : int
+        Samples that meet the same frozen network while learning.
+    """
+
+    n_inputs: int
+    n_neurons: int
+    n_steps: int = 350
+    n_bits: int | None = 8
+    rounding: Rounding = "stochastic"
+    seed: np.uint64 = np.uint64(0)  # noqa: RUF009
+    batch_size: int = 1
+
+
+class Engine(Protocol):
+    """A layer of N neurons that learns by one rule."""
+
+    rule: Any
+    settings: Settings
+    n_inputs: int
+    n_neurons: int
+    n_steps: int
+    tally: Tally
+    """Events of all learning so far."""
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """Weights (n_inputs, N) in [0, 1]."""
+
+    @property
+    def theta(self) -> NDArray[np.float32]:
+        """Adaptive thresholds (N,) in mV."""
+
+    @property
+    def n_fired(self) -> NDArray[np.int64]:
+        """Spikes of each neuron, shape (N,), in all learning so far."""
+
+    def prepare(self, shares: NDArray[np.uint16]) -> None:
+        """Fit to the data what does not depend on learning, such as gains, from samples (B, n_inputs)."""
+
+    def learn(self, shares: NDArray[np.uint16], places: range, n_total: int, n_threads: int = 1) -> None:
+        """Learn from samples that stand at these places of a sequence of ``n_total`` presentations."""
+
+    def respond(
+        self, shares: NDArray[np.uint16], evidence: NDArray[np.float64], exit_kind: int, max_entropy: float
+    ) -> Responses:
+        """Answer samples without learning; stop each when the rule is satisfied by the evidence (K, N) so far."""
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything that was learned."""
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take over what :meth:`arrays` gave."""
+
+    def operations(self, tally: Tally, is_learning: bool, lateral: Lateral | None = None) -> dict[str, Operations]:
+        """Elementary operations by component, mean per sample, of the events in a tally."""

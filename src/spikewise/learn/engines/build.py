@@ -1,0 +1,13 @@
+"""The engine for a rule."""
+
+from __future__ import annotations
+
+from spikewise.learn.rules import Rule
+
+from . import Engine, Settings
+from .lean import LeanEngine
+
+
+def build_engine(rule: Rule, settings: Settings) -> Engine:
+    """A fresh engine, chosen by the type of the rule."""
+    return LeanEngine(rule, settings)

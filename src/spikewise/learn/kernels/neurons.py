@@ -1,0 +1,103 @@
+"""Competing neurons: potentials from burst to burst of input spikes, the one that fires, thresholds and gains.
+
+One source serves both precisions, chosen by the type of the arrays: weights ``[n_inputs, N padded]`` are uint8
+in units of 1/256 with 16-bit state, or float32. Potentials are in units of 1/64 mV, thresholds whole multiples
+of it in both. Padding neurons have weight 0 and the highest threshold.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewise._compile import inlined, kernel
+from spikewise.learn.rules.lean import LEVELS_PER_MV, NeuronConstants
+from spikewise.spikes.streams import SpikeStream
+
+from .lanes import advance
+
+Floats = NDArray[np.float32]
+Numbers = NDArray[Any]  # uint8, uint16, int16 or float32, by precision
+
+NEVER_REACHED = 32767  # threshold of padding; potentials saturate there, and no living neuron's is above 32766
+GAIN_STEPS = 2048  # integer gain per unit of gain
+
+
+@inlined
+def run_until_spike(
+    weights: Numbers,
+    gain: Numbers,
+    threshold: Numbers,
+    v: Numbers,
+    v_next: Numbers,
+    rests_until: NDArray[np.int16],
+    stream: SpikeStream,
+    step: int,
+    stop: int,
+    neuron: NeuronConstants,
+) -> tuple[int, bool]:
+    """Advance to ``stop``, or through the step at which a neuron reaches its threshold; returns the next step, and
+    whether one did. ``v_next`` is memory.
+    """
+    decay = v.dtype.type(neuron.leak if weights.itemsize == 1 else neuron.decay)
+    spikes, ends = stream.spikes, stream.ends
+    if not advance(weights, gain, threshold, v, v_next, rests_until, spikes, ends, step, stop, decay):
+        for j in range(v.shape[0]):
+            v[j] = v_next[j]
+        return stop, False
+    while step < stop:
+        crossed = advance(weights, gain, threshold, v, v, rests_until, spikes, ends, step, step + 1, decay)
+        step += 1
+        if crossed:
+            return step, True
+    return stop, False
+
+
+@kernel
+def fire(
+    threshold: Numbers, v: Numbers, rests_until: NDArray[np.int16], next_step: int, neuron: NeuronConstants
+) -> int:
+    """Let one neuron fire at the step before ``next_step`` and return it.
+
+    The neuron with the largest overshoot v - threshold >= 0 wins, the first of equals; it returns to rest and
+    pushes all others down by ``w_inhibit``, at most to ``v_floor``.
+    """
+    winner, best = 0, np.float64(-1.0)
+    for j in range(v.shape[0]):
+        if v[j] >= threshold[j]:
+            above = np.float64(v[j]) - np.float64(threshold[j])
+            if above > best:
+                winner, best = j, above
+    for j in range(v.shape[0]):
+        v[j] = max(v[j] - neuron.w_inhibit, neuron.v_floor)
+    v[winner] = 0
+    rests_until[winner] = next_step + neuron.n_refractory
+    return winner
+
+
+@inlined
+def set_threshold(threshold: Numbers, theta: Floats, j: int, v_threshold: np.float32) -> None:
+    """Round a neuron's threshold, base plus adaptive part in mV, to whole levels."""
+    threshold[j] = min(np.rint((v_threshold + theta[j]) * np.float32(LEVELS_PER_MV)), np.float32(NEVER_REACHED - 1))
+
+
+@kernel
+def gain_for(squares: float, gain_norm: float, is_integer: bool) -> float:
+    """Gain of a neuron, gain_norm over the Euclidean norm of its weights, given the sum of their squares."""
+    if squares == 0:
+        return 0.0
+    if is_integer:
+        return float(min(65535.0, np.rint(gain_norm / (np.sqrt(squares) / 256.0) * GAIN_STEPS)))
+    return float(gain_norm / np.sqrt(squares) * LEVELS_PER_MV)
+
+
+@kernel
+def set_gain(weights: Numbers, gain: Numbers, post: int, gain_norm: float) -> None:
+    """Renew one neuron's gain."""
+    squares = 0.0
+    for pre in range(weights.shape[0]):
+        w = np.float64(weights[pre, post])
+        squares += w * w
+    gain[post] = gain_for(squares, gain_norm, weights.itemsize == 1)

@@ -1,0 +1,107 @@
+"""Inference with frozen neurons, which really stops where the exit rule is satisfied."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewise._compile import kernel
+from spikewise.learn.rules.lean import NeuronConstants
+from spikewise.spikes.streams import BURST, SpikeStream, begin, draw
+
+from .neurons import Numbers, fire, run_until_spike
+
+EXIT_NEVER, EXIT_ENTROPY_SUM, EXIT_ENTROPY_MEAN = 0, 1, 2
+
+
+@kernel
+def entropy_of(score: NDArray[np.float64], sample: int, scale: float) -> float:
+    """Entropy of softmax(scale * score) of a sample, scaled to [0, 1], as in dynamic.rule.normalized_entropy."""
+    n_classes = score.shape[1]
+    top = scale * score[sample, 0]
+    for k in range(1, n_classes):
+        top = max(top, scale * score[sample, k])
+    total = weighted = 0.0
+    for k in range(n_classes):
+        shifted = scale * score[sample, k] - top
+        weight = np.exp(shifted)
+        total += weight
+        weighted += weight * shifted
+    return float(min(1.0, max(0.0, (np.log(total) - weighted / total) / np.log(n_classes))))
+
+
+@kernel
+def must_stop(score: NDArray[np.float64], sample: int, n_steps: int, exit_kind: int, max_entropy: float) -> bool:
+    """Whether a sample may leave after this many steps.
+
+    Asked at the first step and after every output spike: between spikes the entropy of a sum stays, and that of a
+    mean can only rise.
+    """
+    if exit_kind == EXIT_NEVER:
+        return False
+    return entropy_of(score, sample, 1.0 / n_steps if exit_kind == EXIT_ENTROPY_MEAN else 1.0) < max_entropy
+
+
+@kernel
+def respond(
+    shares: NDArray[np.uint16],
+    keys: NDArray[np.uint64],
+    stream: SpikeStream,
+    weights: Numbers,
+    gain: Numbers,
+    threshold: Numbers,
+    neuron: NeuronConstants,
+    n_steps: int,
+    evidence: NDArray[np.float64],
+    exit_kind: int,
+    max_entropy: float,
+    fired_neuron: NDArray[np.int32],
+    fired_step: NDArray[np.int32],
+    n_fired: NDArray[np.int64],
+    exit_step: NDArray[np.int32],
+    score: NDArray[np.float64],
+    in_spikes: NDArray[np.int64],
+    out_spikes: NDArray[np.int64],
+) -> int:
+    """Run frozen neurons on samples, and stop each as soon as the exit rule is satisfied.
+
+    Fills ``fired_neuron`` and ``fired_step`` (B, T) with the output spikes of each sample, ``n_fired`` (B,) of them,
+    ``exit_step`` (B,) with the steps that were computed and ``score`` (B, K) with the summed evidence (K, N) of the
+    output spikes; adds the spikes of each step to ``in_spikes`` and ``out_spikes`` (T,). Returns the events drawn.
+    """
+    v, v_next = np.empty_like(threshold), np.empty_like(threshold)
+    rests_until = np.empty(weights.shape[1], np.int16)
+    n_drawn = 0
+    for sample in range(shares.shape[0]):
+        v[:] = 0
+        rests_until[:] = 0
+        score[sample] = 0.0
+        exit_step[sample] = n_steps
+        n_out = step = drawn_to = 0
+        if n_steps > 1 and must_stop(score, sample, 1, exit_kind, max_entropy):
+            exit_step[sample] = 1  # even without evidence; the first step is computed nonetheless
+        last = exit_step[sample]
+        if begin(stream, shares, sample):
+            while step < last:
+                if step == drawn_to:
+                    drawn_to = min(step + BURST, last)
+                    draw(stream, keys[sample], step, drawn_to)
+                step, crossed = run_until_spike(
+                    weights, gain, threshold, v, v_next, rests_until, stream, step, drawn_to, neuron
+                )
+                if crossed:
+                    winner = fire(threshold, v, rests_until, step, neuron)
+                    fired_neuron[sample, n_out] = winner
+                    fired_step[sample, n_out] = step
+                    n_out += 1
+                    out_spikes[step - 1] += 1
+                    for k in range(evidence.shape[0]):
+                        score[sample, k] += evidence[k, winner]
+                    if step < last and must_stop(score, sample, step, exit_kind, max_entropy):
+                        exit_step[sample] = step
+                        break
+            for t in range(step):
+                in_spikes[t] += stream.ends[t + 1] - stream.ends[t]
+            n_drawn += stream.drawn[step]
+        n_fired[sample] = n_out
+    return n_drawn

@@ -1,0 +1,73 @@
+"""The plasticity rules of unsupervised learning, as plain data for the engines.
+
+A rule is chosen by name, with constants that fit the size of the network, or given as an object to change some
+of them: ``dataclasses.replace(lean_defaults(400), gain=8.0)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from spikewise.errors import ParameterError, unknown_name
+
+from .lean import CompetingNeurons, LeanRule, lean_defaults, spread_of
+
+Rule = LeanRule
+
+RULES: dict[str, Callable[[int], Rule]] = {
+    "lean": lean_defaults,
+    "first_spike": partial(lean_defaults, first_spike=True),
+}
+"""Rules by name: what each is for a number of neurons."""
+
+_KINDS: dict[str, type[Rule]] = {"lean": LeanRule}
+
+__all__ = [
+    "RULES",
+    "CompetingNeurons",
+    "LeanRule",
+    "Rule",
+    "lean_defaults",
+    "resolve_rule",
+    "rule_from_dict",
+    "rule_to_dict",
+    "spread_of",
+]
+
+
+def resolve_rule(rule: str | Rule, n_neurons: int) -> Rule:
+    """A rule by its name or as it is; raises ParameterError for what is neither."""
+    if isinstance(rule, str):
+        if rule not in RULES:
+            raise unknown_name("rule", rule, RULES)
+        return RULES[rule](n_neurons)
+    if type(rule) not in _KINDS.values():
+        raise ParameterError(f"rule must be one of {', '.join(RULES)}, or a rule object; got {rule!r}.")
+    return rule
+
+
+def rule_to_dict(rule: Rule) -> dict[str, Any]:
+    """A rule as plain values for JSON.
+
+    Examples
+    --------
+    >>> rule = lean_defaults(400)
+    >>> rule_from_dict(rule_to_dict(rule)) == rule
+    True
+    """
+    kind = next(name for name, known in _KINDS.items() if type(rule) is known)
+    fields = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(rule).items()}
+    return {"kind": kind, **fields}
+
+
+def rule_from_dict(values: Mapping[str, Any]) -> Rule:
+    """What :func:`rule_to_dict` gave; raises KeyError or TypeError for anything else."""
+    fields: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in values.items() if key != "kind"
+    }
+    if "neurons" in fields:
+        fields["neurons"] = CompetingNeurons(**fields["neurons"])
+    return _KINDS[values["kind"]](**fields)

@@ -1,0 +1,46 @@
+"""A learned network as plain values and arrays, for files without pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .engines import Engine, Settings
+from .engines.build import build_engine
+from .rules import rule_from_dict, rule_to_dict
+from .tally import Tally
+
+_NOT_KEPT = ("random_state", "n_jobs", "verbose", "rule")
+
+
+def settings_to_dict(settings: Settings) -> dict[str, Any]:
+    """Settings of an engine as plain values; the seed has more digits than a number of JSON holds."""
+    return {**asdict(settings), "seed": str(settings.seed)}
+
+
+def card_of(estimator: Any, engine: Engine) -> dict[str, Any]:
+    """What a file says of an estimator and its engine besides the arrays."""
+    return {
+        "params": {key: value for key, value in estimator.get_params().items() if key not in _NOT_KEPT},
+        "rule": rule_to_dict(engine.rule),
+        "engine": settings_to_dict(engine.settings),
+        "tally": asdict(engine.tally),
+    }
+
+
+def params_from(card: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of the estimator that a card describes."""
+    return {**card["params"], "n_neurons": int(card["engine"]["n_neurons"]), "rule": rule_from_dict(card["rule"])}
+
+
+def engine_from(card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Engine:
+    """The engine that a card and its arrays describe; raises KeyError, TypeError or ValueError for anything else."""
+    settings = Settings(**{**card["engine"], "seed": np.uint64(int(card["engine"]["seed"]))})
+    engine = build_engine(rule_from_dict(card["rule"]), settings)
+    engine.restore(arrays)
+    engine.tally = Tally(**card["tally"])
+    return engine

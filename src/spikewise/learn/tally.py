@@ -1,0 +1,51 @@
+"""What a network did: events counted while it runs, from which operations and health follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any
+
+
+@dataclass(slots=True)
+class Tally:
+    """Events of a set of presentations.
+
+    Parameters
+    ----------
+    n_samples, n_silent : int
+        Presentations, and those that made inputs fire but no neuron.
+    n_steps : int
+        Computed steps of all presentations.
+    n_draws : int
+        Random numbers drawn to encode the inputs.
+    in_spikes, out_spikes, inhibitory_spikes : int
+        Spikes of inputs, of the learning neurons, and of inhibitory neurons where there are any.
+    n_potentiations, n_depressions : int
+        Updates triggered by output neurons (a column of weights each) and by inputs (a row each).
+    n_normalisations : int
+        Columns of weights that were rescaled.
+    n_updates : int
+        Times at which the weights of one or more neurons were updated together: ends of samples or of windows.
+    """
+
+    n_samples: int = 0
+    n_silent: int = 0
+    n_steps: int = 0
+    n_draws: int = 0
+    in_spikes: int = 0
+    out_spikes: int = 0
+    inhibitory_spikes: int = 0
+    n_potentiations: int = 0
+    n_depressions: int = 0
+    n_normalisations: int = 0
+    n_updates: int = 0
+
+    def add(self, events: Iterable[Any]) -> None:
+        """Add events in the order of the fields, as the kernels return them; a shorter list leaves the rest."""
+        for item, count in zip(fields(self), events, strict=False):
+            setattr(self, item.name, getattr(self, item.name) + int(count))
+
+    def per_sample(self, name: str) -> float:
+        """Mean of one kind of event per presentation."""
+        return float(getattr(self, name)) / max(self.n_samples, 1)
