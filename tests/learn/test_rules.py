@@ -54,7 +54,7 @@ def test_dark_samples_do_not_count():
 
 def test_inhibition_while_learning_exceeds_the_threshold():
     neurons = CompetingNeurons()
-    learning, frozen = neurons.constants(True), neurons.constants(False)
+    learning, frozen = neurons.constants(neurons.w_inhibit_learning), neurons.constants(100.0)
     assert learning.w_inhibit > frozen.w_inhibit > neurons.v_threshold * 64
     assert learning.v_floor >= -(2**15)
     assert learning.leak / 65536 == pytest.approx(1 - learning.decay, abs=1e-5)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.sparse import csr_array, csr_matrix
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
@@ -102,8 +103,9 @@ def test_the_workload_counts_the_spikes_of_running_samples(model):
     (layer,) = load.layers
     assert (layer.in_channels, layer.out_channels, layer.weight_bits) == (64, 100, 8)
     full, alive = load.activity[0], load.alive_activity[0]
-    # 6.5 events per step, of which those that repeat an input within a step are one spike.
-    assert 5.5 < np.mean(full.in_spikes) < 6.5
+    # Events that repeat an input within a step are one spike.
+    events = model.encoder_.engine_.rule.events_per_step
+    assert 0.8 * events < np.mean(full.in_spikes) < events
     assert alive.in_spikes[0] == full.in_spikes[0]
     assert sum(np.array(full.out_spikes)) == pytest.approx(len(model.trace(X[TEST][:50]).samples) / 50)
 
@@ -248,3 +250,80 @@ def test_string_labels_work_everywhere():
     assert trace.accuracy_by_step()[-1] == np.mean(result.labels == names[:50]) == named.score(X[:50], names[:50])
     with pytest.raises(ParameterError, match="got 'zebra'"):
         named.trace(X[:1], ["zebra"])
+
+
+@pytest.mark.parametrize("decoder", ["votes", "proportion", "naive_bayes"])
+def test_every_decoder_names_the_same_network(model, decoder):
+    other = STDPClassifier(n_epochs=6, random_state=0, decoder=decoder)
+    other.encoder_, other.n_features_in_ = model.encoder_, 64
+    other.label(X[TRAIN], Y[TRAIN])
+    assert other.score(X[TEST], Y[TEST]) > 0.8
+    np.testing.assert_allclose(other.predict_proba(X[TEST]).sum(1), 1)
+    np.testing.assert_allclose(other.predict_proba(np.zeros((1, 64))), 0.1)  # no spike, no opinion
+
+
+def test_an_unknown_decoder_is_refused_before_learning():
+    with pytest.raises(ParameterError, match="decoder"):
+        STDPClassifier(decoder="vote").fit(X[:20], Y[:20])
+
+
+def test_a_stream_is_learned_piece_by_piece():
+    one, other = (STDPClassifier(n_neurons=40, random_state=1) for _ in range(2))
+    for first in range(0, 1200, 300):
+        part = slice(first, first + 300)
+        one.partial_fit(X[part], Y[part], classes=np.arange(10))
+    for first in range(0, 1200, 300):
+        other.encoder_ = other._new_encoder() if first == 0 else other.encoder_
+        other.encoder_.partial_fit(X[first : first + 300])
+    np.testing.assert_array_equal(one.encoder_.weights_, other.encoder_.weights_)
+    assert one.encoder_.n_presentations_ == 1200
+    assert one.score(X[TEST], Y[TEST]) > 0.7
+    with pytest.raises(ParameterError, match="classes seen"):
+        one.partial_fit(X[:2], [0, 77])
+
+
+def test_learning_goes_on_after_fit(model):
+    encoder = STDPEncoder(n_neurons=30, n_epochs=1, random_state=0).fit(X[:300])
+    before = encoder.weights_
+    encoder.partial_fit(X[300:600])
+    assert encoder.n_presentations_ == 600
+    assert 0 < np.abs(encoder.weights_ - before).mean() < 0.1
+
+
+def test_sparse_rows_are_the_same_rows(model):
+    again = STDPClassifier(n_epochs=6, random_state=0).fit(csr_matrix(X[TRAIN]), Y[TRAIN])
+    np.testing.assert_array_equal(again.encoder_.weights_, model.encoder_.weights_)
+    np.testing.assert_array_equal(again.predict_proba(csr_array(X[TEST])), model.predict_proba(X[TEST]))
+
+
+@pytest.mark.parametrize("n_bits", [1, 2, 4])
+def test_weights_are_rounded_after_learning(model, n_bits):
+    small = model.quantized(n_bits)
+    levels = small.encoder_.weights_ * 2**n_bits
+    np.testing.assert_array_equal(levels, np.rint(levels))
+    assert np.abs(small.encoder_.weights_ - model.encoder_.weights_).max() <= 2.0**-n_bits
+    assert small.label(X[TRAIN], Y[TRAIN]).score(X[TEST], Y[TEST]) > 0.8
+    assert small.workload(X[:5]).layers[0].weight_bits == n_bits
+    assert model.quantized(8).predict(X[TEST]).tolist() == model.predict(X[TEST]).tolist()
+
+
+@pytest.mark.parametrize("rule", ["first_spike", "fspinn", "diehl_cook"])
+def test_every_rule_learns_saves_and_is_counted(rule, tmp_path):
+    learned = STDPClassifier(n_neurons=50, rule=rule, n_epochs=2, random_state=0).fit(X[TRAIN], Y[TRAIN])
+    assert learned.score(X[TEST], Y[TEST]) > 0.75
+    learned.save(tmp_path / "model.safetensors")
+    again = STDPClassifier.load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(again.predict_proba(X[TEST]), learned.predict_proba(X[TEST]))
+    counts = again.workload(X[:5]).counts
+    assert counts.training_total.weight_writes > counts.inference_total.weight_writes == 0
+    assert counts.training_total == learned.workload(X[:5]).counts.training_total
+
+
+def test_progress_can_be_watched(capsys):
+    STDPEncoder(n_neurons=5, n_steps=60, n_epochs=1, verbose=True).fit(X[:200])
+    assert "200/200" in capsys.readouterr().err
+
+
+def test_batches_need_a_rule_without_windows():
+    with pytest.raises(ParameterError, match="batch_size must be 1"):
+        STDPEncoder(rule="fspinn", batch_size=4).fit(X[:20])

@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -26,14 +27,14 @@ from sklearn.utils.validation import check_is_fitted, check_non_negative, valida
 
 from spikewise.dynamic.rule import ExitRule
 from spikewise.errors import ParameterError, unknown_name
-from spikewise.fixed_point import Rounding
+from spikewise.fixed_point import QFormat, Rounding
 from spikewise.spikes.streams import spike_shares
 
 from .engines import Engine, Settings
 from .engines.build import build_engine
 from .health import Health
 from .responses import Responses, compiled_rule
-from .rules import Rule, resolve_rule, rule_to_dict
+from .rules import LeanRule, Rule, auto_bits, resolve_rule, rule_to_dict
 from .saved import settings_to_dict
 from .snapshot import read_snapshot, write_snapshot
 from .verbose import progress_bar
@@ -63,14 +64,15 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Neurons N.
     rule : str or rule object, default "lean"
         How the network learns: "lean" (this project's), "first_spike" (the same, but a sample ends with its first
-        output spike: several times faster), or an object of :mod:`spikewise.learn.rules`.
+        output spike: several times faster), "fspinn" (the techniques of [2]_ as reconstructed), "diehl_cook" (the
+        baseline [1]_), or an object of :mod:`spikewise.learn.rules`.
     n_steps : int, default 350
         Steps T of 1 ms for which a sample is presented.
     n_epochs : int, optional
         Passes over the samples; by default as many (at most 20) as it takes to show 20,000 samples.
     n_bits : int, None or "auto"
         Bits of a weight while learning and afterwards, 1 to 8, with 16-bit membrane potentials; None uses
-        32-bit floats for both. "auto" is 8.
+        32-bit floats for both. "auto" is 8, and None for "diehl_cook".
     rounding : {"stochastic", "nearest", "truncate"}
         How integer weight updates are rounded.
     batch_size : int, default 1
@@ -93,6 +95,8 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         The layer itself, with its rule, settings and the tally of what happened while learning.
     n_presentations_ : int
         Samples shown while learning, all epochs together.
+    horizon_ : int
+        Presentations over which learning rates fall.
     health_ : Health
         Live neurons, spikes per sample, silent samples, spread of the thresholds; if the network is sick, ``fit``
         warns with a remedy.
@@ -162,7 +166,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         data = self._features(X, reset=True)
         n = data.shape[0]
         n_total = n * (self.n_epochs or min(_MAX_EPOCHS, -(-_STREAM // n)))
-        self._start(data)
+        self._start(data, n_total)
         engine, seed = self.engine_, int(self.engine_.settings.seed)
         identity = {**self._identity(), "shape": list(data.shape), "n_total": n_total}
         if checkpoint is not None:
@@ -202,11 +206,11 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self._check_settings()
         data = self._features(X, reset=is_new)
         if is_new:
-            self._start(data)
+            self._start(data, _STREAM)
         for first in range(0, data.shape[0], self.batch_size * _CHUNK):
             rows = np.arange(first, min(first + self.batch_size * _CHUNK, data.shape[0]))
             seen = self.engine_.tally.n_samples
-            self.engine_.learn(_shares(data, rows), range(seen, seen + len(rows)), _STREAM, self._n_threads())
+            self.engine_.learn(_shares(data, rows), range(seen, seen + len(rows)), self.horizon_, self._n_threads())
         return self._finish(warn=False)
 
     def transform(self, X: ArrayLike) -> NDArray[np.int64]:
@@ -249,14 +253,38 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         )
         return Responses.joined(parts)
 
-    def adopt(self, engine: Engine) -> STDPEncoder:
+    def adopt(self, engine: Engine, horizon: int) -> STDPEncoder:
         """Take over an engine that has learned, instead of learning."""
-        self.engine_, self.n_features_in_ = engine, engine.n_inputs
+        self.engine_, self.n_features_in_, self.horizon_ = engine, engine.n_inputs, horizon
         return self._finish(warn=False)
 
-    def _start(self, X: Any) -> None:
-        """A fresh engine for samples like these."""
-        n_bits: Any = 8 if self.n_bits == "auto" else self.n_bits
+    def quantized(self, n_bits: int, rounding: Rounding = "nearest") -> STDPEncoder:
+        """Return a copy whose learned weights are rounded to ``n_bits`` bits (1 to 8), without learning again.
+
+        Potentials are then 16-bit integers for the lean rule, and gains keep the norm of a neuron's input.
+
+        Examples
+        --------
+        >>> images = np.random.default_rng(0).random((50, 30))
+        >>> encoder = STDPEncoder(n_neurons=5, n_epochs=1, random_state=0).fit(images)
+        >>> np.unique(encoder.quantized(1).weights_).tolist()
+        [0.0, 0.5]
+        """
+        check_is_fitted(self)
+        copy = STDPEncoder(**{**self.get_params(), "n_bits": n_bits, "rounding": rounding})
+        copy._check_settings()
+        settings = replace(self.engine_.settings, n_bits=n_bits, rounding=rounding)
+        engine = build_engine(self.engine_.rule, settings)
+        rng = np.random.default_rng([int(settings.seed), n_bits])
+        grid = QFormat(0, n_bits, is_signed=False)
+        engine.restore({**self.engine_.arrays(), "weights": grid.quantize(self.engine_.weights, rounding, rng)})
+        engine.tally = replace(self.engine_.tally)
+        return copy.adopt(engine, self.horizon_)
+
+    def _start(self, X: Any, horizon: int) -> None:
+        """A fresh engine for samples like these, whose rates fall over this many presentations."""
+        self.horizon_ = horizon
+        n_bits: Any = auto_bits(self.rule) if self.n_bits == "auto" else self.n_bits
         seed = np.uint64(check_random_state(self.random_state).randint(np.iinfo(np.int64).max))
         settings = Settings(
             self.n_features_in_, self.n_neurons, self.n_steps, n_bits, self.rounding, seed, self.batch_size
@@ -298,8 +326,12 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 raise ParameterError(f"{key} must be a whole number in 1..{highest}{none}; got {value!r}.")
         if self.rounding not in _ROUNDINGS:
             raise unknown_name("rounding", str(self.rounding), _ROUNDINGS)
-        if self.batch_size > 1 and getattr(resolve_rule(self.rule, self.n_neurons), "window", None) is not None:
-            raise ParameterError("batch_size must be 1 for a rule that updates within a sample (window).")
+        rule = resolve_rule(self.rule, self.n_neurons)
+        if self.batch_size > 1 and not (isinstance(rule, LeanRule) and rule.window is None):
+            raise ParameterError(
+                f"batch_size must be 1 for a rule that updates within a sample; got {self.batch_size}. "
+                "Use the lean rule without window."
+            )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

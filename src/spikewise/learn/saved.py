@@ -22,13 +22,15 @@ def settings_to_dict(settings: Settings) -> dict[str, Any]:
     return {**asdict(settings), "seed": str(settings.seed)}
 
 
-def card_of(estimator: Any, engine: Engine) -> dict[str, Any]:
-    """What a file says of an estimator and its engine besides the arrays."""
+def card_of(estimator: Any, encoder: Any) -> dict[str, Any]:
+    """What a file says of an estimator and its encoder besides the arrays."""
+    engine: Engine = encoder.engine_
     return {
         "params": {key: value for key, value in estimator.get_params().items() if key not in _NOT_KEPT},
         "rule": rule_to_dict(engine.rule),
         "engine": settings_to_dict(engine.settings),
         "tally": asdict(engine.tally),
+        "horizon": encoder.horizon_,
     }
 
 

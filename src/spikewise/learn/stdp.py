@@ -166,6 +166,18 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         self.n_labelled_: NDArray[np.float64] = samples
         self.evidence_ = evidence_of(self.decoder, self.class_counts_, self.n_labelled_)
 
+    def quantized(self, n_bits: int, rounding: Rounding = "nearest") -> STDPClassifier:
+        """Return a copy whose learned weights are rounded to ``n_bits`` bits (1 to 8), without learning again.
+
+        What spikes stand for is kept; :meth:`label` counts it anew for the rounded network.
+        """
+        check_is_fitted(self, "evidence_")
+        copy = STDPClassifier(**{**self.get_params(), "n_bits": n_bits, "rounding": rounding})
+        copy.encoder_ = self.encoder_.quantized(n_bits, rounding)
+        for name in ("classes_", "class_counts_", "n_labelled_", "evidence_", "n_features_in_"):
+            setattr(copy, name, getattr(self, name))
+        return copy
+
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Most likely class of each sample, shape (B,)."""
         found = self._respond(X)
@@ -221,7 +233,8 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         n_bits = engine.settings.n_bits
         layer = LayerShape(
             "excitatory", "linear", engine.n_inputs, engine.n_neurons,
-            weight_bits=n_bits or _FLOAT_BITS, state_bits=16 if n_bits else _FLOAT_BITS, lateral="broadcast",
+            weight_bits=n_bits or _FLOAT_BITS, state_bits=engine.state_bits,
+            lateral=engine.lateral,
         )  # fmt: skip
         return Workload(
             f"stdp-{engine.n_neurons}",
@@ -236,7 +249,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights, thresholds, labels and settings as safetensors, with a readable card beside."""
         check_is_fitted(self, "evidence_")
-        card = {"format": _FORMAT, **card_of(self, self.encoder_.engine_), "classes": self.classes_.tolist()}
+        card = {"format": _FORMAT, **card_of(self, self.encoder_), "classes": self.classes_.tolist()}
         tensors = {"class_counts": self.class_counts_, "n_labelled": self.n_labelled_}
         write_weights(path, {**self.encoder_.engine_.arrays(), **tensors}, card)
 
@@ -246,7 +259,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         tensors, card = read_weights(path, _FORMAT)
         try:
             model = cls(**params_from(card))
-            model.encoder_ = model._new_encoder().adopt(engine_from(card, tensors))
+            model.encoder_ = model._new_encoder().adopt(engine_from(card, tensors), int(card["horizon"]))
             model.classes_ = np.array(card["classes"])
             model.class_counts_, model.n_labelled_ = tensors["class_counts"], tensors["n_labelled"]
             if model.class_counts_.shape != (len(model.classes_), model.n_neurons):

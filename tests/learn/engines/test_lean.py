@@ -48,7 +48,10 @@ def samples(seed, n=6):
 
 def slow_network(fast, is_learning):
     n = fast.n_neurons
-    return oracle.Network(fast._weights[:, :n], fast.rule.neurons.constants(is_learning), fast.gain, fast._theta[:n])
+    slow = oracle.Network(fast._weights[:, :n], fast._neuron(is_learning), fast.gain, fast._theta[:n])
+    if not is_learning:
+        slow.threshold = np.rint(slow.threshold * fast.rule.neurons.threshold_share)
+    return slow
 
 
 def train_of(row, key, n_steps=N_STEPS):
@@ -135,7 +138,7 @@ def test_responses_equal_the_oracle(seed, n_bits):
 def test_stored_inhibition_reads_a_weight_per_pair_and_broadcast_none():
     fast = engine(3)
     fast.learn(samples(3), PLACES, N_TOTAL)
-    stored, shared = (fast.operations(fast.tally, True, kind)["inhibition"] for kind in ("stored", "broadcast"))
+    stored, shared = (fast.operations(fast.tally, True, kind)["inhibition"] for kind in ("matrix", "broadcast"))
     assert stored.weight_reads == fast.tally.per_sample("out_spikes") * (N_NEURONS - 1) > 0
     assert shared == replace(stored, weight_reads=0.0)
 

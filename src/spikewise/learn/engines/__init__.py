@@ -18,7 +18,7 @@ from spikewise.learn.responses import Responses
 from spikewise.learn.tally import Tally
 from spikewise.operations import Operations
 
-Lateral = Literal["broadcast", "stored"]
+Lateral = Literal["broadcast", "matrix"]
 """Inhibition as one sum sent to all neurons, or as a stored matrix from each neuron to each other."""
 
 
@@ -57,6 +57,8 @@ class Engine(Protocol):
     n_inputs: int
     n_neurons: int
     n_steps: int
+    state_bits: int
+    lateral: Lateral
     tally: Tally
     """Events of all learning so far."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from spikewise.learn.rules import Rule
+from spikewise.learn.rules import LeanRule, Rule
 
 from . import Engine, Settings
 from .lean import LeanEngine
+from .trace import TraceEngine
 
 
 def build_engine(rule: Rule, settings: Settings) -> Engine:
     """A fresh engine, chosen by the type of the rule."""
-    return LeanEngine(rule, settings)
+    return LeanEngine(rule, settings) if isinstance(rule, LeanRule) else TraceEngine(rule, settings)

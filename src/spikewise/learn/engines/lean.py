@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -15,7 +16,7 @@ from spikewise.fixed_point import QFormat
 from spikewise.learn.kernels import lean, neurons, respond
 from spikewise.learn.kernels.lanes import LANES
 from spikewise.learn.responses import Responses
-from spikewise.learn.rules.lean import LeanRule, spread_of
+from spikewise.learn.rules.lean import LeanRule, NeuronConstants, spread_of
 from spikewise.learn.tally import Tally
 from spikewise.operations import Operations
 from spikewise.spikes.streams import content_keys, spike_stream
@@ -42,6 +43,8 @@ class LeanEngine:
     def __init__(self, rule: LeanRule, settings: Settings) -> None:
         self.rule, self.settings = rule, settings
         self.n_inputs, self.n_neurons, self.n_steps = settings.n_inputs, settings.n_neurons, settings.n_steps
+        self.state_bits = 16 if settings.n_bits else 32
+        self.lateral: Lateral = "broadcast"
         self.gain = rule.gain
         self.tally = Tally()
         n_padded = -(-self.n_neurons // LANES) * LANES
@@ -80,7 +83,7 @@ class LeanEngine:
         if settings.batch_size == 1:
             events = lean.learn(
                 shares, places.start, settings.seed, self._stream(), self._weights, self._gain, self._theta,
-                self._threshold, self._n_fired, self._targets(), self.rule.neurons.constants(True), eta, rise, rule,
+                self._threshold, self._n_fired, self._targets(), self._neuron(is_learning=True), eta, rise, rule,
                 self.n_steps,
             )  # fmt: skip
             self.tally.add(events)
@@ -103,7 +106,7 @@ class LeanEngine:
         streams: list[Any],
         run: Any,
     ) -> None:
-        n, seed, constants = len(shares), self.settings.seed, self.rule.neurons.constants(True)
+        n, seed, constants = len(shares), self.settings.seed, self._neuron(is_learning=True)
         n_in, winners = np.empty((n, self.n_inputs), np.uint16), np.empty((n, self.n_steps), np.int32)
         n_out, used = np.empty(n, np.int32), np.empty(n, np.int32)
         bounds = np.linspace(0, n, len(streams) + 1).astype(int)
@@ -135,7 +138,7 @@ class LeanEngine:
         in_spikes, out_spikes = np.zeros(self.n_steps, np.int64), np.zeros(self.n_steps, np.int64)
         n_drawn = respond.respond(
             shares, content_keys(shares, self.settings.seed), self._stream(), self._weights, self._gain,
-            self._threshold, self.rule.neurons.constants(False), self.n_steps, np.ascontiguousarray(evidence),
+            self._lowered(), self._neuron(is_learning=False), self.n_steps, np.ascontiguousarray(evidence),
             exit_kind, max_entropy, neuron, step, n_fired, exit_step, scores, in_spikes, out_spikes,
         )  # fmt: skip
         there = np.arange(self.n_steps) < n_fired[:, None]
@@ -152,7 +155,7 @@ class LeanEngine:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything that was learned."""
         return {
-            "weights": self._weights[:, : self.n_neurons], "theta": self.theta, "n_fired": self.n_fired,
+            "weights": self.weights, "theta": self.theta, "n_fired": self.n_fired,
             "gain": np.array([self.gain]),
         }  # fmt: skip
 
@@ -163,12 +166,29 @@ class LeanEngine:
             raise ShapeError(f"weights must be ({self.n_inputs}, {self.n_neurons}); got {weights.shape}.")
         self.gain = float(gain[0])
         self._theta[: self.n_neurons], self._n_fired[: self.n_neurons] = theta, n_fired
-        self._put(weights.astype(np.float32) if self.settings.n_bits is None else weights / np.float32(_LEVELS))
+        self._put(weights)
 
     def operations(self, tally: Tally, is_learning: bool, lateral: Lateral | None = None) -> dict[str, Operations]:
         """Elementary operations by component, mean per sample, of the events in a tally."""
         count = training_operations if is_learning else inference_operations
-        return count(tally, self.settings, self.rule, lateral or "broadcast")
+        return count(tally, self.settings, self.rule, lateral or self.lateral)
+
+    def _neuron(self, is_learning: bool) -> NeuronConstants:
+        neurons = self.rule.neurons
+        if is_learning:
+            return neurons.constants(neurons.w_inhibit_learning)
+        if neurons.w_inhibit is not None:
+            return neurons.constants(neurons.w_inhibit)
+        # Summed exactly, so that the result does not depend on the order in which a machine adds.
+        mean_threshold = neurons.v_threshold + math.fsum(self.theta.tolist()) / self.n_neurons
+        return neurons.constants(neurons.threshold_share * mean_threshold)
+
+    def _lowered(self) -> NDArray[Any]:
+        """Thresholds after learning, in whole levels; those of padding stay out of reach."""
+        share = np.float32(self.rule.neurons.threshold_share)
+        lowered: NDArray[Any] = self._threshold.copy()
+        lowered[: self.n_neurons] = np.rint(self._threshold[: self.n_neurons] * share)
+        return lowered
 
     def _stream(self) -> Any:
         return spike_stream(self.rule.events_per_step, self.n_inputs, self.n_steps)
@@ -185,7 +205,9 @@ class LeanEngine:
         else:
             self._weights = (QFormat(0, n_bits, is_signed=False).quantize(padded) * _LEVELS).astype(np.uint8)
         self._gain = np.zeros(n_padded, np.float32 if n_bits is None else np.uint16)
-        self._threshold = np.full(n_padded, neurons.NEVER_REACHED, np.float32 if n_bits is None else np.int16)
+        self._threshold: NDArray[Any] = np.full(
+            n_padded, neurons.NEVER_REACHED, np.float32 if n_bits is None else np.int16
+        )
         self._renew()
 
     def _renew(self) -> None:

@@ -29,7 +29,7 @@ def inference_operations(tally: Tally, settings: Settings, rule: LeanRule, later
         Sizes and precision.
     rule : LeanRule
         Unused here; the same for every count.
-    lateral : {"broadcast", "stored"}
+    lateral : {"broadcast", "matrix"}
         Whether inhibition is one sum for all neurons or reads a stored weight per pair.
     """
     n = settings.n_neurons
@@ -55,7 +55,7 @@ def inference_operations(tally: Tally, settings: Settings, rule: LeanRule, later
             state_reads=2 * winners, additions=winners, comparisons=winners, state_writes=2 * n_out
         ),
         "inhibition": Operations(
-            weight_reads=n_others if lateral == "stored" else 0, additions=n_others, comparisons=n_others,
+            weight_reads=n_others if lateral == "matrix" else 0, additions=n_others, comparisons=n_others,
             state_reads=n_others, state_writes=n_others,
         ),
     }  # fmt: skip

@@ -14,22 +14,30 @@ from typing import Any
 from spikewise.errors import ParameterError, unknown_name
 
 from .lean import CompetingNeurons, LeanRule, lean_defaults, spread_of
+from .trace import TraceRule, diehl_cook_defaults, fspinn_defaults
 
-Rule = LeanRule
+Rule = LeanRule | TraceRule
 
 RULES: dict[str, Callable[[int], Rule]] = {
     "lean": lean_defaults,
     "first_spike": partial(lean_defaults, first_spike=True),
+    "fspinn": fspinn_defaults,
+    "diehl_cook": diehl_cook_defaults,
 }
 """Rules by name: what each is for a number of neurons."""
 
-_KINDS: dict[str, type[Rule]] = {"lean": LeanRule}
+_KINDS: dict[str, type[Rule]] = {"lean": LeanRule, "trace": TraceRule}
+_AUTO_BITS: dict[str, int | None] = {"diehl_cook": None}  # the published baseline computes with floats
 
 __all__ = [
     "RULES",
     "CompetingNeurons",
     "LeanRule",
     "Rule",
+    "TraceRule",
+    "auto_bits",
+    "diehl_cook_defaults",
+    "fspinn_defaults",
     "lean_defaults",
     "resolve_rule",
     "rule_from_dict",
@@ -47,6 +55,11 @@ def resolve_rule(rule: str | Rule, n_neurons: int) -> Rule:
     if type(rule) not in _KINDS.values():
         raise ParameterError(f"rule must be one of {', '.join(RULES)}, or a rule object; got {rule!r}.")
     return rule
+
+
+def auto_bits(rule: str | Rule) -> int | None:
+    """Bits of a weight that a rule is made for: 8, or None (floats) for the published baseline."""
+    return _AUTO_BITS.get(rule, 8) if isinstance(rule, str) else 8
 
 
 def rule_to_dict(rule: Rule) -> dict[str, Any]:

@@ -14,13 +14,13 @@ of rescaling columns, each neuron carries a gain :math:`g_j = g / \lVert w_j \rV
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewise.errors import ParameterError
+from spikewise.errors import ParameterError, whole_number
 
 LEVELS_PER_MV = 64
 """Levels of the membrane potential per millivolt; 16 bits reach from -512 to 512 mV."""
@@ -63,20 +63,39 @@ class CompetingNeurons:
         Base threshold in mV above rest; the adaptive part comes on top. A neuron that fires returns to rest.
     n_refractory : int
         Steps during which a neuron that fired stays at rest.
-    w_inhibit_learning, w_inhibit : float
-        How far, in mV, a spike pushes all other neurons down while learning and afterwards. While learning
-        it exceeds the threshold, so that the winner takes the whole sample.
+    w_inhibit_learning : float
+        How far, in mV, a spike pushes all other neurons down while learning: more than the threshold, so that the
+        winner takes the whole sample.
+    w_inhibit : float, optional
+        The same afterwards; by default the mean threshold of the neurons, adaptive part included, so that others
+        can speak too.
+    threshold_share : float
+        Share of its learned threshold at which a neuron fires afterwards, in (0, 1]: answers come the sooner, and the
+        evidence of more spikes makes up for their haste.
     """
 
     tau_mem: float = 100.0
     v_threshold: float = 30.0
     n_refractory: int = 5
     w_inhibit_learning: float = 300.0
-    w_inhibit: float = 100.0
+    w_inhibit: float | None = None
+    threshold_share: float = 0.75
 
-    def constants(self, is_learning: bool) -> NeuronConstants:
-        """Constants for the kernel."""
-        w_inhibit = self.w_inhibit_learning if is_learning else self.w_inhibit
+    def __post_init__(self) -> None:
+        highest = 2**15 / LEVELS_PER_MV
+        for name, value in (("v_threshold", self.v_threshold), ("w_inhibit_learning", self.w_inhibit_learning)):
+            if not 0 < value < highest:
+                raise ParameterError(f"{name} must lie in (0, {highest:g}) mV; got {value}.")
+        if self.w_inhibit is not None and not 0 <= self.w_inhibit < highest:
+            raise ParameterError(f"w_inhibit must lie in [0, {highest:g}) mV, or be None; got {self.w_inhibit}.")
+        if not 0 < self.threshold_share <= 1:
+            raise ParameterError(f"threshold_share must lie in (0, 1]; got {self.threshold_share}.")
+        if not self.tau_mem >= 1:
+            raise ParameterError(f"tau_mem must be at least 1 step; got {self.tau_mem}.")
+        whole_number("n_refractory", self.n_refractory, 0)
+
+    def constants(self, w_inhibit: float) -> NeuronConstants:
+        """Constants for the kernel, with an inhibition in mV."""
         decay = np.exp(-1.0 / self.tau_mem)
         return NeuronConstants(
             decay=np.float32(decay),
@@ -179,10 +198,14 @@ def lean_defaults(n_neurons: int, *, first_spike: bool = False) -> LeanRule:
     last = n_neurons * 3e-4 if n_neurons <= 200 else n_neurons / 4000
     factor = _FIRST_SPIKE_RISE if first_spike else 1.0
     rise = (factor * n_neurons / 400, factor * last)
+    rule = LeanRule(eta=(0.5, 0.003), theta_plus=rise, events_per_step=8.0, stops_at_first_spike=first_spike)
+    if n_neurons <= 200:
+        return rule
     if n_neurons <= 800:
-        eta = (0.3, 0.003) if n_neurons <= 200 else (0.3, 0.01)
-        return LeanRule(eta=eta, theta_plus=rise, stops_at_first_spike=first_spike)
-    return LeanRule(eta=(0.5, 0.02), theta_plus=rise, gain=8.0, events_per_step=8.0, stops_at_first_spike=first_spike)
+        if first_spike:
+            return replace(rule, eta=(0.5, 0.01))
+        return replace(rule, eta=(0.3, 0.01), events_per_step=6.5)
+    return replace(rule, eta=(0.5, 0.02 if n_neurons <= 3200 else 0.05), gain=8.0)
 
 
 _USUAL_SPREAD = 10.7  # mean of sqrt(n_eff) of MNIST, the data that the schedules were found on
