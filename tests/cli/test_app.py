@@ -18,7 +18,7 @@ def failing(monkeypatch, error):
     monkeypatch.setattr("spikewise.cli.app.app", broken)
 
 
-@pytest.mark.parametrize("command", ["demo", "data", "price", "report"])
+@pytest.mark.parametrize("command", ["demo", "stdp", "data", "price", "report"])
 def test_every_command_explains_itself(command, capsys):
     assert run([command, "--help"]) == 0
     assert "Usage" in capsys.readouterr().out
@@ -63,7 +63,9 @@ def test_an_out_that_is_a_file_is_refused_before_any_work(capsys, tmp_path):
 def test_interruption_says_how_to_go_on(monkeypatch, capsys):
     failing(monkeypatch, KeyboardInterrupt())
     assert run(["demo"]) == 130
-    assert "again" in capsys.readouterr().err
+    assert "again to go on" in capsys.readouterr().err
+    assert run(["stdp"]) == 130
+    assert "again with --resume to go on" in capsys.readouterr().err
 
 
 def test_an_error_of_our_own_making_is_not_hidden(monkeypatch):

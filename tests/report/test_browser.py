@@ -33,7 +33,7 @@ def test_nothing_is_wider_than_the_window(shown):
 
 def test_every_picture_can_be_decoded(shown):
     assert shown.ask("[...document.images].every((i) => i.complete && i.naturalWidth > 0)")
-    assert shown.ask("document.images.length") == 41
+    assert shown.ask("document.images.length") == 43
 
 
 def test_a_hostile_class_name_is_only_text(shown):

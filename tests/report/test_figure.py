@@ -57,6 +57,24 @@ def test_long_runs_have_a_logarithmic_time():
     assert accuracy_figure(np.ones(350)).axes[0].get_xscale() == "log"
 
 
+@pytest.mark.parametrize("n_steps", [1, 4, 350])
+def test_all_that_is_compared_is_inside_the_frame(n_steps):
+    static = np.linspace(0.1, 0.9, n_steps)
+    points = {"chosen": (0.6 * n_steps + 0.4, 0.88), "control": (0.3 * n_steps + 0.7, 0.8)}
+    curve = np.linspace(1, n_steps, 5), np.linspace(0.7, 0.9, 5)
+    axes = accuracy_figure(static, {"every threshold": curve}, points).axes[0]
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    for x, y in [*points.values(), *zip(*curve, strict=True), (n_steps, static[-1])]:
+        assert left < x < right
+        assert low < y < high or y == static[-1] < low
+
+
+def test_an_opaque_picture_has_paper_behind_it():
+    figure = accuracy_figure([0.1, 0.8])
+    assert pixels(to_png(figure))[0, 0, 3] == 0
+    assert pixels(to_png(figure, is_transparent=False))[0, 0].tolist() == [255, 255, 255, 255]
+
+
 @pytest.mark.parametrize(
     "draw",
     [

@@ -7,38 +7,11 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
 
 from spikewise.errors import ParameterError, ShapeError
+from spikewise.report.classes import NO_CLASS_COLOR, class_colors
 from spikewise.report.figure import to_png
-from spikewise.report.neurons_figure import (
-    CLASS_COLORS,
-    NO_CLASS_COLOR,
-    class_colors,
-    confusion_figure,
-    label_map,
-    raster_figure,
-)
+from spikewise.report.neurons_figure import confusion_figure, label_map
 
 TEN = [str(k) for k in range(10)]
-
-# Colours as they are seen without one kind of cone, in linear RGB: Machado, Oliveira and Fernandes, "A
-# physiologically-based model for simulation of color vision deficiency", 2009, severity 1.
-SIGHT = {
-    "typical": np.eye(3),
-    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
-    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
-}
-# OKLab: Ottosson, "A perceptual color space for image processing", 2020.
-CONES = np.array(
-    [[0.4122215, 0.5363325, 0.051446], [0.2119035, 0.6806995, 0.107397], [0.0883025, 0.2817188, 0.6299787]]
-)
-LAB = np.array(
-    [[0.2104543, 0.7936178, -0.004072], [1.9779985, -2.4285922, 0.4505937], [0.025904, 0.7827718, -0.8086758]]
-)
-
-
-def perceived(colors, sight):
-    linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
-    return np.cbrt(np.clip(linear @ np.transpose(SIGHT[sight]), 0, 1) @ CONES.T) @ LAB.T
 
 
 def size_px(figure):
@@ -62,18 +35,6 @@ def labelled(draw, n_classes=4):
     classes = draw(st.lists(st.integers(-1, n_classes - 1), min_size=n_neurons, max_size=n_neurons))
     strength = draw(st.lists(st.floats(0, 1), min_size=n_neurons, max_size=n_neurons))
     return np.array(classes), np.array(strength)
-
-
-@pytest.mark.parametrize("sight", SIGHT)
-def test_every_eye_tells_the_classes_apart(sight):
-    colors = perceived(np.vstack([class_colors(10), to_rgb(NO_CLASS_COLOR)]), sight)
-    distance = np.linalg.norm(colors[:, None] - colors, axis=-1)[~np.eye(len(colors), dtype=bool)]
-    assert distance.min() > 0.055  # what is just noticed is about 0.02 in OKLab
-
-
-def test_more_classes_than_colours_have_one_each():
-    assert len(np.unique(class_colors(200).round(9), axis=0)) == 200
-    assert class_colors(10).shape == (len(CLASS_COLORS), 3)
 
 
 @settings(max_examples=8, deadline=None)
@@ -176,64 +137,8 @@ def test_the_middle_of_a_long_name_is_left_out():
     assert all(re.fullmatch(r"a long.*….*(one|two)", word) and len(word) <= 18 for word in words)
 
 
-@settings(max_examples=8, deadline=None)
-@given(st.integers(1, 400), st.integers(0, 150), st.integers(0, 20), st.integers(0, 2**32 - 1))
-def test_the_spikes_drawn_are_the_spikes_given(n_steps, n_in, n_out, seed):
-    rng = np.random.default_rng(seed)
-    given_in = np.stack([rng.integers(1, n_steps + 1, n_in), rng.integers(0, 784, n_in)], 1)
-    given_out = np.stack([rng.integers(1, n_steps + 1, n_out), rng.integers(0, 400, n_out)], 1)
-    figure = raster_figure(*given_in.T, *given_out.T, n_steps)
-    for axes, spikes in zip(figure.axes, (given_in, given_out), strict=True):
-        drawn = axes.lines[0].get_xydata()
-        assert (drawn == spikes).all()
-        (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-        assert ((drawn > [left, bottom]) & (drawn < [right, top])).all()
-    assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()
-
-
-def scores_at(axes, name, step):
-    """Height of a class's stairs just after a step."""
-    line = next(line for line in axes.lines if str(line.get_label()).strip() == name)
-    return line.get_ydata()[np.searchsorted(line.get_xdata(), step, side="right") - 1]
-
-
-def test_change_points_and_full_scores_are_the_same_stairs():
-    steps, values = np.array([2, 5]), np.array([[0.7, 0.3], [0.1, 0.9]])
-    dense = np.array([[0.5, 0.5], *[values[0]] * 3, *[values[1]] * 3])
-    sparse_axes = raster_figure([], [], [], [], 7, (steps, values), class_names=["cat", "dog"]).axes[2]
-    dense_axes = raster_figure([], [], [], [], 7, dense, class_names=["cat", "dog"]).axes[2]
-    for step in range(1, 8):
-        for k, name in enumerate(["cat", "dog"]):
-            found = scores_at(sparse_axes, name, step), scores_at(dense_axes, name, step)
-            assert found == (dense[step - 1, k], dense[step - 1, k])
-
-
-def test_a_class_has_one_colour_in_every_picture():
-    axes = raster_figure([], [], [], [], 1, [[0.2, 0.3, 0.5]]).axes[2]
-    found = {str(line.get_label()).strip(): to_rgb(line.get_color()) for line in axes.lines}
-    assert [found[str(k)] for k in range(3)] == [tuple(color) for color in class_colors(3)]
-
-
-def test_of_many_classes_the_ten_highest_are_named():
-    scores = np.full((1, 30), 0.01)
-    scores[0, 5:15] = 0.08
-    words = [text.get_text() for text in raster_figure([], [], [], [], 1, scores).axes[2].get_legend().get_texts()]
-    assert {word.strip() for word in words} == {*map(str, range(5, 15)), "20 others"}
-
-
-@pytest.mark.parametrize(("exit_step", "n_steps"), [(1, 1), (3, 4), (350, 350)])
-def test_the_exit_is_a_line_through_all_panels(exit_step, n_steps):
-    figure = raster_figure([1], [0], [1], [0], n_steps, np.full((n_steps, 2), 0.5), exit_step)
-    for axes in figure.axes:
-        assert [line for line in axes.lines if list(line.get_xdata()) == [exit_step] * 2]
-    assert figure.axes[0].get_title("right") == f"exit after step {exit_step} of {n_steps}"
-
-
 def test_names_are_text_and_not_mathematics():
-    names = ["$x_$", "_hidden", ""]
-    assert len(to_png(label_map([0, 1, -1], [1, 0.5, 0], names))) > 1000
-    axes = raster_figure([], [], [], [], 1, [[0.2, 0.5, 0.3]], class_names=names).axes[2]
-    assert {text.get_text().strip() for text in axes.get_legend().get_texts()} == {r"\$x_\$", "_hidden", ""}
+    assert len(to_png(label_map([0, 1, -1], [1, 0.5, 0], ["$x_$", "_hidden", ""]))) > 1000
 
 
 def test_equal_pictures_are_equal_files():
@@ -241,16 +146,8 @@ def test_equal_pictures_are_equal_files():
     assert pictures[0] == pictures[1]
 
 
-@pytest.mark.parametrize(
-    "draw",
-    [
-        lambda: confusion_figure([0, 1], [1, 1], ["$x_$", "_hidden", "a name of many words"]),
-        lambda: raster_figure([1, 2], [0, 3], [2], [1], 4, ([2], [[0.2, 0.8]]), 3),
-    ],
-    ids=["confusion", "raster"],
-)
-def test_pictures_of_every_kind_can_be_written(draw):
-    figure = draw()
+def test_a_confusion_matrix_can_be_written():
+    figure = confusion_figure([0, 1], [1, 1], ["$x_$", "_hidden", "a name of many words"])
     assert to_png(figure).startswith(b"\x89PNG")
     assert size_px(figure)[0] == 960
 
@@ -264,11 +161,6 @@ def test_pictures_of_every_kind_can_be_written(draw):
         lambda: confusion_figure([0, 0], [0], ["a"]),
         lambda: confusion_figure([], [], ["a"]),
         lambda: confusion_figure(0, 0, ["a"]),
-        lambda: raster_figure([1], [], [], [], 1),
-        lambda: raster_figure([], [], [1], [0, 1], 1),
-        lambda: raster_figure([], [], [], [], 2, [[0.5, 0.5]]),
-        lambda: raster_figure([], [], [], [], 2, ([1], [0.5, 0.5])),
-        lambda: raster_figure([], [], [], [], 1, [[0.5, 0.5]], class_names=["a"]),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(draw):
@@ -287,13 +179,6 @@ def test_arrays_that_do_not_fit_are_refused(draw):
         lambda: label_map([0], [1.0], []),
         lambda: confusion_figure([0], [-1], ["a"]),
         lambda: confusion_figure([1], [0], ["a"]),
-        lambda: raster_figure([0], [0], [], [], 1),
-        lambda: raster_figure([2], [0], [], [], 1),
-        lambda: raster_figure([1], [-1], [], [], 1),
-        lambda: raster_figure([], [], [], [], 0),
-        lambda: raster_figure([], [], [], [], 2, exit_step=3),
-        lambda: raster_figure([], [], [], [], 1, [[2.0, -1.0]]),
-        lambda: raster_figure([], [], [], [], 2, ([2, 2], np.full((2, 2), 0.5))),
     ],
 )
 def test_values_out_of_range_are_refused(draw):

@@ -12,6 +12,8 @@ from spikewise.runs import Run
 from spikewise.units import format_share, format_si
 from spikewise.workflow.stop import read_trace
 
+_ACCURACIES = ("accuracy_full", "accuracy_exit", "accuracy_random_exit", "accuracy_truncated")
+
 
 class Reader(HTMLParser):
     """Tags with their attributes, the charts' data, and the text that a reader sees."""
@@ -67,7 +69,7 @@ def test_the_page_loads_nothing_from_elsewhere(reader):
 def test_the_summary_shows_the_figures_of_run_json(reader, runs):
     for run in runs:
         figures, cost = exit_of(run)
-        shown = [format_share(figures[key]) for key in ("accuracy_full", "accuracy_exit", "accuracy_random_exit")]
+        shown = [format_share(figures[key]) for key in _ACCURACIES]
         shown += [f"{figures['mean_steps']:.3g} of {figures['n_steps']}", format_share(cost.edp_saving)]
         low, nominal, high = (format_si(joules, "J") for joules in cost.band("energy_j"))
         shown += [nominal, f"{low} to {high}", run.path.name, cost.weakest_tag]
@@ -112,6 +114,20 @@ def test_the_page_can_be_read_without_seeing_and_navigated(reader):
 def test_only_a_network_of_images_shows_its_weights(reader):
     mosaics = [attributes for _, attributes in reader.tags if attributes.get("class") == "mosaic"]
     assert [mosaic["alt"] for mosaic in mosaics] == ["Learned weights of 16 neurons, one tile each"]
+
+
+def test_an_stdp_network_shows_its_classes_and_what_it_mixes_up(reader):
+    pictures = [attributes for _, attributes in reader.tags if attributes.get("class") == "picture"]
+    assert [picture["alt"].split(" of ")[0] for picture in pictures] == ["Class", "Confusion matrix"]
+    assert all(picture["src"].startswith("data:image/png;base64,") for picture in pictures)
+
+
+def test_a_run_without_a_trace_has_no_confusion_matrix(copy, tmp_path):
+    (copy.path / "trace.npz").unlink()
+    write_page([copy], tmp_path / "page.html")
+    texts = Reader((tmp_path / "page.html").read_text(encoding="utf-8")).texts
+    assert "What the neurons stand for" in texts
+    assert "What the network mixes up" not in texts
 
 
 def test_equal_runs_give_equal_pages(runs, page, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from .demo import demo
 from .price import price
 from .report import report
 from .show import NOTES
+from .stdp import stdp
 
 app = typer.Typer(
     name="spikewise",
@@ -26,7 +28,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (demo, data, price, report):
+_COMMANDS = {command.__name__: command for command in (demo, stdp, data, price, report)}
+for command in _COMMANDS.values():
     app.command()(command)
 
 
@@ -71,8 +74,15 @@ def run(arguments: Sequence[str]) -> int:
         NOTES.print("error:", str(error), markup=False, soft_wrap=True)
         return 2
     if code == _INTERRUPTED:
-        NOTES.print("interrupted; run the same command again to go on where it stopped.")
+        flag = " with --resume" if _has_resume(arguments) else ""
+        NOTES.print(f"interrupted; run the same command again{flag} to go on where it stopped.")
     return code
+
+
+def _has_resume(arguments: Sequence[str]) -> bool:
+    """Whether the command goes on only when it is told to."""
+    command = _COMMANDS.get(next(iter(arguments), ""))
+    return command is not None and "resume" in inspect.signature(command).parameters
 
 
 def _forget_output() -> None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from spikewise.errors import ParameterError
-
-from .show import NOTES, emit, progress
+from .show import NOTES, emit, first_problem, progress, stages_on
 
 
 def demo(
@@ -38,29 +36,12 @@ def demo(
             data=data, n_steps=steps, n_neurons=neurons, epochs=epochs, platform=platform, seed=seed
         )
     except ValidationError as error:
-        raise ParameterError(_first_problem(error)) from None
+        raise first_problem(error, _OPTIONS) from None
     folder = out or Path("runs") / f"demo-{Path(data).stem}-{seed}"
     with progress() as bars:
-        results = run_demo(settings, folder, _Stages(bars), root)
+        results = run_demo(settings, folder, stages_on(bars), root)
     emit(results, demo_table(results), as_json=as_json)
     NOTES.print(f"Report: {results['report']}   ({time.perf_counter() - began:.0f} s)")
 
 
-class _Stages:
-    """A progress bar per stage."""
-
-    def __init__(self, bars: Any) -> None:
-        self.bars = bars
-
-    def __call__(self, title: str) -> Any:
-        task = self.bars.add_task(title, total=None, note="")
-        return lambda done, total, note: self.bars.update(task, completed=done, total=total, note=note)
-
-
 _OPTIONS = {"n_steps": "--steps", "n_neurons": "--neurons", "epochs": "--epochs", "seed": "--seed"}
-
-
-def _first_problem(error: Any) -> str:
-    problem = error.errors()[0]
-    key = str(problem["loc"][0])
-    return f"{_OPTIONS.get(key, key)}: {problem['msg']}; got {problem['input']!r}."

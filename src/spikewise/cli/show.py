@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.table import Column
 from rich.text import Text
+
+from spikewise.errors import ParameterError
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 NOTES = Console(stderr=True, highlight=False)
 """Progress and remarks go to standard error, so that standard output can be piped."""
@@ -27,7 +33,7 @@ def emit(value: dict[str, Any], *tables: RenderableType, as_json: bool = False) 
 
 def progress(console: Console = NOTES) -> Progress:
     """Progress bars with ``elapsed<left`` as tqdm writes it, on standard error; a narrow terminal cuts the note."""
-    return Progress(
+    return _Bars(
         TextColumn("{task.description}"),
         BarColumn(bar_width=6, table_column=Column(no_wrap=True)),
         _Times(Column(no_wrap=True)),
@@ -36,6 +42,33 @@ def progress(console: Console = NOTES) -> Progress:
         speed_estimate_period=3600,  # an epoch may take many minutes
         transient=False,
     )
+
+
+def stages_on(bars: Progress) -> Callable[[str], Callable[[int, int, str], None]]:
+    """Opens a bar per stage of a workflow, and gives the function that moves it."""
+
+    def open_stage(title: str) -> Callable[[int, int, str], None]:
+        task = bars.add_task(title, total=None, note="")
+        return lambda done, total, note: bars.update(task, completed=done, total=total, note=note)
+
+    return open_stage
+
+
+def first_problem(error: ValidationError, options: Mapping[str, str]) -> ParameterError:
+    """The first thing that is wrong with settings, named by its option on the command line."""
+    problem = error.errors()[0]
+    key = str(problem["loc"][0])
+    return ParameterError(f"{options.get(key, key)}: {problem['msg']}; got {problem['input']!r}.")
+
+
+class _Bars(Progress):
+    """Leaves no empty line behind where there was nothing to show, such as before an error."""
+
+    def stop(self) -> None:
+        if self.tasks:
+            super().stop()
+        else:
+            self.live.stop()
 
 
 class _Times(ProgressColumn):

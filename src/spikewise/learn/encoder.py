@@ -162,7 +162,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             File that is replaced every few seconds; if it is there, learning goes on from it and ends in the same
             bits as if it had never stopped.
         """
-        self._check_settings()
+        self.check_settings()
         data = self._features(X, reset=True)
         n = data.shape[0]
         n_total = n * (self.n_epochs or min(_MAX_EPOCHS, -(-_STREAM // n)))
@@ -203,7 +203,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         y : ignored
         """
         is_new = not hasattr(self, "engine_")
-        self._check_settings()
+        self.check_settings()
         data = self._features(X, reset=is_new)
         if is_new:
             self._start(data, _STREAM)
@@ -248,7 +248,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             rows = np.arange(first, min(first + _CHUNK, data.shape[0]))
             return self.engine_.respond(_shares(data, rows), drive, kind, bound)
 
-        parts = Parallel(n_jobs=self.n_jobs if n_jobs is None else n_jobs, prefer="threads")(
+        parts = Parallel(n_jobs=self.n_jobs if n_jobs is None else n_jobs, require="sharedmem")(
             delayed(answer)(first) for first in range(0, data.shape[0], _CHUNK)
         )
         return Responses.joined(parts)
@@ -272,7 +272,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         copy = STDPEncoder(**{**self.get_params(), "n_bits": n_bits, "rounding": rounding})
-        copy._check_settings()
+        copy.check_settings()
         settings = replace(self.engine_.settings, n_bits=n_bits, rounding=rounding)
         engine = build_engine(self.engine_.rule, settings)
         rng = np.random.default_rng([int(settings.seed), n_bits])
@@ -315,7 +315,8 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_non_negative(X, type(self).__name__)
         return X
 
-    def _check_settings(self) -> None:
+    def check_settings(self) -> None:
+        """Raise ParameterError if a parameter is impossible; ``fit`` does so too."""
         for key, highest in _LIMITS.items():
             value = getattr(self, key)
             if (value is None and key in _OPTIONAL) or (key == "n_bits" and value == "auto"):

@@ -21,6 +21,7 @@ from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError
 from spikewise.price.cost import CostReport
 from spikewise.runs import COST_FILE, EXIT_FILE, GALLERY_FILE, MODEL_FILE, TRACE_FILE, Run
+from spikewise.spikes.decode import neuron_classes, proportion_evidence
 
 MAX_NEURONS = 400
 """Neurons whose weights are shown; more would be too small to see."""
@@ -49,6 +50,9 @@ class ExitFigures(_Part):
     accuracy_full: float = Field(ge=0, le=1)
     accuracy_exit: float = Field(ge=0, le=1)
     accuracy_random_exit: float = Field(ge=0, le=1)
+    accuracy_truncated: float | None = Field(None, ge=0, le=1)
+    accuracy_first_spike: float | None = Field(None, ge=0, le=1)
+    first_spike_steps: float | None = Field(None, ge=1)
     mean_steps: float = Field(ge=1)
     median_steps: float = Field(ge=1)
     p95_steps: float = Field(ge=1)
@@ -100,11 +104,24 @@ class ExitContents:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NeuronWeights:
-    """What an STDP network learned: weights (n_inputs, N) and the class (N,) each neuron speaks for."""
+    """What an STDP network learned, and what it stands for.
+
+    Parameters
+    ----------
+    weights : float array of shape (n_inputs, min(N, 400))
+        Weights of the first neurons.
+    labels : int array of shape (N,)
+        Class each neuron fires most for; -1 if it never fired.
+    strength : float array of shape (N,)
+        Share of that class in the neuron's mean rates, in [0, 1].
+    classes : int array of shape (K,)
+        Class that each score of the network belongs to.
+    """
 
     weights: NDArray[np.floating]
     labels: NDArray[np.integer]
-    n_neurons: int
+    strength: NDArray[np.floating]
+    classes: NDArray[np.integer]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -183,9 +200,12 @@ def _read_neurons(run: Run) -> NeuronWeights | None:
 
     with mendable(path):
         network = STDPClassifier.load(path)
-    weights, labels = network.encoder_.weights_, network.evidence_.argmax(0)
+    weights, counts, samples = network.encoder_.weights_, network.class_counts_, network.n_labelled_
     shape = run.record["data"].get("shape")
     is_shape = isinstance(shape, list) and len(shape) == 3 and all(isinstance(size, int) for size in shape)
     if not is_shape or np.prod(shape) != len(weights):
         raise DataError(f"{path} must have one input per pixel of {shape} (C, H, W); got {len(weights)}.")
-    return NeuronWeights(weights[:, :MAX_NEURONS], labels[:MAX_NEURONS], weights.shape[1])
+    classes = np.asarray(network.classes_, np.int64)
+    labels = np.append(classes, -1)[neuron_classes(counts, samples)]
+    strength = np.clip(proportion_evidence(counts, samples).max(0), 0, 1)
+    return NeuronWeights(weights[:, :MAX_NEURONS], labels, strength, classes)

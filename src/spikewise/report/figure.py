@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter, ScalarFormatter
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
@@ -17,14 +19,15 @@ from spikewise.errors import ShapeError
 DPI = 100
 WIDTH_PX = 960  # sharp on a dense display at the width of a column of text
 _LOG_FROM = 50  # steps from which a time axis is logarithmic
-_COLORS = ("#7b8494", "#3b82c4", "#e0762f", "#3a9b6c", "#b05cc0")
+_COLORS = ("#7b8494", "#3b82c4", "#e0762f", "#d9534f", "#3a9b6c", "#b05cc0")
+_MARKERS = ("D", "X", "s", "P")
 
 
-def to_png(figure: Figure) -> bytes:
-    """Render a figure as PNG with a transparent background."""
+def to_png(figure: Figure, *, is_transparent: bool = True) -> bytes:
+    """Render a figure as PNG; dark words on a transparent background need a light page."""
     buffer = io.BytesIO()
     # Without the name of the library's version equal figures are equal files.
-    figure.savefig(buffer, format="png", transparent=True, metadata={"Software": None})
+    figure.savefig(buffer, format="png", transparent=is_transparent, metadata={"Software": None})
     return buffer.getvalue()
 
 
@@ -78,7 +81,7 @@ def weight_mosaic(weights: ArrayLike, shape: Sequence[int], labels: Sequence[str
     corners = [((height + gap) * (i // n_columns), (width + gap) * (i % n_columns)) for i in range(n_neurons)]
     for tile, (top, left) in zip(tiles, corners, strict=True):
         canvas[top : top + height, left : left + width] = tile
-    scale = max(1, WIDTH_PX // canvas.shape[1])
+    scale = max(1, round(WIDTH_PX / canvas.shape[1]))  # whole pixels
     figure = Figure(figsize=(canvas.shape[1] * scale / DPI, canvas.shape[0] * scale / DPI), dpi=DPI)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.imshow(canvas, interpolation="nearest", aspect="auto")
@@ -118,20 +121,40 @@ def accuracy_figure(
     accuracy = np.asarray(static, np.float64)
     if accuracy.ndim != 1 or not len(accuracy):
         raise ShapeError(f"static must hold one accuracy per step, shape (T,); got {accuracy.shape}.")
-    figure = Figure(figsize=(6.4, 4.0), dpi=DPI, layout="constrained")
+    steps = np.arange(1, len(accuracy) + 1)
+    figure = Figure(figsize=(WIDTH_PX / DPI, 0.6 * WIDTH_PX / DPI), dpi=DPI, layout="constrained")
     axes = figure.add_subplot(xlabel="mean timesteps", ylabel="accuracy")
-    colors = iter(_COLORS * 8)
-    axes.plot(np.arange(1, len(accuracy) + 1), accuracy, color=next(colors), label="static")
-    for name, (steps, values) in (dynamic or {}).items():
-        axes.plot(np.asarray(steps), np.asarray(values), color=next(colors), lw=1, label=name)
-    for name, (mean_steps, value) in (points or {}).items():
-        axes.plot([mean_steps], [value], "D", color=next(colors), label=name)
+    colors, markers = iter(_COLORS * 8), iter(_MARKERS * 8)
+    axes.plot(steps, accuracy, color=next(colors), lw=2, label="every sample runs equally long")
+    for name, (mean_steps, values) in (dynamic or {}).items():
+        axes.plot(np.asarray(mean_steps), np.asarray(values), color=next(colors), lw=2, label=name)
+    for name, (at, value) in (points or {}).items():
+        axes.plot([at], [value], next(markers), color=next(colors), ms=9, mec="white", zorder=3, label=name)
     if len(accuracy) >= _LOG_FROM:
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_locator(NullLocator())
+    if points:
+        curves = [
+            np.column_stack([np.asarray(line, np.float64) for line in curve]) for curve in (dynamic or {}).values()
+        ]
+        _look_closer(axes, accuracy, np.concatenate([np.array(list(points.values())), *curves]))
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="lower right")
     return figure
+
+
+def _look_closer(axes: Axes, accuracy: NDArray[np.float64], others: NDArray[np.float64]) -> None:
+    """Leave out the steps at which a static network is still far below all that it is compared with, (M, 2)."""
+    at, values = others.T
+    top = max(accuracy.max(), values.max())
+    low = max(0.0, values.min() - 0.3 * (top - values.min()) - 0.01)
+    first = min(at.min(), 1 + np.flatnonzero(accuracy >= min(low, accuracy.max()))[0])
+    axes.set_ylim(low, top + 0.05 * (top - low))
+    axes.set_xlim(0.97 * first, 1.04 * len(accuracy))
 
 
 def _tinted(values: NDArray[np.float64], shape: Sequence[int]) -> NDArray[np.float64]:

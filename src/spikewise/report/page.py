@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from spikewise._files import write_text
+from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import ParameterError, require
 from spikewise.price.cost import CostReport
 from spikewise.runs import Run
@@ -37,8 +38,6 @@ _TAGS = {
 }
 _SICK_SHARE = 0.1  # the estimator warns beyond it too
 _LAW_TOLERANCE = 0.005  # of the EDP saving
-_LONGEST_LABEL = 3  # characters that fit into the corner of a tile
-_MOST_LABELLED = 144  # tiles; on smaller ones no word can be read
 
 
 def write_page(runs: Sequence[Run], path: str | os.PathLike[str]) -> None:
@@ -126,7 +125,7 @@ def _section(index: int, run: RunContents) -> dict[str, Any]:
         "silent_share": _silent_share(run),
         "accuracy": accuracy_chart(run.trace, figures) if run.trace else None,
         "exits": [_exit(found, classes) for found in run.exits],
-        "weights": _mosaic(run.neurons, record, classes) if run.neurons else None,
+        "neurons": _neurons(run.neurons, run.trace, record["data"]["shape"], classes) if run.neurons else None,
         "settings": list(_flat(record["settings"])),
     }
 
@@ -189,18 +188,22 @@ def _gallery(gallery: Gallery, classes: Sequence[str]) -> list[tuple[str, list[d
     return [(title, [tile(row) for row in np.flatnonzero(mask).tolist()]) for title, mask in groups]
 
 
-def _mosaic(neurons: NeuronWeights, record: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
-    from .figure import to_png, weight_mosaic
+def _neurons(
+    neurons: NeuronWeights, trace: ScoreTrace | None, shape: Sequence[int], classes: Sequence[str]
+) -> dict[str, Any]:
+    """Pictures of an STDP network: its weights, the classes of its neurons, and what it mixes up."""
+    from .figure import to_png
+    from .pictures import confusions, neuron_labels, neuron_tiles
 
-    order = np.argsort(neurons.labels, kind="stable")
-    words = [_word(classes, int(label)) for label in neurons.labels[order]]
-    is_labelled = len(words) <= _MOST_LABELLED and max(map(len, words)) <= _LONGEST_LABEL
-    picture = weight_mosaic(neurons.weights[:, order], record["data"]["shape"], words if is_labelled else None)
+    mosaic, is_labelled = neuron_tiles(neurons, shape, classes)
+    confused = confusions(trace, neurons, classes) if trace else None
     return {
-        "src": _data_uri(to_png(picture)),
-        "n_shown": len(words),
-        "n_neurons": neurons.n_neurons,
+        "weights": _data_uri(to_png(mosaic)),
+        "n_shown": neurons.weights.shape[1],
+        "n_neurons": len(neurons.labels),
         "is_labelled": is_labelled,
+        "labels": _data_uri(to_png(neuron_labels(neurons, classes), is_transparent=False)),
+        "confusion": _data_uri(to_png(confused, is_transparent=False)) if confused else None,
     }
 
 

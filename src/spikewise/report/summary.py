@@ -43,6 +43,16 @@ def _accuracy(share: float, n_test: int) -> Cell:
     return Cell(format_share(share), (f"{100 * interval.low:.1f} to {format_share(interval.high)}",))
 
 
+def _optional(share: float | None) -> Cell:
+    return _MISSING if share is None else Cell(format_share(share))
+
+
+def _first_spike(figures: ExitFigures) -> Cell:
+    if figures.first_spike_steps is None:
+        return _MISSING
+    return Cell(_optional(figures.accuracy_first_spike).main, (f"after {figures.first_spike_steps:.3g} steps",))
+
+
 def _threshold(figures: ExitFigures) -> Cell:
     rule = figures.exit_rule
     bound = f"entropy < {rule.max_entropy:.3g}" if isinstance(rule, EntropyExit) else "never"
@@ -92,6 +102,8 @@ ROWS: tuple[tuple[str, _Row], ...] = (
     ("Accuracy, all steps", _of_exit(lambda f: _accuracy(f.accuracy_full, f.n_test))),
     ("Accuracy with exit", _of_exit(lambda f: _accuracy(f.accuracy_exit, f.n_test))),
     ("Random-exit control", _of_exit(lambda f: Cell(format_share(f.accuracy_random_exit)))),
+    ("Truncation control", _of_exit(lambda f: _optional(f.accuracy_truncated))),
+    ("First-spike control", _of_exit(_first_spike)),
     ("Mean steps", _of_exit(_steps)),
     ("Wall time, measured", _wall_time),
     ("Threshold", _of_exit(_threshold)),

@@ -4,18 +4,13 @@ Labels are needed only here. From labelled samples one counts how often neuron *
 :math:`c_{kj}`, and the mean per sample, :math:`r_{kj}`. Each further spike of neuron *j* then adds evidence
 :math:`L_{kj}` to class *k*, so a score is usable at any time:
 
-* *votes* (all-activity): a neuron belongs to the class of its highest mean rate, and a class scores the mean
-  count of its neurons, :math:`L_{kj} = [k = \arg\max_m r_{mj}] / N_k`;
-* *proportion*: a spike is shared among the classes, :math:`L_{kj} = r_{kj} / \sum_m r_{mj}`;
+* *votes* (all-activity, Diehl and Cook 2015): a neuron belongs to the class of its highest mean rate, and a class
+  scores the mean count of its neurons, :math:`L_{kj} = [k = \arg\max_m r_{mj}] / N_k`;
+* *proportion* (Hazan et al., BindsNET, 2018): a spike is shared among the classes,
+  :math:`L_{kj} = r_{kj} / \sum_m r_{mj}`;
 * *naive Bayes*: a spike is evidence, :math:`L_{kj} = \log \bigl((c_{kj} + 1) / \sum_j (c_{kj} + 1)\bigr)`, the
   multinomial classifier with Laplace smoothing. Its sum is a log-likelihood, so early exit can ask how
   certain an answer is.
-
-References
-----------
-.. [1] Diehl and Cook, "Unsupervised learning of digit recognition using spike-timing-dependent plasticity", 2015
-   (votes).
-.. [2] Hazan et al., "BindsNET", 2018 (proportion).
 """
 
 from __future__ import annotations

@@ -5,18 +5,16 @@ to input *i* with probability :math:`\lambda_i / \Lambda`. So a step draws its n
 and for each event an input from a second one, in which every input has slots in proportion to its intensity. An
 input that is drawn twice in a step fires once, with probability :math:`1 - e^{-\lambda_i}` per step.
 
-All chance is a hash of (key, place in the stream), in integers: a truncated run is a prefix of the full one,
+All chance is a hash (the finaliser of SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number
+generators", 2014) of (key, place in the stream), in integers: a truncated run is a prefix of the full one,
 and neither sample order nor thread count nor machine changes a bit. Steps are drawn in bursts, because branches
 that depend on chance are what drawing costs.
-
-References
-----------
-.. [1] Steele, Lea, Flood, "Fast splittable pseudorandom number generators" (SplitMix64), 2014.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -128,6 +126,11 @@ def event_counts(events_per_step: float) -> NDArray[np.uint64]:
     """
     if not 0 < events_per_step <= 200:
         raise ParameterError(f"events_per_step must lie in (0, 200]; got {events_per_step}.")
+    return np.array(_poisson_table(events_per_step), np.uint64)
+
+
+@lru_cache(maxsize=8)
+def _poisson_table(events_per_step: float) -> list[int]:
     mean = Decimal(events_per_step)  # decimal arithmetic is the same on every machine
     probability, total = (-mean).exp(), Decimal(0)
     table: list[int] = []
@@ -136,7 +139,7 @@ def event_counts(events_per_step: float) -> NDArray[np.uint64]:
         table.append(int(total * 2**64))
         probability *= mean / len(table)
     table[-1] = 2**64 - 1
-    return np.array(table, np.uint64)
+    return table
 
 
 @inlined

@@ -10,11 +10,13 @@ __getattr__, __all__ = lazy_exports(
     __name__,
     {
         "DemoSettings": ".demo",
+        "STDPSettings": ".stdp",
         "learn_deep": ".learn",
         "learn_stdp": ".learn",
         "open_network": ".learn",
         "price_exit": ".stop",
         "run_demo": ".demo",
+        "run_stdp": ".stdp",
         "stop_early": ".stop",
     },
 )

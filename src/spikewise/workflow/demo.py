@@ -6,7 +6,6 @@ interrupted demo is resumed by starting it once more.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +17,12 @@ from spikewise.price.cost import CostReport
 from spikewise.price.estimate import load_platform
 from spikewise.runs import Run, make_folder
 
-from .learn import Progress, learn_deep, learn_stdp
+from .learn import identify, learn_deep
+from .stdp import Stages, STDPSettings, learn_and_stop
 from .stop import price_exit, stop_early
 
 if TYPE_CHECKING:
     from spikewise.learn.fit import FitSettings
-
-Stages = Callable[[str], Progress]
-"""Opens a progress report for a stage with this title."""
 
 _ENOUGH_VALIDATION = 350  # images; fewer make the threshold a lottery
 _SMALL_SET = 10_000
@@ -92,11 +89,6 @@ def _splits(data: str, root: Path | None) -> dict[str, ImageSet]:
     return load_splits(data, root, min_validation=_ENOUGH_VALIDATION)
 
 
-def _identity(splits: dict[str, ImageSet]) -> dict[str, str]:
-    """Name and content of the data: a run goes on with no other."""
-    return {"name": splits["train"].name, **{f"{split}_sha256": images.sha256 for split, images in splits.items()}}
-
-
 def deep_settings(settings: DemoSettings, n_train: int) -> tuple[FitSettings, float]:
     """Training settings and width for this much data: many passes over few images, few over many."""
     from spikewise.learn.fit import FitSettings
@@ -115,7 +107,7 @@ def _deep(settings: DemoSettings, folder: Path, splits: dict[str, ImageSet], sta
     run = Run.start(
         path,
         kind="deep",
-        settings={"data": _identity(splits), "model": settings.model, "width": width, "fit": fit_settings.model_dump()},
+        settings={"data": identify(splits), "model": settings.model, "width": width, "fit": fit_settings.model_dump()},
         seed=settings.seed,
     )
     with run.locked():
@@ -130,17 +122,16 @@ def _deep(settings: DemoSettings, folder: Path, splits: dict[str, ImageSet], sta
 
 
 def _stdp(settings: DemoSettings, folder: Path, splits: dict[str, ImageSet], stages: Stages) -> dict[str, Any]:
-    train, validation, test = (splits[name] for name in ("train", "validation", "test"))
-    keywords = {"n_neurons": settings.n_neurons, "random_state": settings.seed}
-    path = folder / f"{train.name}-stdp{settings.n_neurons}-{settings.seed}"
-    run = Run.start(path, kind="stdp", settings={"data": _identity(splits), "stdp": keywords}, seed=settings.seed)
-    with run.locked():
-        title = f"stdp{settings.n_neurons} on {train.name}"
-        network = learn_stdp(run, train, validation, keywords, stages(f"learn {title}"))
-        # Evidence of single spikes adds up: the more of it, the surer the answer, so the rule reads the sum.
-        found = stop_early(run, network, validation, test, max_drop=settings.max_drop_stdp, accumulate="sum")
-        cost = price_exit(run, settings.max_drop_stdp, settings.platform)
-    return {"run": str(path), "accuracy_full": found["accuracy_full"], **_figures(found, cost)}
+    asked = STDPSettings(
+        data=settings.data,
+        n_neurons=settings.n_neurons,
+        max_drop=settings.max_drop_stdp,
+        platform=settings.platform,
+        seed=settings.seed,
+    )
+    path = folder / f"{splits['train'].name}-stdp{settings.n_neurons}-{settings.seed}"
+    _, run, found, cost = learn_and_stop(asked, path, splits, stages)
+    return {"run": str(run.path), "accuracy_full": found["accuracy_full"], **_figures(found, cost)}
 
 
 def _figures(found: dict[str, Any], cost: CostReport) -> dict[str, Any]:

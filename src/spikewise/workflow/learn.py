@@ -7,7 +7,7 @@ goes on from its checkpoint.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from spikewise.data.images import ImageSet
@@ -90,8 +90,14 @@ def learn_deep(
 
 
 def learn_stdp(
-    run: Run, train: ImageSet, validation: ImageSet, settings: dict[str, Any], progress: Progress
-) -> AnytimeClassifier:
+    run: Run,
+    train: ImageSet,
+    validation: ImageSet,
+    settings: Mapping[str, Any],
+    progress: Progress,
+    *,
+    n_jobs: int | None = None,
+) -> STDPClassifier:
     """Learn without labels, then label the neurons; validation images take part in neither.
 
     Parameters
@@ -100,40 +106,71 @@ def learn_stdp(
         Receives the network and its health.
     train, validation : ImageSet
         Images to learn from, and images kept out of learning and labelling.
-    settings : dict
-        Keywords of :class:`~spikewise.learn.stdp.STDPClassifier`.
+    settings : mapping
+        Keywords of :class:`~spikewise.learn.stdp.STDPClassifier` that decide what is learned.
     progress : callable
         Called after every few hundred samples.
+    n_jobs : int, optional
+        Threads, of which the result does not depend.
     """
     if _is_learned(run):
         progress(1, 1, "was there already")
-        return open_network(run)
-    began = time.perf_counter()
-    learned = began
-
-    def report(done: int, total: int) -> None:
-        nonlocal learned
-        learned = time.perf_counter()
-        progress(done, total, "samples")
-
-    classifier = STDPClassifier(**settings)
-    classifier.fit(train.images, train.labels, progress=report, checkpoint=run.path / _CHECKPOINT)
-    encoder = classifier.encoder_
+        return STDPClassifier.load(run.path / MODEL_FILE).set_params(n_jobs=n_jobs)  # type: ignore[no-any-return]
+    clock = _LearningClock(progress)
+    classifier = STDPClassifier(**settings, n_jobs=n_jobs)
+    classifier.fit(train.images, train.labels, progress=clock, checkpoint=run.path / _CHECKPOINT)
+    health, n_presentations = classifier.encoder_.health_, classifier.encoder_.n_presentations_
+    seconds = clock.seconds()
+    progress(n_presentations, n_presentations, "samples, labelled")
     run.update(
         data=_describe(train, validation),
         metrics={
-            "n_presentations": encoder.n_presentations_,
+            "n_presentations": n_presentations,
             "validation_accuracy": float(classifier.score(validation.images, validation.labels)),
-            "spikes_per_sample": encoder.health_.spikes_per_sample,
-            "silent_share": encoder.health_.silent_share,
-            "live_share": encoder.health_.live_share,
-            "mean_theta_mv": encoder.health_.theta_mean,
+            "spikes_per_sample": health.spikes_per_sample,
+            "silent_share": health.silent_share,
+            "live_share": health.live_share,
+            "mean_theta_mv": health.theta_mean,
+            "theta_spread": health.theta_spread,
         },
-        timings={"train_s": learned - began, "label_s": time.perf_counter() - learned},
+        timings=seconds,
     )
     classifier.save(run.path / MODEL_FILE)
     (run.path / _CHECKPOINT).unlink(missing_ok=True)
     return classifier
+
+
+class _LearningClock:
+    """Shows progress, and measures how long learning takes in all and per sample.
+
+    The first report is the start for the time per sample: what lies before it (compiling, reading the data) is not
+    learning, and samples before an interruption took another process's time.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.began = self.last = time.perf_counter()
+        self.first: tuple[int, float] | None = None
+        self.latest = (0, time.process_time())
+
+    def __call__(self, done: int, total: int) -> None:
+        self.last, self.latest = time.perf_counter(), (done, time.process_time())
+        if self.first is None:
+            self.first = self.latest
+        self.progress(done, total, "samples" if done < total else "samples, labelling")
+
+    def seconds(self) -> dict[str, float]:
+        """Wall time of learning and labelling; CPU time of all threads per sample, if there were enough to tell."""
+        found = {"train_s": self.last - self.began, "label_s": time.perf_counter() - self.last}
+        n_timed = self.latest[0] - self.first[0] if self.first else 0
+        if self.first and n_timed:
+            found["train_cpu_s_per_sample"] = (self.latest[1] - self.first[1]) / n_timed
+        return found
+
+
+def identify(splits: Mapping[str, ImageSet]) -> dict[str, str]:
+    """Name and content of the data: a run goes on with no other."""
+    return {"name": splits["train"].name, **{f"{split}_sha256": images.sha256 for split, images in splits.items()}}
 
 
 def _is_learned(run: Run) -> bool:

@@ -1,11 +1,13 @@
 """Second and third stage of a run: choose when to stop, really stop, and price what was computed.
 
 The threshold is chosen on validation images and is called what it is, a heuristic. The test set is then
-looked at once, and the look is logged in ``run.json``.
+looked at once, and the look is logged in ``run.json``. Beside each early exit stand controls that spend as many steps
+without asking the evidence: all samples cut at the same step, and exits at random.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from spikewise._files import mendable, read_json, replacing, write_json
 from spikewise.data.images import ImageSet
 from spikewise.dynamic.anytime import AnytimeClassifier, ExitResult
 from spikewise.dynamic.calibrate import calibrate_entropy, random_exit_accuracy
-from spikewise.dynamic.rule import Accumulate, NeverExit, rule_to_dict
+from spikewise.dynamic.rule import Accumulate, EntropyExit, NeverExit, rule_to_dict
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError
 from spikewise.price.cost import CostReport
@@ -26,7 +28,13 @@ from spikewise.runs import COST_FILE, EXIT_FILE, GALLERY_FILE, TRACE_FILE, WORKL
 from spikewise.workload import Workload
 
 _GALLERY_SIZE = 10
-_FIGURES = {"accuracy_full", "accuracy_exit", "accuracy_random_exit", "mean_steps", "n_steps", "n_test", "histogram"}
+_FIGURES = {
+    "accuracy_full", "accuracy_exit", "accuracy_random_exit", "accuracy_truncated", "in_spike_share", "mean_steps",
+    "n_steps", "n_test", "histogram",
+}  # fmt: skip
+
+Look = Callable[[ScoreTrace, EntropyExit], tuple[dict[str, Any], dict[str, float]]]
+"""What else to find out in the one look at the test set, given its trace and the chosen rule: figures, and seconds."""
 
 
 def exit_name(max_drop: float) -> str:
@@ -48,6 +56,7 @@ def stop_early(
     *,
     max_drop: float,
     accumulate: Accumulate,
+    look: Look | None = None,
 ) -> dict[str, Any]:
     """Calibrate an entropy threshold on validation images and really stop on test images.
 
@@ -63,6 +72,8 @@ def stop_early(
         Tolerated loss of accuracy, as a fraction.
     accumulate : {"mean", "sum"}
         Evidence that the rule reads.
+    look : callable, optional
+        What else to find out while the test set is being looked at; its figures join those of the exit setting.
 
     Returns
     -------
@@ -81,6 +92,7 @@ def stop_early(
     full_load = network.workload(test.images)
     exit_load = network.workload(test.images, calibration.rule)
     accuracy = trace.accuracy_by_step()
+    figures, seconds = look(trace, calibration.rule) if look else ({}, {})
     report = {
         "name": name,
         "rule": rule_to_dict(calibration.rule),
@@ -91,10 +103,13 @@ def stop_early(
         "accuracy_full": float(accuracy[-1]),
         "accuracy_exit": _accuracy(result, test),
         "accuracy_random_exit": random_exit_accuracy(trace, result.histogram),
+        "accuracy_truncated": float(accuracy[cut_at(result.mean_steps) - 1]),
+        "in_spike_share": in_spike_share(exit_load),
         "mean_steps": result.mean_steps,
         "median_steps": float(np.median(result.steps)),
         "p95_steps": float(np.quantile(result.steps, 0.95)),
         "histogram": result.histogram.tolist(),
+        **figures,
     }
     trace.write(run.path / TRACE_FILE)
     full_load.write(run.path / WORKLOAD_FILE)
@@ -105,10 +120,57 @@ def stop_early(
             "exits": {**run.record["metrics"].get("exits", {}), name: report},
             "accuracy_by_step": _thinned(accuracy),
         },
-        timings={f"test_full_s ({name})": static.wall_time_s, f"test_exit_s ({name})": result.wall_time_s},
+        timings={
+            f"test_full_s ({name})": static.wall_time_s,
+            f"test_exit_s ({name})": result.wall_time_s,
+            **{f"{key} ({name})": value for key, value in seconds.items()},
+        },
     )
     write_json(folder / EXIT_FILE, report)  # last: its presence means that the stage is complete
     return report
+
+
+def cut_at(mean_steps: float) -> int:
+    """Step at which the control that cuts all samples alike spends as many steps as early exit, rounded.
+
+    Examples
+    --------
+    >>> cut_at(54.6), cut_at(1.2)
+    (55, 1)
+    """
+    return max(1, round(mean_steps))
+
+
+def stop_at_first_spike(trace: ScoreTrace) -> tuple[float, float]:
+    """Accuracy and mean steps of the control that stops each sample when its scores first change.
+
+    Of an STDP network that is its first output spike; a sample without one runs to the end.
+
+    Examples
+    --------
+    >>> trace = ScoreTrace.from_changes([2, 3, 3], [0, 0, 1], [[1.0, 0], [0, 2.0], [0, 1.0]], n_steps=4, labels=[0, 0])
+    >>> stop_at_first_spike(trace)
+    (0.5, 2.5)
+    """
+    steps, answers = np.full(trace.n_samples, trace.n_steps), np.zeros(trace.n_samples, np.int64)
+    step_of_change = np.repeat(np.arange(1, trace.n_steps + 1), np.diff(trace.change_offsets))
+    who, first = np.unique(trace.samples, return_index=True)  # changes are sorted by step
+    steps[who], answers[who] = step_of_change[first], trace.scores[first].argmax(1)
+    return float(np.mean(answers == trace.labels)), float(steps.mean())
+
+
+def in_spike_share(load: Workload) -> float:
+    """Share of the input spikes of full runs that are left with early exit.
+
+    Examples
+    --------
+    >>> from spikewise.workload import LayerShape, uniform_workload
+    >>> in_spike_share(uniform_workload("toy", [LayerShape("fc", "linear", 64, 10)], 4, [0.25], [3, 0, 0, 1]))
+    0.4375
+    """
+    full = load.n_samples * sum(load.activity[0].in_spikes)
+    left = sum(n * spikes for n, spikes in zip(load.n_alive, load.alive_activity[0].in_spikes, strict=True))
+    return float(left / full) if full else 1.0
 
 
 def _files_of(run: Run, folder: Path) -> list[Path]:

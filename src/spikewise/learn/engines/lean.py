@@ -16,7 +16,7 @@ from spikewise.fixed_point import QFormat
 from spikewise.learn.kernels import lean, neurons, respond
 from spikewise.learn.kernels.lanes import LANES
 from spikewise.learn.responses import Responses
-from spikewise.learn.rules.lean import LeanRule, NeuronConstants, spread_of
+from spikewise.learn.rules.lean import LeanRule, NeuronConstants, drive_scale
 from spikewise.learn.tally import Tally
 from spikewise.operations import Operations
 from spikewise.spikes.streams import content_keys, spike_stream
@@ -71,7 +71,7 @@ class LeanEngine:
 
     def prepare(self, shares: NDArray[np.uint16]) -> None:
         """Scale the gain to how many inputs share the intensity of these samples (B, n_inputs)."""
-        self.gain = self.rule.gain * spread_of(shares)
+        self.gain = self.rule.gain * drive_scale(shares)
         self._renew()
 
     def learn(self, shares: NDArray[np.uint16], places: range, n_total: int, n_threads: int = 1) -> None:

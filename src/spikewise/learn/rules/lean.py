@@ -208,6 +208,22 @@ def lean_defaults(n_neurons: int, *, first_spike: bool = False) -> LeanRule:
     return replace(rule, eta=(0.5, 0.02 if n_neurons <= 3200 else 0.05), gain=8.0)
 
 
+def drive_scale(shares: NDArray[np.uint16]) -> float:
+    """Factor on the gain that lets samples (B, n_inputs) drive the neurons as handwritten digits do.
+
+    In proportion to :func:`spread_of` where fewer inputs share a sample's intensity. Where more do, samples overlap
+    more and need more evidence to be told apart, so the gain grows with the fourth root alone.
+
+    Examples
+    --------
+    >>> dense, sparse = np.full((2, 400), 9, np.uint16), np.full((2, 16), 9, np.uint16)
+    >>> round(drive_scale(dense), 3), round(drive_scale(sparse), 3)
+    (1.169, 0.374)
+    """
+    spread = spread_of(shares)
+    return spread if spread < 1 else float(spread**0.25)
+
+
 _USUAL_SPREAD = 10.7  # mean of sqrt(n_eff) of MNIST, the data that the schedules were found on
 
 

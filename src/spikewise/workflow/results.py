@@ -1,0 +1,94 @@
+"""All figures of an STDP run as one object: fractions and SI units, ready for JSON.
+
+Everything comes from the run folder, so that a run that is resumed after its end tells the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from spikewise.learn.stdp import STDPClassifier
+from spikewise.operations import Operations
+from spikewise.price.cost import CostReport
+from spikewise.runs import WORKLOAD_FILE, Run
+from spikewise.workload import Workload
+
+from .stop import cut_at
+
+CPU_TIMES = ("test_full_cpu_s", "test_exit_cpu_s")
+"""Names of the CPU seconds of the test images, full and with exit, before the name of the exit setting."""
+
+
+def all_figures(
+    keywords: Mapping[str, Any], run: Run, network: STDPClassifier, found: Mapping[str, Any], cost: CostReport
+) -> dict[str, Any]:
+    """Every figure of a complete run, nested by what it is about.
+
+    Parameters
+    ----------
+    keywords : mapping
+        What was asked of the classifier.
+    run : Run
+        The folder, with its timings and workloads.
+    network : STDPClassifier
+        The labelled network.
+    found : mapping
+        Figures of its exit setting, from :func:`~spikewise.workflow.stop.stop_early`.
+    cost : CostReport
+        Their price.
+    """
+    timings, name = run.record["timings"], found["name"]
+    full_s, exit_s = (timings.get(f"{key} ({name})") for key in CPU_TIMES)
+    loads = {"full": run.path / WORKLOAD_FILE, "exit": run.exit_folder(name) / WORKLOAD_FILE}
+    counts = {which: Workload.read(path).counts for which, path in loads.items()}
+    totals = {
+        "training": counts["full"] and counts["full"].training_total,
+        "inference": counts["full"] and counts["full"].inference_total,
+        "inference_exit": counts["exit"] and counts["exit"].inference_total,
+    }
+    data, health = run.record["data"], network.encoder_.health_
+    return {
+        "run": str(run.path),
+        "data": {**{key: data[key] for key in ("name", "n_train", "n_validation")}, "n_test": found["n_test"]},
+        "settings": {
+            **keywords,
+            "n_bits": network.encoder_.engine_.settings.n_bits,  # what "auto" came to
+            "max_drop": found["calibration"]["max_drop"],
+        },
+        "accuracy": found["accuracy_full"],
+        "accuracy_by_decoder": dict(found["accuracy_by_decoder"]),
+        "exit": {
+            "accuracy": found["accuracy_exit"],
+            **{key: found[key] for key in ("mean_steps", "n_steps", "in_spike_share", "rule", "threshold")},
+            "cpu_share": exit_s / full_s if full_s and exit_s is not None else None,
+        },
+        "controls": {
+            "truncated": {"accuracy": found["accuracy_truncated"], "mean_steps": float(cut_at(found["mean_steps"]))},
+            "random_exit": {"accuracy": found["accuracy_random_exit"], "mean_steps": found["mean_steps"]},
+            "first_spike": {"accuracy": found["accuracy_first_spike"], "mean_steps": found["first_spike_steps"]},
+        },
+        "cpu_s": {
+            "training_sample": timings.get("train_cpu_s_per_sample"),
+            "inference": full_s and full_s / found["n_test"],
+            "inference_exit": exit_s and exit_s / found["n_test"],
+        },
+        "health": {**asdict(health), "problems": health.problems},
+        "operations": {which: _accesses(total) for which, total in totals.items() if total},
+        "cost": {
+            "platform": cost.platform,
+            **{key: getattr(cost, key) for key in ("energy_j", "latency_s", "area_m2", "memory_bits", "edp_saving")},
+            "without_exit": {key: getattr(cost.static, key) for key in ("energy_j", "latency_s")},
+        },
+        "n_test_evaluations": len(run.record["test_evaluations"]),
+    }
+
+
+def _accesses(total: Operations) -> dict[str, float]:
+    return {
+        "weight_accesses": total.weight_reads + total.weight_writes,
+        "state_accesses": total.state_reads + total.state_writes,
+        "additions": total.additions,
+        "multiplications": total.multiplications,
+    }

@@ -1,0 +1,276 @@
+"""The main job without labels: learn, name the neurons, stop early, price, and draw what came out.
+
+All of it is one run folder. What is already there is not done again, so that a run that was interrupted at any
+point goes on from there and ends in the same bits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from spikewise.data.images import ImageSet, load_splits
+from spikewise.dynamic.rule import EntropyExit, rule_from_dict
+from spikewise.dynamic.trace import ScoreTrace
+from spikewise.errors import DataError, MissingExtraError, ParameterError, RunError, unknown_name
+from spikewise.fixed_point import Rounding
+from spikewise.learn.encoder import Bits, STDPEncoder
+from spikewise.learn.responses import Responses
+from spikewise.learn.stdp import STDPClassifier
+from spikewise.price.cost import CostReport
+from spikewise.price.estimate import load_platform
+from spikewise.runs import Run
+from spikewise.spikes.decode import DECODERS, evidence_of
+
+from .learn import Progress, identify, learn_stdp
+from .results import CPU_TIMES, all_figures
+from .stop import price_exit, stop_at_first_spike, stop_early
+
+Stages = Callable[[str], Progress]
+"""Opens a progress report for a stage with this title."""
+
+_VALIDATION = 10_000  # images that the threshold is chosen on, or a quarter of what there is
+_MOST_PAIRS, _PAIRS_S = 3, 2.0  # measurements of CPU time, and seconds after which there is no further one
+_CHOICE = 200  # validation images among which the one to be drawn is looked for
+
+
+class STDPSettings(BaseModel):
+    """What a run without labels does.
+
+    Examples
+    --------
+    >>> settings = STDPSettings(data="mnist", n_neurons=400)
+    >>> settings.rule, settings.keywords["n_bits"]
+    ('lean', 'auto')
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: str = Field("digits", description="Name of a data set, an .npz file or a folder of class folders.")
+    n_neurons: int = Field(100, ge=1, le=100_000, description="Neurons N.")
+    rule: str = Field("lean", description="Name of the plasticity rule.")
+    n_bits: Bits = Field("auto", description="Bits of a weight, 1 to 8; None for floats; what the rule is made for.")
+    rounding: Rounding = Field("stochastic", description="How integer weight updates are rounded.")
+    n_steps: int = Field(350, ge=1, le=30_000, description="Timesteps T of a presentation.")
+    n_epochs: int | None = Field(None, ge=1, le=1_000_000, description="Passes over the images; by their number.")
+    batch_size: int = Field(1, ge=1, le=1_000_000, description="Samples that meet the same frozen network.")
+    decoder: str = Field("naive_bayes", description="How output spikes become scores of the classes.")
+    max_drop: float = Field(0.005, ge=0, lt=1, description="Tolerated loss of accuracy by early exit.")
+    platform: str = Field("rram-64-32nm", description="Platform that the network is priced on.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Fixes every random choice.")
+    limit: int | None = Field(None, ge=1, description="Training images, for a quick look; all if absent.")
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """Keywords of :class:`~spikewise.learn.stdp.STDPClassifier` that decide what is learned."""
+        of_classifier = ("n_neurons", "rule", "n_bits", "rounding", "n_steps", "n_epochs", "batch_size", "decoder")
+        return {**{key: getattr(self, key) for key in of_classifier}, "random_state": self.seed}
+
+    def check(self) -> None:
+        """Raise ParameterError for what nobody knows or what does not go together, before any work."""
+        load_platform(self.platform)
+        if self.decoder not in DECODERS:
+            raise unknown_name("decoder", self.decoder, DECODERS)
+        keywords = {key: value for key, value in self.keywords.items() if key != "decoder"}
+        STDPEncoder(**keywords).check_settings()
+
+
+def run_stdp(
+    settings: STDPSettings,
+    out: Path,
+    stages: Stages,
+    root: Path | None = None,
+    *,
+    resume: bool = False,
+    n_jobs: int | None = None,
+) -> dict[str, Any]:
+    """Learn without labels, label, stop early and price, with pictures and a page.
+
+    Parameters
+    ----------
+    settings : STDPSettings
+        What to run.
+    out : Path
+        Folder of the run.
+    stages : callable
+        Opens a progress report per stage.
+    root : Path, optional
+        Where to look for data first.
+    resume : bool
+        Whether to go on with the run that is there.
+    n_jobs : int, optional
+        Threads; they change no figure but the times.
+
+    Returns
+    -------
+    dict
+        All figures (fractions, SI units), ready for JSON.
+
+    Raises
+    ------
+    RunError
+        If the folder holds a run and ``resume`` is false, or a run with other settings or data.
+    """
+    settings.check()
+    if not resume and (out / "run.json").exists():
+        raise RunError(
+            f"{out} must not hold a run yet; it does. Go on with it by --resume, or choose another by --out."
+        )
+    splits = _splits(settings, root)
+    network, run, found, cost = learn_and_stop(settings, out, splits, stages, n_jobs=n_jobs)
+    results = all_figures(settings.keywords, run, network, found, cost)
+    progress = stages(f"draw {_title(settings, splits)}")
+    progress(0, 2, "pictures")
+    with run.locked():
+        _draw(run, network, splits["validation"], rule_from_dict(results["exit"]["rule"]))
+        results["pictures"] = str(run.path / "pictures")
+        progress(1, 2, "report.html")
+        results |= _page(run)
+    if settings.decoder != "naive_bayes":
+        results["remarks"].append(
+            f"early exit asks how sure the evidence is, but the scores of {settings.decoder} are no log-likelihoods: "
+            "few images leave early. Use the decoder naive_bayes."
+        )
+    progress(2, 2, "report.html")
+    return results
+
+
+def learn_and_stop(
+    settings: STDPSettings,
+    path: Path,
+    splits: Mapping[str, ImageSet],
+    stages: Stages,
+    *,
+    n_jobs: int | None = None,
+) -> tuple[STDPClassifier, Run, dict[str, Any], CostReport]:
+    """Learn, label, stop early and price in one run folder; goes on from what is there.
+
+    Returns
+    -------
+    network, run, found, cost
+        The labelled network, its run, the figures of its exit setting, and their price.
+    """
+    train, validation, test = (splits[name] for name in ("train", "validation", "test"))
+    asked = {"data": {**identify(dict(splits)), "limit": settings.limit}, "stdp": settings.keywords}
+    run = Run.start(path, kind="stdp", settings=asked, seed=settings.seed)
+    with run.locked():
+        title = _title(settings, splits)
+        network = learn_stdp(run, train, validation, settings.keywords, stages(f"learn {title}"), n_jobs=n_jobs)
+        progress = stages(f"stop {title}")
+        progress(0, 2, "threshold, then the test images")
+
+        def look(trace: ScoreTrace, rule: EntropyExit) -> tuple[dict[str, Any], dict[str, float]]:
+            return look_closer(network, test, trace, rule)
+
+        # Evidence of single spikes adds up: the more of it, the surer the answer, so the rule reads the sum.
+        found = stop_early(run, network, validation, test, max_drop=settings.max_drop, accumulate="sum", look=look)
+        run.update(metrics={"accuracy_by_decoder": found["accuracy_by_decoder"]})
+        progress(1, 2, f"price on {settings.platform}")
+        cost = price_exit(run, settings.max_drop, settings.platform)
+        progress(2, 2, "priced")
+    return network, run, found, cost
+
+
+def look_closer(
+    network: STDPClassifier, test: ImageSet, trace: ScoreTrace, rule: EntropyExit
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """What an STDP network shows in its look at the test set, besides what every network shows.
+
+    All decoders read the same output spikes. CPU times are of one thread, full runs and early exit in turn, the best
+    of up to three.
+    """
+    encoder, evidence = network.encoder_, network.evidence_
+    seconds = dict.fromkeys(CPU_TIMES, np.inf)
+
+    def timed(name: str, rule: EntropyExit | None) -> Responses:
+        began = time.process_time()
+        found = encoder.respond(test.images, evidence, rule, n_jobs=1)
+        seconds[name] = min(seconds[name], time.process_time() - began)
+        return found
+
+    began = time.perf_counter()
+    for pair in range(_MOST_PAIRS):
+        if pair == 0 or time.perf_counter() - began < _PAIRS_S:
+            full, _ = timed(CPU_TIMES[0], None), timed(CPU_TIMES[1], rule)
+    accuracy, mean_steps = stop_at_first_spike(trace)
+    figures = {
+        "accuracy_by_decoder": accuracy_by_decoder(network, full, trace.labels),
+        "accuracy_first_spike": accuracy,
+        "first_spike_steps": mean_steps,
+    }
+    return figures, seconds
+
+
+def accuracy_by_decoder(network: STDPClassifier, found: Responses, index: Any) -> dict[str, float]:
+    """Accuracy of each decoder on the same output spikes.
+
+    Parameters
+    ----------
+    network : STDPClassifier
+        A labelled network.
+    found : Responses
+        What it answered to B samples.
+    index : int array of shape (B,)
+        Place of each sample's class in ``network.classes_``.
+    """
+    accuracy = {}
+    for name in sorted(DECODERS):
+        evidence = evidence_of(name, network.class_counts_, network.n_labelled_)
+        scores = np.zeros((len(index), len(evidence)))
+        np.add.at(scores, found.samples, evidence.T[found.neurons])  # in the order of the compiled loop
+        accuracy[name] = float(np.mean(scores.argmax(1) == index))
+    return accuracy
+
+
+def _title(settings: STDPSettings, splits: Mapping[str, ImageSet]) -> str:
+    return f"stdp{settings.n_neurons} on {splits['train'].name}"
+
+
+def _splits(settings: STDPSettings, root: Path | None) -> dict[str, ImageSet]:
+    splits = load_splits(settings.data, root, min_validation=_VALIDATION)
+    train, name = splits["train"], splits["train"].name
+    if settings.limit is not None:
+        if settings.limit > train.n_samples:
+            raise ParameterError(
+                f"limit must be at most the {train.n_samples} training images of {name}; got {settings.limit}. "
+                "Leave it out to use them all."
+            )
+        splits["train"] = train = train.subset(slice(settings.limit))
+    there, needed = (set(np.unique(labels).tolist()) for labels in (train.labels, _held_out_labels(splits)))
+    if len(there) < 2 or not needed <= there:
+        few = f"of the {len(needed | there)} classes its {train.n_samples} training images show {len(there)}"
+        raise DataError(f"{name} must show every class, and two at least, while learning; {few}. Use more images.")
+    return splits
+
+
+def _held_out_labels(splits: Mapping[str, ImageSet]) -> Any:
+    return np.concatenate([splits["validation"].labels, splits["test"].labels])
+
+
+def _draw(run: Run, network: STDPClassifier, validation: ImageSet, rule: Any) -> None:
+    from spikewise.report.contents import RunContents
+    from spikewise.report.pictures import write_pictures
+
+    choice = validation.subset(slice(_CHOICE))
+    answered = network.predict_with_exit(choice.images, rule)
+    # The one to be drawn is typical: answered right, and after as many steps as half of the others.
+    distance = np.abs(answered.steps - np.median(answered.steps)) + answered.n_steps * (
+        answered.labels != choice.labels
+    )
+    write_pictures(RunContents.read(run), network, choice.images[[int(distance.argmin())]], rule, run.path / "pictures")
+
+
+def _page(run: Run) -> dict[str, Any]:
+    from spikewise.report.page import write_page
+
+    path = run.path / "report.html"
+    try:
+        write_page([run], path)
+    except MissingExtraError as error:
+        return {"report": None, "remarks": [f"report.html was not written: {error}"]}
+    return {"report": str(path), "remarks": []}

@@ -1,0 +1,66 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from spikewise.report.stdp_table import stdp_table
+
+COUNTS = {"weight_accesses": 2e5, "state_accesses": 1e5, "additions": 3e4, "multiplications": 4e3}
+
+
+@pytest.fixture
+def results():
+    return {
+        "data": {"name": "mnist", "n_train": 49_999, "n_validation": 10_001, "n_test": 10_000},
+        "settings": {
+            "n_neurons": 400, "rule": "lean", "n_bits": 8, "rounding": "stochastic", "batch_size": 1,
+            "decoder": "votes",
+        },
+        "accuracy_by_decoder": {"naive_bayes": 0.9412, "proportion": 0.9371, "votes": 0.9345},
+        "exit": {"accuracy": 0.9311, "mean_steps": 58.3, "n_steps": 350, "in_spike_share": 0.167},
+        "controls": {
+            "truncated": {"accuracy": 0.9021, "mean_steps": 58.0},
+            "random_exit": {"accuracy": 0.7713, "mean_steps": 58.3},
+            "first_spike": {"accuracy": 0.9163, "mean_steps": 38.2},
+        },
+        "cpu_s": {"training_sample": 5.5e-5, "inference": 4.1e-5, "inference_exit": 1.02e-5},
+        "health": {"live_share": 1.0, "silent_share": 0.001},
+        "operations": {"training": COUNTS, "inference": COUNTS, "inference_exit": COUNTS},
+        "cost": {
+            "platform": "rram-64-32nm", "energy_j": 1.1e-5, "latency_s": 8.5e-6, "area_m2": 5.53e-6,
+            "memory_bits": 11_440_000, "without_exit": {"energy_j": 4.9e-5, "latency_s": 3.64e-5},
+        },
+    }  # fmt: skip
+
+
+def text_of(results):
+    console = Console(width=120, file=io.StringIO(), record=True)
+    console.print(stdp_table(results))
+    return console.export_text()
+
+
+def test_every_figure_stands_beside_what_it_is_compared_with(results):
+    text = text_of(results)
+    for word in (
+        "mnist: 400 neurons, rule lean, 8 bits, stochastic rounding", "votes (chosen)", "93.45%", "93.11%", "94.12%",
+        "93.71%", "90.21% @ 58.0", "77.13% @ 58.3", "91.63% @ 38.2", "58.3", "350", "16.7 %", "41.0 µs", "10.2 µs",
+        "55.0 µs", "200 k", "334 k", "49.0 µJ", "11.0 µJ", "5.53 mm²", "1.43 MB", "10,001 to choose", "rram-64-32nm",
+    ):  # fmt: skip
+        assert word in text, word
+    assert text.index("votes (chosen)") < text.index("naive Bayes")
+
+
+def test_what_was_not_measured_is_a_dash(results):
+    results["cpu_s"] = dict.fromkeys(results["cpu_s"])
+    results["operations"] = {}
+    text = text_of(results)
+    assert text.count("–") >= 4
+    assert "weight accesses" not in text
+
+
+@pytest.mark.parametrize(
+    ("bits", "batch", "words"), [(None, 1, "rule lean, floats"), (4, 64, "4 bits, stochastic rounding, batches of 64")]
+)
+def test_precision_and_batch_are_told(results, bits, batch, words):
+    results["settings"] |= {"n_bits": bits, "batch_size": batch}
+    assert words in " ".join(text_of(results).split())  # a long title takes two lines
