@@ -42,7 +42,7 @@ ROWS = {
     "mnist-400-fspinn": ("mnist", {"n_neurons": 400, "rule": "fspinn"}, 1),
     "mnist-400-diehl-cook": ("mnist", {"n_neurons": 400, "rule": "diehl_cook", "n_epochs": 3}, 1),
 }
-AFTER_TRAINING = {"mnist-400": (4, 2, 1)}
+AFTER_TRAINING = {"mnist-400": (4, 1)}
 EXITS = {"exit-mnist-400": 400, "exit-mnist-1600": 1600}
 MAX_DROP = 0.005
 

@@ -26,6 +26,7 @@ from .lean_operations import inference_operations, training_operations
 
 ROUNDINGS = {"truncate": lean.TRUNCATE, "nearest": lean.NEAREST, "stochastic": lean.STOCHASTIC}
 _LEVELS = 256  # of an integer weight
+_INHIBITION = 1.08  # after learning, of the mean threshold: just enough to silence, from 1.2 on only the first speaks
 _SAMPLES_PER_THREAD = 8  # fewer are not worth a thread
 
 
@@ -181,7 +182,7 @@ class LeanEngine:
             return neurons.constants(neurons.w_inhibit)
         # Summed exactly, so that the result does not depend on the order in which a machine adds.
         mean_threshold = neurons.v_threshold + math.fsum(self.theta.tolist()) / self.n_neurons
-        return neurons.constants(neurons.threshold_share * mean_threshold)
+        return neurons.constants(_INHIBITION * neurons.threshold_share * mean_threshold)
 
     def _lowered(self) -> NDArray[Any]:
         """Thresholds after learning, in whole levels; those of padding stay out of reach."""

@@ -67,8 +67,8 @@ class CompetingNeurons:
         How far, in mV, a spike pushes all other neurons down while learning: more than the threshold, so that the
         winner takes the whole sample.
     w_inhibit : float, optional
-        The same afterwards; by default the mean threshold of the neurons, adaptive part included, so that others
-        can speak too.
+        The same afterwards; by default 1.08 times the mean threshold of the neurons as it then is, so that others can
+        speak too.
     threshold_share : float
         Share of its learned threshold at which a neuron fires afterwards, in (0, 1]: answers come the sooner, and the
         evidence of more spikes makes up for their haste.
