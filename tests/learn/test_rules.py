@@ -84,3 +84,11 @@ def test_rules_of_another_kind_are_refused():
         resolve_rule("leen", 100)
     with pytest.raises(ParameterError, match="rule object"):
         resolve_rule(3.5, 100)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"tau_mem": 1.0}, {"n_refractory": 40_000}, {"threshold_share": 0.0}, {"v_threshold": 600.0}]
+)
+def test_neurons_that_16_bits_cannot_hold_are_refused(changes):
+    with pytest.raises(ParameterError, match=next(iter(changes))):
+        CompetingNeurons(**changes)

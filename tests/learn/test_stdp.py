@@ -327,3 +327,20 @@ def test_progress_can_be_watched(capsys):
 def test_batches_need_a_rule_without_windows():
     with pytest.raises(ParameterError, match="batch_size must be 1"):
         STDPEncoder(rule="fspinn", batch_size=4).fit(X[:20])
+
+
+def test_whole_numbers_of_numpy_can_be_saved(tmp_path):
+    small = STDPClassifier(n_neurons=np.int64(8), n_epochs=np.int64(1), random_state=0).fit(X[:100], Y[:100])
+    small.save(tmp_path / "model.safetensors")
+    assert STDPClassifier.load(tmp_path / "model.safetensors").n_neurons == 8
+
+
+def test_a_refused_call_leaves_the_network_as_it_was():
+    stream = STDPClassifier(n_neurons=10, random_state=0)
+    with pytest.raises(ParameterError, match="classes seen"):
+        stream.partial_fit(X[:20], Y[:20], classes=[0, 1])
+    stream.partial_fit(X[:20], Y[:20], classes=np.arange(10))
+    before = stream.predict(X[:30])
+    with pytest.raises(ValueError, match="inconsistent"):
+        stream.label(X[:20], Y[:3])
+    np.testing.assert_array_equal(stream.predict(X[:30]), before)

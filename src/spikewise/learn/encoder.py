@@ -165,7 +165,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.check_settings()
         data = self._features(X, reset=True)
         n = data.shape[0]
-        n_total = n * (self.n_epochs or min(_MAX_EPOCHS, -(-_STREAM // n)))
+        n_total = n * int(self.n_epochs or min(_MAX_EPOCHS, -(-_STREAM // n)))
         self._start(data, n_total)
         engine, seed = self.engine_, int(self.engine_.settings.seed)
         identity = {**self._identity(), "shape": list(data.shape), "n_total": n_total}
@@ -207,8 +207,9 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         data = self._features(X, reset=is_new)
         if is_new:
             self._start(data, _STREAM)
-        for first in range(0, data.shape[0], self.batch_size * _CHUNK):
-            rows = np.arange(first, min(first + self.batch_size * _CHUNK, data.shape[0]))
+        chunk = -(-_CHUNK // self.batch_size) * self.batch_size
+        for first in range(0, data.shape[0], chunk):
+            rows = np.arange(first, min(first + chunk, data.shape[0]))
             seen = self.engine_.tally.n_samples
             self.engine_.learn(_shares(data, rows), range(seen, seen + len(rows)), self.horizon_, self._n_threads())
         return self._finish(warn=False)
@@ -284,17 +285,23 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _start(self, X: Any, horizon: int) -> None:
         """A fresh engine for samples like these, whose rates fall over this many presentations."""
         self.horizon_ = horizon
-        n_bits: Any = auto_bits(self.rule) if self.n_bits == "auto" else self.n_bits
+        n_bits = auto_bits(self.rule) if self.n_bits == "auto" else None if self.n_bits is None else int(self.n_bits)
         seed = np.uint64(check_random_state(self.random_state).randint(np.iinfo(np.int64).max))
         settings = Settings(
-            self.n_features_in_, self.n_neurons, self.n_steps, n_bits, self.rounding, seed, self.batch_size
+            self.n_features_in_,
+            int(self.n_neurons),
+            int(self.n_steps),
+            n_bits,
+            self.rounding,
+            seed,
+            int(self.batch_size),
         )
         self.engine_ = build_engine(resolve_rule(self.rule, self.n_neurons), settings)
         self.engine_.prepare(_shares(X, np.unique(np.linspace(0, X.shape[0] - 1, _PREPARED).astype(int))))
 
     def _finish(self, warn: bool) -> STDPEncoder:
         engine = self.engine_
-        self.weights_, self.theta_ = engine.weights, engine.theta
+        self.weights_, self.theta_ = engine.weights.copy(), engine.theta.copy()
         self.n_presentations_ = engine.tally.n_samples
         self.health_ = Health.of(engine.tally, engine.n_fired, engine.theta)
         for problem in self.health_.problems if warn else ():

@@ -26,12 +26,16 @@ def card_of(estimator: Any, encoder: Any) -> dict[str, Any]:
     """What a file says of an estimator and its encoder besides the arrays."""
     engine: Engine = encoder.engine_
     return {
-        "params": {key: value for key, value in estimator.get_params().items() if key not in _NOT_KEPT},
+        "params": {key: _plain(value) for key, value in estimator.get_params().items() if key not in _NOT_KEPT},
         "rule": rule_to_dict(engine.rule),
         "engine": settings_to_dict(engine.settings),
         "tally": asdict(engine.tally),
         "horizon": encoder.horizon_,
     }
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def params_from(card: Mapping[str, Any]) -> dict[str, Any]:

@@ -140,18 +140,19 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         """
         is_new = not hasattr(self, "encoder_")
         X, y = self._labelled(X, y, reset=is_new)
-        if is_new:
-            self.classes_ = np.unique(y if classes is None else np.asarray(classes))
-            self.encoder_ = self._new_encoder()
-        index = self._class_index(y)
-        self.encoder_.partial_fit(X)
+        known = np.unique(y if classes is None else np.asarray(classes)) if is_new else np.asarray(self.classes_)
+        index = self._class_index(y, known)
+        encoder = self._new_encoder() if is_new else self.encoder_
+        self.encoder_ = encoder.partial_fit(X)
+        self.classes_: NDArray[Any] = known
         self._count(X, index, keep=0.0 if is_new else float(np.exp(-len(index) / FADING)))
         return self
 
     def label(self, X: ArrayLike, y: ArrayLike) -> STDPClassifier:
         """Name the learned features anew from labelled samples, without learning."""
         check_is_fitted(self, "encoder_")
-        self.classes_, index = np.unique(np.asarray(y), return_inverse=True)
+        X, y = self._labelled(X, y, reset=False)
+        self.classes_, index = np.unique(y, return_inverse=True)
         self._count(X, index, keep=0.0)
         return self
 
@@ -198,7 +199,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         n_samples = len(found.exit_steps)
         if y is not None and len(np.asarray(y)) != n_samples:
             raise ShapeError(f"y must have one label per sample ({n_samples}); got {len(np.asarray(y))}.")
-        labels = np.full(n_samples, -1) if y is None else self._class_index(y)
+        labels = np.full(n_samples, -1) if y is None else self._class_index(y, self.classes_)
         return ScoreTrace.from_changes(
             found.steps, found.samples, self._cumulative(found), self.encoder_.engine_.n_steps, labels
         )
@@ -294,13 +295,13 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
             np.cumsum(steps[first:stop], axis=0, out=steps[first:stop])
         return np.asarray(steps)
 
-    def _class_index(self, y: ArrayLike) -> NDArray[np.int64]:
+    def _class_index(self, y: ArrayLike, classes: NDArray[Any]) -> NDArray[np.int64]:
         y = np.asarray(y)
-        index = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
-        is_foreign = self.classes_[index] != y
+        index = np.searchsorted(classes, y).clip(max=len(classes) - 1)
+        is_foreign = classes[index] != y
         if is_foreign.any():
             raise ParameterError(
-                f"y must hold classes seen in fit ({self.classes_.tolist()}); got {y[is_foreign].tolist()[0]!r}."
+                f"y must hold classes seen in fit ({classes.tolist()}); got {y[is_foreign].tolist()[0]!r}."
             )
         return np.asarray(index, np.int64)
 

@@ -90,9 +90,9 @@ class CompetingNeurons:
             raise ParameterError(f"w_inhibit must lie in [0, {highest:g}) mV, or be None; got {self.w_inhibit}.")
         if not 0 < self.threshold_share <= 1:
             raise ParameterError(f"threshold_share must lie in (0, 1]; got {self.threshold_share}.")
-        if not self.tau_mem >= 1:
-            raise ParameterError(f"tau_mem must be at least 1 step; got {self.tau_mem}.")
-        whole_number("n_refractory", self.n_refractory, 0)
+        if not self.tau_mem >= 2:  # a larger leak per step does not fit into 16 bits
+            raise ParameterError(f"tau_mem must be at least 2 steps; got {self.tau_mem}.")
+        whole_number("n_refractory", self.n_refractory, 0, 2000)  # steps are counted in 16 bits
 
     def constants(self, w_inhibit: float) -> NeuronConstants:
         """Constants for the kernel, with an inhibition in mV."""
