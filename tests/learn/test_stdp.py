@@ -227,6 +227,8 @@ def test_interrupted_learning_goes_on_and_ends_in_the_same_bits(tmp_path, monkey
     assert again.engine_.tally == whole.engine_.tally
     with pytest.raises(ParameterError, match="same settings"):
         STDPEncoder(**{**settings, "n_steps": 61}).fit(X[:700], checkpoint=snapshot)
+    with pytest.raises(ParameterError, match="same settings and data"):
+        STDPEncoder(**settings).fit(X[:700][::-1], checkpoint=snapshot)
 
 
 def test_settings_changed_after_fit_do_not_change_the_network(model):

@@ -36,7 +36,7 @@ from .health import Health
 from .responses import Responses, compiled_rule
 from .rules import LeanRule, Rule, auto_bits, resolve_rule, rule_to_dict
 from .saved import settings_to_dict
-from .snapshot import read_snapshot, write_snapshot
+from .snapshot import fingerprint, read_snapshot, write_snapshot
 from .verbose import progress_bar
 
 Progress = Callable[[int, int], None]
@@ -170,6 +170,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         engine, seed = self.engine_, int(self.engine_.settings.seed)
         identity = {**self._identity(), "shape": list(data.shape), "n_total": n_total}
         if checkpoint is not None:
+            identity["data"] = fingerprint(data)
             read_snapshot(checkpoint, identity, engine)
         order = lru_cache(maxsize=2)(lambda epoch: np.random.default_rng([seed, epoch]).permutation(n))
         chunk = -(-_CHUNK // self.batch_size) * self.batch_size

@@ -25,8 +25,9 @@ def settings_to_dict(settings: Settings) -> dict[str, Any]:
 def card_of(estimator: Any, encoder: Any) -> dict[str, Any]:
     """What a file says of an estimator and its encoder besides the arrays."""
     engine: Engine = encoder.engine_
+    params = {key: _plain(value) for key, value in estimator.get_params().items() if key not in _NOT_KEPT}
     return {
-        "params": {key: _plain(value) for key, value in estimator.get_params().items() if key not in _NOT_KEPT},
+        "params": {**params, "n_bits": engine.settings.n_bits},  # what "auto" was for this rule
         "rule": rule_to_dict(engine.rule),
         "engine": settings_to_dict(engine.settings),
         "tally": asdict(engine.tally),
