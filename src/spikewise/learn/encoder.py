@@ -13,7 +13,6 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -27,11 +26,11 @@ from sklearn.utils.validation import check_is_fitted, check_non_negative, valida
 
 from spikewise.dynamic.rule import ExitRule
 from spikewise.errors import ParameterError, unknown_name
-from spikewise.fixed_point import QFormat, Rounding
+from spikewise.fixed_point import Rounding
 from spikewise.spikes.streams import spike_shares
 
 from .engines import Engine, Settings
-from .engines.build import build_engine
+from .engines.build import build_engine, quantized_engine
 from .health import Health
 from .responses import Responses, compiled_rule
 from .rules import LeanRule, Rule, auto_bits, resolve_rule, rule_to_dict
@@ -275,13 +274,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         copy = STDPEncoder(**{**self.get_params(), "n_bits": n_bits, "rounding": rounding})
         copy.check_settings()
-        settings = replace(self.engine_.settings, n_bits=n_bits, rounding=rounding)
-        engine = build_engine(self.engine_.rule, settings)
-        rng = np.random.default_rng([int(settings.seed), n_bits])
-        grid = QFormat(0, n_bits, is_signed=False)
-        engine.restore({**self.engine_.arrays(), "weights": grid.quantize(self.engine_.weights, rounding, rng)})
-        engine.tally = replace(self.engine_.tally)
-        return copy.adopt(engine, self.horizon_)
+        return copy.adopt(quantized_engine(self.engine_, n_bits, rounding), self.horizon_)
 
     def _start(self, X: Any, horizon: int) -> None:
         """A fresh engine for samples like these, whose rates fall over this many presentations."""
