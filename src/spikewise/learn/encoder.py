@@ -268,8 +268,8 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         --------
         >>> images = np.random.default_rng(0).random((50, 30))
         >>> encoder = STDPEncoder(n_neurons=5, n_epochs=1, random_state=0).fit(images)
-        >>> np.unique(encoder.quantized(1).weights_).tolist()
-        [0.0, 0.5]
+        >>> bool(np.isin(encoder.quantized(1).weights_, [0.0, 0.5]).all())
+        True
         """
         check_is_fitted(self)
         copy = STDPEncoder(**{**self.get_params(), "n_bits": n_bits, "rounding": rounding})
