@@ -97,7 +97,7 @@ def proportion_evidence(counts: ArrayLike, n_per_class: ArrayLike) -> NDArray[np
 
     Examples
     --------
-    >>> proportion_evidence([[8, 0], [12, 0]], [10, 5]).tolist()
+    >>> proportion_evidence([[8, 0], [12, 0]], [8, 4]).tolist()
     [[0.25, 0.0], [0.75, 0.0]]
     """
     rates = _rates(counts, n_per_class)
