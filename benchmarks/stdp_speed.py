@@ -24,6 +24,7 @@ import numpy as np
 from spikewise.data import load_images
 from spikewise.learn.engines import Settings
 from spikewise.learn.engines.lean import LeanEngine
+from spikewise.learn.kernels.lanes import aligned
 from spikewise.learn.rules import resolve_rule
 from spikewise.spikes.streams import spike_shares
 
@@ -56,7 +57,8 @@ class Bound:
 
     def __init__(self, library, ours):
         self.library, self.ours = library, ours
-        self.state = [np.array(part) for part in (ours._weights, ours._gain, ours._theta, ours._threshold)]
+        parts = (ours._weights, ours._gain, ours._theta, ours._threshold)
+        self.state = [aligned(part, part.dtype) for part in parts]
 
     def learn(self, shares, places, n_total):
         """Learn from samples in order, as the engine does."""

@@ -13,7 +13,7 @@
 #include <immintrin.h>
 #endif
 
-enum { LANES = 64, BURST = 16, MOST = 32, PAD = 32, TOP = 32766 };
+enum { LANES = 64, BURST = 16, AHEAD = 4, MOST = 32, PAD = 32, TOP = 32766 };
 static const uint64_t GOLDEN = 0x9E3779B97F4A7C15u, STEP = 0xD6E8FEB86659FD93u;
 
 static inline uint64_t mix(uint64_t x) {
@@ -84,65 +84,74 @@ static void draw(Stream *s, uint64_t key, int first, int stop) {
     }
 }
 
-/* Steps first to stop of all neurons as if none fired; returns whether any should have. */
-static int advance(const uint8_t *weights, const uint16_t *gain, const int16_t *limit, const int16_t *v, int16_t *v_next,
-                   const int16_t *rests, const Stream *s, int first, int stop, int leak, int n_padded) {
-    int crossed = 0;
+/* Steps first to stop of LANES neurons, or through the first at which any should fire; returns the next step. */
+static int advance_block(const uint8_t *weights, const uint16_t *gain, const int16_t *limit, const int16_t *v,
+                         int16_t *v_next, const int16_t *rests, const Stream *s, int block, int first, int stop, int leak,
+                         int n_padded, int *crossed) {
+    int t = first, most = 0;
 #ifdef __AVX512BW__
     const __m512i highest = _mm512_set1_epi16(32767), leaks = _mm512_set1_epi16((int16_t)leak);
-    for (int block = 0; block < n_padded; block += LANES) {
-        __m512i now[2], bound[2], awake[2], factor[2], total[2];
-        __mmask32 most = 0;
+    __m512i now[2], bound[2], awake[2], factor[2], total[2];
+    for (int h = 0; h < 2; h++) {
+        now[h] = _mm512_loadu_si512(v + block + 32 * h);
+        bound[h] = _mm512_loadu_si512(limit + block + 32 * h);
+        awake[h] = _mm512_loadu_si512(rests + block + 32 * h);
+        factor[h] = _mm512_loadu_si512(gain + block + 32 * h);
+    }
+    for (; t < stop && !most; t++) {
+        total[0] = total[1] = _mm512_setzero_si512();
+        for (int k = s->ends[t]; k < s->ends[t + 1]; k++) {
+            const uint8_t *row = weights + (size_t)s->spikes[k] * n_padded + block;
+            for (int h = 0; h < 2; h++)
+                total[h] = _mm512_add_epi16(
+                    total[h], _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(row + 32 * h))));
+        }
         for (int h = 0; h < 2; h++) {
-            now[h] = _mm512_loadu_si512(v + block + 32 * h);
-            bound[h] = _mm512_loadu_si512(limit + block + 32 * h);
-            awake[h] = _mm512_loadu_si512(rests + block + 32 * h);
-            factor[h] = _mm512_loadu_si512(gain + block + 32 * h);
+            __m512i current = _mm512_mulhi_epu16(_mm512_slli_epi16(total[h], 3), factor[h]);
+            now[h] = _mm512_sub_epi16(now[h], _mm512_mulhi_epi16(now[h], leaks));
+            now[h] = _mm512_adds_epi16(now[h], _mm512_min_epu16(current, highest));
+            __mmask32 is_awake = _mm512_cmple_epi16_mask(awake[h], _mm512_set1_epi16((int16_t)t));
+            now[h] = _mm512_maskz_mov_epi16(is_awake, now[h]);
+            most |= _mm512_cmpge_epi16_mask(now[h], bound[h]) != 0;
         }
-        for (int t = first; t < stop; t++) {
-            total[0] = total[1] = _mm512_setzero_si512();
-            for (int k = s->ends[t]; k < s->ends[t + 1]; k++) {
-                const uint8_t *row = weights + (size_t)s->spikes[k] * n_padded + block;
-                for (int h = 0; h < 2; h++)
-                    total[h] = _mm512_add_epi16(
-                        total[h], _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(row + 32 * h))));
-            }
-            for (int h = 0; h < 2; h++) {
-                __m512i current = _mm512_mulhi_epu16(_mm512_slli_epi16(total[h], 3), factor[h]);
-                now[h] = _mm512_sub_epi16(now[h], _mm512_mulhi_epi16(now[h], leaks));
-                now[h] = _mm512_adds_epi16(now[h], _mm512_min_epu16(current, highest));
-                __mmask32 is_awake = _mm512_cmple_epi16_mask(awake[h], _mm512_set1_epi16((int16_t)t));
-                now[h] = _mm512_maskz_mov_epi16(is_awake, now[h]);
-                most |= _mm512_cmpge_epi16_mask(now[h], bound[h]);
-            }
-        }
-        for (int h = 0; h < 2; h++) _mm512_storeu_si512(v_next + block + 32 * h, now[h]);
-        crossed |= most != 0;
     }
+    for (int h = 0; h < 2; h++) _mm512_storeu_si512(v_next + block + 32 * h, now[h]);
 #else
-    for (int block = 0; block < n_padded; block += LANES) {
-        int16_t now[LANES], most[LANES];
-        memcpy(now, v + block, sizeof now);
-        memset(most, 0, sizeof most);
-        for (int t = first; t < stop; t++) {
-            uint16_t total[LANES] = {0};
-            for (int k = s->ends[t]; k < s->ends[t + 1]; k++) {
-                const uint8_t *row = weights + (size_t)s->spikes[k] * n_padded + block;
-                for (int j = 0; j < LANES; j++) total[j] += row[j];
-            }
-            for (int j = 0; j < LANES; j++) {
-                uint32_t current = ((uint32_t)(uint16_t)(total[j] << 3) * gain[block + j]) >> 16;
-                int moved = now[j] - ((now[j] * leak) >> 16) + (int)(current > 32767 ? 32767 : current);
-                moved = moved > 32767 ? 32767 : moved < -32768 ? -32768 : moved;
-                now[j] = (int16_t)(rests[block + j] <= t ? moved : 0);
-                most[j] |= (int16_t)(now[j] >= limit[block + j]);
-            }
+    int16_t now[LANES];
+    memcpy(now, v + block, sizeof now);
+    for (; t < stop && !most; t++) {
+        uint16_t total[LANES] = {0};
+        for (int k = s->ends[t]; k < s->ends[t + 1]; k++) {
+            const uint8_t *row = weights + (size_t)s->spikes[k] * n_padded + block;
+            for (int j = 0; j < LANES; j++) total[j] += row[j];
         }
-        memcpy(v_next + block, now, sizeof now);
-        for (int j = 0; j < LANES; j++) crossed |= most[j];
+        for (int j = 0; j < LANES; j++) {
+            uint32_t current = ((uint32_t)(uint16_t)(total[j] << 3) * gain[block + j]) >> 16;
+            int moved = now[j] - ((now[j] * leak) >> 16) + (int)(current > 32767 ? 32767 : current);
+            moved = moved > 32767 ? 32767 : moved < -32768 ? -32768 : moved;
+            now[j] = (int16_t)(rests[block + j] <= t ? moved : 0);
+            most |= now[j] >= limit[block + j];
+        }
     }
+    memcpy(v_next + block, now, sizeof now);
 #endif
-    return crossed;
+    *crossed |= most;
+    return t;
+}
+
+/* Advance to stop, or through the step at which a neuron reaches its threshold; the leader's block goes first. */
+static int run_until_spike(const uint8_t *weights, const uint16_t *gain, const int16_t *limit, int16_t *v,
+                           int16_t *v_next, const int16_t *rests, const Stream *s, int first, int stop, int leak,
+                           int n_padded, int leader, int *crossed) {
+    int block = leader / LANES * LANES, todo = n_padded / LANES;
+    *crossed = 0;
+    for (int done = 0; done < todo; done++) {
+        int reached = advance_block(weights, gain, limit, v, v_next, rests, s, block, first, stop, leak, n_padded, crossed);
+        if (reached < stop) stop = reached, todo = n_padded / LANES + done;
+        block = block + LANES < n_padded ? block + LANES : 0;
+    }
+    memcpy(v, v_next, 2 * n_padded);
+    return stop;
 }
 
 static int16_t level(float v_threshold, float theta) {
@@ -164,27 +173,22 @@ void learn(const uint16_t *shares, int64_t n_samples, int64_t n_inputs, uint64_t
     int low = 24 - (int)n_bits, grid = 8 - (int)n_bits, highest = 256 - (1 << grid);
     for (int64_t sample = 0; sample < n_samples; sample++) {
         uint64_t key = stream_key(seed, sample);
-        int n_won = 0, t = 0, drawn_to = 0;
+        int n_won = 0, t = 0, drawn_to = 0, ahead = 0, winner = 0;
         memset(v, 0, 2 * n_padded);
         memset(rests, 0, 2 * n_padded);
         int is_active = begin(&s, shares + sample * n_inputs);
         while (is_active && t < n_steps) {
-            if (t == drawn_to) {
-                drawn_to = t + BURST < n_steps ? t + BURST : (int)n_steps;
-                draw(&s, key, t, drawn_to);
+            for (int burst = 0; t == drawn_to && burst < (n_won ? AHEAD : 1); burst++) {
+                int end = ahead + BURST < n_steps ? ahead + BURST : (int)n_steps;
+                draw(&s, key, ahead, end);
+                ahead = end;
             }
-            int crossed = 0;
-            if (advance(weights, gain, limit, v, v_next, rests, &s, t, drawn_to, (int)leak, (int)n_padded)) {
-                while (t < drawn_to && !crossed) {
-                    crossed = advance(weights, gain, limit, v, v, rests, &s, t, t + 1, (int)leak, (int)n_padded);
-                    t++;
-                }
-            } else {
-                memcpy(v, v_next, 2 * n_padded);
-                t = drawn_to;
-            }
+            drawn_to = ahead;
+            int crossed;
+            t = run_until_spike(weights, gain, limit, v, v_next, rests, &s, t, drawn_to, (int)leak, (int)n_padded, winner,
+                                &crossed);
             if (!crossed) continue;
-            int winner = 0, best = -1;
+            int best = -1;
             for (int j = 0; j < n_padded; j++)
                 if (v[j] - limit[j] > best) best = v[j] - limit[winner = j];
             for (int j = 0; j < n_padded; j++) {

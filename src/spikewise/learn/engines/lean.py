@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from spikewise.errors import ShapeError
 from spikewise.fixed_point import QFormat
 from spikewise.learn.kernels import lean, neurons, respond
-from spikewise.learn.kernels.lanes import LANES
+from spikewise.learn.kernels.lanes import LANES, aligned
 from spikewise.learn.responses import Responses
 from spikewise.learn.rules.lean import LeanRule, NeuronConstants, drive_scale
 from spikewise.learn.tally import Tally
@@ -202,13 +202,12 @@ class LeanEngine:
         n_bits, n_padded = self.settings.n_bits, len(self._theta)
         padded = np.pad(weights, ((0, 0), (0, n_padded - self.n_neurons)))
         if n_bits is None:
-            self._weights = padded.astype(np.float32)
+            self._weights = aligned(padded, np.float32)
         else:
-            self._weights = (QFormat(0, n_bits, is_signed=False).quantize(padded) * _LEVELS).astype(np.uint8)
-        self._gain = np.zeros(n_padded, np.float32 if n_bits is None else np.uint16)
-        self._threshold: NDArray[Any] = np.full(
-            n_padded, neurons.NEVER_REACHED, np.float32 if n_bits is None else np.int16
-        )
+            self._weights = aligned(QFormat(0, n_bits, is_signed=False).quantize(padded) * _LEVELS, np.uint8)
+        self._gain = aligned(np.zeros(n_padded), np.float32 if n_bits is None else np.uint16)
+        never = np.full(n_padded, neurons.NEVER_REACHED)
+        self._threshold = aligned(never, np.float32 if n_bits is None else np.int16)
         self._renew()
 
     def _renew(self) -> None:

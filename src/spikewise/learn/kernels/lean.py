@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from spikewise._compile import inlined, kernel
 from spikewise.learn.rules.lean import NeuronConstants, RuleConstants
-from spikewise.spikes.streams import BURST, SpikeStream, begin, draw, mix, stream_key
+from spikewise.spikes.streams import SpikeStream, begin, mix, stream_key
 
 from .lanes import LANES
-from .neurons import Floats, Numbers, fire, gain_for, run_until_spike, set_threshold
+from .neurons import Floats, Numbers, draw_ahead, fire, gain_for, run_until_spike, set_threshold
 
 TRUNCATE, NEAREST, STOCHASTIC = 0, 1, 2
 SPIKES_PER_STRENGTH = 4  # potentiation factor k = ceil(output spikes / 4)
@@ -103,13 +103,12 @@ def present(
     """Run steps ``first`` to ``stop`` of a sample; list who fires, raise its threshold. Returns the next step and the
     number of output spikes.
     """
-    n_out, step, drawn_to = 0, first, first
+    n_out, step, drawn_to, winner = 0, first, first, 0
     while step < stop:
         if step == drawn_to:
-            drawn_to = min(step + BURST, stop)
-            draw(stream, key, step, drawn_to)
+            drawn_to = draw_ahead(stream, key, step, stop, n_out > 0)
         step, crossed = run_until_spike(
-            weights, gain, threshold, v, v_next, rests_until, stream, step, drawn_to, neuron
+            weights, gain, threshold, v, v_next, rests_until, stream, step, drawn_to, neuron, winner
         )
         if crossed:
             winner = fire(threshold, v, rests_until, step, neuron)

@@ -14,15 +14,30 @@ from numpy.typing import NDArray
 
 from spikewise._compile import inlined, kernel
 from spikewise.learn.rules.lean import LEVELS_PER_MV, NeuronConstants
-from spikewise.spikes.streams import SpikeStream
+from spikewise.spikes.streams import BURST, SpikeStream, draw
 
-from .lanes import advance
+from .lanes import LANES, advance_block
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[Any]  # uint8, uint16, int16 or float32, by precision
 
 NEVER_REACHED = 32767  # threshold of padding; potentials saturate there, and no living neuron's is above 32766
+AHEAD = 4  # bursts
 GAIN_STEPS = 2048  # integer gain per unit of gain
+
+
+@inlined
+def draw_ahead(stream: SpikeStream, key: np.uint64, step: int, stop: int, is_settled: bool) -> int:
+    """Draw the spikes of the next steps, at most to ``stop``; returns to where.
+
+    One burst while it is open which neuron answers, or whether the sample ends early; ``AHEAD`` of them when it is
+    settled, so that weight rows are used more often while they lie in the nearest cache.
+    """
+    drawn_to = step
+    for _ in range(AHEAD if is_settled else 1):
+        start, drawn_to = drawn_to, min(drawn_to + BURST, stop)
+        draw(stream, key, start, drawn_to)
+    return drawn_to
 
 
 @inlined
@@ -37,22 +52,29 @@ def run_until_spike(
     step: int,
     stop: int,
     neuron: NeuronConstants,
+    leader: int,
 ) -> tuple[int, bool]:
     """Advance to ``stop``, or through the step at which a neuron reaches its threshold; returns the next step, and
     whether one did. ``v_next`` is memory.
+
+    Block by block, that of neuron ``leader`` first. Where a neuron fires, the blocks behind it run to that step only
+    and those before it run again: a good guess of who fires next saves time and changes nothing.
     """
     decay = v.dtype.type(neuron.leak if weights.itemsize == 1 else neuron.decay)
-    spikes, ends = stream.spikes, stream.ends
-    if not advance(weights, gain, threshold, v, v_next, rests_until, spikes, ends, step, stop, decay):
-        for j in range(v.shape[0]):
-            v[j] = v_next[j]
-        return stop, False
-    while step < stop:
-        crossed = advance(weights, gain, threshold, v, v, rests_until, spikes, ends, step, step + 1, decay)
-        step += 1
-        if crossed:
-            return step, True
-    return stop, False
+    n_neurons, block = v.shape[0], leader - leader % LANES
+    crossed, done, todo = False, 0, n_neurons // LANES
+    while done < todo:
+        reached, has_crossed = advance_block(
+            weights, gain, threshold, v, v_next, rests_until, stream.spikes, stream.ends, block, step, stop, decay
+        )
+        crossed |= has_crossed
+        if reached < stop:
+            stop, todo = reached, n_neurons // LANES + done
+        done += 1
+        block = block + LANES if block + LANES < n_neurons else 0
+    for j in range(n_neurons):
+        v[j] = v_next[j]
+    return stop, crossed
 
 
 @kernel

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from spikewise._compile import kernel
 from spikewise.learn.rules.lean import NeuronConstants
-from spikewise.spikes.streams import BURST, SpikeStream, begin, draw
+from spikewise.spikes.streams import SpikeStream, begin
 
-from .neurons import Numbers, fire, run_until_spike
+from .neurons import Numbers, draw_ahead, fire, run_until_spike
 
 EXIT_NEVER, EXIT_ENTROPY_SUM, EXIT_ENTROPY_MEAN = 0, 1, 2
 
@@ -77,17 +77,16 @@ def respond(
         rests_until[:] = 0
         score[sample] = 0.0
         exit_step[sample] = n_steps
-        n_out = step = drawn_to = 0
+        n_out = step = drawn_to = winner = 0
         if n_steps > 1 and must_stop(score, sample, 1, exit_kind, max_entropy):
             exit_step[sample] = 1  # even without evidence; the first step is computed nonetheless
         last = exit_step[sample]
         if begin(stream, shares, sample):
             while step < last:
                 if step == drawn_to:
-                    drawn_to = min(step + BURST, last)
-                    draw(stream, keys[sample], step, drawn_to)
+                    drawn_to = draw_ahead(stream, keys[sample], step, last, exit_kind == EXIT_NEVER and n_out > 0)
                 step, crossed = run_until_spike(
-                    weights, gain, threshold, v, v_next, rests_until, stream, step, drawn_to, neuron
+                    weights, gain, threshold, v, v_next, rests_until, stream, step, drawn_to, neuron, winner
                 )
                 if crossed:
                     winner = fire(threshold, v, rests_until, step, neuron)
