@@ -25,7 +25,7 @@ from spikewise.data import load_images
 from spikewise.learn.engines import Settings
 from spikewise.learn.engines.lean import LeanEngine
 from spikewise.learn.kernels.lanes import aligned
-from spikewise.learn.rules import resolve_rule
+from spikewise.learn.rules import resolve_rule, spread_of
 from spikewise.spikes.streams import spike_shares
 
 SOURCE = Path(__file__).parent / "bound" / "lean_bound.c"
@@ -42,7 +42,7 @@ def pin():
 def engine(rule, n_neurons, n_bits, shares):
     """An engine that has learned from the first samples, so that its spikes are those of mid-training."""
     made = LeanEngine(resolve_rule(rule, n_neurons), Settings(shares.shape[1], n_neurons, N_STEPS, n_bits, seed=SEED))
-    made.prepare(shares)
+    made.prepare(spread_of(shares))
     made.learn(shares[:WARM], range(WARM), N_TOTAL)
     return made
 
@@ -133,7 +133,7 @@ def thread_pairs(shares, n_pairs, n_neurons=1600, batch_size=256):
     engines = [LeanEngine(resolve_rule("lean", n_neurons), settings) for _ in range(2)]
     pairs = []
     for made in engines:
-        made.prepare(shares)
+        made.prepare(spread_of(shares))
     for _ in range(n_pairs + 1):  # the first warms up
         pair = []
         for n_threads, made in enumerate(engines, start=1):

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import math
 import operator
 from collections.abc import Iterable
 from types import ModuleType
@@ -81,12 +82,30 @@ def whole_number(what: str, value: Any, least: int, most: int | None = None) -> 
     4
     """
     try:
-        found = int(operator.index(value))
+        found = None if isinstance(value, bool) else int(operator.index(value))
     except TypeError:
         found = None
     if found is None or found < least or (most is not None and found > most):
         bounds = f"be an integer of at least {least}" if most is None else f"lie in {least}..{most}, an integer"
         raise ParameterError(f"{what} must {bounds}; got {value!r}.")
+    return found
+
+
+def positive_number(what: str, value: Any, most: float, *, zero: bool = False) -> float:
+    """The value as a plain float; raises ParameterError outside (0, most], or [0, most] where ``zero`` is allowed.
+
+    Examples
+    --------
+    >>> positive_number("gain", 6, 1000)
+    6.0
+    """
+    try:
+        found = math.nan if isinstance(value, (str, bytes, bool)) else float(value)
+    except (TypeError, ValueError):
+        found = math.nan
+    if not (0 < found <= most or (zero and found == 0)) or math.isinf(found):
+        bounds = f"{'[' if zero else '('}0, {most:g}{')' if math.isinf(most) else ']'}"
+        raise ParameterError(f"{what} must be a number in {bounds}; got {value!r}.")
     return found
 
 

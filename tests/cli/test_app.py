@@ -95,10 +95,10 @@ def test_a_missing_extra_is_named_with_its_command(monkeypatch, tmp_path, capsys
     assert not list(tmp_path.iterdir())
 
 
-def test_a_real_interrupt_in_training_leaves_a_run_that_goes_on(tmp_path):
+def test_a_real_interrupt_in_training_leaves_a_run_that_goes_on(tmp_path, start):
     out = tmp_path / "demo"
     command = [sys.executable, "-m", "spikewise", "demo", "--out", str(out), "--epochs", "3", "--neurons", "5"]
-    first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    first = start(command)
     checkpoint = out / "digits-vgg5-0" / "checkpoint.safetensors"
     while not checkpoint.exists() and first.poll() is None:
         time.sleep(0.05)

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 
@@ -16,8 +15,15 @@ from spikewise.errors import ParameterError
 from spikewise.runs import Run
 
 SMALL = ["--neurons", "20", "--steps", "100", "--epochs", "100", "--max-drop", "0.02"]
-# Snapshots after every few hundred samples, since so small a run is over before the first.
-EAGER = "import spikewise.learn.encoder as e; e._SNAPSHOT_SECONDS = 0.0; from spikewise.cli import main; main()"
+# So small a run is over before its first snapshot: this one comes after a few hundred samples, and waits to be stopped.
+EAGER = """
+import time, spikewise.learn.encoder as encoder
+from spikewise.cli import main
+write = encoder.write_snapshot
+encoder._SNAPSHOT_SECONDS = 0.0
+encoder.write_snapshot = lambda *arguments: (write(*arguments), time.sleep(60))
+main()
+"""
 
 
 def stdp(few_digits, out, *more):
@@ -130,10 +136,10 @@ def test_bits_are_read_as_the_estimators_take_them():
             n_bits_of(word)
 
 
-def broken_off(few_digits, out, how):
+def broken_off(start, few_digits, out, how):
     """Start the command and stop it by a signal once it has learned something; what it returned and said."""
     command = [sys.executable, "-c", EAGER, "stdp", "--data", str(few_digits), "--out", str(out), *SMALL]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = start(command)
     while not (out / "checkpoint.safetensors").exists() and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(how)
@@ -143,9 +149,9 @@ def broken_off(few_digits, out, how):
     return process.returncode, said
 
 
-def test_a_run_that_was_killed_goes_on_and_ends_in_the_same_bits(folder, few_digits, tmp_path, undrawn):
+def test_a_run_that_was_killed_goes_on_and_ends_in_the_same_bits(folder, few_digits, tmp_path, undrawn, start):
     out = tmp_path / "few"
-    code, _ = broken_off(few_digits, out, signal.SIGKILL)
+    code, _ = broken_off(start, few_digits, out, signal.SIGKILL)
     assert code == -signal.SIGKILL
     assert stdp(few_digits, out) == 2
     damaged = tmp_path / "damaged"
@@ -158,8 +164,8 @@ def test_a_run_that_was_killed_goes_on_and_ends_in_the_same_bits(folder, few_dig
     assert not (out / "checkpoint.safetensors").exists()
 
 
-def test_an_interrupt_says_how_to_go_on(few_digits, tmp_path):
-    code, said = broken_off(few_digits, tmp_path / "few", signal.SIGINT)
+def test_an_interrupt_says_how_to_go_on(few_digits, tmp_path, start):
+    code, said = broken_off(start, few_digits, tmp_path / "few", signal.SIGINT)
     assert code == 130
     assert "with --resume" in said
     assert "Traceback" not in said

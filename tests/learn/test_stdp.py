@@ -52,11 +52,13 @@ def test_answers_depend_on_a_row_alone(model):
     np.testing.assert_array_equal(model.predict_proba(rows[7:8]), together[7:8])
 
 
-def test_threads_and_repeats_give_the_same_bits(model):
-    again = STDPClassifier(n_epochs=6, random_state=0, n_jobs=2).fit(X[TRAIN], Y[TRAIN])
-    np.testing.assert_array_equal(again.encoder_.weights_, model.encoder_.weights_)
-    np.testing.assert_array_equal(again.encoder_.theta_, model.encoder_.theta_)
-    np.testing.assert_array_equal(again.predict_proba(X[TEST]), model.predict_proba(X[TEST]))
+@pytest.mark.parametrize("batch_size", [1, 64])
+def test_threads_and_repeats_give_the_same_bits(batch_size):
+    settings = {"n_neurons": 150, "n_epochs": 2, "random_state": 0, "batch_size": batch_size}
+    one, two = (STDPClassifier(n_jobs=n, **settings).fit(X[TRAIN], Y[TRAIN]) for n in (1, 2))
+    np.testing.assert_array_equal(one.encoder_.weights_, two.encoder_.weights_)
+    np.testing.assert_array_equal(one.encoder_.theta_, two.encoder_.theta_)
+    np.testing.assert_array_equal(one.predict_proba(X[TEST]), two.predict_proba(X[TEST]))
 
 
 def test_dark_and_bright_images_give_the_same_answer(model):

@@ -196,7 +196,7 @@ class Network:
                 self.fired_in_window[:] = False
         for j in np.flatnonzero(self.n_out):
             self.normalise(j, key)
-        self.events.update(n_silent=int(self.n_out.sum() == 0))
+        self.count_silence(n_events, self.n_out.any())
         self.theta = self.theta * F(math.exp(-(n_steps + rule.n_rest) / rule.tau_theta))
         n = self.n
         self.count("threshold adaptation", state_reads=n, state_writes=2 * n, multiplications=n, additions=n)
@@ -229,5 +229,11 @@ class Network:
         """Neuron that fires at each step, -1 where none does; nothing is learned."""
         self.rest()
         winners = [self.step(fired, n_events[step], step, is_learning=False) for step, fired in enumerate(train)]
-        self.events.update(n_samples=1, n_silent=int(max(winners) < 0))
+        self.events.update(n_samples=1)
+        self.count_silence(n_events, max(winners) >= 0)
         return np.array(winners)
+
+    def count_silence(self, n_events, has_spoken):
+        """A sample without any input is empty; one with inputs but without an answer is silent."""
+        is_empty = sum(n_events) == 0
+        self.events.update(n_empty=int(is_empty), n_silent=int(not is_empty and not has_spoken))

@@ -189,9 +189,10 @@ def test_without_the_extra_there_is_no_page_and_a_remark(few_digits, tmp_path, m
     assert {path.name for path in (tmp_path / "run" / "pictures").iterdir()} == PICTURES
 
 
-def test_a_decoder_whose_scores_are_no_likelihoods_is_remarked_on(few_digits, tmp_path, undrawn):
-    settings = asked(few_digits, n_neurons=9, n_steps=60, n_epochs=1, decoder="votes")
-    assert "no log-likelihoods" in run_stdp(settings, tmp_path / "run", silent)["remarks"][0]
+def test_going_on_with_a_run_that_is_not_there_is_remarked_on(few_digits, tmp_path, undrawn):
+    settings = asked(few_digits, n_neurons=9, n_steps=60, n_epochs=1)
+    assert "no run to go on with" in run_stdp(settings, tmp_path / "run", silent, resume=True)["remarks"][0]
+    assert run_stdp(settings, tmp_path / "run", silent, resume=True)["remarks"] == []
 
 
 def test_health_tells_what_the_estimator_tells(results, network):

@@ -14,10 +14,10 @@ import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array, csr_matrix
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -25,15 +25,16 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
 
 from spikewise.dynamic.rule import ExitRule
-from spikewise.errors import ParameterError, unknown_name
+from spikewise.errors import ParameterError
 from spikewise.fixed_point import Rounding
 from spikewise.spikes.streams import spike_shares
 
-from .engines import Engine, Settings
+from .engines import Engine
 from .engines.build import build_engine, quantized_engine
 from .health import Health
+from .parameters import Bits, check_parameters, n_threads, refuse_changes, settings_for
 from .responses import Responses, compiled_rule
-from .rules import LeanRule, Rule, auto_bits, resolve_rule, rule_to_dict
+from .rules import Rule, resolve_rule, rule_to_dict, spread_of
 from .saved import settings_to_dict
 from .snapshot import fingerprint, read_snapshot, write_snapshot
 from .verbose import progress_bar
@@ -41,12 +42,6 @@ from .verbose import progress_bar
 Progress = Callable[[int, int], None]
 """Called with the samples seen and the samples in all."""
 
-Bits = int | None | Literal["auto"]
-"""Bits of a weight; None for floats, "auto" for what the rule is made for."""
-
-_LIMITS = {"n_neurons": 100_000, "n_steps": 30_000, "n_epochs": 1_000_000, "n_bits": 8, "batch_size": 1_000_000}
-_OPTIONAL = ("n_epochs", "n_bits")
-_ROUNDINGS = ("stochastic", "nearest", "truncate")
 _CHUNK = 500  # samples between two reports of progress, and per task of a thread
 _STREAM = 20_000  # presentations that small data sets are repeated to, and over which the rates of a stream fall
 _MAX_EPOCHS = 20
@@ -70,8 +65,8 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     n_epochs : int, optional
         Passes over the samples; by default as many (at most 20) as it takes to show 20,000 samples.
     n_bits : int, None or "auto"
-        Bits of a weight while learning and afterwards, 1 to 8, with 16-bit membrane potentials; None uses
-        32-bit floats for both. "auto" is 8, and None for "diehl_cook".
+        Bits of a weight while learning and afterwards, 1 to 8, or None for 32-bit floats. "auto" is 8, and None for
+        "diehl_cook". With bits the lean rule has 16-bit membrane potentials too; those of the others stay floats.
     rounding : {"stochastic", "nearest", "truncate"}
         How integer weight updates are rounded.
     batch_size : int, default 1
@@ -162,6 +157,10 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             bits as if it had never stopped.
         """
         self.check_settings()
+        if checkpoint is not None and not isinstance(self.random_state, (int, np.integer)):
+            raise ParameterError(
+                f"random_state must be an integer for learning to go on from a checkpoint; got {self.random_state!r}."
+            )
         data = self._features(X, reset=True)
         n = data.shape[0]
         n_total = n * int(self.n_epochs or min(_MAX_EPOCHS, -(-_STREAM // n)))
@@ -181,13 +180,15 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 places = range(first, min(first + chunk, n_total))
                 epochs = range(first // n, places[-1] // n + 1)
                 rows = np.concatenate([order(epoch) for epoch in epochs])[first % n :][: len(places)]
-                engine.learn(_shares(data, rows), places, n_total, self._n_threads())
+                engine.learn(_shares(data, rows), places, n_total, n_threads(self.n_jobs))
                 if checkpoint is not None and time.monotonic() - saved > _SNAPSHOT_SECONDS:
                     write_snapshot(checkpoint, identity, engine)
                     saved = time.monotonic()
                 if progress is not None:
                     progress(engine.tally.n_samples, n_total)
-        return self._finish(warn=True)
+        for problem in self.health_.problems:
+            warnings.warn(problem, stacklevel=2)
+        return self
 
     def partial_fit(self, X: ArrayLike, y: Any = None) -> STDPEncoder:
         """Learn from the next samples of a stream, in their order.
@@ -207,17 +208,20 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         data = self._features(X, reset=is_new)
         if is_new:
             self._start(data, _STREAM)
+        refuse_changes(self, self.engine_)
         chunk = -(-_CHUNK // self.batch_size) * self.batch_size
         for first in range(0, data.shape[0], chunk):
             rows = np.arange(first, min(first + chunk, data.shape[0]))
             seen = self.engine_.tally.n_samples
-            self.engine_.learn(_shares(data, rows), range(seen, seen + len(rows)), self.horizon_, self._n_threads())
-        return self._finish(warn=False)
+            self.engine_.learn(
+                _shares(data, rows), range(seen, seen + len(rows)), self.horizon_, n_threads(self.n_jobs)
+            )
+        return self
 
     def transform(self, X: ArrayLike) -> NDArray[np.int64]:
         """Count the spikes of each neuron, shape (B, n_neurons). A row's answer depends on its content alone."""
-        check_is_fitted(self)
-        found, n = self.respond(X), self.engine_.n_neurons
+        found = self.respond(X)
+        n = self.engine_.n_neurons
         n_samples = len(found.exit_steps)
         return np.bincount(found.samples * n + found.neurons, minlength=n_samples * n).reshape(n_samples, n)
 
@@ -241,6 +245,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         n_jobs : int, optional
             Threads; the estimator's own if absent.
         """
+        check_is_fitted(self)
         data = self._features(X, reset=False)
         drive = evidence if evidence is not None else np.zeros((1, self.engine_.n_neurons))
         kind, bound = compiled_rule(rule, len(drive))
@@ -249,15 +254,35 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             rows = np.arange(first, min(first + _CHUNK, data.shape[0]))
             return self.engine_.respond(_shares(data, rows), drive, kind, bound)
 
-        parts = Parallel(n_jobs=self.n_jobs if n_jobs is None else n_jobs, require="sharedmem")(
+        parts = Parallel(n_threads(self.n_jobs if n_jobs is None else n_jobs), require="sharedmem")(
             delayed(answer)(first) for first in range(0, data.shape[0], _CHUNK)
         )
         return Responses.joined(parts)
 
+    @property
+    def weights_(self) -> NDArray[np.float32]:
+        """Learned weights (n_inputs, n_neurons) in [0, 1]."""
+        return self.engine_.weights.copy()
+
+    @property
+    def theta_(self) -> NDArray[np.float32]:
+        """Adaptive thresholds (n_neurons,) in mV."""
+        return self.engine_.theta.copy()
+
+    @property
+    def n_presentations_(self) -> int:
+        """Samples shown while learning, all epochs together."""
+        return self.engine_.tally.n_samples
+
+    @property
+    def health_(self) -> Health:
+        """Whether the network is well."""
+        return Health.of(self.engine_.tally, self.engine_.n_fired, self.engine_.theta)
+
     def adopt(self, engine: Engine, horizon: int) -> STDPEncoder:
         """Take over an engine that has learned, instead of learning."""
         self.engine_, self.n_features_in_, self.horizon_ = engine, engine.n_inputs, horizon
-        return self._finish(warn=False)
+        return self
 
     def quantized(self, n_bits: int, rounding: Rounding = "nearest") -> STDPEncoder:
         """Return a copy whose learned weights are rounded to ``n_bits`` bits (1 to 8), without learning again.
@@ -279,35 +304,16 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _start(self, X: Any, horizon: int) -> None:
         """A fresh engine for samples like these, whose rates fall over this many presentations."""
         self.horizon_ = horizon
-        n_bits = auto_bits(self.rule) if self.n_bits == "auto" else None if self.n_bits is None else int(self.n_bits)
         seed = np.uint64(check_random_state(self.random_state).randint(np.iinfo(np.int64).max))
-        settings = Settings(
-            self.n_features_in_,
-            int(self.n_neurons),
-            int(self.n_steps),
-            n_bits,
-            self.rounding,
-            seed,
-            int(self.batch_size),
-        )
+        settings = settings_for(self, self.n_features_in_, seed)
         self.engine_ = build_engine(resolve_rule(self.rule, self.n_neurons), settings)
-        self.engine_.prepare(_shares(X, np.unique(np.linspace(0, X.shape[0] - 1, _PREPARED).astype(int))))
-
-    def _finish(self, warn: bool) -> STDPEncoder:
-        engine = self.engine_
-        self.weights_, self.theta_ = engine.weights.copy(), engine.theta.copy()
-        self.n_presentations_ = engine.tally.n_samples
-        self.health_ = Health.of(engine.tally, engine.n_fired, engine.theta)
-        for problem in self.health_.problems if warn else ():
-            warnings.warn(problem, stacklevel=3)
-        return self
+        chosen = np.unique(np.linspace(0, X.shape[0] - 1, _PREPARED).astype(int))
+        parts = (chosen[first : first + _CHUNK] for first in range(0, len(chosen), _CHUNK))
+        self.engine_.prepare(spread_of(row for part in parts for row in _shares(X, part)))
 
     def _identity(self) -> dict[str, Any]:
         """What decides the bits that are learned, as plain values."""
         return {"rule": rule_to_dict(self.engine_.rule), "settings": settings_to_dict(self.engine_.settings)}
-
-    def _n_threads(self) -> int:
-        return int(effective_n_jobs(self.n_jobs))
 
     def _features(self, X: Any, reset: bool) -> Any:
         if isinstance(X, np.ndarray) and X.ndim > 2:
@@ -318,22 +324,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def check_settings(self) -> None:
         """Raise ParameterError if a parameter is impossible; ``fit`` does so too."""
-        for key, highest in _LIMITS.items():
-            value = getattr(self, key)
-            if (value is None and key in _OPTIONAL) or (key == "n_bits" and value == "auto"):
-                continue
-            is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-            if not is_whole or not 1 <= value <= highest:
-                none = ", or be None" if key in _OPTIONAL else ""
-                raise ParameterError(f"{key} must be a whole number in 1..{highest}{none}; got {value!r}.")
-        if self.rounding not in _ROUNDINGS:
-            raise unknown_name("rounding", str(self.rounding), _ROUNDINGS)
-        rule = resolve_rule(self.rule, self.n_neurons)
-        if self.batch_size > 1 and not (isinstance(rule, LeanRule) and rule.window is None):
-            raise ParameterError(
-                f"batch_size must be 1 for a rule that updates within a sample; got {self.batch_size}. "
-                "Use the lean rule without window."
-            )
+        check_parameters(self)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

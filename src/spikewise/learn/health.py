@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .tally import Tally
 
 _SICK_SILENT = 0.1
+_SICK_EMPTY = 0.5
 _SICK_LIVE = 0.5
 _SICK_SPREAD = 0.5
 _ENOUGH = 20  # spikes per neuron from which on a share of sleepers means something
@@ -26,7 +27,9 @@ class Health:
     spikes_per_sample : float
         Output spikes per presentation, mean.
     silent_share : float
-        Share of the presentations that made no neuron fire.
+        Share of the presentations that had inputs but made no neuron fire.
+    empty_share : float
+        Share of the presentations without any input, from which nothing can be learned.
     theta_mean, theta_spread : float
         Mean of the adaptive thresholds in mV, and their standard deviation relative to it.
     spikes_per_neuron : float
@@ -36,6 +39,7 @@ class Health:
     live_share: float
     spikes_per_sample: float
     silent_share: float
+    empty_share: float
     theta_mean: float
     theta_spread: float
     spikes_per_neuron: float
@@ -48,6 +52,7 @@ class Health:
             live_share=float((n_fired > 0).mean()),
             spikes_per_sample=tally.per_sample("out_spikes"),
             silent_share=tally.per_sample("n_silent"),
+            empty_share=tally.per_sample("n_empty"),
             theta_mean=mean,
             theta_spread=float(theta.std(dtype=float)) / mean if mean > 0 else 0.0,
             spikes_per_neuron=float(n_fired.mean()),
@@ -59,17 +64,19 @@ class Health:
 
         Examples
         --------
-        >>> Health(1.0, 4.5, 0.0, 67.0, 0.03, 500.0).problems
+        >>> Health(1.0, 4.5, 0.0, 0.0, 67.0, 0.03, 500.0).problems
         []
-        >>> Health(1.0, 0.2, 0.9, 67.0, 0.03, 500.0).problems[0][:48]
+        >>> Health(1.0, 0.2, 0.9, 0.0, 67.0, 0.03, 500.0).problems[0][:48]
         '90% of the samples made no neuron fire, so littl'
         """
         found = []
         if self.silent_share > _SICK_SILENT:
             found.append(
                 f"{self.silent_share:.0%} of the samples made no neuron fire, so little was learned from them. "
-                "Are many samples empty? Otherwise raise n_steps."
+                "Raise n_steps."
             )
+        if self.empty_share > _SICK_EMPTY:
+            found.append(f"{self.empty_share:.0%} of the samples are empty (all zeros). Leave them out.")
         if self.spikes_per_neuron < _ENOUGH:
             return found
         if self.live_share < _SICK_LIVE:

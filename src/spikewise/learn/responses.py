@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from spikewise.dynamic.rule import EntropyExit, ExitRule, NeverExit
 from spikewise.errors import ParameterError
 
 from .kernels import respond
-from .tally import Tally
+from .tally import Tally, count_empty
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +61,42 @@ class Responses:
             np.sum([part.out_spikes for part in parts], axis=0),
             tally,
         )
+
+
+class Sheet:
+    """Memory that a compiled loop fills with the answers to B samples; unpacks in the order of its arguments.
+
+    Parameters
+    ----------
+    n_samples, n_steps, n_classes : int
+        Samples B, steps T and classes K.
+    """
+
+    def __init__(self, n_samples: int, n_steps: int, n_classes: int) -> None:
+        self.neuron, self.step = (np.empty((n_samples, n_steps), np.int32) for _ in range(2))
+        self.n_fired, self.exit_step = np.empty(n_samples, np.int64), np.empty(n_samples, np.int32)
+        self.scores = np.empty((n_samples, n_classes))
+        self.in_spikes, self.out_spikes = (np.zeros(n_steps, np.int64) for _ in range(2))
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        yield from (self.neuron, self.step, self.n_fired, self.exit_step)
+        yield from (self.scores, self.in_spikes, self.out_spikes)
+
+    def responses(self, shares: NDArray[np.uint16], n_drawn: int) -> Responses:
+        """What was found for these samples (B, n_inputs), after that many events were drawn."""
+        n, n_steps = self.neuron.shape
+        there = np.arange(n_steps) < self.n_fired[:, None]
+        n_empty, n_computed = count_empty(shares), int(self.exit_step.sum(dtype=int))
+        tally = Tally(
+            n_samples=n, n_silent=int((self.n_fired == 0).sum()) - n_empty, n_steps=n_computed,
+            n_draws=n_computed + n_drawn, in_spikes=int(self.in_spikes.sum()), out_spikes=int(self.out_spikes.sum()),
+            n_empty=n_empty,
+        )  # fmt: skip
+        return Responses(
+            np.repeat(np.arange(n), self.n_fired), self.step[there].astype(np.int64),
+            self.neuron[there].astype(np.int64), self.exit_step.astype(np.int64), self.scores, self.in_spikes,
+            self.out_spikes, tally,
+        )  # fmt: skip
 
 
 def compiled_rule(rule: ExitRule | None, n_classes: int) -> tuple[int, float]:

@@ -15,6 +15,7 @@ from .rules import rule_from_dict, rule_to_dict
 from .tally import Tally
 
 _NOT_KEPT = ("random_state", "n_jobs", "verbose", "rule")
+_OF_ENGINE = ("n_neurons", "n_steps", "n_bits", "rounding", "batch_size")
 
 
 def settings_to_dict(settings: Settings) -> dict[str, Any]:
@@ -22,14 +23,16 @@ def settings_to_dict(settings: Settings) -> dict[str, Any]:
     return {**asdict(settings), "seed": str(settings.seed)}
 
 
-def card_of(estimator: Any, encoder: Any) -> dict[str, Any]:
-    """What a file says of an estimator and its encoder besides the arrays."""
+def card_of(estimator: Any, encoder: Any, fitted: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file says of an estimator, its encoder and some parameters as they were fitted, besides the arrays."""
     engine: Engine = encoder.engine_
+    settings = settings_to_dict(engine.settings)
     params = {key: _plain(value) for key, value in estimator.get_params().items() if key not in _NOT_KEPT}
     return {
-        "params": {**params, "n_bits": engine.settings.n_bits},  # what "auto" was for this rule
+        # As they were while learning: "auto" bits are settled, and a parameter may have been changed since.
+        "params": {**params, **{name: settings[name] for name in _OF_ENGINE}, **fitted},
         "rule": rule_to_dict(engine.rule),
-        "engine": settings_to_dict(engine.settings),
+        "engine": settings,
         "tally": asdict(engine.tally),
         "horizon": encoder.horizon_,
     }
@@ -41,7 +44,7 @@ def _plain(value: Any) -> Any:
 
 def params_from(card: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters of the estimator that a card describes."""
-    return {**card["params"], "n_neurons": int(card["engine"]["n_neurons"]), "rule": rule_from_dict(card["rule"])}
+    return {**card["params"], "rule": rule_from_dict(card["rule"])}
 
 
 def engine_from(card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Engine:

@@ -28,7 +28,8 @@ from spikewise.spikes.decode import class_counts, evidence_of
 from spikewise.weights import read_weights, write_weights
 from spikewise.workload import LayerActivity, LayerShape, Workload
 
-from .encoder import Bits, Progress, STDPEncoder
+from .encoder import Progress, STDPEncoder
+from .parameters import Bits
 from .responses import Responses
 from .rules import Rule
 from .saved import card_of, engine_from, params_from
@@ -48,8 +49,8 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
     n_neurons, rule, n_steps, n_epochs, n_bits, rounding, batch_size, random_state, n_jobs, verbose
         As in :class:`~spikewise.learn.encoder.STDPEncoder`.
     decoder : {"naive_bayes", "proportion", "votes"}
-        What an output spike says about the classes. Early exit needs "naive_bayes", whose scores are
-        log-likelihoods.
+        What an output spike says about the classes. Early exit asks how sure the scores are, which means most for
+        "naive_bayes", whose scores are log-likelihoods.
 
     Attributes
     ----------
@@ -59,6 +60,8 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         The learned layer.
     class_counts_, n_labelled_ : float arrays of shape (K, n_neurons) and (K,)
         Spikes of each neuron for each class, and samples, while labelling.
+    decoder_ : str
+        The decoder that the labels were made for.
     evidence_ : float array of shape (K, n_neurons)
         What a spike of each neuron adds to the score of each class.
 
@@ -140,9 +143,12 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         """
         is_new = not hasattr(self, "encoder_")
         X, y = self._labelled(X, y, reset=is_new)
-        known = np.unique(y if classes is None else np.asarray(classes)) if is_new else np.asarray(self.classes_)
+        named = None if classes is None else np.unique(np.asarray(classes))
+        known = (np.unique(y) if named is None else named) if is_new else np.asarray(self.classes_)
+        if named is not None and not np.array_equal(named, known):
+            raise ParameterError(f"classes must stay as in the first call ({known.tolist()}); got {named.tolist()}.")
         index = self._class_index(y, known)
-        encoder = self._new_encoder() if is_new else self.encoder_
+        encoder = self._new_encoder() if is_new else self.encoder_.set_params(**self._new_encoder().get_params())
         self.encoder_ = encoder.partial_fit(X)
         self.classes_: NDArray[Any] = known
         self._count(X, index, keep=0.0 if is_new else float(np.exp(-len(index) / FADING)))
@@ -165,7 +171,8 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
             counts, samples = counts + keep * self.class_counts_, samples + keep * self.n_labelled_
         self.class_counts_: NDArray[np.float64] = counts
         self.n_labelled_: NDArray[np.float64] = samples
-        self.evidence_ = evidence_of(self.decoder, self.class_counts_, self.n_labelled_)
+        self.decoder_ = self.decoder
+        self.evidence_ = evidence_of(self.decoder_, self.class_counts_, self.n_labelled_)
 
     def quantized(self, n_bits: int, rounding: Rounding = "nearest") -> STDPClassifier:
         """Return a copy whose learned weights are rounded to ``n_bits`` bits (1 to 8), without learning again.
@@ -175,7 +182,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "evidence_")
         copy = STDPClassifier(**{**self.get_params(), "n_bits": n_bits, "rounding": rounding})
         copy.encoder_ = self.encoder_.quantized(n_bits, rounding)
-        for name in ("classes_", "class_counts_", "n_labelled_", "evidence_", "n_features_in_"):
+        for name in ("classes_", "decoder_", "class_counts_", "n_labelled_", "evidence_", "n_features_in_"):
             setattr(copy, name, getattr(self, name))
         return copy
 
@@ -187,7 +194,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Probability of each class, shape (B, K): the posterior of naive Bayes, or the share of the votes."""
         scores = self._respond(X).scores
-        if self.decoder == "naive_bayes":
+        if self.decoder_ == "naive_bayes":
             return np.asarray(softmax(scores, axis=1))
         total = scores.sum(1, keepdims=True)
         even = np.full_like(scores, 1 / scores.shape[1])
@@ -250,7 +257,11 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights, thresholds, labels and settings as safetensors, with a readable card beside."""
         check_is_fitted(self, "evidence_")
-        card = {"format": _FORMAT, **card_of(self, self.encoder_), "classes": self.classes_.tolist()}
+        card = {
+            "format": _FORMAT,
+            **card_of(self, self.encoder_, {"decoder": self.decoder_}),
+            "classes": self.classes_.tolist(),
+        }
         tensors = {"class_counts": self.class_counts_, "n_labelled": self.n_labelled_}
         write_weights(path, {**self.encoder_.engine_.arrays(), **tensors}, card)
 
@@ -265,7 +276,8 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
             model.class_counts_, model.n_labelled_ = tensors["class_counts"], tensors["n_labelled"]
             if model.class_counts_.shape != (len(model.classes_), model.n_neurons):
                 raise ShapeError(f"class_counts has shape {model.class_counts_.shape}")
-            model.evidence_ = evidence_of(model.decoder, model.class_counts_, model.n_labelled_)
+            model.decoder_ = model.decoder
+            model.evidence_ = evidence_of(model.decoder_, model.class_counts_, model.n_labelled_)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path} must hold an STDP classifier saved by spikewise; {error}.") from None
         model.n_features_in_ = model.encoder_.n_features_in_
@@ -297,13 +309,14 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
 
     def _class_index(self, y: ArrayLike, classes: NDArray[Any]) -> NDArray[np.int64]:
         y = np.asarray(y)
-        index = np.searchsorted(classes, y).clip(max=len(classes) - 1)
-        is_foreign = classes[index] != y
+        place = {name: at for at, name in enumerate(classes.tolist())}
+        index = np.array([place.get(name, -1) for name in y.tolist()], np.int64)
+        is_foreign = index < 0
         if is_foreign.any():
             raise ParameterError(
                 f"y must hold classes seen in fit ({classes.tolist()}); got {y[is_foreign].tolist()[0]!r}."
             )
-        return np.asarray(index, np.int64)
+        return index
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -6,6 +6,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+
+def count_empty(shares: NDArray[np.uint16]) -> int:
+    """Samples (B, n_inputs) without any input.
+
+    Examples
+    --------
+    >>> count_empty(np.array([[0, 3], [0, 0]], np.uint16))
+    1
+    """
+    return int((~shares.any(1)).sum())
+
 
 @dataclass(slots=True)
 class Tally:
@@ -15,6 +29,8 @@ class Tally:
     ----------
     n_samples, n_silent : int
         Presentations, and those that made inputs fire but no neuron.
+    n_empty : int
+        Presentations without any input.
     n_steps : int
         Computed steps of all presentations.
     n_draws : int
@@ -40,6 +56,7 @@ class Tally:
     n_depressions: int = 0
     n_normalisations: int = 0
     n_updates: int = 0
+    n_empty: int = 0
 
     def add(self, events: Iterable[Any]) -> None:
         """Add events in the order of the fields, as the kernels return them; a shorter list leaves the rest."""

@@ -19,7 +19,8 @@ from spikewise.dynamic.rule import EntropyExit, rule_from_dict
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError, MissingExtraError, ParameterError, RunError, unknown_name
 from spikewise.fixed_point import Rounding
-from spikewise.learn.encoder import Bits, STDPEncoder
+from spikewise.learn.encoder import STDPEncoder
+from spikewise.learn.parameters import Bits
 from spikewise.learn.responses import Responses
 from spikewise.learn.stdp import STDPClassifier
 from spikewise.price.cost import CostReport
@@ -121,6 +122,7 @@ def run_stdp(
         raise RunError(
             f"{out} must not hold a run yet; it does. Go on with it by --resume, or choose another by --out."
         )
+    is_missed = resume and not (out / "run.json").exists()
     splits = _splits(settings, root)
     network, run, found, cost = learn_and_stop(settings, out, splits, stages, n_jobs=n_jobs)
     results = all_figures(settings.keywords, run, network, found, cost)
@@ -131,11 +133,8 @@ def run_stdp(
         results["pictures"] = str(run.path / "pictures")
         progress(1, 2, "report.html")
         results |= _page(run)
-    if settings.decoder != "naive_bayes":
-        results["remarks"].append(
-            f"early exit asks how sure the evidence is, but the scores of {settings.decoder} are no log-likelihoods: "
-            "few images leave early. Use the decoder naive_bayes."
-        )
+    if is_missed:
+        results["remarks"].append(f"{out} held no run to go on with, so this is a new one.")
     progress(2, 2, "report.html")
     return results
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from spikewise.dynamic import EntropyExit, normalized_entropy
 from spikewise.errors import ParameterError, ShapeError
-from spikewise.learn.engines import Settings
-from spikewise.learn.engines.lean import ROUNDINGS, LeanEngine
+from spikewise.learn.engines import ROUNDINGS, Settings
+from spikewise.learn.engines.lean import LeanEngine
 from spikewise.learn.kernels import lean, neurons, respond
-from spikewise.learn.rules import CompetingNeurons, LeanRule
+from spikewise.learn.rules import CompetingNeurons, LeanRule, spread_of
 from spikewise.operations import Operations
 from spikewise.spikes.streams import MAX_SPIKES, content_keys, spike_shares, spike_stream, stream_key, stream_spikes
 
@@ -298,14 +298,14 @@ def test_integer_weights_stay_on_their_grid(n_bits):
 
 def test_arrays_bring_everything_back():
     shares, one, other = samples(8, 8), engine(8), engine(7)
-    one.prepare(shares)
+    one.prepare(spread_of(shares))
     one.learn(shares[:4], range(4), N_TOTAL)
     other.restore(one.arrays())
     for fast in (one, other):
         fast.learn(shares[4:], range(4, 8), N_TOTAL)
     np.testing.assert_array_equal(one._weights, other._weights)
     np.testing.assert_array_equal(one._theta, other._theta)
-    with pytest.raises(ShapeError, match="weights must be"):
+    with pytest.raises(ShapeError, match="weights, theta"):
         other.restore({**one.arrays(), "theta": np.zeros(3, np.float32)})
 
 

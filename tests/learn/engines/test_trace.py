@@ -14,7 +14,7 @@ from spikewise.errors import ParameterError, ShapeError
 from spikewise.learn.engines import Settings
 from spikewise.learn.engines.trace import TraceEngine
 from spikewise.learn.kernels.respond import EXIT_ENTROPY_MEAN, EXIT_ENTROPY_SUM
-from spikewise.learn.rules.lean import CompetingNeurons
+from spikewise.learn.rules.lean import CompetingNeurons, spread_of
 from spikewise.learn.rules.trace import TraceRule, diehl_cook_defaults, fspinn_defaults
 from spikewise.operations import Operations
 from spikewise.spikes.streams import content_keys, spike_shares, spike_stream, stream_key, stream_spikes
@@ -50,7 +50,7 @@ def samples(seed, n=4):
 
 def engine_of(rule, n_bits=None, rounding="stochastic", seed=0, n_steps=N_STEPS):
     engine = TraceEngine(rule, Settings(N_INPUTS, N_NEURONS, n_steps, n_bits, rounding, np.uint64(seed)))
-    engine.prepare(samples(0))
+    engine.prepare(spread_of(samples(0)))
     return engine
 
 
@@ -159,7 +159,7 @@ def test_the_sum_of_weights_follows_the_number_of_inputs_that_share_the_intensit
     sums = []
     for shares in (dense, sparse):
         engine = TraceEngine(rule, Settings(N_INPUTS, N_NEURONS, n_bits=None))
-        engine.prepare(shares)
+        engine.prepare(spread_of(shares))
         sums.append(engine.norm)
     np.testing.assert_allclose(engine.weights.sum(0), engine.norm, rtol=1e-5)
     assert sums[0] == pytest.approx(4 * sums[1])
@@ -175,7 +175,7 @@ def test_what_cannot_be_is_refused():
     with pytest.raises(ParameterError, match="batch_size must be 1"):
         TraceEngine(RULES[0], Settings(N_INPUTS, N_NEURONS, batch_size=2))
     arrays = engine_of(RULES[0]).arrays()
-    with pytest.raises(ShapeError, match="weights must be"):
+    with pytest.raises(ShapeError, match="weights, theta"):
         TraceEngine(RULES[0], Settings(N_INPUTS, N_NEURONS + 1)).restore(arrays)
 
 

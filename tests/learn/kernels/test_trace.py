@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spikewise.learn.engines import Settings
 from spikewise.learn.engines.trace import TraceEngine
 from spikewise.learn.kernels import lean, trace, trace_layer
-from spikewise.learn.rules.lean import CompetingNeurons
+from spikewise.learn.rules.lean import CompetingNeurons, spread_of
 from spikewise.learn.rules.trace import POWERS, TraceRule
 from spikewise.spikes.streams import content_keys, spike_shares, spike_stream, stream_key, stream_spikes
 
@@ -81,7 +81,7 @@ def learn_slowly(slow, shares, first, seed):
 @given(st.integers(0, 10_000), RULES, PRECISIONS)
 def test_learning_equals_the_clock_driven_oracle_bit_for_bit(seed, rule, precision):
     shares, engine = samples(seed), engine_of(rule, seed, *precision)
-    engine.prepare(shares)
+    engine.prepare(spread_of(shares))
     slow = oracle_of(engine)
     engine.learn(shares, range(7, 7 + len(shares)), n_total=100)
     learn_slowly(slow, shares, 7, seed)
@@ -96,7 +96,7 @@ def test_learning_equals_the_clock_driven_oracle_bit_for_bit(seed, rule, precisi
 @given(st.integers(0, 10_000), RULES, PRECISIONS)
 def test_responses_equal_the_oracle(seed, rule, precision):
     shares, engine = samples(seed), engine_of(rule, seed, *precision)
-    engine.prepare(shares)
+    engine.prepare(spread_of(shares))
     evidence = np.log(np.random.default_rng(seed).random((3, N_NEURONS)))
     found, slow = engine.respond(shares, evidence, 0, 0.0), oracle_of(engine)
     for i, (row, key) in enumerate(zip(shares, content_keys(shares, np.uint64(seed)), strict=True)):
@@ -118,7 +118,7 @@ def test_many_neurons_of_the_inhibitory_layer_stay_in_step_with_their_partners()
     )
     engine = engine_of(rule)
     shares = samples(3, 10)
-    engine.prepare(shares)
+    engine.prepare(spread_of(shares))
     slow = oracle_of(engine)
     learn_slowly(slow, shares, 0, 0)
     assert slow.events["inhibitory_spikes"] == slow.events["out_spikes"] > 50
@@ -134,7 +134,7 @@ def test_whole_loops_give_the_same_as_plain_python(n_bits, updates, monkeypatch)
     shares, runs = samples(9), []
     for plain in (False, True):
         engine = engine_of(rule, 9, n_bits, n_steps=40)
-        engine.prepare(shares)
+        engine.prepare(spread_of(shares))
         if plain:
             for module in (trace, trace_layer):
                 for name, function in vars(module).copy().items():
@@ -177,7 +177,7 @@ def test_stochastic_rounding_of_a_small_gain_keeps_the_mean():
 @settings(max_examples=20, deadline=None)
 def test_weights_stay_in_range_and_on_their_grid(seed, rule, precision):
     shares, engine = samples(seed, 8), engine_of(rule, seed, *precision)
-    engine.prepare(shares)
+    engine.prepare(spread_of(shares))
     engine.learn(shares, range(len(shares)), n_total=100)
     n_levels = 2 ** (precision[0] or 0)
     assert engine.weights.min() >= 0

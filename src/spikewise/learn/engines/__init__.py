@@ -13,10 +13,15 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewise.errors import ShapeError
 from spikewise.fixed_point import Rounding
+from spikewise.learn.kernels.lean import NEAREST, STOCHASTIC, TRUNCATE
 from spikewise.learn.responses import Responses
 from spikewise.learn.tally import Tally
 from spikewise.operations import Operations
+
+ROUNDINGS: dict[str, int] = {"truncate": TRUNCATE, "nearest": NEAREST, "stochastic": STOCHASTIC}
+"""Roundings by name, as the compiled loops know them."""
 
 Lateral = Literal["broadcast", "matrix"]
 """Inhibition as one sum sent to all neurons, or as a stored matrix from each neuron to each other."""
@@ -49,6 +54,16 @@ class Settings:
     batch_size: int = 1
 
 
+def no_fit(settings: Settings, arrays: Mapping[str, NDArray[Any]]) -> ShapeError:
+    """Error for saved arrays that do not fit the sizes of an engine."""
+    shapes = {name: arrays[name].shape for name in ("weights", "theta", "n_fired")}
+    n, inputs = settings.n_neurons, settings.n_inputs
+    return ShapeError(
+        f"weights, theta and n_fired must have shapes ({inputs}, {n}), ({n},) and ({n},); got {shapes}. "
+        "The file does not match its own description."
+    )
+
+
 class Engine(Protocol):
     """A layer of N neurons that learns by one rule."""
 
@@ -74,8 +89,8 @@ class Engine(Protocol):
     def n_fired(self) -> NDArray[np.int64]:
         """Spikes of each neuron, shape (N,), in all learning so far."""
 
-    def prepare(self, shares: NDArray[np.uint16]) -> None:
-        """Fit to the data what does not depend on learning, such as gains, from samples (B, n_inputs)."""
+    def prepare(self, spread: float) -> None:
+        """Fit to the data what does not depend on learning, such as gains, from the spread of its samples."""
 
     def learn(self, shares: NDArray[np.uint16], places: range, n_total: int, n_threads: int = 1) -> None:
         """Learn from samples that stand at these places of a sequence of ``n_total`` presentations."""

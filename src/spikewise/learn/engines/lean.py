@@ -11,20 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewise.errors import ShapeError
 from spikewise.fixed_point import QFormat
 from spikewise.learn.kernels import lean, neurons, respond
 from spikewise.learn.kernels.lanes import LANES, aligned
-from spikewise.learn.responses import Responses
+from spikewise.learn.responses import Responses, Sheet
 from spikewise.learn.rules.lean import LeanRule, NeuronConstants, drive_scale
-from spikewise.learn.tally import Tally
+from spikewise.learn.tally import Tally, count_empty
 from spikewise.operations import Operations
 from spikewise.spikes.streams import content_keys, spike_stream
 
-from . import Lateral, Settings
+from . import ROUNDINGS, Lateral, Settings, no_fit
 from .lean_operations import inference_operations, training_operations
 
-ROUNDINGS = {"truncate": lean.TRUNCATE, "nearest": lean.NEAREST, "stochastic": lean.STOCHASTIC}
 _LEVELS = 256  # of an integer weight
 _INHIBITION = 1.08  # after learning, of the mean threshold: just enough to silence, from 1.2 on only the first speaks
 _SAMPLES_PER_THREAD = 8  # fewer are not worth a thread
@@ -70,15 +68,16 @@ class LeanEngine:
         """Spikes of each neuron, shape (N,), in all learning so far."""
         return self._n_fired[: self.n_neurons]
 
-    def prepare(self, shares: NDArray[np.uint16]) -> None:
-        """Scale the gain to how many inputs share the intensity of these samples (B, n_inputs)."""
-        self.gain = self.rule.gain * drive_scale(shares)
+    def prepare(self, spread: float) -> None:
+        """Scale the gain to how many inputs share the intensity of a sample, relative to handwritten digits."""
+        self.gain = self.rule.gain * drive_scale(spread)
         self._renew()
 
     def learn(self, shares: NDArray[np.uint16], places: range, n_total: int, n_threads: int = 1) -> None:
         """Learn from samples that stand at these places of a sequence of ``n_total`` presentations."""
         settings = self.settings
         rounding = ROUNDINGS[settings.rounding]
+        self.tally.n_empty += count_empty(shares)
         rule = self.rule.constants(n_total, self.n_neurons, self.n_steps, settings.n_bits or 0, rounding, self.gain)
         eta, rise = self.rule.schedule(places, n_total)
         if settings.batch_size == 1:
@@ -89,7 +88,7 @@ class LeanEngine:
             )  # fmt: skip
             self.tally.add(events)
             return
-        n_threads = max(1, min(n_threads, settings.batch_size // _SAMPLES_PER_THREAD, len(self._theta) // LANES))
+        n_threads = max(1, min(n_threads, settings.batch_size // _SAMPLES_PER_THREAD))
         streams = [self._stream() for _ in range(n_threads)]
         with ThreadPoolExecutor(n_threads) as pool:
             run = pool.map if n_threads > 1 else map
@@ -133,25 +132,13 @@ class LeanEngine:
         self, shares: NDArray[np.uint16], evidence: NDArray[np.float64], exit_kind: int, max_entropy: float
     ) -> Responses:
         """Answer samples without learning; stop each when the rule is satisfied by the evidence (K, N) so far."""
-        n = len(shares)
-        neuron, step = np.empty((n, self.n_steps), np.int32), np.empty((n, self.n_steps), np.int32)
-        n_fired, exit_step, scores = np.empty(n, np.int64), np.empty(n, np.int32), np.empty((n, len(evidence)))
-        in_spikes, out_spikes = np.zeros(self.n_steps, np.int64), np.zeros(self.n_steps, np.int64)
+        sheet = Sheet(len(shares), self.n_steps, len(evidence))
         n_drawn = respond.respond(
             shares, content_keys(shares, self.settings.seed), self._stream(), self._weights, self._gain,
             self._lowered(), self._neuron(is_learning=False), self.n_steps, np.ascontiguousarray(evidence),
-            exit_kind, max_entropy, neuron, step, n_fired, exit_step, scores, in_spikes, out_spikes,
+            exit_kind, max_entropy, *sheet,
         )  # fmt: skip
-        there = np.arange(self.n_steps) < n_fired[:, None]
-        tally = Tally(
-            n_samples=n, n_silent=int(((n_fired == 0) & shares.any(1)).sum()), n_steps=int(exit_step.sum(dtype=int)),
-            n_draws=int(exit_step.sum(dtype=int)) + n_drawn, in_spikes=int(in_spikes.sum()),
-            out_spikes=int(out_spikes.sum()),
-        )  # fmt: skip
-        return Responses(
-            np.repeat(np.arange(n), n_fired), step[there].astype(np.int64), neuron[there].astype(np.int64),
-            exit_step.astype(np.int64), scores, in_spikes, out_spikes, tally,
-        )  # fmt: skip
+        return sheet.responses(shares, n_drawn)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything that was learned."""
@@ -164,7 +151,7 @@ class LeanEngine:
         """Take over what :meth:`arrays` gave."""
         weights, theta, n_fired, gain = (arrays[key] for key in ("weights", "theta", "n_fired", "gain"))
         if weights.shape != (self.n_inputs, self.n_neurons) or not theta.shape == n_fired.shape == (self.n_neurons,):
-            raise ShapeError(f"weights must be ({self.n_inputs}, {self.n_neurons}); got {weights.shape}.")
+            raise no_fit(self.settings, arrays)
         self.gain = float(gain[0])
         self._theta[: self.n_neurons], self._n_fired[: self.n_neurons] = theta, n_fired
         self._put(weights)

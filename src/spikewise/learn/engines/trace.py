@@ -12,20 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewise.errors import ParameterError, ShapeError
+from spikewise.errors import ParameterError
 from spikewise.fixed_point import QFormat
-from spikewise.learn.kernels import lean, trace, trace_layer
-from spikewise.learn.responses import Responses
-from spikewise.learn.rules.lean import spread_of
+from spikewise.learn.kernels import trace, trace_layer
+from spikewise.learn.responses import Responses, Sheet
 from spikewise.learn.rules.trace import TraceNeuronConstants, TraceRule
-from spikewise.learn.tally import Tally
+from spikewise.learn.tally import Tally, count_empty
 from spikewise.operations import Operations
 from spikewise.spikes.streams import SpikeStream, content_keys, spike_stream
 
-from . import Lateral, Settings
+from . import ROUNDINGS, Lateral, Settings, no_fit
 from .trace_operations import inference_operations, training_operations
-
-_ROUNDINGS = {"truncate": lean.TRUNCATE, "nearest": lean.NEAREST, "stochastic": lean.STOCHASTIC}
 
 
 class TraceEngine:
@@ -43,7 +40,7 @@ class TraceEngine:
     >>> from spikewise.learn.rules.trace import diehl_cook_defaults
     >>> engine = TraceEngine(diehl_cook_defaults(9), Settings(n_inputs=20, n_neurons=9, n_bits=None))
     >>> shares = np.full((2, 20), 65535, np.uint16)
-    >>> engine.prepare(shares)
+    >>> engine.prepare(1.0)
     >>> engine.learn(shares, range(2), n_total=2)
     >>> engine.tally.n_samples, engine.tally.in_spikes > 1000
     (2, True)
@@ -68,14 +65,14 @@ class TraceEngine:
         self.weights: NDArray[np.float32] = np.float32(0.3) * fresh
         self._is_fresh = True
 
-    def prepare(self, shares: NDArray[np.uint16]) -> None:
-        """Scale the sum of weights to how many inputs share the intensity of these samples (B, n_inputs).
+    def prepare(self, spread: float) -> None:
+        """Scale the sum of weights to how many inputs share the intensity of a sample, relative to handwritten digits.
 
         A neuron whose weights match a sample receives per event their sum over that number, so the sum grows with
         it. Fresh weights are brought to the sum at once, and with fixed point to the grid, by chance even where updates
         are truncated: a grid of few bits would otherwise hold nothing but zeros.
         """
-        self.norm = self.rule.norm * spread_of(shares) ** 2
+        self.norm = self.rule.norm * spread**2
         if self._is_fresh:
             total = self.weights.sum(0, dtype=np.float64)
             scaled = np.clip(self.weights * (self.norm / np.maximum(total, 1e-12)), 0, 1)
@@ -92,10 +89,12 @@ class TraceEngine:
         silent, steps, draws, n_in, n_out, columns, rows, rescaled, updates = trace.learn(
             shares, places.start, settings.seed, self._stream(), self.weights, self.theta, self.n_fired,
             trace_layer.new_layer(self.n_neurons), history, self._neuron(is_learning=True),
-            self.rule.constants(self.n_steps, settings.n_bits, _ROUNDINGS[settings.rounding], self.norm), self.n_steps,
+            self.rule.constants(self.n_steps, settings.n_bits, ROUNDINGS[settings.rounding], self.norm), self.n_steps,
         )  # fmt: skip
         self.tally.n_samples += len(shares)
-        self.tally.n_silent += silent
+        n_empty = count_empty(shares)
+        self.tally.n_silent += silent - n_empty
+        self.tally.n_empty += n_empty
         self.tally.n_steps += steps
         self.tally.n_draws += draws
         self.tally.in_spikes += n_in
@@ -110,27 +109,16 @@ class TraceEngine:
         self, shares: NDArray[np.uint16], evidence: NDArray[np.float64], exit_kind: int, max_entropy: float
     ) -> Responses:
         """Answer samples without learning; stop each when the rule is satisfied by the evidence (K, N) so far."""
-        n, shares = len(shares), np.ascontiguousarray(shares)
-        neuron, step = np.empty((n, self.n_steps), np.int32), np.empty((n, self.n_steps), np.int32)
-        n_fired, exit_step, scores = np.empty(n, np.int64), np.empty(n, np.int32), np.empty((n, len(evidence)))
-        in_spikes, out_spikes = np.zeros(self.n_steps, np.int64), np.zeros(self.n_steps, np.int64)
+        shares, sheet = np.ascontiguousarray(shares), Sheet(len(shares), self.n_steps, len(evidence))
         n_drawn = trace_layer.respond(
             shares, content_keys(shares, self.settings.seed), self._stream(), self.weights, self.theta,
             trace_layer.new_layer(self.n_neurons), self._neuron(is_learning=False), self.n_steps,
-            np.ascontiguousarray(evidence), exit_kind, max_entropy,
-            neuron, step, n_fired, exit_step, scores, in_spikes, out_spikes,
+            np.ascontiguousarray(evidence), exit_kind, max_entropy, *sheet,
         )  # fmt: skip
-        there = np.arange(self.n_steps) < n_fired[:, None]
-        n_computed, n_out = int(exit_step.sum(dtype=int)), int(n_fired.sum())
-        tally = Tally(
-            n_samples=n, n_silent=int((n_fired == 0).sum()), n_steps=n_computed, n_draws=n_computed + n_drawn,
-            in_spikes=int(in_spikes.sum()), out_spikes=n_out,
-            inhibitory_spikes=n_out if self.rule.inhibition == "neurons" else 0,
-        )  # fmt: skip
-        return Responses(
-            np.repeat(np.arange(n), n_fired), step[there].astype(np.int64), neuron[there].astype(np.int64),
-            exit_step.astype(np.int64), scores, in_spikes, out_spikes, tally,
-        )  # fmt: skip
+        found = sheet.responses(shares, n_drawn)
+        if self.rule.inhibition == "neurons":
+            found.tally.inhibitory_spikes = found.tally.out_spikes
+        return found
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything that was learned."""
@@ -140,7 +128,7 @@ class TraceEngine:
         """Take over what :meth:`arrays` gave."""
         weights, theta, n_fired, norm = (arrays[key] for key in ("weights", "theta", "n_fired", "norm"))
         if weights.shape != (self.n_inputs, self.n_neurons) or not theta.shape == n_fired.shape == (self.n_neurons,):
-            raise ShapeError(f"weights must be ({self.n_inputs}, {self.n_neurons}); got {weights.shape}.")
+            raise no_fit(self.settings, arrays)
         self.weights, self.theta = np.array(weights, np.float32, order="C"), np.array(theta, np.float32)
         self.n_fired, self.norm = np.array(n_fired, np.int64), float(norm[0])
         self._is_fresh = False

@@ -64,9 +64,10 @@ def run_until_spike(
     n_neurons, block = v.shape[0], leader - leader % LANES
     crossed, done, todo = False, 0, n_neurons // LANES
     while done < todo:
-        reached, has_crossed = advance_block(
+        ran: tuple[int, bool] = advance_block(
             weights, gain, threshold, v, v_next, rests_until, stream.spikes, stream.ends, block, step, stop, decay
         )
+        reached, has_crossed = ran
         crossed |= has_crossed
         if reached < stop:
             stop, todo = reached, n_neurons // LANES + done

@@ -14,18 +14,23 @@ of rescaling columns, each neuron carries a gain :math:`g_j = g / \lVert w_j \rV
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewise.errors import ParameterError, whole_number
+from spikewise.errors import ParameterError, positive_number, whole_number
 
 LEVELS_PER_MV = 64
 """Levels of the membrane potential per millivolt; 16 bits reach from -512 to 512 mV."""
 
 LOWEST_LEVEL = -(2**15)
+
+MOST_EVENTS = 16
+"""Poisson events per step, at most: more than 32 inputs, the limit of a step, then are one in 10,000 steps."""
 
 
 class NeuronConstants(NamedTuple):
@@ -82,15 +87,13 @@ class CompetingNeurons:
     threshold_share: float = 0.75
 
     def __post_init__(self) -> None:
-        highest = 2**15 / LEVELS_PER_MV
-        for name, value in (("v_threshold", self.v_threshold), ("w_inhibit_learning", self.w_inhibit_learning)):
-            if not 0 < value < highest:
-                raise ParameterError(f"{name} must lie in (0, {highest:g}) mV; got {value}.")
-        if self.w_inhibit is not None and not 0 <= self.w_inhibit < highest:
-            raise ParameterError(f"w_inhibit must lie in [0, {highest:g}) mV, or be None; got {self.w_inhibit}.")
-        if not 0 < self.threshold_share <= 1:
-            raise ParameterError(f"threshold_share must lie in (0, 1]; got {self.threshold_share}.")
-        if not self.tau_mem >= 2:  # a larger leak per step does not fit into 16 bits
+        highest = (2**15 - 1) // LEVELS_PER_MV
+        positive_number("v_threshold", self.v_threshold, highest)
+        positive_number("w_inhibit_learning", self.w_inhibit_learning, highest)
+        if self.w_inhibit is not None:
+            positive_number("w_inhibit", self.w_inhibit, highest, zero=True)
+        positive_number("threshold_share", self.threshold_share, 1)
+        if positive_number("tau_mem", self.tau_mem, 1e9) < 2:  # a larger leak per step does not fit into 16 bits
             raise ParameterError(f"tau_mem must be at least 2 steps; got {self.tau_mem}.")
         whole_number("n_refractory", self.n_refractory, 0, 2000)  # steps are counted in 16 bits
 
@@ -105,6 +108,12 @@ class CompetingNeurons:
             v_floor=np.int64(max(-2 * w_inhibit * LEVELS_PER_MV, LOWEST_LEVEL)),
             n_refractory=np.int64(self.n_refractory),
         )
+
+
+def check_neurons(neurons: object) -> None:
+    """Raise ParameterError for what is no CompetingNeurons."""
+    if not isinstance(neurons, CompetingNeurons):
+        raise ParameterError(f"neurons must be a CompetingNeurons; got {neurons!r}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +131,8 @@ class LeanRule:
     gain : float
         Norm of a neuron's input gain, for samples as sparse as handwritten digits; it is scaled to others.
     events_per_step : float
-        Poisson events of a whole sample per step; an input that is drawn twice in a step spikes once.
+        Poisson events of a whole sample per step, at most 16; an input that is drawn twice in a step spikes once, and
+        at most 32 inputs spike in one.
     window : int, optional
         Steps between two updates; by default there is one, at the end of the sample.
     stops_at_first_spike : bool
@@ -142,14 +152,15 @@ class LeanRule:
 
     def __post_init__(self) -> None:
         for name, pair, highest in (("eta", self.eta, 1.0), ("theta_plus", self.theta_plus, 512.0)):
-            if len(pair) != 2 or not all(0 < value <= highest for value in pair):
-                raise ParameterError(f"{name} must be a first and a last value in (0, {highest:g}]; got {pair}.")
-            object.__setattr__(self, name, tuple(float(value) for value in pair))
-        for name in ("theta_decays", "gain", "events_per_step"):
-            if not 0 < getattr(self, name) < 1000:
-                raise ParameterError(f"{name} must lie in (0, 1000); got {getattr(self, name)}.")
-        if self.window is not None and not (isinstance(self.window, int) and self.window >= 1):
-            raise ParameterError(f"window must be a whole number of steps, at least 1, or None; got {self.window!r}.")
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                raise ParameterError(f"{name} must be a first and a last value in (0, {highest:g}]; got {pair!r}.")
+            object.__setattr__(self, name, tuple(positive_number(name, value, highest) for value in pair))
+        positive_number("theta_decays", self.theta_decays, 1000)
+        positive_number("gain", self.gain, 1000)
+        positive_number("events_per_step", self.events_per_step, MOST_EVENTS)
+        if self.window is not None:
+            object.__setattr__(self, "window", whole_number("window", self.window, 1))
+        check_neurons(self.neurons)
 
     def schedule(self, places: range, n_total: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Learning rate and threshold rise of these samples of ``n_total``; both stay at their last value beyond."""
@@ -208,8 +219,8 @@ def lean_defaults(n_neurons: int, *, first_spike: bool = False) -> LeanRule:
     return replace(rule, eta=(0.5, 0.02 if n_neurons <= 3200 else 0.05), gain=8.0)
 
 
-def drive_scale(shares: NDArray[np.uint16]) -> float:
-    """Factor on the gain that lets samples (B, n_inputs) drive the neurons as handwritten digits do.
+def drive_scale(spread: float) -> float:
+    """Factor on the gain that lets samples of this spread drive the neurons as handwritten digits do.
 
     In proportion to :func:`spread_of` where fewer inputs share a sample's intensity. Where more do, samples overlap
     more and need more evidence to be told apart, so the gain grows with the fourth root alone.
@@ -217,17 +228,16 @@ def drive_scale(shares: NDArray[np.uint16]) -> float:
     Examples
     --------
     >>> dense, sparse = np.full((2, 400), 9, np.uint16), np.full((2, 16), 9, np.uint16)
-    >>> round(drive_scale(dense), 3), round(drive_scale(sparse), 3)
+    >>> round(drive_scale(spread_of(dense)), 3), round(drive_scale(spread_of(sparse)), 3)
     (1.169, 0.374)
     """
-    spread = spread_of(shares)
     return spread if spread < 1 else float(spread**0.25)
 
 
 _USUAL_SPREAD = 10.7  # mean of sqrt(n_eff) of MNIST, the data that the schedules were found on
 
 
-def spread_of(shares: NDArray[np.uint16]) -> float:
+def spread_of(shares: Iterable[NDArray[np.uint16]]) -> float:
     """How many inputs share a sample's intensity, relative to MNIST: the mean of the square root.
 
     A neuron whose weights match a sample x receives, per event, its gain times ||x||_2 / ||x||_1, that is gain /
@@ -236,19 +246,18 @@ def spread_of(shares: NDArray[np.uint16]) -> float:
 
     Parameters
     ----------
-    shares : uint16 array of shape (B, n_inputs)
-        From :func:`~spikewise.spikes.encode.spike_shares`.
+    shares : uint16 array of shape (B, n_inputs), or any iterable of its rows
+        From :func:`~spikewise.spikes.streams.spike_shares`.
 
     Examples
     --------
     >>> round(spread_of(np.full((2, 400), 9, np.uint16)), 3)
     1.869
     """
-    total, squares = np.empty(len(shares)), np.empty(len(shares))
-    for row, share in enumerate(shares):  # one row at a time: no second copy of the data in 64 bits
+    spreads = []
+    for share in shares:  # one row at a time: no second copy of the data in 64 bits
         wide = share.astype(np.int64)
-        total[row], squares[row] = wide.sum(), (wide * wide).sum()
-    lit = squares > 0
-    if not lit.any():
-        return 1.0
-    return float(np.mean(total[lit] / np.sqrt(squares[lit])) / _USUAL_SPREAD)
+        total, squares = float(wide.sum()), float((wide * wide).sum())
+        if squares > 0:
+            spreads.append(total / math.sqrt(squares))
+    return float(np.mean(spreads)) / _USUAL_SPREAD if spreads else 1.0

@@ -29,9 +29,9 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from spikewise.errors import ParameterError, unknown_name, whole_number
+from spikewise.errors import ParameterError, positive_number, unknown_name, whole_number
 
-from .lean import CompetingNeurons
+from .lean import MOST_EVENTS, CompetingNeurons, check_neurons
 
 Inhibition = Literal["neurons", "direct"]
 Updates = Literal["spike", "window"]
@@ -102,7 +102,7 @@ class TraceRule:
     tau_theta, n_rest : float and int
         Time constant of the adaptive threshold in steps, and steps between two samples during which it decays.
     events_per_step : float
-        Poisson events of a whole sample per step.
+        Poisson events of a whole sample per step, at most 16.
 
     Examples
     --------
@@ -127,12 +127,12 @@ class TraceRule:
 
     def __post_init__(self) -> None:
         for name in ("nu_post", "nu_pre"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ParameterError(f"{name} must lie in [0, 1]; got {getattr(self, name)}.")
+            positive_number(name, getattr(self, name), 1, zero=True)
         for name in ("theta_plus", "tau_trace", "norm", "tau_theta"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise ParameterError(f"{name} must be positive and finite; got {getattr(self, name)}.")
-        if self.mu not in POWERS:
+            positive_number(name, getattr(self, name), np.inf)
+        positive_number("events_per_step", self.events_per_step, MOST_EVENTS)
+        check_neurons(self.neurons)
+        if not isinstance(self.mu, (int, float)) or self.mu not in POWERS:
             raise ParameterError(f"mu must be one of {', '.join(f'{mu:g}' for mu in POWERS)}; got {self.mu}.")
         if self.updates not in get_args(Updates):
             raise unknown_name("updates", self.updates, get_args(Updates))
