@@ -19,7 +19,7 @@ _N_WARM = 100
 def speed(request: dict) -> dict:
     """CPU time of learning from all images, spikes drawn on the way."""
     images = np.load(request["images"])[: request["n"]]
-    settings = {key: request[key] for key in ("n_neurons", "n_steps")} | {"n_epochs": 1}
+    settings = {key: request[key] for key in ("n_neurons", "n_steps", "rule")} | {"n_epochs": 1}
     STDPEncoder(**settings, random_state=request["seed"]).fit(images[:_N_WARM])
     began = time.process_time()
     STDPEncoder(**settings, random_state=request["seed"]).fit(images)
