@@ -309,7 +309,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.engine_ = build_engine(resolve_rule(self.rule, self.n_neurons), settings)
         chosen = np.unique(np.linspace(0, X.shape[0] - 1, _PREPARED).astype(int))
         parts = (chosen[first : first + _CHUNK] for first in range(0, len(chosen), _CHUNK))
-        self.engine_.prepare(spread_of(row for part in parts for row in _shares(X, part)))
+        self.engine_.prepare(spread_of(_shares(X, part) for part in parts))
 
     def _identity(self) -> dict[str, Any]:
         """What decides the bits that are learned, as plain values."""

@@ -14,7 +14,6 @@ of rescaling columns, each neuron carries a gain :math:`g_j = g / \lVert w_j \rV
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -246,7 +245,7 @@ def spread_of(shares: Iterable[NDArray[np.uint16]]) -> float:
 
     Parameters
     ----------
-    shares : uint16 array of shape (B, n_inputs), or any iterable of its rows
+    shares : uint16 array of shape (B, n_inputs), or any iterable of arrays of rows
         From :func:`~spikewise.spikes.streams.spike_shares`.
 
     Examples
@@ -255,9 +254,9 @@ def spread_of(shares: Iterable[NDArray[np.uint16]]) -> float:
     1.869
     """
     spreads = []
-    for share in shares:  # one row at a time: no second copy of the data in 64 bits
-        wide = share.astype(np.int64)
-        total, squares = float(wide.sum()), float((wide * wide).sum())
-        if squares > 0:
-            spreads.append(total / math.sqrt(squares))
-    return float(np.mean(spreads)) / _USUAL_SPREAD if spreads else 1.0
+    for part in shares:  # a few rows at a time: no second copy of the data in 64 bits
+        wide = np.atleast_2d(part).astype(np.float64)  # holds these sums of whole numbers exactly
+        total, squares = wide.sum(1), np.einsum("ij,ij->i", wide, wide)
+        spreads.append((total / np.sqrt(np.maximum(squares, 1)))[squares > 0])
+    found = np.concatenate(spreads)
+    return float(np.mean(found)) / _USUAL_SPREAD if len(found) else 1.0
