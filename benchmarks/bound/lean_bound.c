@@ -13,7 +13,7 @@
 #include <immintrin.h>
 #endif
 
-enum { LANES = 64, BURST = 16, AHEAD = 4, MOST = 32, PAD = 32, TOP = 32766 };
+enum { LANES = 64, BURST = 16, AHEAD = 4, MOST = 32, PAD = 128, TOP = 32766 };
 static const uint64_t GOLDEN = 0x9E3779B97F4A7C15u, STEP = 0xD6E8FEB86659FD93u;
 
 static inline uint64_t mix(uint64_t x) {
@@ -30,26 +30,29 @@ typedef struct {
     const uint64_t *counts;
     const uint8_t *guide;
     int n_counts, n_inputs, n_slots;
-    uint16_t *slots, *candidates;
+    uint16_t *slots, *active, *candidates;
     int32_t *last_step, *spikes, *ends, *drawn;
 } Stream;
 
 static int begin(Stream *s, const uint16_t *share) {
     int64_t total = 0, so_far = 0, filled = 0;
-    int last = 0;
-    for (int i = 0; i < s->n_inputs; i++) total += share[i];
+    int n_active = 0;
+    for (int i = 0; i < s->n_inputs; i++) {
+        total += share[i];
+        s->active[n_active] = (uint16_t)i;
+        n_active += share[i] > 0;
+    }
     if (!total) return 0;
     double scale = s->n_slots / (double)total;
-    for (int i = 0; i < s->n_inputs; i++)
-        if (share[i]) {
-            so_far += share[i];
-            int64_t end = (int64_t)((double)so_far * scale);
-            for (int64_t first = filled; first < end; first += PAD)
-                for (int k = 0; k < PAD; k++) s->slots[first + k] = (uint16_t)i;
-            filled = end;
-            last = i;
-        }
-    for (; filled < s->n_slots; filled++) s->slots[filled] = (uint16_t)last;
+    for (int place = 0; place < n_active; place++) {
+        uint16_t i = s->active[place];
+        so_far += share[i];
+        int64_t end = (int64_t)((double)so_far * scale);
+        for (int64_t first = filled; first < end; first += PAD)
+            for (int k = 0; k < PAD; k++) s->slots[first + k] = i;
+        filled = end;
+    }
+    for (; filled < s->n_slots; filled++) s->slots[filled] = s->active[n_active - 1];
     memset(s->last_step, 0xff, sizeof(int32_t) * s->n_inputs);
     s->ends[0] = s->drawn[0] = 0;
     return 1;
@@ -142,12 +145,18 @@ static int advance_block(const uint8_t *weights, const uint16_t *gain, const int
 /* Advance to stop, or through the step at which a neuron reaches its threshold; the leader's block goes first. */
 static int run_until_spike(const uint8_t *weights, const uint16_t *gain, const int16_t *limit, int16_t *v,
                            int16_t *v_next, const int16_t *rests, const Stream *s, int first, int stop, int leak,
-                           int n_padded, int leader, int *crossed) {
+                           int n_padded, int leader, int *low, int *high) {
     int block = leader / LANES * LANES, todo = n_padded / LANES;
-    *crossed = 0;
+    *low = n_padded, *high = 0;
     for (int done = 0; done < todo; done++) {
-        int reached = advance_block(weights, gain, limit, v, v_next, rests, s, block, first, stop, leak, n_padded, crossed);
-        if (reached < stop) stop = reached, todo = n_padded / LANES + done;
+        int crossed = 0;
+        int reached =
+            advance_block(weights, gain, limit, v, v_next, rests, s, block, first, stop, leak, n_padded, &crossed);
+        if (reached < stop) stop = reached, *low = n_padded, *high = 0, todo = n_padded / LANES + done;
+        if (crossed) {
+            if (block < *low) *low = block;
+            if (block + LANES > *high) *high = block + LANES;
+        }
         block = block + LANES < n_padded ? block + LANES : 0;
     }
     memcpy(v, v_next, 2 * n_padded);
@@ -166,7 +175,7 @@ void learn(const uint16_t *shares, int64_t n_samples, int64_t n_inputs, uint64_t
            double gain_norm, float v_threshold, int64_t leak, int64_t w_inhibit, int64_t v_floor, int64_t n_refractory,
            int64_t n_bits, int64_t stops, int64_t n_steps) {
     Stream s = {counts, guide, (int)n_counts, (int)n_inputs, (int)n_slots,
-                malloc(2 * (n_slots + PAD)), malloc(2 * (BURST * n_counts + 8)), malloc(4 * n_inputs),
+                malloc(2 * (n_slots + PAD)), malloc(2 * (n_inputs + 1)), malloc(2 * (BURST * n_counts + 8)), malloc(4 * n_inputs),
                 malloc(4 * (n_steps * MOST + 1)), malloc(4 * (n_steps + 1)), malloc(4 * (n_steps + 1))};
     int16_t *v = malloc(2 * n_padded), *v_next = malloc(2 * n_padded), *rests = malloc(2 * n_padded);
     int32_t *n_out = calloc(n_padded, 4), *n_in = malloc(4 * n_inputs), *winners = malloc(4 * n_steps);
@@ -184,12 +193,12 @@ void learn(const uint16_t *shares, int64_t n_samples, int64_t n_inputs, uint64_t
                 ahead = end;
             }
             drawn_to = ahead;
-            int crossed;
+            int low, high;
             t = run_until_spike(weights, gain, limit, v, v_next, rests, &s, t, drawn_to, (int)leak, (int)n_padded, winner,
-                                &crossed);
-            if (!crossed) continue;
+                                &low, &high);
+            if (low >= high) continue;
             int best = -1;
-            for (int j = 0; j < n_padded; j++)
+            for (int j = low; j < high; j++)
                 if (v[j] - limit[j] > best) best = v[j] - limit[winner = j];
             for (int j = 0; j < n_padded; j++) {
                 int64_t down = v[j] - w_inhibit;
@@ -234,6 +243,6 @@ void learn(const uint16_t *shares, int64_t n_samples, int64_t n_inputs, uint64_t
             limit[j] = level(v_threshold, theta[j]);
         }
     }
-    free(s.slots), free(s.candidates), free(s.last_step), free(s.spikes), free(s.ends), free(s.drawn);
+    free(s.slots), free(s.active), free(s.candidates), free(s.last_step), free(s.spikes), free(s.ends), free(s.drawn);
     free(v), free(v_next), free(rests), free(n_out), free(n_in), free(winners);
 }

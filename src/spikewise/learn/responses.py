@@ -84,8 +84,9 @@ class Sheet:
 
     def responses(self, shares: NDArray[np.uint16], n_drawn: int) -> Responses:
         """What was found for these samples (B, n_inputs), after that many events were drawn."""
-        n, n_steps = self.neuron.shape
-        there = np.arange(n_steps) < self.n_fired[:, None]
+        n, most = len(self.n_fired), int(self.n_fired.max(initial=0))
+        there = np.arange(most) < self.n_fired[:, None]
+        step, neuron = (part[:, :most][there].astype(np.int64) for part in (self.step, self.neuron))
         n_empty, n_computed = count_empty(shares), int(self.exit_step.sum(dtype=int))
         tally = Tally(
             n_samples=n, n_silent=int((self.n_fired == 0).sum()) - n_empty, n_steps=n_computed,
@@ -93,9 +94,8 @@ class Sheet:
             n_empty=n_empty,
         )  # fmt: skip
         return Responses(
-            np.repeat(np.arange(n), self.n_fired), self.step[there].astype(np.int64),
-            self.neuron[there].astype(np.int64), self.exit_step.astype(np.int64), self.scores, self.in_spikes,
-            self.out_spikes, tally,
+            np.repeat(np.arange(n), self.n_fired), step, neuron, self.exit_step.astype(np.int64), self.scores,
+            self.in_spikes, self.out_spikes, tally,
         )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _STEP = np.uint64(0xD6E8FEB86659FD93)
-_PADDING = 32  # slots behind the last, so that they can be filled 32 at a time
+_PADDING = 128  # slots behind the last, so that they can be filled this many at a time, mostly all of an input's
 _GUIDE_BITS = np.uint64(8)
 
 
@@ -45,6 +45,7 @@ class SpikeStream(NamedTuple):
     counts: NDArray[np.uint64]
     guide: NDArray[np.uint8]  # first entry of counts that random bits can stand for, by their top 8
     slots: NDArray[Any]
+    active: NDArray[Any]  # inputs with slots
     last_step: NDArray[np.int32]  # at which each input fired
     candidates: NDArray[np.int32]
     spikes: NDArray[np.int32]
@@ -60,11 +61,12 @@ def spike_stream(events_per_step: float, n_inputs: int, n_steps: int) -> SpikeSt
     counts = event_counts(events_per_step)
     edges = np.arange(2**8, dtype=np.uint64) << np.uint64(56)
     n_slots = 2 ** int(np.ceil(np.log2(max(8192, 8 * n_inputs))))
-    narrow = n_inputs <= 2**16
+    index = np.uint16 if n_inputs <= 2**16 else np.uint32
     return SpikeStream(
         counts,
         np.searchsorted(counts, edges, side="right").astype(np.uint8),
-        np.zeros(n_slots + _PADDING, np.uint16 if narrow else np.uint32),
+        np.zeros(n_slots + _PADDING, index),
+        np.zeros(n_inputs + 1, index),
         np.zeros(n_inputs, np.int32),
         np.zeros(BURST * len(counts) + 8, np.int32),
         np.zeros(n_steps * MAX_SPIKES + 1, np.int32),
@@ -97,20 +99,18 @@ def spike_shares(features: ArrayLike) -> NDArray[np.uint16]:
         raise ShapeError(f"features must have shape (B, n_inputs); got {rows.shape}.")
     if rows.dtype not in (np.uint8, np.float32, np.float64):
         rows = rows.astype(np.float64)
-    return _shares(rows)
+    return _shares(rows, rows.max(1, initial=0))
 
 
 @kernel
-def _shares(rows: NDArray[Any]) -> NDArray[np.uint16]:
+def _shares(rows: NDArray[Any], highest: NDArray[Any]) -> NDArray[np.uint16]:
     shares = np.zeros(rows.shape, np.uint16)
     for sample in range(rows.shape[0]):
-        top = np.float64(0.0)
-        for index in range(rows.shape[1]):
-            top = max(top, np.float64(rows[sample, index]))
+        row, top = rows[sample], np.float64(highest[sample])
         if top > 0:
-            for index in range(rows.shape[1]):
+            for index in range(row.shape[0]):
                 # Divided by the largest first, so that neither huge nor tiny features overflow or vanish.
-                shares[sample, index] = np.uint16(np.rint(np.float64(rows[sample, index]) / top * 65535.0))
+                shares[sample, index] = np.uint16(np.rint(np.float64(row[index]) / top * 65535.0))
     return shares
 
 
@@ -177,24 +177,28 @@ def begin(stream: SpikeStream, shares: NDArray[np.uint16], sample: int) -> bool:
 
     Shares are rounded cumulatively to whole slots, so that all slots are filled and no error adds up.
     """
-    total = np.int64(0)
-    for index in range(shares.shape[1]):
-        total += np.int64(shares[sample, index])
+    row, active = shares[sample], stream.active
+    total, n_active = np.int64(0), np.uint64(0)
+    for index in range(row.shape[0]):  # without a branch that depends on the data
+        total += np.int64(row[index])
+        active[n_active] = index
+        n_active += np.uint64(row[index] > 0)
     if total == 0:
         return False
-    slots, n_slots = stream.slots, stream.slots.shape[0] - _PADDING
-    scale = n_slots / np.float64(total)
-    so_far, filled, last = np.int64(0), np.int64(0), 0
-    for index in range(shares.shape[1]):
-        if shares[sample, index] > 0:
-            so_far += np.int64(shares[sample, index])
-            end = np.int64(np.float64(so_far) * scale)
-            for first in range(filled, end, _PADDING):
-                for slot in range(_PADDING):  # a whole vector; what lies beyond the end is overwritten by the next
-                    slots[np.uint64(first + slot)] = index
-            filled, last = end, index
+    slots, n_slots = stream.slots, np.uint64(stream.slots.shape[0] - _PADDING)
+    scale = np.float64(n_slots) / np.float64(total)
+    so_far, filled = np.int64(0), np.uint64(0)
+    for place in range(n_active):
+        index = active[place]
+        so_far += np.int64(row[index])
+        end = np.uint64(np.float64(so_far) * scale)
+        while filled < end:
+            for slot in range(_PADDING):  # whole vectors; what lies beyond the end is overwritten by the next
+                slots[filled + np.uint64(slot)] = index
+            filled += np.uint64(_PADDING)
+        filled = end
     for slot in range(filled, n_slots):  # a rounded product may end one short
-        slots[slot] = last
+        slots[slot] = active[n_active - np.uint64(1)]
     stream.last_step[:] = -1
     stream.ends[0] = 0
     stream.drawn[0] = 0

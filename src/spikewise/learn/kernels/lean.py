@@ -107,11 +107,11 @@ def present(
     while step < stop:
         if step == drawn_to:
             drawn_to = draw_ahead(stream, key, step, stop, n_out > 0)
-        step, crossed = run_until_spike(
+        step, low, high = run_until_spike(
             weights, gain, threshold, v, v_next, rests_until, stream, step, drawn_to, neuron, winner
         )
-        if crossed:
-            winner = fire(threshold, v, rests_until, step, neuron)
+        if low < high:
+            winner = fire(threshold, v, rests_until, step, neuron, low, high)
             winners[row, n_out] = winner
             n_out += 1
             theta[winner] += rise

@@ -53,42 +53,51 @@ def run_until_spike(
     stop: int,
     neuron: NeuronConstants,
     leader: int,
-) -> tuple[int, bool]:
-    """Advance to ``stop``, or through the step at which a neuron reaches its threshold; returns the next step, and
-    whether one did. ``v_next`` is memory.
+) -> tuple[int, int, int]:
+    """Advance to ``stop``, or through the step at which a neuron reaches its threshold. ``v_next`` is memory.
+
+    Returns the next step, and the range of neurons, from first to last and empty if there are none, among which are
+    those that reached their thresholds.
 
     Block by block, that of neuron ``leader`` first. Where a neuron fires, the blocks behind it run to that step only
     and those before it run again: a good guess of who fires next saves time and changes nothing.
     """
     decay = v.dtype.type(neuron.leak if weights.itemsize == 1 else neuron.decay)
     n_neurons, block = v.shape[0], leader - leader % LANES
-    crossed, done, todo = False, 0, n_neurons // LANES
+    low, high, done, todo = n_neurons, 0, 0, n_neurons // LANES
     while done < todo:
         ran: tuple[int, bool] = advance_block(
             weights, gain, threshold, v, v_next, rests_until, stream.spikes, stream.ends, block, step, stop, decay
         )
         reached, has_crossed = ran
-        crossed |= has_crossed
         if reached < stop:
-            stop, todo = reached, n_neurons // LANES + done
+            stop, low, high, todo = reached, n_neurons, 0, n_neurons // LANES + done
+        if has_crossed:
+            low, high = min(low, block), max(high, block + LANES)
         done += 1
         block = block + LANES if block + LANES < n_neurons else 0
     for j in range(n_neurons):
         v[j] = v_next[j]
-    return stop, crossed
+    return stop, low, high
 
 
 @kernel
 def fire(
-    threshold: Numbers, v: Numbers, rests_until: NDArray[np.int16], next_step: int, neuron: NeuronConstants
+    threshold: Numbers,
+    v: Numbers,
+    rests_until: NDArray[np.int16],
+    next_step: int,
+    neuron: NeuronConstants,
+    low: int,
+    high: int,
 ) -> int:
-    """Let one neuron fire at the step before ``next_step`` and return it.
+    """Let one neuron of this range fire at the step before ``next_step`` and return it.
 
     The neuron with the largest overshoot v - threshold >= 0 wins, the first of equals; it returns to rest and
     pushes all others down by ``w_inhibit``, at most to ``v_floor``.
     """
     winner, best = 0, np.float64(-1.0)
-    for j in range(v.shape[0]):
+    for j in range(low, high):
         if v[j] >= threshold[j]:
             above = np.float64(v[j]) - np.float64(threshold[j])
             if above > best:

@@ -85,11 +85,11 @@ def respond(
             while step < last:
                 if step == drawn_to:
                     drawn_to = draw_ahead(stream, keys[sample], step, last, exit_kind == EXIT_NEVER and n_out > 0)
-                step, crossed = run_until_spike(
+                step, low, high = run_until_spike(
                     weights, gain, threshold, v, v_next, rests_until, stream, step, drawn_to, neuron, winner
                 )
-                if crossed:
-                    winner = fire(threshold, v, rests_until, step, neuron)
+                if low < high:
+                    winner = fire(threshold, v, rests_until, step, neuron, low, high)
                     fired_neuron[sample, n_out] = winner
                     fired_step[sample, n_out] = step
                     n_out += 1
