@@ -5,14 +5,15 @@ import pytest
 
 from spikewise.errors import DataError, ParameterError
 from spikewise.price import Platform, load_platform, platform_names
-from spikewise.price.estimate import _PRESETS, estimate
+from spikewise.price.estimate import estimate
+from spikewise.price.preset import PRESETS
 from spikewise.workload import LayerShape, uniform_workload
 
 LOAD = uniform_workload("net", [LayerShape("fc", "linear", 64, 10)], 2, [0.2])
 
 
 def text_of(name):
-    return (_PRESETS / f"{name}.toml").read_text(encoding="utf-8")
+    return (PRESETS / f"{name}.toml").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", platform_names())

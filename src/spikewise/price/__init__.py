@@ -15,6 +15,6 @@ __getattr__, __all__ = lazy_exports(
         "Platform": ".estimate",
         "Quantity": ".technology",
         "load_platform": ".estimate",
-        "platform_names": ".estimate",
+        "platform_names": ".preset",
     },
 )

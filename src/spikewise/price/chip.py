@@ -3,14 +3,16 @@ r"""In-memory-computing chips: crossbars and what surrounds them, priced layer b
 .. math:: E(t) = F + \sum_{s \le t} \sum_{layer} \sum_{component} n_{event} \cdot e_{event}, \qquad
           D(t) = t \sum_{layer} P_{layer} \cdot input\ bits \cdot t_{PE}
 
-Layers follow one another, row and column blocks work in parallel, steps are not pipelined: latency is
+Where layers follow one another and steps are not pipelined (:mod:`spikewise.price.schedule`), latency is
 proportional to the steps. Energy is not. DT-SNN (arXiv 2305.17346) reports that eight steps cost 4.9 times
 the energy of one, so some work is done once per image. In mode ``fit_proportional`` it is the fitted
 :math:`F = r \cdot s`, with s the network's own energy per step (all samples, mean over the steps) and
 :math:`(r + 8)/(r + 1) = 4.9`, r = 3.1/3.9. F stands for *all* once-work, so a layer marked
 ``once_per_inference`` is charged at every step like the others: to do both would count it twice.
 
-Leaves out: leakage, off-chip memory, writing of weights, lateral inhibition, pipelining.
+With ``first_layer`` no constant is fitted: a direct-coded first layer is computed once, bit by bit of its input.
+
+Leaves out: writing of weights, lateral inhibition; leakage and off-chip memory where a preset has no constants.
 """
 
 from __future__ import annotations
@@ -24,34 +26,43 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spikewise.workload import Workload
 
+from .charges import FIXED, columns, ledgers
 from .cost import CostReport
-from .ledger import CORNERS, Ledger
+from .ledger import Ledger
 from .mapping import CrossbarArray, Placement, place
 from .parts import Component, Demand, Rate, ReferenceCycle
+from .schedule import OVERLAP, SPECULATION, Schedule
 from .technology import Quantity, Ratio, Tag, of_dimension, weakest
 
 FloatArray = NDArray[np.float64]
 _CHIP = "chip"
-_FIXED = "fixed"
 _EXIT_UNIT = "exit_unit"
 _EXIT_SHARE = 0.01  # DT-SNN: the exit unit is much less than 1 % of a step; warn beyond
 _LOW_UTILISATION = 0.1
 _SHARED = ("pe_cycle", "crossbar_read")  # events of the reference cycle
-_STEP = (slice(None), None, None, None)  # (3,) against (2, T, L + 1)
 
 
 class FixedCost(BaseModel):
-    """Energy paid once per inference, whatever the number of steps."""
+    """Energy paid once per inference, whatever the number of steps.
+
+    ``fit_proportional``: a ratio of the network's own energy per step; ``fit_per_crossbar``: an energy per crossbar;
+    ``first_layer``: no fitted constant, but the layers marked ``once_per_inference`` (a direct-coded image at the first
+    layer) are computed once; ``none``: nothing.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mode: Literal["fit_proportional", "none"] = Field(description="ratio times the energy of a step, or nothing")
+    mode: Literal["fit_proportional", "fit_per_crossbar", "first_layer", "none"] = Field(description="what is once")
     ratio: Ratio | None = Field(default=None, description="F over the energy of a step, for fit_proportional")
+    per_crossbar: Annotated[Quantity, of_dimension("energy")] | None = Field(
+        default=None, description="F over the number of crossbars, for fit_per_crossbar"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if (self.mode == "fit_proportional") != (self.ratio is not None):
-            raise ValueError("ratio must be given exactly if mode is fit_proportional")
+        for key, mode in (("ratio", "fit_proportional"), ("per_crossbar", "fit_per_crossbar")):
+            if (self.mode == mode) != (getattr(self, key) is not None):
+                raise ValueError(f"{key} must be given exactly if mode is {mode}")
         return self
 
 
@@ -78,6 +89,7 @@ class ImcChip(BaseModel):
     pe_cycle: Annotated[ReferenceCycle, of_dimension("energy")] | None = Field(
         default=None, description="PE cycle that the components' shares refer to"
     )
+    schedule: Schedule = Field(default=Schedule(), description="order of layers and timesteps")
     fixed: FixedCost = Field(default=FixedCost(mode="none"), description="work done once per inference")
     components: dict[str, Component] = Field(min_length=1, description="parts of the chip, by name")
 
@@ -91,13 +103,17 @@ class ImcChip(BaseModel):
         total = float(sum(rate.corners[1] for rate in shares))
         if shares and abs(total - 1) > 1e-12:
             raise ValueError(f"the shares of pe_cycle must sum to 1; got {total!r}")
-        if _FIXED in self.components:
-            raise ValueError(f"component name {_FIXED!r} is taken by the fixed cost")
+        taken = [name for name in (FIXED, OVERLAP, SPECULATION) if name in self.components]
+        if taken:
+            raise ValueError(f"component name {taken[0]!r} is taken: it holds what belongs to no part of the chip")
         return self
 
     def constants(self) -> dict[str, Quantity]:
         """Every constant of the chip, by key."""
-        found = {"pe_cycle": self.pe_cycle, "fixed.ratio": self.fixed.ratio}
+        fixed = self.fixed
+        found = {
+            "pe_cycle": self.pe_cycle, "fixed.ratio": fixed.ratio, "fixed.per_crossbar": fixed.per_crossbar
+        }  # fmt: skip
         for name, part in self.components.items():
             found |= {f"{name}.{key}": rate for key, rate in part.rates()}
         return {key: quantity for key, quantity in found.items() if quantity is not None}
@@ -125,13 +141,13 @@ class ImcChip(BaseModel):
             If the network needs more tiles than the chip has.
         """
         placement = self.place(workload)
-        running, full = self._ledgers(Demand(workload, placement, self.mapping))
+        running, full = ledgers(self, Demand(workload, placement, self.mapping), self.fixed.mode == "first_layer")
         return CostReport(
             platform=self.name,
             workload=workload.name,
             exit_histogram=workload.exit_histogram,
             layers=(*(layer.name for layer in workload.layers), _CHIP),
-            components=(*self.components, _FIXED),
+            components=columns(self.components, self.schedule),
             running=running,
             full=full,
             assumptions=(self.label, *self.notes, *self._remarks(workload, placement, full[1])),
@@ -139,43 +155,19 @@ class ImcChip(BaseModel):
             weakest_tag=self.weakest_tag,
         )
 
-    def _ledgers(self, demand: Demand) -> list[tuple[Ledger, ...]]:
-        """Ledgers of the running samples and of all samples, each at the three corners."""
-        n_layers, n_parts = len(demand.workload.layers) + 1, len(self.components) + 1
-        step = np.zeros((3, 2, demand.workload.n_steps, n_layers, n_parts))
-        time = np.zeros_like(step)
-        area = np.zeros((3, n_layers, n_parts))
-        memory = np.zeros((n_layers, n_parts))
-        for column, part in enumerate(self.components.values()):
-            for rate in part.memory:
-                memory[:, column] += rate.corners[1] * demand.count(rate.per)
-            for rate in part.energy:
-                step[..., column] += self._joules(rate)[_STEP] * demand.count(rate.per)
-            for rate in part.latency:
-                time[..., column] += rate.corners[_STEP] * demand.count(rate.per)
-            for rate in part.area:
-                count = memory[:, column] if rate.per == "stored_bit" else demand.count(rate.per)
-                area[..., column] += rate.corners[:, None] * count
-        once = np.zeros_like(area)
-        once[:, -1, -1] = self._fixed_j(step)
-        bits, never = memory.astype(np.int64), np.zeros_like(area[0])
-        return [
-            tuple(Ledger(once[c], step[c, who], never, time[c, who], area[c], bits) for c in range(len(CORNERS)))
-            for who in (0, 1)
-        ]
-
-    def _joules(self, rate: Rate) -> FloatArray:
-        """Low, nominal and high energy of a rate; shares are taken of the PE cycle."""
+    def joules(self, rate: Rate) -> FloatArray:
+        """Low, nominal and high energy of a rate per event; shares are taken of the PE cycle."""
         if rate.dimension == "ratio" and self.pe_cycle is not None:
             return self.pe_cycle.joules(rate)
         return rate.corners
 
-    def _fixed_j(self, step: FloatArray) -> FloatArray:
-        """Fixed energy at the three corners, from the layers' steps of all samples."""
-        if self.fixed.ratio is None:
-            return np.zeros(3)
-        per_step = step[:, 1, :, :-1].sum((2, 3)).mean(1)
-        return np.asarray(self.fixed.ratio.corners * per_step)
+    def fixed_j(self, demand: Demand, per_step: FloatArray) -> FloatArray:
+        """Low, nominal and high energy (3,) that is fixed per inference, given that of a step (3,)."""
+        if self.fixed.ratio is not None:
+            return np.asarray(self.fixed.ratio.corners * per_step)
+        if self.fixed.per_crossbar is not None:
+            return np.asarray(self.fixed.per_crossbar.corners * demand.placement.n_crossbars.sum())
+        return np.zeros(3)
 
     def _remarks(self, workload: Workload, placement: Placement, book: Ledger) -> list[str]:
         """What a reader of this report must know about this network on this chip."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from importlib.resources import files
-from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-from spikewise.errors import unknown_name
+from spikewise.errors import DataError
 from spikewise.workload import Workload
 
 from .chip import ImcChip
 from .cost import CostReport
-from .technology import read_settings
+from .preset import find_platform, platform_names, read_platform_table
+from .technology import checked
 
-_PRESETS = files("spikewise.price") / "presets"
+KINDS: dict[str, Any] = {"imc": ImcChip}
+"""Kinds of platforms, and the settings of each."""
 
 
 @runtime_checkable
@@ -32,24 +32,13 @@ class Platform(Protocol):
         ...
 
 
-def platform_names() -> tuple[str, ...]:
-    """Names of the platforms that ship with the package.
-
-    Examples
-    --------
-    >>> "rram-64-32nm" in platform_names()
-    True
-    """
-    return tuple(sorted(item.name.removesuffix(".toml") for item in _PRESETS.iterdir() if item.name.endswith(".toml")))
-
-
 def load_platform(name: str | os.PathLike[str]) -> Platform:
     """Load a platform that ships with the package, or one from a TOML file.
 
     Parameters
     ----------
     name : str or path
-        A name among :func:`platform_names`, or a path that ends in ``.toml``.
+        A name among :func:`~spikewise.price.preset.platform_names`, or a path that ends in ``.toml``.
 
     Raises
     ------
@@ -58,16 +47,22 @@ def load_platform(name: str | os.PathLike[str]) -> Platform:
     DataError
         If the file is absent or one of its keys is wrong; the message names the key.
     """
-    if str(name).endswith(".toml"):
-        return read_settings(ImcChip, Path(name))
-    return _preset(str(name))
+    return _preset(str(name)) if str(name) in platform_names() else _read(str(name))
 
 
 @cache
-def _preset(name: str) -> ImcChip:
-    if name not in platform_names():
-        raise unknown_name("platform", name, platform_names())
-    return read_settings(ImcChip, _PRESETS / f"{name}.toml")
+def _preset(name: str) -> Platform:
+    return _read(name)
+
+
+def _read(name: str) -> Platform:
+    source = find_platform(name)
+    raw = read_platform_table(source)
+    kind = raw.get("kind")
+    if kind not in KINDS:
+        raise DataError(f"{source.name}: kind: must be one of {', '.join(KINDS)}; got {kind!r}.")
+    platform: Platform = checked(KINDS[kind], raw, source.name)
+    return platform
 
 
 def estimate(workload: Workload, platform: str | os.PathLike[str] | Platform = "rram-64-32nm") -> CostReport:

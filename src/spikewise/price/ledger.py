@@ -30,6 +30,8 @@ class Ledger:
         Paid by a sample that computes the step. Latencies of the components of a layer add up.
     area_m2 : float array of shape (L, C)
     memory_bits : int array of shape (L, C)
+    leave_energy_j : float array of shape (T, L, C), optional
+        Paid by a sample that leaves after the step, for what was begun in vain; nothing if absent.
     """
 
     once_energy_j: FloatArray
@@ -38,9 +40,14 @@ class Ledger:
     step_latency_s: FloatArray
     area_m2: FloatArray
     memory_bits: NDArray[np.int64]
+    leave_energy_j: FloatArray = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         steps = self.step_energy_j.shape
+        if self.leave_energy_j is None:
+            object.__setattr__(self, "leave_energy_j", np.zeros(steps))
+        if self.leave_energy_j.shape != steps:
+            raise ShapeError(f"leave_energy_j must have shape {steps} (T, L, C); got {self.leave_energy_j.shape}.")
         if len(steps) != 3 or self.step_latency_s.shape != steps:
             raise ShapeError(f"step arrays must have shape (T, L, C); got {steps} and {self.step_latency_s.shape}.")
         for key in ("once_energy_j", "once_latency_s", "area_m2", "memory_bits"):
@@ -49,7 +56,8 @@ class Ledger:
 
     def energies_j(self) -> FloatArray:
         """Energy (T,) of a sample that leaves after step 1, 2, ..., T."""
-        return np.asarray(self.once_energy_j.sum() + np.cumsum(self.step_energy_j.sum((1, 2))))
+        in_vain = self.leave_energy_j.sum((1, 2))
+        return np.asarray(self.once_energy_j.sum() + np.cumsum(self.step_energy_j.sum((1, 2))) + in_vain)
 
     def latencies_s(self) -> FloatArray:
         """Time (T,) to the answer of a sample that leaves after step 1, 2, ..., T."""
@@ -60,18 +68,20 @@ class Ledger:
 
         Steps are weighted with ``alive``, the share of samples (T,) that compute them.
         """
+        leaves = alive - np.append(alive[1:], 0.0)
         if by == "step":
-            rest = np.zeros(len(alive), np.int64)
+            rest, in_vain = np.zeros(len(alive), np.int64), leaves * self.leave_energy_j.sum((1, 2))
             columns = [
-                np.append(self.once_energy_j.sum(), alive * self.step_energy_j.sum((1, 2))),
+                np.append(self.once_energy_j.sum(), alive * self.step_energy_j.sum((1, 2)) + in_vain),
                 np.append(self.once_latency_s.sum(), alive * self.step_latency_s.sum((1, 2))),
                 np.append(self.area_m2.sum(), rest),
                 np.append(self.memory_bits.sum(), rest),
             ]
         else:
             axis = 1 if by == "layer" else 0
+            energy = np.tensordot(alive, self.step_energy_j, 1) + np.tensordot(leaves, self.leave_energy_j, 1)
             columns = [
-                (self.once_energy_j + np.tensordot(alive, self.step_energy_j, 1)).sum(axis),
+                (self.once_energy_j + energy).sum(axis),
                 (self.once_latency_s + np.tensordot(alive, self.step_latency_s, 1)).sum(axis),
                 self.area_m2.sum(axis),
                 self.memory_bits.sum(axis),
@@ -89,8 +99,9 @@ class Ledger:
             key: np.asarray(value, np.int64 if key == "memory_bits" else np.float64) for key, value in raw.items()
         }
         for key, array in arrays.items():
-            if not np.isfinite(array).all() or (array < 0).any():
-                raise ValueError(f"{key} must hold finite numbers of at least 0")
+            least = -np.inf if key == "step_latency_s" else 0.0  # a pipeline saves time
+            if not np.isfinite(array).all() or (array < least).any():
+                raise ValueError(f"{key} must hold finite numbers of at least {least:g}")
         return cls(**arrays)
 
     def same_as(self, other: Ledger) -> bool:

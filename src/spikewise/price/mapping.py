@@ -9,12 +9,16 @@ columns; the :math:`k^2` crossbars of one block form a processing element (PE):
 .. math:: R = \lceil (C_{in}/g) / X \rceil, \quad C = \lceil (C_{out}/g)\, s / Y \rceil, \quad
           PEs = g R C, \quad crossbars = k^2 \cdot PEs.
 
+*im2col* instead puts all inputs of a kernel on the rows of as few crossbars as they need, and a PE is one crossbar:
+
+.. math:: R = \lceil (C_{in}/g)\, k^2 / X \rceil, \quad crossbars = PEs = g R C.
+
 A linear layer is a 1x1 convolution on a 1x1 map. A PE cycle is one kernel position with one bit of
 input, so a layer takes positions x input bits x PEs of them per step, and each of them reads the
-:math:`k^2` crossbars of its PE. Tiles are not shared by layers.
+crossbars of its PE. Tiles are not shared by layers, unless ``tiles = "packed"``.
 
-Validity: any kernel, stride and group count. Depthwise layers leave most of a crossbar empty, which the
-utilisation shows; they are not packed.
+Validity: any kernel, stride and group count. Grouped layers leave most of a crossbar empty, which the
+utilisation shows, unless ``pack_groups`` puts several groups block-diagonally into one.
 """
 
 from __future__ import annotations
@@ -48,7 +52,15 @@ class CrossbarArray(BaseModel):
     n_cols: int = Field(ge=1, description="columns of a crossbar, outputs")
     cell_bits: int = Field(ge=1, le=8, description="bits stored in one cell")
     differential: bool = Field(default=False, description="positive and negative parts in separate cells")
-    scheme: Literal["kernel_split"] = Field(default="kernel_split", description="how kernels are cut")
+    scheme: Literal["kernel_split", "im2col"] = Field(default="kernel_split", description="how kernels are cut")
+    tap_sum: Literal["analog", "digital"] = Field(
+        default="analog", description="whether the taps of a split kernel are summed before or after the converter"
+    )
+    pack_groups: bool = Field(default=False, description="several groups of a layer share a crossbar, block-diagonally")
+    parallel: Literal["all", "rows", "none"] = Field(
+        default="all", description="blocks that work at the same time: all; those of a column; none"
+    )
+    tiles: Literal["per_layer", "packed"] = Field(default="per_layer", description="whether layers share tiles")
     cols_per_adc: int = Field(default=8, ge=1, description="columns that share a converter")
     pes_per_tile: int = Field(default=8, ge=1, description="processing elements of a tile")
     n_tiles: int | None = Field(default=None, ge=1, description="tiles of the chip; as many as needed if absent")
@@ -67,13 +79,13 @@ class Placement:
     cells_per_weight, n_row_blocks, n_col_blocks, n_pes, n_crossbars, n_tiles : int array of shape (L,)
         Size on the chip; row and column blocks of one group.
     n_serial_cycles : int array of shape (L,)
-        PE cycles one after the other: positions x input bits. Row and column blocks and groups work in parallel.
+        PE cycles one after the other: positions x input bits, times the blocks that do not work in parallel. Groups do.
     n_pe_cycles : int array of shape (L,)
         PE cycles of all blocks together.
     n_crossbar_reads : int array of shape (L,)
-        Crossbars read in these cycles: one per kernel tap.
+        Crossbars read in these cycles: one per kernel tap, or one each with im2col.
     n_conversions : int array of shape (L,)
-        Analog-to-digital conversions with the taps of a kernel summed before the converter.
+        Analog-to-digital conversions; the taps of a split kernel are summed before or after the converter.
     n_partial_sums : int array of shape (L,)
         Additions that join the row blocks.
     utilisation : float array of shape (L,)
@@ -116,28 +128,66 @@ def place(layers: Sequence[LayerShape], array: CrossbarArray) -> Placement:
     n_in, n_out, groups, taps, positions = np.array(columns, np.int64).T
     slices = np.array([array.cells_per_weight(layer.weight_bits) for layer in layers], np.int64)
     input_bits = np.array([layer.input_bits for layer in layers], np.int64)
+    is_split = array.scheme == "kernel_split"
 
-    row_blocks = _ceil(n_in // groups, array.n_rows)
-    col_blocks = _ceil(n_out // groups * slices, array.n_cols)
-    pes = groups * row_blocks * col_blocks
-    tiles = _ceil(pes, array.pes_per_tile)
+    rows, cols = n_in // groups * (1 if is_split else taps), n_out // groups * slices  # of one group
+    row_blocks, col_blocks = _ceil(rows, array.n_rows), _ceil(cols, array.n_cols)
+    together = np.ones_like(groups)
+    if array.pack_groups:
+        together = np.maximum(1, np.minimum(groups, np.minimum(array.n_rows // rows, array.n_cols // cols)))
+    pes = _ceil(groups, together) * row_blocks * col_blocks
+    per_pe = taps if is_split else np.ones_like(taps)
+    tiles = _tiles(pes, array)
     _check_fit(layers, tiles, array.n_tiles)
-    serial = positions * input_bits
+    cycles = positions * input_bits
+    in_turn = {"all": np.ones_like(pes), "rows": col_blocks, "none": row_blocks * col_blocks}[array.parallel]
     used = n_in // groups * n_out * taps * slices
     return Placement(
         cells_per_weight=slices,
         n_row_blocks=row_blocks,
         n_col_blocks=col_blocks,
         n_pes=pes,
-        n_crossbars=taps * pes,
+        n_crossbars=per_pe * pes,
         n_tiles=tiles,
-        n_serial_cycles=serial,
-        n_pe_cycles=serial * pes,
-        n_crossbar_reads=serial * pes * taps,
-        n_conversions=serial * row_blocks * n_out * slices,
+        n_serial_cycles=cycles * in_turn,
+        n_pe_cycles=cycles * pes,
+        n_crossbar_reads=cycles * pes * per_pe,
+        n_conversions=cycles * row_blocks * n_out * slices * (per_pe if array.tap_sum == "digital" else 1),
         n_partial_sums=positions * n_out * (row_blocks - 1),
-        utilisation=used / (taps * pes * array.n_rows * array.n_cols),
+        utilisation=used / (per_pe * pes * array.n_rows * array.n_cols),
     )
+
+
+def _tiles(pes: IntArray, array: CrossbarArray) -> IntArray:
+    """Tiles of each layer; where layers share them, those that a layer is the first to need."""
+    if array.tiles == "per_layer":
+        return _ceil(pes, array.pes_per_tile)
+    return np.diff(_ceil(np.cumsum(pes), array.pes_per_tile), prepend=0)
+
+
+def hops(n_tiles: IntArray) -> NDArray[np.float64]:
+    """Links (L,) that a bit takes from the tiles of a layer to those of the next, mean; 0 behind the last layer.
+
+    Tiles lie on a square mesh, in the order of the layers, row by row and back (a snake).
+
+    Examples
+    --------
+    >>> hops(np.array([1, 1, 2])).tolist()
+    [1.0, 1.5, 0.0]
+    """
+    stops = np.cumsum(n_tiles)
+    side = max(1, int(np.ceil(np.sqrt(stops[-1]))))
+    places = np.arange(stops[-1])
+    rows = places // side
+    columns = np.where(rows % 2 == 0, places % side, side - 1 - places % side)
+    # A layer that shares its tile with the one before it begins on that tile.
+    firsts = np.minimum(stops - n_tiles, stops - 1)
+    found = np.zeros(len(n_tiles))
+    for layer in range(len(n_tiles) - 1):
+        here, there = (slice(firsts[n], stops[n]) for n in (layer, layer + 1))
+        for axis in (rows, columns):
+            found[layer] += np.abs(axis[here, None] - axis[None, there]).mean()
+    return found
 
 
 def _ceil(count: IntArray, size: int) -> IntArray:

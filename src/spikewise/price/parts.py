@@ -22,14 +22,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from spikewise.workload import LayerActivity, LayerShape, Workload
 
-from .mapping import CrossbarArray, Placement
+from .mapping import CrossbarArray, Placement, hops
 from .technology import Quantity, of_dimension
 
 FloatArray = NDArray[np.float64]
 Event = Literal[
-    "pe_cycle", "crossbar_read", "serial_cycle", "conversion", "partial_sum", "neuron_update",
-    "active_input", "in_spike", "out_spike", "decision",
-    "crossbar", "pe", "adc", "tile", "chip",
+    "pe_cycle", "crossbar_read", "serial_cycle", "conversion", "partial_sum", "output", "input_read_bit",
+    "active_input", "active_cell", "in_spike", "neuron_update", "out_spike", "noc_bit_hop", "decision",
+    "image_bit", "input", "neuron", "crossbar", "pe", "adc", "tile", "chip",
     "weight_bit", "state_bit", "input_bit", "stored_bit",
 ]  # fmt: skip
 
@@ -38,6 +38,7 @@ class Rate(Quantity):
     """A constant charged once per event."""
 
     per: Event = Field(description="what it is charged for")
+    first_layers: int | None = Field(default=None, ge=1, description="charged in so many layers only; in all if absent")
 
 
 class ReferenceCycle(Quantity):
@@ -62,6 +63,8 @@ def _as_list(raw: Any) -> Any:
 
 _listed = BeforeValidator(_as_list)
 EnergyRates = Annotated[tuple[Rate, ...], of_dimension("energy", "ratio"), _listed]
+EnergyOnce = Annotated[tuple[Rate, ...], of_dimension("energy"), _listed]
+PowerRates = Annotated[tuple[Rate, ...], of_dimension("power"), _listed]
 TimeRates = Annotated[tuple[Rate, ...], of_dimension("time"), _listed]
 AreaRates = Annotated[tuple[Rate, ...], of_dimension("area"), _listed]
 MemoryRates = Annotated[tuple[Rate, ...], of_dimension("memory"), _listed]
@@ -76,13 +79,15 @@ class Component(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     energy: EnergyRates = Field(default=(), description="per event of a timestep")
+    once: EnergyOnce = Field(default=(), description="energy per event, once per inference")
     latency: TimeRates = Field(default=(), description="per event of a timestep, in series with the others")
+    leakage: PowerRates = Field(default=(), description="power per thing built, for as long as an inference takes")
     area: AreaRates = Field(default=(), description="per thing built")
     memory: MemoryRates = Field(default=(), description="bits per thing stored")
 
     def rates(self) -> Iterator[tuple[str, Rate]]:
         """Every constant with its key."""
-        for key in ("energy", "latency", "area", "memory"):
+        for key in ("energy", "once", "latency", "leakage", "area", "memory"):
             for rate in getattr(self, key):
                 yield f"{key} per {rate.per}", rate
 
@@ -103,6 +108,13 @@ class Demand:
         """How often an event happens, or how many of a thing are built."""
         return _COUNTS[event](self)
 
+    def count_of(self, rate: Rate) -> FloatArray:
+        """How often the event of a rate happens, in the layers that it is charged in."""
+        found = self.count(rate.per)
+        if rate.first_layers is None:
+            return found
+        return found * (np.arange(found.shape[-1]) < rate.first_layers)
+
     def layers(self, value: Callable[[LayerShape], int]) -> FloatArray:
         """A number per layer; none for the chip."""
         return self.placed([value(layer) for layer in self.workload.layers])
@@ -121,6 +133,12 @@ class Demand:
         counts = np.array([[value(row) for row in rows] for rows in both]).transpose(0, 2, 1)
         return np.concatenate([counts, np.zeros((*counts.shape[:2], 1))], axis=2)
 
+    def packet_bits(self) -> FloatArray:
+        """Bits that a layer sends per step: its spikes as addresses, or one bit per neuron if that is less."""
+        neurons = np.array([max(layer.n_neurons, 1) for layer in self.workload.layers], np.float64)
+        address_bits = np.ceil(np.log2(neurons)) + 1
+        return np.minimum(self.active(lambda row: row.out_spikes) * self.placed(address_bits), self.placed(neurons))
+
 
 _COUNTS: dict[str, Callable[[Demand], FloatArray]] = {
     # events of a timestep
@@ -129,12 +147,25 @@ _COUNTS: dict[str, Callable[[Demand], FloatArray]] = {
     "serial_cycle": lambda n: n.placed(n.placement.n_serial_cycles),
     "conversion": lambda n: n.placed(n.placement.n_conversions),
     "partial_sum": lambda n: n.placed(n.placement.n_partial_sums),
-    "neuron_update": lambda n: n.layers(lambda layer: layer.n_neurons * layer.has_neurons),
+    "output": lambda n: n.layers(lambda layer: layer.n_positions * layer.out_channels),
+    "input_read_bit": lambda n: (
+        n.layers(lambda layer: layer.n_unfolded * layer.input_bits) * n.placed(n.placement.n_col_blocks)
+    ),
     "active_input": lambda n: n.active(lambda row: row.active_unfolded) * n.placed(n.placement.n_col_blocks),
+    "active_cell": lambda n: (  # every bit of an input may drive its row
+        n.active(lambda row: row.active_unfolded)
+        * n.layers(lambda layer: layer.out_channels // layer.groups * layer.input_bits)
+        * n.placed(n.placement.cells_per_weight)
+    ),
     "in_spike": lambda n: n.active(lambda row: row.in_spikes),
+    "neuron_update": lambda n: n.layers(lambda layer: layer.n_neurons * layer.has_neurons),
     "out_spike": lambda n: n.active(lambda row: row.out_spikes),
+    "noc_bit_hop": lambda n: n.packet_bits() * n.placed(hops(n.placement.n_tiles)),
     "decision": lambda n: n.chip(n.workload.layers[-1].out_channels),  # one per class: the exit unit
     # things that are built
+    "image_bit": lambda n: n.chip(n.workload.layers[0].n_inputs * n.workload.layers[0].input_bits),
+    "input": lambda n: n.layers(lambda layer: layer.n_inputs),
+    "neuron": lambda n: n.layers(lambda layer: layer.n_neurons),
     "crossbar": lambda n: n.placed(n.placement.n_crossbars),
     "pe": lambda n: n.placed(n.placement.n_pes),
     "adc": lambda n: n.placed(n.placement.n_pes * -(-n.array.n_cols // n.array.cols_per_adc)),

@@ -8,7 +8,6 @@ the surest to the weakest: ``verified`` (read in the named source), ``run`` (out
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib.resources.abc import Traversable
@@ -21,19 +20,26 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from spikewise.errors import DataError
 
+from .preset import read_toml
+
 Tag = Literal["verified", "run", "derived", "unverified"]
 TAGS: tuple[Tag, ...] = ("verified", "run", "derived", "unverified")
-Dimension = Literal["energy", "time", "area", "memory", "ratio"]
+Dimension = Literal["energy", "time", "power", "area", "memory", "throughput", "bandwidth", "ratio"]
 
 _ARTICLES: dict[str, str] = {
-    "energy": "an energy", "time": "a time", "area": "an area", "memory": "a memory size", "ratio": "a ratio"
+    "energy": "an energy", "time": "a time", "power": "a power", "area": "an area", "memory": "a memory size",
+    "throughput": "operations per second", "bandwidth": "bytes per second", "ratio": "a ratio",
 }  # fmt: skip
 _PREFIXES = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "": 1.0}
+_LARGE = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 _UNITS: dict[str, tuple[float, Dimension]] = {
     **{f"{prefix}J": (factor, "energy") for prefix, factor in _PREFIXES.items()},
     **{f"{prefix}s": (factor, "time") for prefix, factor in _PREFIXES.items()},
+    **{f"{prefix}W": (factor, "power") for prefix, factor in _PREFIXES.items()},
     **{f"{prefix}m2": (factor**2, "area") for prefix, factor in _PREFIXES.items()},
     **{f"{prefix}m²": (factor**2, "area") for prefix, factor in _PREFIXES.items()},
+    **{f"{prefix}op/s": (factor, "throughput") for prefix, factor in _LARGE.items()},
+    **{f"{prefix}B/s": (8.0 * factor, "bandwidth") for prefix, factor in _LARGE.items()},  # in bits per second
     "bit": (1.0, "memory"),
     "B": (8.0, "memory"),
     "kB": (8e3, "memory"),
@@ -131,24 +137,25 @@ def weakest(tags: Iterable[Tag]) -> Tag:
 
 
 def read_settings(model: type[_Model], source: Path | Traversable) -> _Model:
-    """Read a TOML file into a settings model.
+    """Read a TOML file into a settings model; raises DataError as :func:`checked` does."""
+    return checked(model, read_toml(source), source.name)
+
+
+def checked(model: type[_Model], raw: Mapping[str, Any], name: str) -> _Model:
+    """A settings model with these values.
 
     Raises
     ------
     DataError
-        If the file is no TOML or a key is missing, unknown or wrong; the message names file and key.
+        If a key is missing, unknown or wrong; the message names file and key.
     """
-    try:
-        raw = tomllib.loads(source.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DataError(f"{source.name} must be a readable TOML file; {error}.") from None
     try:
         return model.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
         message = first["msg"].removeprefix("Value error, ")
         key = _key_of(first["loc"], raw)
-        raise DataError(f"{source.name}: {key + ': ' if key else ''}{message}.") from None
+        raise DataError(f"{name}: {key + ': ' if key else ''}{message}.") from None
 
 
 def _key_of(loc: tuple[int | str, ...], raw: Any) -> str:

@@ -1,0 +1,152 @@
+"""The shipped chips against published tools: exact where a chip replicates one, within a band where it does not."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spikewise.price import load_platform, platform_names
+from spikewise.price.mapping import CrossbarArray, place
+from spikewise.price.preset import find_platform, read_platform_table
+from spikewise.workload import LayerShape, uniform_workload
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+SPIKESIM = json.loads((GOLDEN / "spikesim_vgg9.json").read_text())
+NEUROSIM = json.loads((GOLDEN / "neurosim_vgg9.json").read_text())
+NETWORK = json.loads((GOLDEN / "vgg9_mapping.json").read_text())["network"]
+VGG9 = [
+    LayerShape(f"conv{n}", "conv", n_in, n_out, kernel=(3, 3), out_height=side, out_width=side, weight_bits=4)
+    for n, (n_in, n_out, side) in enumerate(NETWORK, start=1)
+]
+POOLED = {2: 16, 4: 8, 7: 4}
+IMC = [name for name in platform_names() if read_platform_table(find_platform(name))["kind"] == "imc"]
+
+
+def vgg9(platform, n_steps=1, rate=1.0, layers=VGG9, histogram=()):
+    return load_platform(platform).estimate(uniform_workload("vgg9", layers, n_steps, [rate] * len(layers), histogram))
+
+
+# -- SpikeSim: the replica gives what the script printed ---------------------------------------------------
+
+
+def test_the_replica_gives_energy_and_latency_of_the_script():
+    report, golden = vgg9("spikesim-65nm", 8), SPIKESIM["pre_pool"]
+    for step in range(1, 9):
+        assert report.energy_at(step) == pytest.approx(step * golden["energy_per_step_pj"] * 1e-12, rel=1e-9)
+        assert report.latency_at(step) == pytest.approx(step * golden["latency_per_step_ns"] * 1e-9, rel=1e-9)
+    assert report.area_m2 * 1e6 == pytest.approx(golden["area_mm2_4_digits"], abs=5e-5)
+
+
+def test_the_replica_gives_the_shipped_example_with_its_sizes_after_pooling():
+    layers = [
+        replace(layer, out_height=side, out_width=side) if (side := POOLED.get(n)) else layer
+        for n, layer in enumerate(VGG9, start=1)
+    ]
+    report, golden = vgg9("spikesim-65nm", 5, layers=layers), SPIKESIM["as_shipped_t5"]
+    assert report.energy_j == pytest.approx(golden["energy_pj"] * 1e-12, rel=1e-9)
+    assert report.latency_s == pytest.approx(golden["latency_ns"] * 1e-9, rel=1e-9)
+    assert report.area_m2 == pytest.approx(golden["area_um2"] * 1e-12, rel=1e-9)
+
+
+def test_a_pe_cycle_of_the_replica_costs_what_the_script_charges():
+    one = LayerShape("one", "conv", 64, 64, kernel=(3, 3), weight_bits=4)
+    assert vgg9("spikesim-65nm", layers=[one]).energy_j == pytest.approx(SPIKESIM["pe_cycle_pj"] * 1e-12, rel=1e-12)
+
+
+# -- NeuroSim: another model of the same network -----------------------------------------------------------
+
+
+def test_the_physical_chip_lies_within_2_5_times_of_neurosim():
+    report = vgg9("rram-64-32nm-physical", rate=0.15)
+    reference = (NEUROSIM["dynamic_uj"] + NEUROSIM["leakage_uj"]) * 1e-6
+    assert 1 / 2.5 < report.energy_j / reference < 2.5
+    assert 286e-6 <= report.latency_s <= 639e-6
+
+
+@pytest.mark.parametrize(
+    ("parts", "key", "factor"),
+    [
+        (("adc", "shift_add"), "adc", 1.0),
+        (("accumulation",), "accumulation", 1.0),
+        (("htree", "noc"), "interconnect", 1.0),
+        (("buffer",), "buffer", 1.0),
+    ],
+)
+def test_the_band_of_each_part_holds_what_neurosim_says(parts, key, factor):
+    report = vgg9("rram-64-32nm-physical", rate=0.15)
+    low, high = (sum(report.at(corner).breakdown()[part].energy_j for part in parts) for corner in ("low", "high"))
+    assert low <= factor * NEUROSIM["components_uj"][key] * 1e-6 <= high
+
+
+def test_ten_times_the_activity_adds_less_than_half():
+    sparse, busy = (vgg9("rram-64-32nm-physical", rate=rate).energy_j for rate in (0.05, 0.5))
+    assert 1 < busy / sparse < 1.5
+
+
+def test_the_crossbar_constant_is_that_of_ohms_law():
+    conductance = (1 / 20e3 + 1 / 200e3) / 2
+    cell = 0.1**2 * conductance * 12.5e-9
+    assert 512 * cell == pytest.approx(1.760e-12, rel=1e-3)
+    chip = load_platform("rram-64-32nm-physical")
+    assert chip.constants()["crossbar.energy per active_cell"].corners[1] == pytest.approx(cell, rel=1e-3)
+
+
+# -- other ways to place VGG-9: hardware reference counts ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "crossbars", "conversions", "micro_s", "utilisation"),
+    [
+        ({}, 432, 393_216, 286.2, 0.9801),
+        ({"tap_sum": "digital"}, 432, 3_538_944, 286.2, 0.9801),
+        ({"scheme": "im2col"}, 424, 3_014_656, 286.2, 0.9986),
+        ({"parallel": "rows"}, 432, 393_216, 399.4, 0.9801),
+        ({"parallel": "none"}, 432, 393_216, 639.0, 0.9801),
+    ],
+)
+def test_vgg9_is_placed_as_counted_by_hand(settings, crossbars, conversions, micro_s, utilisation):
+    placed = place(VGG9, CrossbarArray(n_rows=64, n_cols=64, cell_bits=4, **settings))
+    assert placed.n_crossbars.sum() == crossbars
+    assert placed.n_conversions.sum() == conversions
+    assert placed.n_serial_cycles.sum() * 0.104 == pytest.approx(micro_s, abs=0.05)
+    used = (placed.utilisation * placed.n_crossbars).sum() / crossbars
+    assert used == pytest.approx(utilisation, abs=5e-5)
+
+
+# -- laws of every chip -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", IMC)
+@settings(max_examples=8, deadline=None)
+@given(st.floats(0, 0.9), st.integers(1, 5), st.sampled_from([2, 4, 8]))
+def test_energy_rises_with_steps_activity_and_bits(name, rate, n_steps, bits):
+    layers = [replace(layer, weight_bits=bits) for layer in VGG9]
+    report = vgg9(name, n_steps, rate, layers)
+    more_bits = vgg9(name, n_steps, rate, [replace(layer, weight_bits=2 * bits) for layer in layers])
+    assert vgg9(name, n_steps + 1, rate, layers).energy_j > report.energy_j
+    assert vgg9(name, n_steps, rate + 0.1, layers).energy_j >= report.energy_j * (1 - 1e-12)
+    assert more_bits.energy_j >= report.energy_j
+    assert more_bits.area_m2 >= report.area_m2
+
+
+@pytest.mark.parametrize("name", IMC)
+def test_every_constant_has_a_source_and_every_chip_a_label(name):
+    chip = load_platform(name)
+    assert all(quantity.source and quantity.tag for quantity in chip.constants().values())
+    report = vgg9(name, 4, 0.2, histogram=[5, 3, 1, 1])
+    assert chip.label in report.assumptions
+    assert 0 < report.edp_saving < 1
+    assert report.band("energy_j")[0] <= report.energy_j <= report.band("energy_j")[2]
+
+
+def test_a_layer_computed_once_is_charged_once_by_the_physical_chip():
+    image = replace(VGG9[0], input_bits=8)
+    once = replace(image, once_per_inference=True)
+    each, single = (vgg9("rram-64-32nm-physical", 4, 0.2, [layer, *VGG9[1:]]) for layer in (image, once))
+    assert single.energy_at(1) == pytest.approx(each.energy_at(1), rel=1e-12)
+    assert single.energy_at(4) < each.energy_at(4)
+    assert single.ledger.once_energy_j[0].sum() > 0
+    assert single.latency_at(4) < each.latency_at(4)
