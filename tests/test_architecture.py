@@ -16,13 +16,15 @@ ROOT = Path(spikewise.__file__).parent
 
 # From top to bottom: a folder or module imports only from those above it (and from itself).
 ORDER = [
-    "__init__", "_lazy", "errors", "units", "_files", "layer", "operations", "workload",
+    "__init__", "_lazy", "errors", "units", "_files", "layer", "operations",
+    "_table_cells", "_table_file", "_table_layers", "workload", "layer_table", "metrics",
     "fixed_point", "weights", "runs", "_compile",
     "data", "spikes", "dynamic", "network", "learn", "shrink", "price", "search", "exchange", "report", "zoo",
     "workflow", "config", "cli", "__main__",
 ]  # fmt: skip
 TORCH_LIVES_IN = {
-    "network", "learn.loss", "learn.fit", "learn._checkpoint", "data.augment", "price.nonideal", "exchange",
+    "network", "learn.loss", "learn.fit", "learn._checkpoint", "data.augment", "exchange",
+    "price.nonideal", "price.crossbar_math", "price.crossbar_layers",
 }  # fmt: skip
 MODULES = sorted(str(path.relative_to(ROOT).with_suffix("")).replace("/", ".") for path in ROOT.rglob("*.py"))
 

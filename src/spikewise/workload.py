@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from spikewise._files import read_json, write_json
+from spikewise._table_file import is_table
+from spikewise._table_layers import table_parts
 from spikewise.errors import DataError, ParameterError, whole_number
 from spikewise.layer import Lateral, LayerActivity, LayerKind, LayerShape
 from spikewise.operations import OperationCounts, Operations
@@ -166,7 +168,9 @@ class Workload:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Workload:
-        """Read a workload from a JSON file."""
+        """Read a workload from a JSON file, or from a hand-written table in CSV or TOML (see ``layer_table``)."""
+        if is_table(path):
+            return cls(**table_parts(path))
         raw = read_json(path, "workload", _MAX_FILE_BYTES)
         try:
             return cls.from_dict(raw)

@@ -17,7 +17,14 @@ SMALL = {"n_neurons": 12, "n_steps": 60, "n_epochs": 1, "random_state": 0}
 
 @pytest.mark.parametrize(
     "settings",
-    [{"n_jobs": "x"}, {"n_jobs": 0}, {"n_jobs": True}, {"n_bits": np.array([8, 8])}, {"rounding": ["nearest"]}],
+    [
+        {"n_jobs": "x"},
+        {"n_jobs": 0},
+        {"n_jobs": True},
+        {"n_jobs": 100_000},
+        {"n_bits": np.array([8, 8])},
+        {"rounding": ["nearest"]},
+    ],
 )
 def test_parameters_of_the_wrong_kind_are_named(settings):
     with pytest.raises(ParameterError, match=next(iter(settings))):
@@ -131,3 +138,38 @@ def test_each_illness_has_its_remedy():
     ):
         (problem,) = replace(well, **change).problems
         assert remedy in problem
+
+
+def test_an_unknown_decoder_stops_a_stream_before_it_learns(tmp_path):
+    stream = STDPClassifier(**SMALL).partial_fit(X[:20], Y[:20], classes=np.arange(10))
+    before = stream.encoder_.weights_
+    for decoder in ("bogus", None, 5):
+        with pytest.raises(ParameterError, match="decoder must be one of"):
+            stream.set_params(decoder=decoder).partial_fit(X[20:40], Y[20:40])
+    np.testing.assert_array_equal(stream.encoder_.weights_, before)
+    stream.save(tmp_path / "model")
+    assert STDPClassifier.load(tmp_path / "model").decoder == "naive_bayes"
+
+
+@pytest.mark.parametrize("rule", ["lean", "diehl_cook"])
+def test_a_network_with_read_only_arrays_can_go_on_learning(rule):
+    encoder, other = (STDPEncoder(**SMALL, rule=rule).partial_fit(X[:20]) for _ in range(2))
+    for value in vars(encoder.engine_).values():
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False  # as joblib hands them to other processes
+    np.testing.assert_array_equal(encoder.partial_fit(X[20:40]).weights_, other.partial_fit(X[20:40]).weights_)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_threshold_stays_above_rest():
+    rule = LeanRule(eta=(0.3, 0.1), theta_plus=(0.1, 0.1), neurons=CompetingNeurons(threshold_share=1e-9))
+    encoder = STDPEncoder(1, rule=rule, n_steps=60, n_epochs=1, random_state=0).fit(X[:5])
+    found = encoder.respond(X[:1])
+    assert np.diff(found.steps).min() > rule.neurons.n_refractory
+
+
+def test_rounding_needs_a_number_of_bits():
+    learned = STDPClassifier(**SMALL).fit(X[:20], Y[:20])
+    for n_bits in (None, "auto", 9):
+        with pytest.raises(ParameterError, match="n_bits"):
+            learned.quantized(n_bits)

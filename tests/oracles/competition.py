@@ -78,7 +78,7 @@ class Network:
 
     def set_thresholds(self):
         level = np.rint((self.neuron.v_threshold + self.theta) * np.float32(64))
-        self.threshold = np.minimum(level, 32766)
+        self.threshold = np.clip(level, 1, 32766)
 
     def start(self):
         kind = np.int64 if self.is_integer else np.float32

@@ -177,7 +177,7 @@ def test_a_reader_is_told_what_the_price_leaves_out():
 def test_a_reader_is_told_when_the_exit_unit_is_not_negligible():
     head = LayerShape("head", "linear", 1, 10_000)
     lines = CHIP.estimate(uniform_workload("net", [head], 1, [1.0])).assumptions
-    assert any("the exit unit takes 3.7% of a step" in line for line in lines)
+    assert any("the exit unit takes 7.2% of a step" in line for line in lines)
 
 
 def test_a_component_may_depend_on_the_data():

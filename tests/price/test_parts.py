@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from spikewise.price.mapping import CrossbarArray, place
-from spikewise.price.parts import EVENTS, Component, Demand
+from spikewise.price.mapping import CrossbarArray
+from spikewise.price.parts import EVENTS, Component, demand_of
 from spikewise.workload import LayerActivity, LayerShape, Workload
 
 CONV = LayerShape("conv", "conv", 8, 100, kernel=(3, 3), out_height=4, out_width=4, weight_bits=4, state_bits=12)
@@ -16,7 +16,7 @@ def demand():
     busy = (LayerActivity((50, 40), (9, 8), (3, 2)), LayerActivity((5, 4), (5, 4), (0, 0)))
     alive = (LayerActivity((60, 30), (7, 6), (1, 1)), LayerActivity((6, 3), (6, 3), (0, 0)))
     load = Workload("net", (CONV, HEAD), busy, alive, (1, 1), 2)
-    return Demand(load, place(load.layers, ARRAY), ARRAY)
+    return demand_of(load, ARRAY)
 
 
 @pytest.mark.parametrize("event", [event for event in EVENTS if event != "stored_bit"])

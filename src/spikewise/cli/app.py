@@ -13,8 +13,10 @@ import typer
 from spikewise import __version__
 from spikewise.errors import SpikewiseError
 
+from .compare import compare
 from .data import data
 from .demo import demo
+from .platforms import platforms
 from .price import price
 from .report import report
 from .show import NOTES
@@ -28,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-_COMMANDS = {command.__name__: command for command in (demo, stdp, data, price, report)}
+_COMMANDS = {command.__name__: command for command in (demo, stdp, data, price, platforms, compare, report)}
 for command in _COMMANDS.values():
     app.command()(command)
 

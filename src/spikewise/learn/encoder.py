@@ -25,7 +25,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
 
 from spikewise.dynamic.rule import ExitRule
-from spikewise.errors import ParameterError
+from spikewise.errors import ParameterError, whole_number
 from spikewise.fixed_point import Rounding
 from spikewise.spikes.streams import spike_shares
 
@@ -254,9 +254,9 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             rows = np.arange(first, min(first + _CHUNK, data.shape[0]))
             return self.engine_.respond(_shares(data, rows), drive, kind, bound)
 
-        parts = Parallel(n_threads(self.n_jobs if n_jobs is None else n_jobs), require="sharedmem")(
-            delayed(answer)(first) for first in range(0, data.shape[0], _CHUNK)
-        )
+        chunks = range(0, data.shape[0], _CHUNK)
+        n_workers = min(n_threads(self.n_jobs if n_jobs is None else n_jobs), len(chunks))
+        parts = Parallel(n_workers, require="sharedmem")(delayed(answer)(first) for first in chunks)
         return Responses.joined(parts)
 
     @property
@@ -297,7 +297,9 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         True
         """
         check_is_fitted(self)
-        copy = STDPEncoder(**{**self.get_params(), "n_bits": n_bits, "rounding": rounding})
+        whole_number("n_bits", n_bits, 1, 8)
+        learned = {key: getattr(self.engine_.settings, key) for key in ("n_neurons", "n_steps", "batch_size")}
+        copy = STDPEncoder(**{**self.get_params(), **learned, "n_bits": n_bits, "rounding": rounding})
         copy.check_settings()
         return copy.adopt(quantized_engine(self.engine_, n_bits, rounding), self.horizon_)
 

@@ -18,6 +18,7 @@ Bits = int | None | Literal["auto"]
 
 _LIMITS = {"n_neurons": 100_000, "n_steps": 30_000, "n_epochs": 1_000_000, "n_bits": 8, "batch_size": 1_000_000}
 _OPTIONAL = ("n_epochs", "n_bits")
+_MOST_THREADS = 1024
 
 
 def check_parameters(encoder: Any) -> None:
@@ -49,10 +50,11 @@ def n_threads(n_jobs: int | None) -> int:
     >>> n_threads(None), n_threads(3)
     (1, 3)
     """
-    if n_jobs is not None and (not isinstance(n_jobs, (int, np.integer)) or isinstance(n_jobs, bool) or n_jobs == 0):
+    is_whole = isinstance(n_jobs, (int, np.integer)) and not isinstance(n_jobs, bool)
+    if n_jobs is not None and not (is_whole and n_jobs != 0 and abs(n_jobs) <= _MOST_THREADS):
         raise ParameterError(
-            f"n_jobs must be a number of threads, a negative number to leave some processors free, or None; got "
-            f"{n_jobs!r}. -1 uses all processors."
+            f"n_jobs must be a number of threads up to {_MOST_THREADS}, negative to leave some processors free, "
+            f"or None; got {n_jobs!r}. -1 uses all processors."
         )
     return int(effective_n_jobs(n_jobs))
 

@@ -139,7 +139,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         y : array of shape (B,)
             Class of each sample.
         classes : array of shape (K,)
-            All classes that may come; needed in the first call.
+            All classes that may come; by default those of the first call.
         """
         is_new = not hasattr(self, "encoder_")
         X, y = self._labelled(X, y, reset=is_new)
@@ -148,6 +148,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         if named is not None and not np.array_equal(named, known):
             raise ParameterError(f"classes must stay as in the first call ({known.tolist()}); got {named.tolist()}.")
         index = self._class_index(y, known)
+        evidence_of(self.decoder, np.ones((1, 1)), np.ones(1))  # an unknown decoder shows before learning, not after
         encoder = self._new_encoder() if is_new else self.encoder_.set_params(**self._new_encoder().get_params())
         self.encoder_ = encoder.partial_fit(X)
         self.classes_: NDArray[Any] = known
@@ -171,8 +172,8 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
             counts, samples = counts + keep * self.class_counts_, samples + keep * self.n_labelled_
         self.class_counts_: NDArray[np.float64] = counts
         self.n_labelled_: NDArray[np.float64] = samples
+        self.evidence_ = evidence_of(self.decoder, self.class_counts_, self.n_labelled_)
         self.decoder_ = self.decoder
-        self.evidence_ = evidence_of(self.decoder_, self.class_counts_, self.n_labelled_)
 
     def quantized(self, n_bits: int, rounding: Rounding = "nearest") -> STDPClassifier:
         """Return a copy whose learned weights are rounded to ``n_bits`` bits (1 to 8), without learning again.

@@ -11,7 +11,7 @@ from .ledger import CORNERS, FloatArray, Ledger
 from .parts import Component, Demand, Event, Rate
 from .schedule import OVERLAP, SPECULATION, Schedule
 
-FIXED = "fixed"
+FIXED, LEAKAGE = "fixed", "leakage"
 SYNAPTIC: tuple[Event, ...] = (
     "pe_cycle", "crossbar_read", "serial_cycle", "conversion", "partial_sum", "output", "input_read_bit",
     "active_input", "active_cell", "in_spike",
@@ -41,8 +41,9 @@ class Chip(Protocol):
 
 def columns(components: Mapping[str, Component], schedule: Schedule) -> tuple[str, ...]:
     """Names of the ledgers' components: the chip's own, then what belongs to no part of it."""
+    leakage = (LEAKAGE,) if any(part.leakage for part in components.values()) else ()
     pipeline = (OVERLAP, SPECULATION) if schedule.mode == "pipelined" else ()
-    return (*components, FIXED, *pipeline)
+    return (*components, FIXED, *leakage, *pipeline)
 
 
 def ledgers(chip: Chip, demand: Demand, computes_once: bool) -> list[tuple[Ledger, ...]]:
@@ -51,12 +52,12 @@ def ledgers(chip: Chip, demand: Demand, computes_once: bool) -> list[tuple[Ledge
     With ``computes_once`` the weighted sums of layers that are marked so are charged once per inference.
     """
     names = columns(chip.components, chip.schedule)
-    n_layers, n_parts = len(demand.workload.layers) + 1, len(names)
-    step = np.zeros((3, 2, demand.workload.n_steps, n_layers, n_parts))
+    n_layers, n_parts = len(demand.layer_shapes) + 1, len(names)
+    step = np.zeros((3, 2, len(demand.activity[0].in_spikes), n_layers, n_parts))
     time = np.zeros_like(step)
-    once, once_time, area, power = (np.zeros((3, n_layers, n_parts)) for _ in range(4))
-    memory = np.zeros((n_layers, n_parts))
-    is_once = np.array([computes_once and layer.once_per_inference for layer in demand.workload.layers] + [False])
+    once, once_time, area = (np.zeros((3, n_layers, n_parts)) for _ in range(3))
+    memory, power = np.zeros((n_layers, n_parts)), np.zeros((3, n_layers))
+    is_once = np.array([computes_once and layer.once_per_inference for layer in demand.layer_shapes] + [False])
 
     def charge(rate: Rate, constants: FloatArray, stepwise: FloatArray, single: FloatArray, column: int) -> None:
         amount = np.broadcast_to(constants[_STEP] * demand.count_of(rate), stepwise.shape[:-1])
@@ -74,17 +75,17 @@ def ledgers(chip: Chip, demand: Demand, computes_once: bool) -> list[tuple[Ledge
             charge(rate, rate.corners, time, once_time, column)
         for rate in part.once:
             once[..., column] += rate.corners[:, None] * demand.count_of(rate)
-        for built, rates in ((area, part.area), (power, part.leakage)):
+        for built, rates in ((area[..., column], part.area), (power, part.leakage)):
             for rate in rates:
                 count = memory[:, column] if rate.per == "stored_bit" else demand.count_of(rate)
-                built[..., column] += rate.corners[:, None] * count
+                built += rate.corners[:, None] * count
     fixed = names.index(FIXED)
     once[:, -1, fixed] = chip.fixed_j(demand, step[:, 1, :, :-1].sum((2, 3)).mean(1))
     time *= chip.schedule.weights(n_layers - 1)[:, None]
     leave = _overlap(chip.schedule, step, time, names)
-    if power.any():
-        step += power[:, None, None] * time.sum((3, 4))[..., None, None]
-        once += power * once_time.sum((1, 2))[:, None, None]
+    if LEAKAGE in names:
+        step[..., names.index(LEAKAGE)] = power[:, None, None] * time.sum((3, 4))[..., None]
+        once[..., names.index(LEAKAGE)] = power * once_time.sum((1, 2))[:, None]
     bits = memory.astype(np.int64)
     return [
         tuple(

@@ -26,11 +26,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spikewise.workload import Workload
 
-from .charges import FIXED, columns, ledgers
+from .charges import FIXED, LEAKAGE, columns, ledgers
 from .cost import CostReport
 from .ledger import Ledger
 from .mapping import CrossbarArray, Placement, place
-from .parts import Component, Demand, Rate, ReferenceCycle
+from .parts import Component, Demand, Rate, ReferenceCycle, demand_of
 from .schedule import OVERLAP, SPECULATION, Schedule
 from .technology import Quantity, Ratio, Tag, of_dimension, weakest
 
@@ -85,6 +85,7 @@ class ImcChip(BaseModel):
     kind: Literal["imc"] = Field(description="in-memory computing")
     label: str = Field(description="one line on how far to trust it")
     notes: tuple[str, ...] = Field(default=(), description="assumptions that every report repeats")
+    beside: str | None = Field(default=None, description="platform that tables show beside this one")
     mapping: CrossbarArray = Field(description="crossbars and tiles")
     pe_cycle: Annotated[ReferenceCycle, of_dimension("energy")] | None = Field(
         default=None, description="PE cycle that the components' shares refer to"
@@ -103,7 +104,7 @@ class ImcChip(BaseModel):
         total = float(sum(rate.corners[1] for rate in shares))
         if shares and abs(total - 1) > 1e-12:
             raise ValueError(f"the shares of pe_cycle must sum to 1; got {total!r}")
-        taken = [name for name in (FIXED, OVERLAP, SPECULATION) if name in self.components]
+        taken = [name for name in (FIXED, LEAKAGE, OVERLAP, SPECULATION) if name in self.components]
         if taken:
             raise ValueError(f"component name {taken[0]!r} is taken: it holds what belongs to no part of the chip")
         return self
@@ -140,8 +141,9 @@ class ImcChip(BaseModel):
         CapacityError
             If the network needs more tiles than the chip has.
         """
-        placement = self.place(workload)
-        running, full = ledgers(self, Demand(workload, placement, self.mapping), self.fixed.mode == "first_layer")
+        demand = demand_of(workload, self.mapping)
+        placement = demand.placement
+        running, full = ledgers(self, demand, self.fixed.mode == "first_layer")
         return CostReport(
             platform=self.name,
             workload=workload.name,

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,10 @@ class Cost:
     latency_s: float = 0.0
     area_m2: float = 0.0
     memory_bits: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The four figures by name."""
+        return {key: getattr(self, key) for key in self.__slots__}
 
     def beside(self, other: Cost) -> Cost:
         """Cost of doing both at once: energies and areas add, the slower one waits."""
@@ -252,7 +256,7 @@ class CostReport:
             "format": _FORMAT,
             "platform": self.platform,
             "workload": self.workload,
-            **asdict(self.total),
+            **self.total.to_dict(),
             "edp_js": self.edp_js,
             "edp_of_means_js": self.edp_of_means_js,
             "edp_saving": self.edp_saving,
@@ -262,7 +266,7 @@ class CostReport:
             "exit_histogram": list(self.exit_histogram),
             "static": {key: getattr(static, key) for key in ("energy_j", "latency_s", "edp_js")},
             "band": {figure: list(self.band(figure)) for figure in _BANDS},
-            "breakdown": {by: {k: asdict(cost) for k, cost in self.breakdown(by).items()} for by in BREAKDOWNS},
+            "breakdown": {by: {k: cost.to_dict() for k, cost in self.breakdown(by).items()} for by in BREAKDOWNS},
             "assumptions": list(self.assumptions),
             "sources": list(self.sources),
             "weakest_tag": self.weakest_tag,

@@ -11,10 +11,18 @@ from spikewise.workload import Workload
 
 from .chip import ImcChip
 from .cost import CostReport
+from .digital import DigitalAccelerator
+from .neuromorphic import NeuromorphicChip
 from .preset import find_platform, platform_names, read_platform_table
+from .roofline import RooflineProcessor
 from .technology import checked
 
-KINDS: dict[str, Any] = {"imc": ImcChip}
+KINDS: dict[str, Any] = {
+    "imc": ImcChip,
+    "digital": DigitalAccelerator,
+    "roofline": RooflineProcessor,
+    "neuromorphic": NeuromorphicChip,
+}
 """Kinds of platforms, and the settings of each."""
 
 

@@ -13,7 +13,8 @@ whose energy depends on the data is charged per ``active_input`` or ``spike``, o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
@@ -22,7 +23,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from spikewise.workload import LayerActivity, LayerShape, Workload
 
-from .mapping import CrossbarArray, Placement, hops
+from .mapping import CrossbarArray, Placement, hops, place
 from .technology import Quantity, of_dimension
 
 FloatArray = NDArray[np.float64]
@@ -100,13 +101,20 @@ class Demand:
     then of all samples; timesteps; layers and chip.
     """
 
-    workload: Workload
+    layer_shapes: tuple[LayerShape, ...]
+    activity: tuple[LayerActivity, ...]
+    alive_activity: tuple[LayerActivity, ...]
     placement: Placement
     array: CrossbarArray
+    _known: dict[str, FloatArray] = field(default_factory=dict, repr=False, compare=False)
 
     def count(self, event: Event) -> FloatArray:
-        """How often an event happens, or how many of a thing are built."""
-        return _COUNTS[event](self)
+        """How often an event happens, or how many of a thing are built; counted once, so not to be written to."""
+        if event not in self._known:
+            found = _COUNTS[event](self)
+            found.flags.writeable = False
+            self._known[event] = found
+        return self._known[event]
 
     def count_of(self, rate: Rate) -> FloatArray:
         """How often the event of a rate happens, in the layers that it is charged in."""
@@ -117,7 +125,7 @@ class Demand:
 
     def layers(self, value: Callable[[LayerShape], int]) -> FloatArray:
         """A number per layer; none for the chip."""
-        return self.placed([value(layer) for layer in self.workload.layers])
+        return self.placed([value(layer) for layer in self.layer_shapes])
 
     def placed(self, values: Any) -> FloatArray:
         """An array per layer; none for the chip."""
@@ -125,19 +133,34 @@ class Demand:
 
     def chip(self, value: float) -> FloatArray:
         """A number for the chip alone."""
-        return np.append(np.zeros(len(self.workload.layers)), value)
+        return np.append(np.zeros(len(self.layer_shapes)), value)
 
     def active(self, value: Callable[[LayerActivity], tuple[float, ...]]) -> FloatArray:
         """Measured activity (2, T, L + 1): running samples, then all."""
-        both = (self.workload.alive_activity, self.workload.activity)
+        both = (self.alive_activity, self.activity)
         counts = np.array([[value(row) for row in rows] for rows in both]).transpose(0, 2, 1)
         return np.concatenate([counts, np.zeros((*counts.shape[:2], 1))], axis=2)
 
     def packet_bits(self) -> FloatArray:
         """Bits that a layer sends per step: its spikes as addresses, or one bit per neuron if that is less."""
-        neurons = np.array([max(layer.n_neurons, 1) for layer in self.workload.layers], np.float64)
+        neurons = np.array([max(layer.n_neurons, 1) for layer in self.layer_shapes], np.float64)
         address_bits = np.ceil(np.log2(neurons)) + 1
         return np.minimum(self.active(lambda row: row.out_spikes) * self.placed(address_bits), self.placed(neurons))
+
+
+def demand_of(workload: Workload, array: CrossbarArray) -> Demand:
+    """What a network asks of a chip with these crossbars; remembered, since many platforms may ask for the same."""
+    return _demand(workload.layers, workload.activity, workload.alive_activity, array)
+
+
+@lru_cache(maxsize=32)
+def _demand(
+    layers: tuple[LayerShape, ...],
+    activity: tuple[LayerActivity, ...],
+    alive_activity: tuple[LayerActivity, ...],
+    array: CrossbarArray,
+) -> Demand:
+    return Demand(layers, activity, alive_activity, place(layers, array), array)
 
 
 _COUNTS: dict[str, Callable[[Demand], FloatArray]] = {
@@ -161,9 +184,9 @@ _COUNTS: dict[str, Callable[[Demand], FloatArray]] = {
     "neuron_update": lambda n: n.layers(lambda layer: layer.n_neurons * layer.has_neurons),
     "out_spike": lambda n: n.active(lambda row: row.out_spikes),
     "noc_bit_hop": lambda n: n.packet_bits() * n.placed(hops(n.placement.n_tiles)),
-    "decision": lambda n: n.chip(n.workload.layers[-1].out_channels),  # one per class: the exit unit
+    "decision": lambda n: n.chip(n.layer_shapes[-1].out_channels),  # one per class: the exit unit
     # things that are built
-    "image_bit": lambda n: n.chip(n.workload.layers[0].n_inputs * n.workload.layers[0].input_bits),
+    "image_bit": lambda n: n.chip(n.layer_shapes[0].n_inputs * n.layer_shapes[0].input_bits),
     "input": lambda n: n.layers(lambda layer: layer.n_inputs),
     "neuron": lambda n: n.layers(lambda layer: layer.n_neurons),
     "crossbar": lambda n: n.placed(n.placement.n_crossbars),

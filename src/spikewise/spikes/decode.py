@@ -115,8 +115,8 @@ DECODERS: dict[str, Callable[[ArrayLike, ArrayLike], NDArray[np.float64]]] = {
 
 def evidence_of(decoder: str, counts: ArrayLike, n_per_class: ArrayLike) -> NDArray[np.float64]:
     """Evidence (K, N) by the name of a decoder; raises ParameterError for an unknown one."""
-    if decoder not in DECODERS:
-        raise unknown_name("decoder", decoder, DECODERS)
+    if not isinstance(decoder, str) or decoder not in DECODERS:
+        raise unknown_name("decoder", str(decoder), DECODERS)
     return DECODERS[decoder](counts, n_per_class)
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 from dataclasses import asdict, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,15 @@ from spikewise.learn.engines.lean import LeanEngine
 from spikewise.learn.kernels import lean, neurons, respond
 from spikewise.learn.rules import CompetingNeurons, LeanRule, spread_of
 from spikewise.operations import Operations
-from spikewise.spikes.streams import MAX_SPIKES, content_keys, spike_shares, spike_stream, stream_key, stream_spikes
+from spikewise.spikes.streams import (
+    MAX_SPIKES,
+    begin,
+    content_keys,
+    spike_shares,
+    spike_stream,
+    stream_key,
+    stream_spikes,
+)
 
 ORACLE = Path(__file__).parents[2] / "oracles" / "competition.py"
 spec = importlib.util.spec_from_file_location("oracle_competition", ORACLE)
@@ -50,7 +59,7 @@ def slow_network(fast, is_learning):
     n = fast.n_neurons
     slow = oracle.Network(fast._weights[:, :n], fast._neuron(is_learning), fast.gain, fast._theta[:n])
     if not is_learning:
-        slow.threshold = np.rint(slow.threshold * fast.rule.neurons.threshold_share)
+        slow.threshold = np.maximum(np.rint(slow.threshold * fast.rule.neurons.threshold_share), 1)
     return slow
 
 
@@ -114,6 +123,60 @@ def test_learning_equals_the_clock_driven_oracle_bit_for_bit_and_count_for_count
     assert fast.tally.n_silent == sum(c.sum() == 0 for c in counts)
     assert fast.tally.n_samples == len(shares)
     same_operations(fast.operations(fast.tally, is_learning=True), slow, len(shares))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(0, 10_000), PRECISIONS, st.booleans(), st.sampled_from([64, 65, 130, 200]), st.sampled_from([2.0, 8.0])
+)  # fmt: skip
+def test_learning_in_several_blocks_equals_the_oracle(seed, n_bits, stops, n_neurons, v_threshold):
+    # Low thresholds let neurons of several blocks cross in the same step, and winners change.
+    rule = replace(RULE, stops_at_first_spike=stops, neurons=replace(RULE.neurons, v_threshold=v_threshold))
+    shares, fast = samples(seed, 2), engine(seed, n_neurons, rule=rule, n_bits=n_bits)
+    slow = slow_network(fast, is_learning=True)
+    counts = learn_slowly(slow, fast, shares, range(7, 9))
+    fast.learn(shares, range(7, 9), N_TOTAL)
+    same_state(fast, slow)
+    np.testing.assert_array_equal(fast.n_fired, np.sum(counts, 0))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000), PRECISIONS, st.sampled_from([65, 200]), st.sampled_from([0.0, 30.0]))
+def test_responses_of_several_blocks_equal_the_oracle(seed, n_bits, n_neurons, w_inhibit):
+    neurons = replace(RULE.neurons, v_threshold=3.0, w_inhibit=w_inhibit)
+    shares, fast = samples(seed, 2), engine(seed, n_neurons, rule=replace(RULE, neurons=neurons), n_bits=n_bits)
+    found = fast.respond(shares, np.zeros((2, n_neurons)), respond.EXIT_NEVER, 0.0)
+    slow = slow_network(fast, is_learning=False)
+    for i, (row, key) in enumerate(zip(shares, content_keys(shares, SEED), strict=True)):
+        fired = slow.respond(train_of(row, key)[0])
+        there = found.samples == i
+        np.testing.assert_array_equal(found.steps[there], np.flatnonzero(fired >= 0) + 1)
+        np.testing.assert_array_equal(found.neurons[there], fired[fired >= 0])
+
+
+@pytest.mark.parametrize("n_inputs", [8192, 8193, 65_537])
+def test_streams_of_many_inputs_equal_the_oracle(n_inputs):
+    rng = np.random.default_rng(n_inputs)
+    row = np.where(rng.random(n_inputs) < 0.01, rng.integers(1, 65_536, n_inputs), 0).astype(np.uint16)
+    memory = spike_stream(4.0, n_inputs, 20)
+    n_slots = 2 ** int(np.log2(len(memory.slots)))
+    for stream in range(3):
+        key = np.uint64(stream_key(SEED, np.uint64(stream)))
+        stream_spikes(memory, row[None], 0, key)
+        slow, n_drawn = oracle.spikes(row.tolist(), int(key), memory.counts.tolist(), n_slots, 20, MAX_SPIKES)
+        fast = [memory.spikes[a:b].tolist() for a, b in pairwise(memory.ends)]
+        assert (fast, memory.drawn[-1]) == (slow, n_drawn)
+
+
+@given(st.lists(st.integers(0, 65_535), min_size=1, max_size=40).filter(any))
+def test_every_slot_belongs_to_an_input_of_this_sample(shares):
+    memory = spike_stream(4.0, len(shares), 5)
+    n_slots = 2 ** int(np.log2(len(memory.slots)))
+    memory.slots[:] = 60_000  # what an earlier sample may have left
+    assert begin(memory, np.array([shares], np.uint16), 0)
+    found, active = memory.slots[:n_slots], np.flatnonzero(shares)
+    assert np.isin(found, active).all()
+    assert (np.diff(found.astype(int)) >= 0).all()
 
 
 @settings(max_examples=20, deadline=None)

@@ -76,6 +76,9 @@ class LeanEngine:
     def learn(self, shares: NDArray[np.uint16], places: range, n_total: int, n_threads: int = 1) -> None:
         """Learn from samples that stand at these places of a sequence of ``n_total`` presentations."""
         settings = self.settings
+        for name in ("_weights", "_gain", "_theta", "_threshold", "_n_fired"):
+            if not getattr(self, name).flags.writeable:  # joblib hands large arrays to processes read-only
+                setattr(self, name, aligned(getattr(self, name), getattr(self, name).dtype))
         rounding = ROUNDINGS[settings.rounding]
         self.tally.n_empty += count_empty(shares)
         rule = self.rule.constants(n_total, self.n_neurons, self.n_steps, settings.n_bits or 0, rounding, self.gain)
@@ -175,7 +178,7 @@ class LeanEngine:
         """Thresholds after learning, in whole levels; those of padding stay out of reach."""
         share = np.float32(self.rule.neurons.threshold_share)
         lowered: NDArray[Any] = self._threshold.copy()
-        lowered[: self.n_neurons] = np.rint(self._threshold[: self.n_neurons] * share)
+        lowered[: self.n_neurons] = np.maximum(np.rint(self._threshold[: self.n_neurons] * share), 1)
         return lowered
 
     def _stream(self) -> Any:

@@ -85,6 +85,9 @@ class TraceEngine:
     def learn(self, shares: NDArray[np.uint16], places: range, n_total: int, n_threads: int = 1) -> None:
         """Learn from samples that stand at these places of a sequence; rates are constant and threads unused."""
         settings, shares = self.settings, np.ascontiguousarray(shares)
+        for name in ("weights", "theta", "n_fired"):
+            if not getattr(self, name).flags.writeable:  # joblib hands large arrays to processes read-only
+                setattr(self, name, getattr(self, name).copy())
         history = trace.new_history(self.n_inputs, self.rule.trace_after(self.n_steps), self.n_neurons)
         silent, steps, draws, n_in, n_out, columns, rows, rescaled, updates = trace.learn(
             shares, places.start, settings.seed, self._stream(), self.weights, self.theta, self.n_fired,

@@ -111,8 +111,9 @@ def fire(
 
 @inlined
 def set_threshold(threshold: Numbers, theta: Floats, j: int, v_threshold: np.float32) -> None:
-    """Round a neuron's threshold, base plus adaptive part in mV, to whole levels."""
-    threshold[j] = min(np.rint((v_threshold + theta[j]) * np.float32(LEVELS_PER_MV)), np.float32(NEVER_REACHED - 1))
+    """Round a neuron's threshold, base plus adaptive part in mV, to whole levels; at least one, above rest."""
+    level = np.rint((v_threshold + theta[j]) * np.float32(LEVELS_PER_MV))
+    threshold[j] = max(min(level, np.float32(NEVER_REACHED - 1)), np.float32(1))
 
 
 @kernel

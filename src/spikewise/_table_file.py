@@ -1,0 +1,165 @@
+"""Hand-written layer tables as files: CSV or TOML in, rows of named cells out, each knowing where it stands.
+
+Only the form is checked here (size, encoding, syntax, known keys); :mod:`spikewise._table_layers` asks what
+the cells mean.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from spikewise.errors import DataError
+
+MAX_TABLE_BYTES = 16 * 2**20  # a table of a thousand layers and a thousand rates each needs under 8 MiB
+REQUIRED = ("kind", "in", "out", "rate")
+LAYER_KEYS = (
+    "kind", "in", "out", "kernel", "stride", "groups", "height", "width", "rate",
+    "name", "after", "weight_bits", "state_bits", "input_bits", "lateral", "once_per_inference",
+)  # fmt: skip
+SETTINGS = ("name", "steps", "samples", "exit_histogram", "final_rate")
+_HEADER = ",".join(LAYER_KEYS[:9])
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """The cells of one layer, and where they stand: a line of a CSV file, or the number of a TOML table."""
+
+    where: str
+    cells: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """Rows in the order of the data, and what is said once for the whole network."""
+
+    rows: list[TableRow]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def is_table(path: str | os.PathLike[str]) -> bool:
+    """Whether the name is that of a layer table.
+
+    Examples
+    --------
+    >>> is_table("layers.csv"), is_table("workload.json")
+    (True, False)
+    """
+    return Path(path).suffix.lower() in (".csv", ".toml")
+
+
+def read_table(path: str | os.PathLike[str]) -> TableFile:
+    """Read a CSV or TOML table.
+
+    Raises
+    ------
+    DataError
+        If the file is absent, too large, no text, of wrong syntax, without layers, or has a key that nobody knows.
+    """
+    source = Path(path)
+    if not is_table(source):
+        raise DataError(f"{source} must be a layer table that ends in .csv or .toml. Rename it.")
+    text = _read_text(source)
+    table = _parse_csv(source, text) if source.suffix.lower() == ".csv" else _parse_toml(source, text)
+    if not table.rows:
+        advice = "Add a line below the header" if source.suffix.lower() == ".csv" else "Add a [[layer]] table"
+        raise DataError(f"{source} must describe at least one layer; got none. {advice} for each layer.")
+    return table
+
+
+def _read_text(source: Path) -> str:
+    try:
+        n_bytes = source.stat().st_size
+        if n_bytes > MAX_TABLE_BYTES:
+            raise DataError(
+                f"{source} must be at most {MAX_TABLE_BYTES} bytes; got {n_bytes}. Is this really a layer table?"
+            )
+        # A byte-order mark, as spreadsheets write it, is dropped.
+        text = source.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{source} must be a readable layer table; {error.strerror}. Check the path.") from None
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{source} must be UTF-8 text; byte {error.start} is none. Save the table as plain text in UTF-8."
+        ) from None
+    if "\0" in text:
+        raise DataError(f"{source} must be text; got zero bytes. Save the table as plain text in UTF-8.")
+    return text
+
+
+def _parse_csv(source: Path, text: str) -> TableFile:
+    """Rows below a header; blank lines and lines that begin with # are skipped."""
+    header: list[str] = []
+    rows = []
+    lines = text.splitlines()
+    reader = csv.reader((line if line.lstrip()[:1] != "#" else "" for line in lines), strict=True)
+    try:
+        for raw in reader:
+            cells = [cell.strip() for cell in raw]
+            if not any(cells):
+                continue
+            where = f"{source}, line {reader.line_num}"
+            if not header:
+                header = _check_header(where, cells)
+                continue
+            if len(cells) != len(header):
+                raise DataError(
+                    f"{where} must have {len(header)} cells, as the header has; got {len(cells)}. "
+                    "Separate them by commas, and the rates of several timesteps by semicolons."
+                )
+            rows.append(TableRow(where, dict(zip(header, cells, strict=True))))
+    except csv.Error as error:
+        raise DataError(f"{source}, line {reader.line_num} must be CSV; {error}. Mend this line.") from None
+    if not header:
+        raise DataError(f"{source} must begin with a header; got an empty table. Write {_HEADER}")
+    return TableFile(rows)
+
+
+def _check_header(where: str, header: list[str]) -> list[str]:
+    header = [name.lower() for name in header]
+    if len(header) == 1 and any(sign in header[0] for sign in ";\t"):
+        raise DataError(f"{where} must separate its columns by commas; got {header[0][:40]!r}. Save it with commas.")
+    _check_keys(f"{where}: every column", header, LAYER_KEYS)
+    if doubled := sorted({name for name in header if header.count(name) > 1}):
+        raise DataError(f"{where} must name each column once; got {doubled[0]!r} twice. Delete one of them.")
+    if missing := [name for name in REQUIRED if name not in header]:
+        raise DataError(
+            f"{where} must have the columns {', '.join(REQUIRED)}; {missing[0]!r} is missing. The header is {_HEADER}"
+        )
+    return header
+
+
+def _parse_toml(source: Path, text: str) -> TableFile:
+    """``[[layer]]`` tables, and the settings above them."""
+    try:
+        raw = tomllib.loads(text)
+    except RecursionError:
+        raise DataError(f"{source} must be TOML; it is nested too deeply. Is this really a layer table?") from None
+    except ValueError as error:  # syntax, or a number of thousands of digits
+        raise DataError(f"{source} must be TOML; {error}. Mend this place.") from None
+    layers = raw.pop("layer", [])
+    if not isinstance(layers, list) or not all(isinstance(layer, dict) for layer in layers):
+        raise DataError(f"{source}: layer must be a list of tables; got one value. Write [[layer]] above each layer.")
+    _check_keys(f"{source}: every key", raw, (*SETTINGS, "[[layer]]"))
+    rows = []
+    for number, cells in enumerate(layers, start=1):
+        where = f"{source}, layer {number}"
+        _check_keys(f"{where}: every key", cells, LAYER_KEYS)
+        if missing := [name for name in REQUIRED if name not in cells]:
+            raise DataError(f"{where} must have the keys {', '.join(REQUIRED)}; {missing[0]!r} is missing. Add it.")
+        rows.append(TableRow(where, cells))
+    return TableFile(rows, raw)
+
+
+def _check_keys(what: str, found: Iterable[str], known: tuple[str, ...]) -> None:
+    for name in found:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            advice = f"Did you mean {near[0]!r}?" if near else "Delete it."
+            raise DataError(f"{what} must be one of {', '.join(known)}; got {name[:40]!r}. {advice}")

@@ -1,0 +1,260 @@
+"""What the cells of a hand-written layer table mean: rows of cells in, the parts of a workload out.
+
+A cell may come from CSV, where all are text, or from TOML, where a number is a number; both read alike. The
+layers are checked against each other as well: a layer must fit what it reads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from spikewise._table_cells import flag, pair, share, whole
+from spikewise._table_file import TableFile, TableRow, read_table
+from spikewise.errors import DataError, ParameterError, whole_number
+from spikewise.layer import MAX_BITS, LayerActivity, LayerShape
+
+_MAX_MACS = 2**50
+_MAX_STEPS = 10_000
+_MAX_CELLS = 2**22  # layers x timesteps
+_BITS = ("weight_bits", "state_bits", "input_bits")
+
+
+def table_parts(
+    path: str | os.PathLike[str],
+    *,
+    n_steps: int | None = None,
+    exit_histogram: Sequence[int] | None = None,
+    final_rate: float | None = None,
+    weight_bits: int = 8,
+    state_bits: int = 16,
+    input_bits: int = 1,
+) -> dict[str, Any]:
+    """Keyword arguments of a :class:`~spikewise.workload.Workload` for a layer table; an argument overrides the file.
+
+    Raises
+    ------
+    ParameterError
+        If an argument is impossible.
+    DataError
+        If the file is; the message names file, line and key.
+    """
+    bits = dict(zip(_BITS, (weight_bits, state_bits, input_bits), strict=True))
+    for key, value in bits.items():
+        whole_number(key, value, 1, MAX_BITS)
+    table = read_table(path)
+    layers = [_layer(row, number, bits) for number, row in enumerate(table.rows, start=1)]
+    sources = _check_chain(table.rows, layers)
+    rates = [_rates(row) for row in table.rows]
+    settings = dict(table.settings)
+    given = {"steps": n_steps, "exit_histogram": exit_histogram, "final_rate": final_rate}
+    settings.update({key: value for key, value in given.items() if value is not None})
+    if exit_histogram is not None:
+        settings.pop("samples", None)  # they belong to the file's histogram
+    histogram = _histogram(path, settings)
+    steps = _steps(path, table, settings, rates, histogram)
+    if histogram and len(histogram) != steps:
+        raise DataError(
+            f"{path}: exit_histogram must hold one count per timestep ({steps}); got {len(histogram)}. "
+            "Write how many samples left after each of them."
+        )
+    last = share(f"{path}: final_rate", settings.get("final_rate", 0.0))
+    return {
+        "name": _name(path, settings),
+        "layers": layers,
+        "activity": _activity(layers, sources, rates, last, steps),
+        "exit_histogram": histogram,
+        "n_samples": sum(histogram) if histogram else settings.get("samples", 1),
+    }
+
+
+def _layer(row: TableRow, number: int, bits: dict[str, int]) -> LayerShape:
+    """Shape of one layer."""
+    cells, where = row.cells, row.where
+    kind: Any = cells["kind"].strip().lower() if isinstance(cells["kind"], str) else cells["kind"]
+    if kind not in ("conv", "linear"):
+        raise DataError(f"{where}: kind must be conv or linear; got {cells['kind']!r}. Choose one of them.")
+    values: dict[str, Any] = {"in_channels": "in", "out_channels": "out", "out_height": "height", "out_width": "width"}
+    for field, key in values.items():
+        must = key in ("in", "out") or kind == "conv"
+        values[field] = whole(f"{where}: {key}", cells.get(key, ""), None if must else 1)
+    kernel = pair(f"{where}: kernel", cells.get("kernel", ""), None if kind == "conv" else (1, 1))
+    stride = pair(f"{where}: stride", cells.get("stride", ""), (1, 1))
+    if kind == "linear" and (kernel, stride, values["out_height"], values["out_width"]) != ((1, 1), (1, 1), 1, 1):
+        raise DataError(
+            f"{where}: kernel, stride, height and width of a linear layer must be 1 or left empty; got "
+            f"{kernel[0]}x{kernel[1]}, {stride[0]}x{stride[1]}, {values['out_height']} and {values['out_width']}. "
+            "Clear them, or call it conv."
+        )
+    for key in _BITS:
+        values[key] = whole(f"{where}: {key}", cells.get(key, ""), bits[key], MAX_BITS)
+    name = cells.get("name", "")
+    if not isinstance(name, str):
+        raise DataError(f"{where}: name must be text; got {name!r}. Write it in quotation marks.")
+    try:
+        layer = LayerShape(
+            name.strip() or f"{kind}{number}", kind, **values, kernel=kernel, stride=stride,
+            groups=whole(f"{where}: groups", cells.get("groups", ""), 1),
+            once_per_inference=flag(f"{where}: once_per_inference", cells.get("once_per_inference", "")),
+            lateral=cells.get("lateral") or "none",
+        )  # fmt: skip
+    except ParameterError as error:
+        raise DataError(f"{where}: {error}") from None
+    if layer.n_macs > _MAX_MACS or layer.n_inputs > _MAX_MACS:
+        raise DataError(
+            f"{where}: a layer must take at most 2^50 multiply-additions; got {layer.n_macs:.1e}. Check its sizes."
+        )
+    return layer
+
+
+def _check_chain(rows: Sequence[TableRow], layers: Sequence[LayerShape]) -> list[int | None]:
+    """Which earlier layer each one reads; raises DataError where they do not fit."""
+    known: dict[str, int] = {}
+    sources: list[int | None] = []
+    for number, (row, layer) in enumerate(zip(rows, layers, strict=True)):
+        if layer.name in known:
+            raise DataError(
+                f"{row.where}: names must be unique; got {layer.name!r}, as in {rows[known[layer.name]].where}. "
+                "Rename one of them."
+            )
+        after = row.cells.get("after", "")
+        if after and (not isinstance(after, str) or after not in known):
+            raise DataError(f"{row.where}: after must name an earlier layer; got {after!r}. Move it down, or mend it.")
+        source = known[after] if after else number - 1 if number else None
+        if source is not None:
+            _check_fit(row.where, layer, layers[source])
+        sources.append(source)
+        known[layer.name] = number
+    return sources
+
+
+def _check_fit(where: str, layer: LayerShape, before: LayerShape) -> None:
+    """A layer reads the channels that its source writes, on a map of the same size or a pooled one."""
+    n_in, n_out = layer.in_channels, before.out_channels
+    told = f"the output of {before.name!r}"
+    if layer.kind == before.kind and n_in != n_out:
+        raise DataError(
+            f"{where}: in must equal the {n_out} channels of {told}; got {n_in}. "
+            "Mend one of the two, or name the layer that it reads in the column after."
+        )
+    if layer.kind == "linear" and before.kind == "conv" and (n_in % n_out or n_in > n_out * before.n_positions):
+        raise DataError(
+            f"{where}: in must be the {n_out} channels of {told} times the positions of its map, which is "
+            f"{before.out_height} x {before.out_width} before pooling; got {n_in}. Take channels x height x width "
+            "after the last pooling."
+        )
+    if layer.kind == "conv" and before.kind == "linear" and n_out % n_in:
+        raise DataError(
+            f"{where}: in must divide the {n_out} values of {told}, which become its map; got {n_in}. "
+            "Mend one of the two."
+        )
+    if layer.kind == before.kind == "conv":
+        sides = (("height", layer.out_height, before.out_height), ("width", layer.out_width, before.out_width))
+        for axis, (key, side, side_before) in enumerate(sides):
+            # The largest map that a kernel reaches, with padding on both sides as wide as the kernel allows.
+            largest = (side_before + layer.kernel[axis] - 2) // layer.stride[axis] + 1
+            if side > largest:
+                raise DataError(
+                    f"{where}: {key} must be at most {largest}, which a kernel of {layer.kernel[axis]} and a stride of "
+                    f"{layer.stride[axis]} make of {told} ({side_before}); got {side}. "
+                    "Give the size of the layer's own output before pooling."
+                )
+
+
+def _rates(row: TableRow) -> list[float]:
+    """One rate, or one per timestep."""
+    raw = row.cells["rate"]
+    parts = raw.split(";") if isinstance(raw, str) else raw if isinstance(raw, list) else [raw]
+    if not parts:
+        raise DataError(f"{row.where}: rate must hold at least one number; got an empty list. Write one, such as 0.1.")
+    return [share(f"{row.where}: rate", part) for part in parts]
+
+
+def _steps(
+    path: str | os.PathLike[str],
+    table: TableFile,
+    settings: dict[str, Any],
+    rates: Sequence[Sequence[float]],
+    histogram: Sequence[int],
+) -> int:
+    """Timesteps: as said, else as many as a row has rates or the histogram has counts, else one."""
+    steps = 0
+    if "steps" in settings:
+        steps = whole(f"{path}: steps", settings["steps"], None, _MAX_STEPS)
+    for row, values in zip(table.rows, rates, strict=True):
+        if len(values) > 1:
+            steps = steps or len(values)
+            if len(values) != steps:
+                raise DataError(
+                    f"{row.where}: rate must be one number or one per timestep ({steps}); got {len(values)}. "
+                    "Give as many in each row."
+                )
+    steps = steps or len(histogram) or 1
+    if steps > _MAX_STEPS or steps * len(table.rows) > _MAX_CELLS:
+        raise DataError(
+            f"{path}: layers times timesteps must be at most {_MAX_CELLS}, and timesteps {_MAX_STEPS}; "
+            f"got {len(table.rows)} x {steps}. Merge timesteps."
+        )
+    return steps
+
+
+def _histogram(path: str | os.PathLike[str], settings: dict[str, Any]) -> tuple[int, ...]:
+    """Samples that left after each step; empty where nothing is said."""
+    what = f"{path}: samples"
+    samples = whole(what, settings["samples"], None, 2**53) if "samples" in settings else None
+    if "exit_histogram" not in settings:
+        return ()
+    raw = settings["exit_histogram"]
+    counts = list(raw) if not isinstance(raw, str | bytes) and hasattr(raw, "__iter__") else None
+    if not counts:
+        raise DataError(
+            f"{path}: exit_histogram must hold one count per timestep; got {raw!r}. "
+            "Leave it out if no sample leaves early."
+        )
+    try:
+        histogram = tuple(whole_number("every count", count, 0, 2**53) for count in counts)
+    except ParameterError:
+        raise DataError(
+            f"{path}: exit_histogram must hold numbers of samples, whole and not negative; got {counts[:8]!r}. "
+            "Multiply shares by the number of samples."
+        ) from None
+    if not sum(histogram):
+        raise DataError(f"{path}: exit_histogram must count at least one sample; got only zeros. Mend it.")
+    if samples is not None and sum(histogram) != samples:
+        raise DataError(
+            f"{path}: exit_histogram must sum to the {samples} samples; got {sum(histogram)}. Mend one of the two."
+        )
+    return histogram
+
+
+def _activity(
+    layers: Sequence[LayerShape],
+    sources: Sequence[int | None],
+    rates: Sequence[Sequence[float]],
+    last: float,
+    n_steps: int,
+) -> list[LayerActivity]:
+    """Activity of each layer; it fires as often as the layer that reads it is driven."""
+    rows = [list(values) * (n_steps if len(values) == 1 else 1) for values in rates]
+    activity = []
+    for number, layer in enumerate(layers):
+        # A branch that nobody reads itself is summed into what the next one reads: hence "at least".
+        reader = next((n for n, source in enumerate(sources) if source is not None and source >= number), None)
+        out = [last] * n_steps if reader is None else rows[reader]
+        activity.append(
+            LayerActivity(
+                active_unfolded=tuple(layer.n_unfolded * rate for rate in rows[number]),
+                in_spikes=tuple(layer.n_inputs * rate for rate in rows[number]),
+                out_spikes=tuple(layer.n_neurons * rate for rate in out),
+            )
+        )
+    return activity
+
+
+def _name(path: str | os.PathLike[str], settings: dict[str, Any]) -> str:
+    name = settings.get("name", Path(path).stem)
+    if not isinstance(name, str) or not name.strip():
+        raise DataError(f"{path}: name must be text; got {name!r}. Write it in quotation marks, or leave it out.")
+    return name

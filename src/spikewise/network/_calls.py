@@ -1,0 +1,76 @@
+"""The calls of one module during a batch, and how they are laid out over timesteps and samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from spikewise.errors import ParameterError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timing:
+    """How the rows of a batch are laid out.
+
+    Parameters
+    ----------
+    n_steps, n_samples : int
+        T and B.
+    time_first : bool
+        Whether time comes before the samples where a layer sees all steps in one call.
+    """
+
+    n_steps: int
+    n_samples: int
+    time_first: bool = True
+
+    def is_stepwise(self, lead: tuple[int, ...]) -> bool:
+        """Whether leading sizes are those of one step: (B, ...) or (1, B, ...)."""
+        return lead[0] == self.n_samples or lead[:2] == (1, self.n_samples)
+
+    def is_whole(self, lead: tuple[int, ...]) -> bool:
+        """Whether leading sizes are those of all steps: (T B, ...) or (T, B, ...)."""
+        both = (self.n_steps, self.n_samples) if self.time_first else (self.n_samples, self.n_steps)
+        return lead[0] == self.n_steps * self.n_samples or lead[:2] == both
+
+
+@dataclass(slots=True, eq=False)
+class Calls:
+    """Counts of the calls of one module in the current batch, each a flat tensor over its leading sizes."""
+
+    leads: list[tuple[int, ...]] = field(default_factory=list)
+    counts: list[Tensor] = field(default_factory=list)
+
+    def add(self, lead: tuple[int, ...], counts: Tensor) -> None:
+        """Remember one call."""
+        self.leads.append(lead)
+        self.counts.append(counts)
+
+    def by_step(self, what: str, timing: Timing) -> Tensor:
+        """Counts (T, B), or (1, B) where there was one call that knows no time."""
+        n_steps, n_samples = timing.n_steps, timing.n_samples
+        if len(self.leads) == n_steps and all(map(timing.is_stepwise, self.leads)):
+            return torch.stack([counts.reshape(n_samples, -1).sum(1) for counts in self.counts])
+        if len(self.leads) != 1:
+            raise ParameterError(
+                f"{what} must run once per step ({n_steps}), or once for all of them; got {len(self.leads)} runs. "
+                "Set n_steps to the steps that the network runs; give a module that is used in several places a copy "
+                "for each."
+            )
+        lead, counts = self.leads[0], self.counts[0]
+        if timing.is_whole(lead):
+            flat = counts.reshape(n_steps * n_samples, -1).sum(1)
+            return flat.reshape(n_steps, n_samples) if timing.time_first else flat.reshape(n_samples, n_steps).T
+        if lead[:2] in ((n_steps, n_samples), (n_samples, n_steps)):
+            raise ParameterError(
+                f"{what} must see time {'before' if timing.time_first else 'after'} the samples; got a tensor "
+                f"{lead[:2]} for {n_steps} steps of {n_samples} samples. Set time_first={not timing.time_first}."
+            )
+        if timing.is_stepwise(lead):
+            return counts.reshape(1, n_samples, -1).sum(2)
+        raise ParameterError(
+            f"{what} must see {n_samples} samples per step, or {n_steps} times as many at once; got leading sizes "
+            f"{lead}. Keep samples along the first axis, or time and then samples."
+        )

@@ -1,0 +1,256 @@
+"""Hooks that watch a torch network run: what its synapses read and what its neurons emit.
+
+A hook on every convolution and linear layer counts the non-zero inputs of each call, for each sample and timestep.
+A network may call its layers in any of three ways, which are told apart once a batch is over:
+
+* once per step, with B rows: loops over time, inside ``forward`` or outside;
+* once for all steps, with T x B rows (merged, or as a tensor (T, B, ...)): multi-step networks;
+* once with B rows: the layer's sum is constant in time, as that of an image that drives the first neurons.
+
+**Neurons** are modules that say so (``emits_spikes = True``). If a network has none of these, they are the first
+module after a layer, other than torch's own, whose outputs were zeros and ones throughout. If there is no such
+module either, a layer fires where the next one reads nothing but zeros and ones and fits its outputs.
+
+**What hooks cannot see**: weights that are used without a module of torch's (``functional.conv2d``, attention,
+products of tensors), what happens between modules (pooling that was called as a function), and spikes of other
+values than one, which count as numbers of 8 bits. Neurons without a module show their spikes only after pooling: the
+count is then a lower bound.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spikewise.errors import ParameterError
+from spikewise.layer import LayerShape
+
+from ._calls import Calls, Timing
+from ._geometry import axes_of, n_readers
+
+Synapses = nn.Conv1d | nn.Conv2d | nn.Linear
+_IMAGE_BITS = 8
+# Modules with weights whose work would be missed. Embeddings only look up.
+_UNSEEN = (
+    nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.RNNBase, nn.RNNCellBase, nn.Bilinear,
+    nn.MultiheadAttention,
+)  # fmt: skip
+
+_BOXES = {nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict}  # whatever else torch brings does not spike
+
+
+@dataclass(slots=True, eq=False)
+class WatchedLayer:
+    """What was seen of one layer of synapses."""
+
+    name: str
+    module: Synapses
+    in_size: tuple[int, int] = (1, 1)
+    out_size: tuple[int, int] = (1, 1)
+    is_constant: bool = False
+    is_binary: bool = True
+    has_neurons: bool = False
+    pool: tuple[int, int] = (1, 1)
+    inputs: Calls = field(default_factory=Calls)
+    unfolded: Calls = field(default_factory=Calls)
+
+    def see(self, x: Tensor, out: Tensor) -> None:
+        """Count the active inputs of one call."""
+        active = x != 0
+        self.is_binary = self.is_binary and not bool((active & (x != 1)).any())
+        if isinstance(self.module, nn.Linear):
+            lead = tuple(x.shape[:-1]) or (1,)
+            counts = active.reshape(-1, x.shape[-1]).sum(1)
+            self.inputs.add(lead, counts)
+            self.unfolded.add(lead, counts)
+            return
+        if isinstance(self.module, nn.Conv1d):
+            active, out = active.unsqueeze(-2), out.unsqueeze(-2)
+        if active.ndim < 4:
+            raise ParameterError(
+                f"layer {self.name!r} must see a batch of maps; got an input of shape {tuple(x.shape)}. "
+                "Give it an axis of samples, even of a single one."
+            )
+        lead, in_size, out_size = tuple(active.shape[:-3]), _sides(active), _sides(out)
+        if self.inputs.leads and (in_size, out_size) != (self.in_size, self.out_size):
+            raise ParameterError(
+                f"layer {self.name!r} must see maps of one size; got {self.in_size} and {in_size}. "
+                "Give each size a module of its own."
+            )
+        self.in_size, self.out_size = in_size, out_size
+        active = active.flatten(0, -4)
+        self.inputs.add(lead, active.flatten(1).sum(1))
+        readers = n_readers(self.module, in_size).to(x.device)
+        self.unfolded.add(lead, (active.sum(1) * readers).flatten(1).sum(1))
+
+    def by_step(self, timing: Timing, in_start: bool) -> tuple[Tensor, Tensor]:
+        """Active inputs of the batch, unfolded and not, (T, B) or (1, B) each."""
+        what = f"layer {self.name!r}"
+        inputs, unfolded = (calls.by_step(what, timing) for calls in (self.inputs, self.unfolded))
+        self.is_constant = in_start or len(inputs) < timing.n_steps
+        if isinstance(self.module, nn.Linear):  # applied to several rows per sample if it runs over tokens or pixels
+            n_rows = sum(map(len, self.inputs.counts)) // inputs.numel()
+            self.in_size = self.out_size = (n_rows, 1)
+        return unfolded, inputs
+
+    def shape(self) -> LayerShape:
+        """The layer as hardware sees it, before any pooling."""
+        common: dict[str, Any] = {
+            "input_bits": 1 if self.is_binary else _IMAGE_BITS,
+            "has_neurons": self.has_neurons,
+            "once_per_inference": self.is_constant,
+        }
+        if isinstance(self.module, nn.Linear):
+            if self.out_size == (1, 1):
+                return LayerShape(self.name, "linear", *self.channels, **common)
+            return LayerShape(self.name, "conv", *self.channels, out_height=self.out_size[0], **common)
+        height, width = axes_of(self.module)
+        return LayerShape(
+            self.name, "conv", *self.channels,
+            kernel=(height.kernel, width.kernel), stride=(height.stride, width.stride),
+            groups=self.module.groups, out_height=self.out_size[0], out_width=self.out_size[1],
+            in_height=self.in_size[0], in_width=self.in_size[1], pool=self.pool, **common,
+        )  # fmt: skip
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Channels in and out, or features."""
+        if isinstance(self.module, nn.Linear):
+            return self.module.in_features, self.module.out_features
+        return self.module.in_channels, self.module.out_channels
+
+
+def _sides(maps: Tensor) -> tuple[int, int]:
+    return maps.shape[-2], maps.shape[-1]
+
+
+@dataclass(slots=True, eq=False)
+class WatchedNeurons:
+    """What was seen of a module that may be a layer's neurons; ``behind`` says after which layer each call came."""
+
+    is_binary: bool = True
+    reads_spikes: bool = True
+    behind: list[str] = field(default_factory=list)
+    calls: Calls = field(default_factory=Calls)
+    sizes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def see(self, x: Any, spikes: Tensor, layer: str) -> None:
+        """Count the spikes of one call; a (1, B, ...) or (T, B, ...) tensor keeps two leading sizes."""
+        self.reads_spikes = self.reads_spikes and isinstance(x, Tensor) and not bool(((x != 0) & (x != 1)).any())
+        active = spikes != 0
+        self.is_binary = self.is_binary and not bool((active & (spikes != 1)).any())
+        lead = tuple(spikes.shape[:2]) if spikes.ndim > 2 else tuple(spikes.shape[:1])
+        self.behind.append(layer)
+        self.calls.add(lead, active.reshape(math.prod(lead), -1).sum(1))
+        self.sizes.setdefault(layer, tuple(spikes.shape))
+
+    def by_layer(self, timing: Timing) -> dict[str, Calls] | None:
+        """The calls of each layer that the module serves; None if they do not fit the timesteps.
+
+        A module that is called k times per step serves the k layers after which it was called in the first step:
+        in a later step it may come after the last layer of the step before, if its own layer is constant.
+        """
+        leads, n_calls = self.calls.leads, len(self.calls.leads)
+        stepwise = n_calls % timing.n_steps == 0 and all(map(timing.is_stepwise, leads))
+        if not stepwise and not all(map(timing.is_whole, leads)):
+            return None
+        period = n_calls // timing.n_steps if stepwise else n_calls
+        found: dict[str, Calls] = {}
+        for number, (lead, counts) in enumerate(zip(leads, self.calls.counts, strict=True)):
+            found.setdefault(self.behind[number % period], Calls()).add(lead, counts)
+        each = timing.n_steps if stepwise else 1
+        return found if all(len(calls.leads) == each for calls in found.values()) else None
+
+
+class Watch:
+    """Hooks on the synapses and neurons of a network.
+
+    Parameters
+    ----------
+    model : Module
+        The network; ``starting`` may be set while it computes what is constant in time.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.layers: dict[str, WatchedLayer] = {}
+        self.neurons: dict[str, WatchedNeurons] = {}
+        self.starting = False
+        self.says_neurons = any(getattr(module, "emits_spikes", False) for module in model.modules())
+        self._last: str | None = None
+        self.in_start: set[str] = set()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Count while the block runs."""
+        handles = []
+        for path, module in self.model.named_modules():
+            if isinstance(module, _UNSEEN):
+                handles.append(module.register_forward_hook(self._on_unseen(path)))
+            elif isinstance(module, Synapses):
+                handles.append(module.register_forward_hook(self._on_synapses(path), with_kwargs=True))
+            elif self._may_fire(module):
+                handles.append(module.register_forward_hook(self._on_neurons(path)))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _may_fire(self, module: nn.Module) -> bool:
+        if self.says_neurons:
+            return bool(getattr(module, "emits_spikes", False))
+        own = set(type(module).__mro__) - _BOXES
+        return not any(kind.__module__.startswith("torch.nn.") for kind in own)
+
+    def begin_batch(self) -> None:
+        """Forget the counts of the last batch."""
+        self._last = None
+        for layer in self.layers.values():
+            layer.inputs, layer.unfolded = Calls(), Calls()
+        for neurons in self.neurons.values():
+            neurons.behind, neurons.calls = [], Calls()
+
+    def _on_synapses(self, path: str) -> Any:
+        name = path.removeprefix("layers.").removesuffix(".synapses") or "layer"
+
+        def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor) -> None:
+            x = args[0] if args else next(iter(kwargs.values()), None)
+            if not isinstance(x, Tensor) or x.layout != torch.strided:
+                raise ParameterError(f"layer {name!r} must see a dense tensor; got {type(x).__name__}. Convert it.")
+            if getattr(module, "padding_mode", "zeros") != "zeros":
+                raise ParameterError(
+                    f"layer {name!r} must pad with zeros; got {module.padding_mode!r}. Padding of other kinds adds "
+                    "active inputs that are not counted."
+                )
+            self.layers.setdefault(path, WatchedLayer(name, module)).see(x, out)
+            self._last = path
+            if self.starting:
+                self.in_start.add(path)
+
+        return hook
+
+    def _on_neurons(self, path: str) -> Any:
+        def hook(module: nn.Module, args: Any, out: Any) -> None:
+            spikes = out[0] if isinstance(out, tuple | list) and out else out
+            if self._last is not None and isinstance(spikes, Tensor) and spikes.ndim:
+                neurons = self.neurons.setdefault(path, WatchedNeurons())
+                if neurons.is_binary or self.says_neurons:
+                    neurons.see(args[0] if args else None, spikes, self._last)
+
+        return hook
+
+    def _on_unseen(self, path: str) -> Any:
+        def hook(module: nn.Module, args: Any, out: Any) -> None:
+            raise ParameterError(
+                f"every layer with weights must be a Conv1d, a Conv2d or a Linear; got {type(module).__name__} at "
+                f"{path!r}. Write it with these, or describe the network in a layer table."
+            )
+
+        return hook

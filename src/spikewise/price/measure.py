@@ -1,0 +1,217 @@
+"""Joules that were really spent: the machine's own counters around a block of code.
+
+Processors count the energy of their packages and memories (RAPL, read from Linux's powercap files), NVIDIA's graphics
+cards theirs (NVML). Both count *everything* that runs on the machine meanwhile, and leave out power supply, fans and
+disks. Where there are no counters, a wattmeter's reading times the time is a measurement too: pass ``watts``. Without
+either there is no number, and ``source`` says why; a guess would look like a measurement.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from spikewise.errors import positive_number
+
+POWERCAP = "/sys/class/powercap"
+_ADVICE = "Pass watts=, the machine's mean power from a wattmeter."
+
+
+class _UnavailableError(Exception):
+    """Says why a source counts nothing here."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Counter:
+    """A counter of joules that starts again at 0 after ``period_j``, if it ever does."""
+
+    name: str
+    read_j: Callable[[], float]
+    period_j: float | None = None
+
+    def between(self, before_j: float, after_j: float) -> float:
+        """Joules from one reading to the next, at most one period."""
+        wraps = self.period_j is not None and after_j < before_j
+        return after_j - before_j + (self.period_j or 0.0) * wraps
+
+
+class EnergyMeter:
+    """Measures energy and time of a ``with`` block.
+
+    Parameters
+    ----------
+    watts : float, optional
+        Mean power of the machine, if known from outside; it goes before every counter.
+    root : path
+        Where the powercap files are.
+
+    Attributes
+    ----------
+    joules : float or None
+        Energy of the block, all counters together; None if nothing could be measured or the block never ended.
+    parts : dict of str to float
+        The same by counter.
+    seconds : float
+        Wall time of the block.
+    source : str
+        Where the joules come from; or why there are none, and what to do.
+
+    Notes
+    -----
+    A counter of a processor starts again at 0 after some ten minutes of full load. One such start is seen; if a block
+    takes longer, call :meth:`update` in it every few minutes.
+
+    Examples
+    --------
+    >>> with EnergyMeter(watts=20) as meter:
+    ...     total = sum(range(1000))
+    >>> meter.joules == 20 * meter.seconds, meter.source
+    (True, '20 W given by the user, times the time')
+    """
+
+    def __init__(self, watts: float | None = None, root: str | os.PathLike[str] = POWERCAP) -> None:
+        self.watts = None if watts is None else positive_number("watts", watts, 1e9)
+        self.root = Path(root)
+        self.joules: float | None = None
+        self.parts: dict[str, float] = {}
+        self.seconds = 0.0
+        self.source = "not measured: the block has not begun."
+        self._counters: list[_Counter] = []
+        self._last: list[float] = []
+        self._began = 0.0
+
+    def __enter__(self) -> Self:
+        """Read the counters for the first time."""
+        self.joules, self.seconds, self.parts = None, 0.0, {}
+        self._counters = [] if self.watts is not None else self._open()
+        self._last = self._readings()
+        self.parts = {counter.name: 0.0 for counter in self._counters}
+        if self.watts is not None:
+            self.source = f"{self.watts:g} W given by the user, times the time"
+        self._began = time.perf_counter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Read them for the last time, also when the block failed."""
+        self.seconds = time.perf_counter() - self._began
+        if self.watts is not None:
+            self.joules = self.watts * self.seconds
+            self.parts = {"watts": self.joules}
+            return
+        self.update()
+        self.joules = sum(self.parts.values()) if self._counters else None
+
+    def update(self) -> None:
+        """Read the counters inside a long block, before one of them has started again twice."""
+        for counter, before, after in zip(self._counters, self._last, now := self._readings(), strict=False):
+            self.parts[counter.name] += counter.between(before, after)
+        self._last = now
+
+    def _open(self) -> list[_Counter]:
+        """Counters of the processor and of graphics cards, and in ``source`` what is missing."""
+        counters: list[_Counter] = []
+        found, missing = [], []
+        for what in ("RAPL", "NVML"):
+            try:
+                opened = _rapl(self.root) if what == "RAPL" else _nvml()
+            except _UnavailableError as reason:
+                missing.append(str(reason))
+                continue
+            counters += opened
+            found.append(f"{what} ({', '.join(counter.name for counter in opened)})")
+        if not counters:
+            self.source = f"not measured: {'; '.join(missing)}. {_ADVICE}"
+        elif found[0].startswith("RAPL"):
+            self.source = " and ".join(found)
+        else:
+            self.source = f"{found[0]}, without the processor: {missing[0]}"
+        return counters
+
+    def _readings(self) -> list[float]:
+        """Joules of every counter; if one fails, none counts any more."""
+        try:
+            return [counter.read_j() for counter in self._counters]
+        except (OSError, ValueError) as error:
+            self.source = f"not measured: a counter could not be read ({error}). {_ADVICE}"
+            self._counters, self.parts = [], {}
+            return []
+
+
+def _rapl(root: Path) -> list[_Counter]:
+    """Packages and their memories. Cores are part of a package, ``psys`` holds all of them: neither is added."""
+    if not root.is_dir():
+        raise _UnavailableError(
+            f"the processor offers no energy counters ({root} is absent, as in most containers and virtual machines)"
+        )
+    zones = []
+    for zone in sorted(root.glob("intel-rapl:*")):  # AMD's are named so, too; intel-rapl-mmio counts the same again
+        name = _text(zone / "name")
+        if name.startswith("package"):
+            zones.append((name, zone))
+        elif name == "dram":
+            zones.append((f"{_text(root / zone.name.rpartition(':')[0] / 'name')} dram", zone))
+    if not zones:
+        raise _UnavailableError(f"the processor offers no energy counters ({root} holds no RAPL package)")
+    return [_rapl_counter(name, zone) for name, zone in zones]
+
+
+def _rapl_counter(name: str, zone: Path) -> _Counter:
+    file = zone / "energy_uj"
+    try:
+        int(file.read_text())
+        period = int((zone / "max_energy_range_uj").read_text()) / 1e6
+    except PermissionError:
+        raise _UnavailableError(
+            f"{file} may be read by root alone, as Linux has it since 2020; "
+            f"an administrator can allow it: chmod a+r {zone.parent}/intel-rapl:*/energy_uj"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise _UnavailableError(f"the processor's energy counter cannot be read ({error})") from None
+    return _Counter(name, lambda: int(file.read_text()) / 1e6, period)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _nvml() -> list[_Counter]:
+    """All graphics cards of NVIDIA's. The package pynvml is used where it is there, and never asked for."""
+    try:
+        nvml: Any = importlib.import_module("pynvml")
+    except ImportError:
+        raise _UnavailableError("graphics cards are not asked (the package pynvml is not installed)") from None
+    try:
+        nvml.nvmlInit()
+        cards = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+        counters = [_nvml_counter(nvml, index, card) for index, card in enumerate(cards)]
+        for counter in counters:
+            counter.read_j()
+    except (nvml.NVMLError, OSError) as error:
+        raise _UnavailableError(f"NVML counts no energy here ({error})") from None
+    if not counters:
+        raise _UnavailableError("NVML finds no graphics card")
+    return counters
+
+
+def _nvml_counter(nvml: Any, index: int, card: Any) -> _Counter:
+    name = nvml.nvmlDeviceGetName(card)
+    label = name.decode() if isinstance(name, bytes) else name
+
+    def read_j() -> float:
+        try:
+            return float(nvml.nvmlDeviceGetTotalEnergyConsumption(card)) / 1e3  # millijoules
+        except nvml.NVMLError as error:
+            raise OSError(str(error)) from None
+
+    return _Counter(f"{label} {index}", read_j)

@@ -1,0 +1,131 @@
+"""Which constants a figure hangs on: each alone at its low and at its high end, the strongest first (a tornado)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from spikewise.errors import ParameterError, unknown_name, whole_number
+from spikewise.workload import Workload
+
+from .technology import Quantity
+
+FIGURES = ("energy_j", "latency_s", "edp_js", "edp_saving", "area_m2")
+
+
+@dataclass(frozen=True, slots=True)
+class Swing:
+    """What one constant does to a figure.
+
+    Parameters
+    ----------
+    constant : str
+        Its key in the platform.
+    low, nominal, high : float
+        The figure with this constant at its low end, as it is, and at its high end; all others nominal.
+    source, tag : str
+        Where the constant comes from, and how sure that is.
+    """
+
+    constant: str
+    low: float
+    nominal: float
+    high: float
+    source: str
+    tag: str
+
+    @property
+    def width(self) -> float:
+        """Distance between the ends."""
+        return abs(self.high - self.low)
+
+
+def sensitivity(
+    platform: Any, workload: Workload, figure: str = "energy_j", n_strongest: int = 10
+) -> tuple[Swing, ...]:
+    """The constants that move a figure most, strongest first.
+
+    Parameters
+    ----------
+    platform : settings model of a platform
+        From :func:`~spikewise.price.estimate.load_platform`.
+    workload : Workload
+        What is priced.
+    figure : {"energy_j", "latency_s", "edp_js", "edp_saving", "area_m2"}
+        A figure of the cost report.
+    n_strongest : int
+        How many are returned, at most.
+
+    Examples
+    --------
+    >>> from spikewise.price import load_platform
+    >>> from spikewise.workload import LayerShape, uniform_workload
+    >>> load = uniform_workload("toy", [LayerShape("fc", "linear", 64, 64, weight_bits=4)], 4, [0.2])
+    >>> strongest = sensitivity(load_platform("rram-64-32nm"), load, n_strongest=2)
+    >>> [swing.constant for swing in strongest]
+    ['components.periphery.energy', 'pe_cycle']
+    """
+    if figure not in FIGURES:
+        raise unknown_name("figure", figure, FIGURES)
+    n_strongest = whole_number("n_strongest", n_strongest, 1)
+    if not isinstance(platform, BaseModel):
+        raise ParameterError(f"platform must be a settings model, whose constants can be varied; got {platform!r}.")
+    nominal = float(getattr(platform.estimate(workload), figure))  # type: ignore[attr-defined]
+    swings = []
+    for key, constant in constants_of(platform):
+        if constant.low == constant.high:
+            continue
+        ends = []
+        for end in (constant.low, constant.high):
+            varied = replaced(platform, constant, _at(constant, end))
+            ends.append(float(getattr(varied.estimate(workload), figure)))
+        swings.append(Swing(key, ends[0], nominal, ends[1], constant.source, constant.tag))
+    moving = [swing for swing in swings if swing.width > 0]
+    return tuple(sorted(moving, key=lambda swing: -swing.width)[:n_strongest])
+
+
+def constants_of(settings: Any, key: str = "") -> Iterator[tuple[str, Quantity]]:
+    """Every constant in a settings model, at any depth, with its dotted key."""
+    if isinstance(settings, Quantity):
+        yield key, settings
+        return
+    items: Any = ()
+    if isinstance(settings, BaseModel):
+        items = ((name, getattr(settings, name)) for name in type(settings).model_fields)
+    elif isinstance(settings, Mapping):
+        items = settings.items()
+    elif isinstance(settings, tuple):
+        # One rate alone needs no number.
+        items = (("" if len(settings) == 1 else str(place), item) for place, item in enumerate(settings))
+    for name, item in items:
+        yield from constants_of(item, ".".join(part for part in (key, name) if part))
+
+
+def replaced(settings: Any, old: Quantity, new: Quantity) -> Any:
+    """A copy of settings with one constant exchanged; what does not hold it is shared with the original."""
+    if settings is old:
+        return new
+    if isinstance(settings, Quantity):
+        return settings
+    if isinstance(settings, BaseModel):
+        values = {name: getattr(settings, name) for name in type(settings).model_fields}
+        changed = {name: replaced(value, old, new) for name, value in values.items()}
+        if all(changed[name] is value for name, value in values.items()):
+            return settings
+        return type(settings).model_construct(**changed)
+    if isinstance(settings, Mapping):
+        entries = {name: replaced(value, old, new) for name, value in settings.items()}
+        return entries if any(entries[name] is not value for name, value in settings.items()) else settings
+    if isinstance(settings, tuple):
+        parts = tuple(replaced(value, old, new) for value in settings)
+        return parts if any(a is not b for a, b in zip(parts, settings, strict=True)) else settings
+    return settings
+
+
+def _at(constant: Quantity, value: float) -> Quantity:
+    """The constant with another nominal value, and the same ends."""
+    fields = {name: getattr(constant, name) for name in type(constant).model_fields}
+    return type(constant).model_construct(**{**fields, "value": value})
