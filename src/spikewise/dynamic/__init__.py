@@ -13,6 +13,8 @@ __getattr__, __all__ = lazy_exports(
         "ExitRule": ".rule",
         "NeverExit": ".rule",
         "ScoreTrace": ".trace",
+        "SigmaEExit": ".sigma_e",
+        "SigmaEUnit": ".sigma_e",
         "calibrate_entropy": ".calibrate",
         "exit_curve": ".calibrate",
         "normalized_entropy": ".rule",

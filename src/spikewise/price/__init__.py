@@ -11,6 +11,7 @@ __getattr__, __all__ = lazy_exports(
         "CostReport": ".cost",
         "CrossbarArray": ".mapping",
         "DigitalAccelerator": ".digital",
+        "EnergyMeter": ".measure",
         "ImcChip": ".chip",
         "Ledger": ".ledger",
         "NeuromorphicChip": ".neuromorphic",

@@ -4,8 +4,8 @@ Integer weights are written as :mod:`~spikewise.price.mapping` places them: inpu
 ``n_rows``, one crossbar per kernel tap. The currents of all taps of a block are summed; the sum passes a converter
 of its own range, and blocks and digits are added as numbers:
 
-.. math:: y = \sum_{block} \sum_{digit} \pm 2^{c \, digit} \; ADC\Big( \sum_{tap} \sum_{row} x \, \tilde g
-              + \eta \Big), \qquad \eta \sim N\Big(0, \sigma_{read}^2 \sum x^2 \tilde g^2\Big) .
+.. math:: y = \sum_{block} \sum_{digit} \pm 2^{c \, digit} \; ADC( \sum_{tap} \sum_{row} x \, \tilde g
+              + \eta ), \qquad \eta \sim N(0, \sigma_{read}^2 \sum x^2 \tilde g^2) .
 
 Drawing one :math:`\eta` per current has the distribution of noise on each cell. Inputs that are not spikes go
 in bit by bit, positive and negative parts apart. Leaves out: unused rows and columns (they lie far from drivers and

@@ -15,7 +15,7 @@ ground. The circuit is linear, so wires of r ohm per cell only change the conduc
 first order in r the drop along row i and the rise along column j sum the currents of all cells behind each segment:
 
 .. math:: \tilde g_{ij} = \frac{g_{ij}}{1 + x_{ij}}, \qquad
-          x_{ij} = r \Big( \sum_l (\min(j, l) + 1) \, G_{il} + \sum_m (n - \max(i, m)) \, G_{mj} \Big) .
+          x_{ij} = r ( \sum_l (\min(j, l) + 1) \, G_{il} + \sum_m (n - \max(i, m)) \, G_{mj} ) .
 
 Validity: x up to about 1; see :func:`wire_drop` for measured errors. Leaves out: non-linear cells, drift, selector
 transistors, offset and gain errors of converters. Constants are arguments: none is built in.
