@@ -241,10 +241,15 @@ class Crossbars(nn.Module):
         codes = (x / self.input_step).round().clamp(-most, most)
         if chip.adc_bits is None:
             # Without rounding the bits need not be read apart; only their noise counts apart.
-            squares = sum(worth**2 * plane for worth, plane in self._planes(codes)) if chip.read_noise else None
+            squares = None
+            if chip.read_noise:
+                squares = sum(
+                    (worth**2 * plane for worth, plane in self._planes(codes)), torch.zeros((), device=x.device)
+                )
             sums = self.whole_sums(codes, squares)
         else:
-            sums = sum(self.whole_sums(plane).mul_(worth) for worth, plane in self._planes(codes))
+            parts = (self.whole_sums(plane).mul_(worth) for worth, plane in self._planes(codes))
+            sums = sum(parts, torch.zeros((), device=x.device))
         return sums * (self.input_step * self.weight_step)
 
     def _planes(self, codes: Tensor) -> Iterator[tuple[int, Tensor]]:
