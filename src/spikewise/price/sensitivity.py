@@ -16,6 +16,9 @@ from .technology import Quantity
 FIGURES = ("energy_j", "latency_s", "edp_js", "edp_saving", "area_m2")
 
 
+_LEAVES = (str, int, float, type(None), Quantity)
+
+
 @dataclass(frozen=True, slots=True)
 class Swing:
     """What one constant does to a figure.
@@ -108,21 +111,33 @@ def replaced(settings: Any, old: Quantity, new: Quantity) -> Any:
     """A copy of settings with one constant exchanged; what does not hold it is shared with the original."""
     if settings is old:
         return new
-    if isinstance(settings, Quantity):
+    if isinstance(settings, _LEAVES):
         return settings
     if isinstance(settings, BaseModel):
         values = {name: getattr(settings, name) for name in type(settings).model_fields}
-        changed = {name: replaced(value, old, new) for name, value in values.items()}
-        if all(changed[name] is value for name, value in values.items()):
-            return settings
-        return type(settings).model_construct(**changed)
-    if isinstance(settings, Mapping):
-        entries = {name: replaced(value, old, new) for name, value in settings.items()}
-        return entries if any(entries[name] is not value for name, value in settings.items()) else settings
+        changed = _replaced_among(values, old, new)
+        return settings if changed is values else type(settings).model_construct(**changed)
+    if isinstance(settings, dict):
+        return _replaced_among(settings, old, new)
     if isinstance(settings, tuple):
-        parts = tuple(replaced(value, old, new) for value in settings)
-        return parts if any(a is not b for a, b in zip(parts, settings, strict=True)) else settings
+        for place, value in enumerate(settings):
+            other = replaced(value, old, new)
+            if other is not value:
+                return (*settings[:place], other, *settings[place + 1 :])
     return settings
+
+
+def _replaced_among(values: dict[str, Any], old: Quantity, new: Quantity) -> dict[str, Any]:
+    """The entries with one constant exchanged, which stands in one of them; the same object if in none."""
+    for name, value in values.items():
+        if isinstance(value, _LEAVES):
+            if value is old:
+                return {**values, name: new}
+            continue
+        other = replaced(value, old, new)
+        if other is not value:
+            return {**values, name: other}
+    return values
 
 
 def _at(constant: Quantity, value: float) -> Quantity:
