@@ -81,19 +81,10 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Attributes
     ----------
-    weights_ : float32 array of shape (n_inputs, n_neurons)
-        Learned weights in [0, 1].
-    theta_ : float32 array of shape (n_neurons,)
-        Adaptive thresholds in mV.
     engine_ : Engine
         The layer itself, with its rule, settings and the tally of what happened while learning.
-    n_presentations_ : int
-        Samples shown while learning, all epochs together.
     horizon_ : int
         Presentations over which learning rates fall.
-    health_ : Health
-        Live neurons, spikes per sample, silent samples, spread of the thresholds; if the network is sick, ``fit``
-        warns with a remedy.
 
     Examples
     --------
@@ -276,7 +267,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def health_(self) -> Health:
-        """Whether the network is well."""
+        """Live neurons, spikes per sample, silent samples, spread of the thresholds; ``fit`` warns with a remedy."""
         return Health.of(self.engine_.tally, self.engine_.n_fired, self.engine_.theta)
 
     def adopt(self, engine: Engine, horizon: int) -> STDPEncoder:
