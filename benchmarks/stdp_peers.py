@@ -188,6 +188,15 @@ def conditions(n_neurons: int, rows: list[Row]) -> dict:
     }  # fmt: skip
 
 
+def _without_folders(value):
+    """A row without the places where programs lie on this machine."""
+    return {
+        key: _without_folders(each) if isinstance(each, dict) else each
+        for key, each in value.items()
+        if key != "folder"
+    }
+
+
 def _last_core() -> int | None:
     """The last of the cores we may use, if the system lets us choose."""
     return max(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
@@ -220,7 +229,11 @@ def main() -> None:
     where = conditions(options.neurons, rows)
     print(json.dumps(where))
     if options.json:
-        figures = {"races": races} if options.accuracy else {"headline": headline(rows), "rows": [*map(asdict, rows)]}
+        figures = (
+            {"races": races}
+            if options.accuracy
+            else {"headline": headline(rows), "rows": [_without_folders(asdict(row)) for row in rows]}
+        )
         Path(options.json).write_text(json.dumps(where | figures, indent=1))
     if any(
         problem := [row.problem for row in rows[:1]] + [race["problem"] for race in races if race["engine"] == "ours"]
