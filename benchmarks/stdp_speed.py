@@ -55,8 +55,8 @@ def pointer(values):
 class Bound:
     """The C program, with an engine's state."""
 
-    def __init__(self, library, ours):
-        self.library, self.ours = library, ours
+    def __init__(self, program, ours):
+        self.program, self.ours = program, ours
         parts = (ours._weights, ours._gain, ours._theta, ours._threshold)
         self.state = [aligned(part, part.dtype) for part in parts]
 
@@ -71,7 +71,7 @@ class Bound:
         weights, gain, theta, threshold = self.state
         i64, u64, f32, f64 = ctypes.c_int64, ctypes.c_uint64, ctypes.c_float, ctypes.c_double
         assert places.start == 0, "the C program numbers its streams from 0"
-        self.library.learn(
+        self.program.learn(
             pointer(shares), i64(len(shares)), i64(ours.n_inputs), u64(int(SEED)), pointer(stream.counts),
             i64(len(stream.counts)), pointer(stream.guide), i64(n_slots), pointer(weights), pointer(gain),
             pointer(theta), pointer(threshold), i64(weights.shape[1]), i64(ours.n_neurons), pointer(eta), pointer(rise),

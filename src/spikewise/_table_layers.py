@@ -7,8 +7,9 @@ layers are checked against each other as well: a layer must fit what it reads.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from spikewise._table_cells import flag, pair, share, whole
@@ -19,20 +20,14 @@ from spikewise.layer import MAX_BITS, LayerActivity, LayerShape
 _MAX_MACS = 2**50
 _MAX_STEPS = 10_000
 _MAX_CELLS = 2**22  # layers x timesteps
-_BITS = ("weight_bits", "state_bits", "input_bits")
+BITS = MappingProxyType({"weight_bits": 8, "state_bits": 16, "input_bits": 1})
+"""Precision of layers that state none themselves."""
 
 
 def table_parts(
-    path: str | os.PathLike[str],
-    *,
-    n_steps: int | None = None,
-    exit_histogram: Sequence[int] | None = None,
-    final_rate: float | None = None,
-    weight_bits: int = 8,
-    state_bits: int = 16,
-    input_bits: int = 1,
+    path: str | os.PathLike[str], given: Mapping[str, Any] = MappingProxyType({}), bits: Mapping[str, int] = BITS
 ) -> dict[str, Any]:
-    """Keyword arguments of a :class:`~spikewise.workload.Workload` for a layer table; an argument overrides the file.
+    """Keyword arguments of a :class:`~spikewise.workload.Workload` for a layer table; what is given overrides the file.
 
     Raises
     ------
@@ -41,7 +36,6 @@ def table_parts(
     DataError
         If the file is; the message names file, line and key.
     """
-    bits = dict(zip(_BITS, (weight_bits, state_bits, input_bits), strict=True))
     for key, value in bits.items():
         whole_number(key, value, 1, MAX_BITS)
     table = read_table(path)
@@ -49,9 +43,8 @@ def table_parts(
     sources = _check_chain(table.rows, layers)
     rates = [_rates(row) for row in table.rows]
     settings = dict(table.settings)
-    given = {"steps": n_steps, "exit_histogram": exit_histogram, "final_rate": final_rate}
     settings.update({key: value for key, value in given.items() if value is not None})
-    if exit_histogram is not None:
+    if given.get("exit_histogram") is not None:
         settings.pop("samples", None)  # they belong to the file's histogram
     histogram = _histogram(path, settings)
     steps = _steps(path, table, settings, rates, histogram)
@@ -70,7 +63,7 @@ def table_parts(
     }
 
 
-def _layer(row: TableRow, number: int, bits: dict[str, int]) -> LayerShape:
+def _layer(row: TableRow, number: int, bits: Mapping[str, int]) -> LayerShape:
     """Shape of one layer."""
     cells, where = row.cells, row.where
     kind: Any = cells["kind"].strip().lower() if isinstance(cells["kind"], str) else cells["kind"]
@@ -88,7 +81,7 @@ def _layer(row: TableRow, number: int, bits: dict[str, int]) -> LayerShape:
             f"{kernel[0]}x{kernel[1]}, {stride[0]}x{stride[1]}, {values['out_height']} and {values['out_width']}. "
             "Clear them, or call it conv."
         )
-    for key in _BITS:
+    for key in BITS:
         values[key] = whole(f"{where}: {key}", cells.get(key, ""), bits[key], MAX_BITS)
     name = cells.get("name", "")
     if not isinstance(name, str):

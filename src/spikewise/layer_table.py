@@ -88,14 +88,6 @@ def read_layer_table(
     >>> load.n_steps, load.activity[0].in_spikes, load.activity[0].out_spikes
     (2, (32.0, 16.0), (4.0, 4.0))
     """
-    return Workload(
-        **table_parts(
-            path,
-            n_steps=n_steps,
-            exit_histogram=exit_histogram,
-            final_rate=final_rate,
-            weight_bits=weight_bits,
-            state_bits=state_bits,
-            input_bits=input_bits,
-        )
-    )
+    given = {"steps": n_steps, "exit_histogram": exit_histogram, "final_rate": final_rate}
+    bits = {"weight_bits": weight_bits, "state_bits": state_bits, "input_bits": input_bits}
+    return Workload(**table_parts(path, given, bits))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -17,7 +17,7 @@ def platforms(
 ) -> None:
     """List the platforms, or show one with its constants and their sources."""
     from spikewise.errors import unknown_name
-    from spikewise.price.estimate import KINDS
+    from spikewise.price.estimate import KINDS, load_platform
     from spikewise.price.preset import platform_names
     from spikewise.price.sensitivity import constants_of
     from spikewise.price.technology import weakest
@@ -36,7 +36,7 @@ def platforms(
                 "weakest_tag": weakest(constant.tag for _, constant in constants_of(platform)),
             }
             for known in platform_names()
-            for platform in _settings_of(known)
+            for platform in [load_platform(known)]
         ]
         table = Table(caption="spikewise platforms NAME shows the constants of one", caption_justify="left")
         for header in ("platform", "kind", "weakest constant", "how far to trust it"):
@@ -45,7 +45,7 @@ def platforms(
             table.add_row(row["name"], row["kind"], row["weakest_tag"], row["label"])
         emit({"platforms": rows}, table, as_json=as_json)
         return
-    (platform,) = _settings_of(name)
+    platform = load_platform(name)
     constants = dict(constants_of(platform))
     table = Table(title=platform.name, caption=platform.label, caption_justify="left")
     for header in ("constant", "value", "low to high", "unit", "per", "tag", "source"):
@@ -61,10 +61,3 @@ def platforms(
     settings = {"name": platform.name, "kind": platform.kind, "label": platform.label, "notes": list(platform.notes)}
     values = {key: constant.model_dump() for key, constant in constants.items()}
     emit({**settings, "constants": values}, table, notes, as_json=as_json)
-
-
-def _settings_of(name: str) -> list[Any]:
-    """The settings model of one platform."""
-    from spikewise.price.estimate import load_platform
-
-    return [load_platform(name)]

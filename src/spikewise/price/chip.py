@@ -32,7 +32,7 @@ from .ledger import Ledger
 from .mapping import CrossbarArray, Placement, place
 from .parts import Component, Demand, Rate, ReferenceCycle, demand_of
 from .schedule import OVERLAP, SPECULATION, Schedule
-from .technology import Quantity, Ratio, Tag, of_dimension, weakest
+from .technology import PlatformSettings, Quantity, Ratio, Tag, of_dimension, weakest
 
 FloatArray = NDArray[np.float64]
 _CHIP = "chip"
@@ -66,7 +66,7 @@ class FixedCost(BaseModel):
         return self
 
 
-class ImcChip(BaseModel):
+class ImcChip(PlatformSettings):
     """An in-memory-computing chip composed of components; a platform that prices workloads.
 
     Build one with :func:`spikewise.price.load_platform`; every field is described in its preset.
@@ -79,12 +79,7 @@ class ImcChip(BaseModel):
     (64, 924)
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = Field(min_length=1, description="shown in reports")
     kind: Literal["imc"] = Field(description="in-memory computing")
-    label: str = Field(description="one line on how far to trust it")
-    notes: tuple[str, ...] = Field(default=(), description="assumptions that every report repeats")
     beside: str | None = Field(default=None, description="platform that tables show beside this one")
     mapping: CrossbarArray = Field(description="crossbars and tiles")
     pe_cycle: Annotated[ReferenceCycle, of_dimension("energy")] | None = Field(

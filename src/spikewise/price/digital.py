@@ -21,7 +21,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from spikewise.workload import LayerShape, Workload
 
@@ -30,7 +30,7 @@ from .arithmetic import Arithmetic, at_bits
 from .cost import CostReport
 from .hierarchy import Memories, kept_states, memories, stored_sums
 from .processor import Accounts, above_zero, in_order, measured, output_bits, per_layer, synaptic_operations
-from .technology import Quantity, Ratio, of_dimension
+from .technology import PlatformSettings, Quantity, Ratio, of_dimension
 
 FloatArray = NDArray[np.float64]
 Stored = dict[str, FloatArray]  # bits of each layer, by component
@@ -40,7 +40,7 @@ COMPONENTS = (
 )  # fmt: skip
 
 
-class DigitalAccelerator(BaseModel):
+class DigitalAccelerator(PlatformSettings):
     """A digital accelerator of many equal units; a platform that prices workloads.
 
     Examples
@@ -55,12 +55,7 @@ class DigitalAccelerator(BaseModel):
     32.0
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = Field(min_length=1, description="shown in reports")
     kind: Literal["digital"] = Field(description="digital accelerator")
-    label: str = Field(description="one line on how far to trust it")
-    notes: tuple[str, ...] = Field(default=(), description="assumptions that every report repeats")
     integer: Arithmetic = Field(description="fixed-point arithmetic")
     floating: Arithmetic = Field(description="floating-point arithmetic")
     float_from_bits: int = Field(default=32, ge=2, le=33, description="weights of at least so many bits are floats")

@@ -40,7 +40,7 @@ class Platform(Protocol):
         ...
 
 
-def load_platform(name: str | os.PathLike[str]) -> Platform:
+def load_platform(name: str | os.PathLike[str]) -> Any:
     """Load a platform that ships with the package, or one from a TOML file.
 
     Parameters

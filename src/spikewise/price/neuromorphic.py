@@ -19,14 +19,14 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from spikewise.workload import Workload
 
 from .cost import CostReport
 from .hierarchy import lateral_memory, state_memory, weight_memory
 from .processor import Accounts, above_zero, measured, per_layer, synaptic_operations
-from .technology import Quantity, Ratio, of_dimension
+from .technology import PlatformSettings, Quantity, Ratio, of_dimension
 
 FloatArray = NDArray[np.float64]
 Energy = Annotated[Quantity, of_dimension("energy")]
@@ -35,7 +35,7 @@ COMPONENTS = ("synapses", "neuron update", "spikes", "messages", "barrier")
 _MEAN_DISTANCE = 2 / 3  # mean Manhattan distance of two random places on a square mesh, over its side
 
 
-class NeuromorphicChip(BaseModel):
+class NeuromorphicChip(PlatformSettings):
     """An event-driven many-core chip; a platform that prices workloads.
 
     Examples
@@ -49,12 +49,7 @@ class NeuromorphicChip(BaseModel):
     {'neuron update': 72.8}
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = Field(min_length=1, description="shown in reports")
     kind: Literal["neuromorphic"] = Field(description="event-driven many-core chip")
-    label: str = Field(description="one line on how far to trust it")
-    notes: tuple[str, ...] = Field(default=(), description="assumptions that every report repeats")
     synapse: Energy = Field(description="energy of a synaptic operation")
     neuron_access: Energy = Field(description="energy to visit a neuron at a step")
     neuron_update: Energy = Field(description="energy to update it")

@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from spikewise.errors import positive_number
 from spikewise.workload import Workload
@@ -24,13 +24,13 @@ from spikewise.workload import Workload
 from .cost import CostReport
 from .hierarchy import kept_states, stored_sums
 from .processor import Accounts, above_zero, in_order, measured, per_layer, synaptic_operations
-from .technology import Quantity, Ratio, of_dimension
+from .technology import PlatformSettings, Quantity, Ratio, of_dimension
 
 FloatArray = NDArray[np.float64]
 COMPONENTS = ("compute", "memory")
 
 
-class RooflineProcessor(BaseModel):
+class RooflineProcessor(PlatformSettings):
     """A processor known by its power, its peak and its bandwidth; a platform that prices workloads.
 
     Examples
@@ -44,12 +44,7 @@ class RooflineProcessor(BaseModel):
     0.01
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = Field(min_length=1, description="shown in reports")
     kind: Literal["roofline"] = Field(description="processor bounded by arithmetic or by memory")
-    label: str = Field(description="one line on how far to trust it")
-    notes: tuple[str, ...] = Field(default=(), description="assumptions that every report repeats")
     value_bits: int = Field(ge=8, le=64, multiple_of=8, description="width of everything that is stored and computed")
     power: Annotated[Quantity, of_dimension("power"), above_zero] = Field(description="while it computes")
     peak: Annotated[Quantity, of_dimension("throughput"), above_zero] = Field(description="two for a multiply-addition")

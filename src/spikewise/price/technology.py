@@ -122,6 +122,16 @@ def of_dimension(*dimensions: Dimension) -> AfterValidator:
     return AfterValidator(check)
 
 
+class PlatformSettings(BaseModel):
+    """What every platform says of itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, description="shown in reports")
+    label: str = Field(description="one line on how far to trust it")
+    notes: tuple[str, ...] = Field(default=(), description="assumptions that every report repeats")
+
+
 Ratio = Annotated[Quantity, of_dimension("ratio")]
 
 
