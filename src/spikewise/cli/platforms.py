@@ -19,8 +19,7 @@ def platforms(
     from spikewise.errors import unknown_name
     from spikewise.price.estimate import KINDS, load_platform
     from spikewise.price.preset import platform_names
-    from spikewise.price.sensitivity import constants_of
-    from spikewise.price.technology import weakest
+    from spikewise.price.technology import constants_of, weakest
 
     if schema:
         if schema not in KINDS:

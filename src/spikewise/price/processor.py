@@ -21,8 +21,7 @@ from spikewise.workload import LayerActivity, LayerShape, Workload
 
 from .cost import CostReport
 from .ledger import CORNERS, Ledger
-from .sensitivity import constants_of
-from .technology import Quantity, Tag, weakest
+from .technology import Quantity, Tag, constants_of, weakest
 
 FloatArray = NDArray[np.float64]
 CHIP = "chip"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ from pydantic import BaseModel
 from spikewise.errors import ParameterError, unknown_name, whole_number
 from spikewise.workload import Workload
 
-from .technology import Quantity
+from .technology import Quantity, constants_of
 
 FIGURES = ("energy_j", "latency_s", "edp_js", "edp_saving", "area_m2")
 
@@ -88,23 +87,6 @@ def sensitivity(
         swings.append(Swing(key, ends[0], nominal, ends[1], constant.source, constant.tag))
     moving = [swing for swing in swings if swing.width > 0]
     return tuple(sorted(moving, key=lambda swing: -swing.width)[:n_strongest])
-
-
-def constants_of(settings: Any, key: str = "") -> Iterator[tuple[str, Quantity]]:
-    """Every constant in a settings model, at any depth, with its dotted key."""
-    if isinstance(settings, Quantity):
-        yield key, settings
-        return
-    items: Any = ()
-    if isinstance(settings, BaseModel):
-        items = ((name, getattr(settings, name)) for name in type(settings).model_fields)
-    elif isinstance(settings, Mapping):
-        items = settings.items()
-    elif isinstance(settings, tuple):
-        # One rate alone needs no number.
-        items = (("" if len(settings) == 1 else str(place), item) for place, item in enumerate(settings))
-    for name, item in items:
-        yield from constants_of(item, ".".join(part for part in (key, name) if part))
 
 
 def replaced(settings: Any, old: Quantity, new: Quantity) -> Any:

@@ -8,7 +8,7 @@ the surest to the weakest: ``verified`` (read in the named source), ``run`` (out
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -133,6 +133,23 @@ class PlatformSettings(BaseModel):
 
 
 Ratio = Annotated[Quantity, of_dimension("ratio")]
+
+
+def constants_of(settings: Any, key: str = "") -> Iterator[tuple[str, Quantity]]:
+    """Every constant in a settings model, at any depth, with its dotted key."""
+    if isinstance(settings, Quantity):
+        yield key, settings
+        return
+    items: Any = ()
+    if isinstance(settings, BaseModel):
+        items = ((name, getattr(settings, name)) for name in type(settings).model_fields)
+    elif isinstance(settings, Mapping):
+        items = settings.items()
+    elif isinstance(settings, tuple):
+        # One rate alone needs no number.
+        items = (("" if len(settings) == 1 else str(place), item) for place, item in enumerate(settings))
+    for name, item in items:
+        yield from constants_of(item, ".".join(part for part in (key, name) if part))
 
 
 def weakest(tags: Iterable[Tag]) -> Tag:
