@@ -71,9 +71,9 @@ def test_what_cannot_be_found_is_named(run_folder, tmp_path):
 
 def test_an_unknown_breakdown_is_named(tmp_path):
     with pytest.raises(
-        ParameterError, match=r"--by must be one of component, layer, step; got 'stap'. Did you mean 'step'"
+        ParameterError, match=r"--by must be one of component, layer, timestep; got 'timestap'. Did you mean 'timestep'"
     ):
-        price(tmp_path, by="stap")
+        price(tmp_path, by="timestap")
 
 
 def test_only_the_damaged_file_of_a_run_is_to_be_deleted(run_folder):

@@ -58,7 +58,7 @@ def test_repeating_multiplies_energy_and_latency_alone(cost, n):
 
 
 @few
-@given(reports(), st.sampled_from(["component", "layer", "step"]), st.sampled_from(["low", "nominal", "high"]))
+@given(reports(), st.sampled_from(["component", "layer", "timestep"]), st.sampled_from(["low", "nominal", "high"]))
 def test_a_breakdown_sums_to_the_total(report, by, corner):
     view = report.at(corner)
     whole = reduce(Cost.then, view.breakdown(by).values())
@@ -178,7 +178,7 @@ def test_wrong_arguments_are_named():
     report = CostReport("chip", "net", [1, 1], ["a"], ["b"], [book] * 3, [book] * 3)
     with pytest.raises(ParameterError, match=r"step must lie in 1..2; got 3"):
         report.energy_at(3)
-    with pytest.raises(ParameterError, match="by must be one of component, layer, step; got 'layers'"):
+    with pytest.raises(ParameterError, match="by must be one of component, layer, timestep; got 'layers'"):
         report.breakdown("layers")
     with pytest.raises(ParameterError, match="corner must be one of"):
         report.at("best")

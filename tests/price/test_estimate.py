@@ -63,7 +63,7 @@ def test_an_absent_file_is_named(tmp_path):
         ("value = 0.45", "value = 0.46", r"the shares of pe_cycle must sum to 1; got 1.01"),
         ("n_rows = 64", "n_rows = 0", r"mapping.n_rows: Input should be greater than or equal to 1"),
         ('{ per = "tile", value = 10,', '{ per = "tile", value = -1,', r"components.periphery.memory.1.value: Input"),
-        ('mode = "fit_proportional"', 'mode = "none"', r"fixed: ratio must be given exactly if mode is"),
+        ("[fixed.ratio]", "[fixed.rat]", r"fixed"),
     ],
 )
 def test_a_wrong_platform_file_names_the_offending_key(tmp_path, old, new, message):

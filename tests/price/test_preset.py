@@ -18,7 +18,7 @@ def write(folder, text, name="mine.toml"):
 def test_a_file_may_change_a_few_constants_of_another_platform(tmp_path):
     text = 'extends = "rram-64-32nm-physical"\nname = "mine"\n[components.adc.energy]\nvalue = 7.9\n'
     mine, base = load_platform(write(tmp_path, text)), load_platform("rram-64-32nm-physical")
-    constant = mine.constants()["adc.energy per conversion"]
+    constant = mine.constants["components.adc.energy"]
     assert (constant.low, constant.value, constant.high) == (7.9, 7.9, 7.9)
     assert (constant.source, constant.tag, constant.unit) == ("mine.toml", "unverified", "pJ")
     ours, theirs = (chip.estimate(LOAD).breakdown()["adc"].energy_j for chip in (mine, base))

@@ -91,7 +91,7 @@ def test_the_crossbar_constant_is_that_of_ohms_law():
     cell = 0.1**2 * conductance * 12.5e-9
     assert 512 * cell == pytest.approx(1.760e-12, rel=1e-3)
     chip = load_platform("rram-64-32nm-physical")
-    assert chip.constants()["crossbar.energy per active_cell"].corners[1] == pytest.approx(cell, rel=1e-3)
+    assert chip.constants["components.crossbar.energy"].corners[1] == pytest.approx(cell, rel=1e-3)
 
 
 # -- other ways to place VGG-9: hardware reference counts ---------------------------------------------------
@@ -135,7 +135,7 @@ def test_energy_rises_with_steps_activity_and_bits(name, rate, n_steps, bits):
 @pytest.mark.parametrize("name", IMC)
 def test_every_constant_has_a_source_and_every_chip_a_label(name):
     chip = load_platform(name)
-    assert all(quantity.source and quantity.tag for quantity in chip.constants().values())
+    assert all(quantity.source and quantity.tag for quantity in chip.constants.values())
     report = vgg9(name, 4, 0.2, histogram=[5, 3, 1, 1])
     assert chip.label in report.assumptions
     assert 0 < report.edp_saving < 1

@@ -78,7 +78,7 @@ def test_a_processor_is_a_platform_with_sources_and_tags(platform):
 @given(load=workloads())
 def test_breakdowns_sum_to_the_total_and_the_report_is_read_back(platform, load):
     report = platform.estimate(load)
-    for by in ("component", "layer", "step"):
+    for by in ("component", "layer", "timestep"):
         parts = report.breakdown(by).values()
         assert sum(part.energy_j for part in parts) == pytest.approx(report.energy_j, rel=1e-9)
         assert sum(part.latency_s for part in parts) == pytest.approx(report.latency_s, rel=1e-9)

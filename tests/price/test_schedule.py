@@ -69,7 +69,7 @@ def test_a_pipelined_chip_is_faster_and_pays_for_early_exit():
     assert fast.energy_at(4) < plain.energy_at(4)  # less leakage, nothing in vain
 
 
-@pytest.mark.parametrize("by", ["component", "layer", "step"])
+@pytest.mark.parametrize("by", ["component", "layer", "timestep"])
 def test_breakdowns_still_sum(by):
     report = pipelined([6, 2, 1, 1])
     parts = report.breakdown(by).values()

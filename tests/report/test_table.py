@@ -34,7 +34,7 @@ def test_the_totals_show_exit_band_static_and_saving():
         assert word in text
 
 
-@pytest.mark.parametrize("by", ["component", "layer", "step"])
+@pytest.mark.parametrize("by", ["component", "layer", "timestep"])
 def test_a_breakdown_shows_every_entry_and_the_total(by):
     text = text_of(breakdown_table(REPORT, by))
     assert all(name in text for name in REPORT.breakdown(by))
@@ -45,16 +45,16 @@ def test_a_breakdown_shows_every_entry_and_the_total(by):
 def test_many_steps_share_a_line_and_still_add_up(n_steps, names):
     histogram = [1] * n_steps
     report = estimate(uniform_workload("toy", LAYERS[1:], n_steps, [0.1], histogram))
-    rows = _binned(report.breakdown("step"))
+    rows = _binned(report.breakdown("timestep"))
     assert len(rows) <= 21
     assert next(iter(rows)) == "once"
     assert [list(rows)[1], list(rows)[-1]] == names
     assert sum(cost.energy_j for cost in rows.values()) == pytest.approx(report.energy_j, rel=1e-12)
-    assert text_of(breakdown_table(report, "step")).count("step") < 24
-    assert breakdown_csv(report, "step").count("step ") == n_steps
+    assert text_of(breakdown_table(report, "timestep")).count("step") < 24
+    assert breakdown_csv(report, "timestep").count("step ") == n_steps
 
 
-@pytest.mark.parametrize("by", ["component", "layer", "step"])
+@pytest.mark.parametrize("by", ["component", "layer", "timestep"])
 def test_the_csv_carries_full_precision_and_adds_up(by):
     *rows, total = csv.DictReader(io.StringIO(breakdown_csv(REPORT, by)))
     assert float(total["energy_j"]) == REPORT.energy_j

@@ -4,13 +4,7 @@ r"""In-memory-computing chips: crossbars and what surrounds them, priced layer b
           D(t) = t \sum_{layer} P_{layer} \cdot input\ bits \cdot t_{PE}
 
 Where layers follow one another and steps are not pipelined (:mod:`spikewise.price.schedule`), latency is
-proportional to the steps. Energy is not. DT-SNN (arXiv 2305.17346) reports that eight steps cost 4.9 times
-the energy of one, so some work is done once per image. In mode ``fit_proportional`` it is the fitted
-:math:`F = r \cdot s`, with s the network's own energy per step (all samples, mean over the steps) and
-:math:`(r + 8)/(r + 1) = 4.9`, r = 3.1/3.9. F stands for *all* once-work, so a layer marked
-``once_per_inference`` is charged at every step like the others: to do both would count it twice.
-
-With ``first_layer`` no constant is fitted: a direct-coded first layer is computed once, bit by bit of its input.
+proportional to the steps. Energy is not: some work is done once per image (:mod:`spikewise.price.once`).
 
 Leaves out: writing of weights, lateral inhibition; leakage and off-chip memory where a preset has no constants.
 """
@@ -22,17 +16,19 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from spikewise.units import format_si
 from spikewise.workload import Workload
 
 from .charges import FIXED, LEAKAGE, columns, ledgers
 from .cost import CostReport
 from .ledger import Ledger
 from .mapping import CrossbarArray, Placement, place
-from .parts import Component, Demand, Rate, ReferenceCycle, demand_of
+from .once import FixedCost, OnceFigures
+from .parts import Component, Rate, ReferenceCycle, demand_of
 from .schedule import OVERLAP, SPECULATION, Schedule
-from .technology import PlatformSettings, Quantity, Ratio, Tag, of_dimension, weakest
+from .technology import PlatformSettings, Quantity, Tag, constants_of, of_dimension, weakest
 
 FloatArray = NDArray[np.float64]
 _CHIP = "chip"
@@ -40,30 +36,6 @@ _EXIT_UNIT = "exit_unit"
 _EXIT_SHARE = 0.01  # DT-SNN: the exit unit is much less than 1 % of a step; warn beyond
 _LOW_UTILISATION = 0.1
 _SHARED = ("pe_cycle", "crossbar_read")  # events of the reference cycle
-
-
-class FixedCost(BaseModel):
-    """Energy paid once per inference, whatever the number of steps.
-
-    ``fit_proportional``: a ratio of the network's own energy per step; ``fit_per_crossbar``: an energy per crossbar;
-    ``first_layer``: no fitted constant, but the layers marked ``once_per_inference`` (a direct-coded image at the first
-    layer) are computed once; ``none``: nothing.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    mode: Literal["fit_proportional", "fit_per_crossbar", "first_layer", "none"] = Field(description="what is once")
-    ratio: Ratio | None = Field(default=None, description="F over the energy of a step, for fit_proportional")
-    per_crossbar: Annotated[Quantity, of_dimension("energy")] | None = Field(
-        default=None, description="F over the number of crossbars, for fit_per_crossbar"
-    )
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        for key, mode in (("ratio", "fit_proportional"), ("per_crossbar", "fit_per_crossbar")):
-            if (self.mode == mode) != (getattr(self, key) is not None):
-                raise ValueError(f"{key} must be given exactly if mode is {mode}")
-        return self
 
 
 class ImcChip(PlatformSettings):
@@ -75,7 +47,7 @@ class ImcChip(PlatformSettings):
     --------
     >>> from spikewise.price import load_platform
     >>> chip = load_platform("rram-64-32nm")
-    >>> chip.mapping.n_rows, round(chip.constants()["pe_cycle"].value)
+    >>> chip.mapping.n_rows, round(chip.constants["pe_cycle"].value)
     (64, 924)
     """
 
@@ -104,25 +76,27 @@ class ImcChip(PlatformSettings):
             raise ValueError(f"component name {taken[0]!r} is taken: it holds what belongs to no part of the chip")
         return self
 
+    @cached_property
     def constants(self) -> dict[str, Quantity]:
-        """Every constant of the chip, by key."""
-        fixed = self.fixed
-        found = {
-            "pe_cycle": self.pe_cycle, "fixed.ratio": fixed.ratio, "fixed.per_crossbar": fixed.per_crossbar
-        }  # fmt: skip
-        for name, part in self.components.items():
-            found |= {f"{name}.{key}": rate for key, rate in part.rates()}
-        return {key: quantity for key, quantity in found.items() if quantity is not None}
+        """Every constant of the chip, by dotted key."""
+        return dict(constants_of(self))
+
+    @cached_property
+    def _quantities(self) -> tuple[Quantity, ...]:
+        """Every constant, found without the keys, which take longer than a price."""
+        alone = (self.pe_cycle, self.fixed.ratio, self.fixed.per_crossbar)
+        rates = (rate for part in self.components.values() for rate in part.rates())
+        return (*(quantity for quantity in alone if quantity is not None), *rates)
 
     @cached_property
     def weakest_tag(self) -> Tag:
         """Least certain tag among the constants."""
-        return weakest(quantity.tag for quantity in self.constants().values())
+        return weakest(quantity.tag for quantity in self._quantities)
 
     @cached_property
     def sources(self) -> tuple[str, ...]:
         """Sources of the constants, each once."""
-        return tuple(dict.fromkeys(quantity.source for quantity in self.constants().values()))
+        return tuple(dict.fromkeys(quantity.source for quantity in self._quantities))
 
     def place(self, workload: Workload) -> Placement:
         """Crossbars, tiles and cycles of each layer; raises CapacityError if they do not fit."""
@@ -138,7 +112,8 @@ class ImcChip(PlatformSettings):
         """
         demand = demand_of(workload, self.mapping)
         placement = demand.placement
-        running, full = ledgers(self, demand, self.fixed.mode == "first_layer")
+        leaves = np.asarray(workload.exit_histogram) / workload.n_samples
+        running, full, modes = ledgers(self, demand, leaves)
         return CostReport(
             platform=self.name,
             workload=workload.name,
@@ -147,7 +122,7 @@ class ImcChip(PlatformSettings):
             components=columns(self.components, self.schedule),
             running=running,
             full=full,
-            assumptions=(self.label, *self.notes, *self._remarks(workload, placement, full[1])),
+            assumptions=(self.label, *self.notes, *self._remarks(workload, placement, full[1], modes)),
             sources=self.sources,
             weakest_tag=self.weakest_tag,
         )
@@ -158,17 +133,16 @@ class ImcChip(PlatformSettings):
             return self.pe_cycle.joules(rate)
         return rate.corners
 
-    def fixed_j(self, demand: Demand, per_step: FloatArray) -> FloatArray:
-        """Low, nominal and high energy (3,) that is fixed per inference, given that of a step (3,)."""
-        if self.fixed.ratio is not None:
-            return np.asarray(self.fixed.ratio.corners * per_step)
-        if self.fixed.per_crossbar is not None:
-            return np.asarray(self.fixed.per_crossbar.corners * demand.placement.n_crossbars.sum())
-        return np.zeros(3)
-
-    def _remarks(self, workload: Workload, placement: Placement, book: Ledger) -> list[str]:
+    def _remarks(
+        self, workload: Workload, placement: Placement, book: Ledger, modes: tuple[OnceFigures, ...]
+    ) -> list[str]:
         """What a reader of this report must know about this network on this chip."""
         remarks = []
+        if len(modes) > 1:
+            figures = (f"{each.mode} {format_si(each.energy_j, 'J')} ({each.edp_saving:.1%})" for each in modes)
+            remarks.append(
+                f"energy (and EDP saving) by what is done once, a mode each, spanned by the band: {', '.join(figures)}."
+            )
         empty = [
             f"{layer.name} ({used:.1%})"
             for layer, used in zip(workload.layers, placement.utilisation, strict=True)

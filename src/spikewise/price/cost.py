@@ -237,7 +237,7 @@ class CostReport:
         return Cost(self.energy_j, self.latency_s, self.area_m2, self.memory_bits)
 
     def breakdown(self, by: By = "component") -> dict[str, Cost]:
-        """Shares of the total by ``"component"``, ``"layer"`` or ``"step"``; they sum to :attr:`total`.
+        """Shares of the total by ``"component"``, ``"layer"`` or ``"timestep"``; they sum to :attr:`total`.
 
         A step's entry is weighted with the share of samples that compute it; area and memory, which
         are built once, stand in the entry ``"once"``.
@@ -245,7 +245,7 @@ class CostReport:
         if by not in BREAKDOWNS:
             raise unknown_name("by", by, BREAKDOWNS)
         steps = ("once", *(f"step {step}" for step in range(1, self.n_steps + 1)))
-        names = {"layer": self.layers, "component": self.components, "step": steps}[by]
+        names = {"layer": self.layers, "component": self.components, "timestep": steps}[by]
         rows = self.ledger.split(by, self.alive_shares)
         return {name: Cost(*row) for name, row in zip(names, rows, strict=True)}
 

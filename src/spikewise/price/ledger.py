@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from spikewise.errors import ShapeError
 
 FloatArray = NDArray[np.float64]
-By = Literal["component", "layer", "step"]
-BREAKDOWNS: tuple[By, ...] = ("component", "layer", "step")
+By = Literal["component", "layer", "timestep"]
+BREAKDOWNS: tuple[By, ...] = ("component", "layer", "timestep")
 Corner = Literal["low", "nominal", "high"]
 CORNERS: tuple[Corner, ...] = ("low", "nominal", "high")
 
@@ -69,7 +69,7 @@ class Ledger:
         Steps are weighted with ``alive``, the share of samples (T,) that compute them.
         """
         leaves = alive - np.append(alive[1:], 0.0)
-        if by == "step":
+        if by == "timestep":
             rest, in_vain = np.zeros(len(alive), np.int64), leaves * self.leave_energy_j.sum((1, 2))
             columns = [
                 np.append(self.once_energy_j.sum(), alive * self.step_energy_j.sum((1, 2)) + in_vain),

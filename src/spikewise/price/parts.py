@@ -12,7 +12,7 @@ whose energy depends on the data is charged per ``active_input`` or ``spike``, o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Annotated, Any, Literal, get_args
@@ -86,11 +86,9 @@ class Component(BaseModel):
     area: AreaRates = Field(default=(), description="per thing built")
     memory: MemoryRates = Field(default=(), description="bits per thing stored")
 
-    def rates(self) -> Iterator[tuple[str, Rate]]:
-        """Every constant with its key."""
-        for key in ("energy", "once", "latency", "leakage", "area", "memory"):
-            for rate in getattr(self, key):
-                yield f"{key} per {rate.per}", rate
+    def rates(self) -> tuple[Rate, ...]:
+        """Every constant."""
+        return (*self.energy, *self.once, *self.latency, *self.leakage, *self.area, *self.memory)
 
 
 @dataclass(frozen=True, slots=True)

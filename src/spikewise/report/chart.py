@@ -143,7 +143,7 @@ def energy_chart(cost: CostReport) -> Chart:
 
 def step_chart(cost: CostReport) -> Chart:
     """Energy per image of each step with early exit, and beside it without; step 0 is what is paid once."""
-    spent, full = ([c.energy_j for c in report.breakdown("step").values()] for report in (cost, cost.static))
+    spent, full = ([c.energy_j for c in report.breakdown("timestep").values()] for report in (cost, cost.static))
     steps = list(range(len(spent)))
     scale, unit = _prefix(max(full))
     names = ["paid once", *(f"step {step}" for step in steps[1:])]

@@ -49,7 +49,7 @@ def cost_table(report: CostReport) -> Table:
 
 
 def breakdown_table(report: CostReport, by: By = "component") -> Table:
-    """Energy, latency, area and memory by component, layer or step, with their share of the energy.
+    """Energy, latency, area and memory by component, layer or timestep, with their share of the energy.
 
     Of more than twenty steps several stand on a line; :func:`breakdown_csv` has them all.
     """
@@ -59,7 +59,7 @@ def breakdown_table(report: CostReport, by: By = "component") -> Table:
         table.add_column(header, justify="right")
     total = report.total
     rows = report.breakdown(by)
-    for name, cost in [*(_binned(rows) if by == "step" else rows).items(), ("total", total)]:
+    for name, cost in [*(_binned(rows) if by == "timestep" else rows).items(), ("total", total)]:
         if name == "total":
             table.add_section()
         share = format_share(cost.energy_j / total.energy_j) if total.energy_j else ""
