@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikewise.errors import DataError, ParameterError, ShapeError
-from spikewise.price.cost import Cost, CostReport
-from spikewise.price.ledger import Ledger
+from spikewise.price.cost import CostReport
+from spikewise.price.ledger import Cost, Ledger
 
 few = settings(max_examples=25)  # a report is a big example; the laws are simple
 costs = st.builds(Cost, st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.integers(0, 2**40))
@@ -136,7 +136,9 @@ def test_a_report_survives_json(report):
 
 def test_a_report_survives_a_file(tmp_path):
     book = ledger(np.random.default_rng(0), 2, 1, 1)
-    report = CostReport("chip", "net", [1, 1], ["a"], ["b"], [book] * 3, [book] * 3, ["assumed"], ["a paper"], "run")
+    report = CostReport(
+        "chip", "net", [1, 1], ["a"], ["b"], [book] * 3, [book] * 3, (), ["assumed"], ["a paper"], "run"
+    )
     report.write(tmp_path / "cost.json")
     assert CostReport.read(tmp_path / "cost.json").to_dict() == report.to_dict()
 

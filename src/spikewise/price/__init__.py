@@ -7,7 +7,7 @@ __getattr__, __all__ = lazy_exports(
     {
         "ann_baseline": ".baseline",
         "Component": ".parts",
-        "Cost": ".cost",
+        "Cost": ".ledger",
         "CostReport": ".cost",
         "CrossbarArray": ".mapping",
         "DigitalAccelerator": ".digital",

@@ -18,14 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from spikewise.units import format_si
 from spikewise.workload import Workload
 
 from .charges import FIXED, LEAKAGE, columns, ledgers
 from .cost import CostReport
 from .ledger import Ledger
 from .mapping import CrossbarArray, Placement, place
-from .once import FixedCost, OnceFigures
+from .once import FixedCost
 from .parts import Component, Rate, ReferenceCycle, demand_of
 from .schedule import OVERLAP, SPECULATION, Schedule
 from .technology import PlatformSettings, Quantity, Tag, constants_of, of_dimension, weakest
@@ -122,7 +121,8 @@ class ImcChip(PlatformSettings):
             components=columns(self.components, self.schedule),
             running=running,
             full=full,
-            assumptions=(self.label, *self.notes, *self._remarks(workload, placement, full[1], modes)),
+            once_modes=modes if len(modes) > 1 else (),
+            assumptions=(self.label, *self.notes, *self._remarks(workload, placement, full[1])),
             sources=self.sources,
             weakest_tag=self.weakest_tag,
         )
@@ -133,16 +133,9 @@ class ImcChip(PlatformSettings):
             return self.pe_cycle.joules(rate)
         return rate.corners
 
-    def _remarks(
-        self, workload: Workload, placement: Placement, book: Ledger, modes: tuple[OnceFigures, ...]
-    ) -> list[str]:
+    def _remarks(self, workload: Workload, placement: Placement, book: Ledger) -> list[str]:
         """What a reader of this report must know about this network on this chip."""
         remarks = []
-        if len(modes) > 1:
-            figures = (f"{each.mode} {format_si(each.energy_j, 'J')} ({each.edp_saving:.1%})" for each in modes)
-            remarks.append(
-                f"energy (and EDP saving) by what is done once, a mode each, spanned by the band: {', '.join(figures)}."
-            )
         empty = [
             f"{layer.name} ({used:.1%})"
             for layer, used in zip(workload.layers, placement.utilisation, strict=True)

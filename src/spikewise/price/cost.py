@@ -1,4 +1,4 @@
-r"""Costs, how they combine, and the report that a platform gives for a network.
+r"""The report that a platform gives for a network.
 
 A :class:`Ledger` holds what each layer (L) costs in each component (C): once per inference and per step
 (T). A sample that leaves after step t has cost
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -27,48 +27,12 @@ from spikewise._files import mendable, read_json, write_json
 from spikewise.errors import DataError, ParameterError, ShapeError, unknown_name
 from spikewise.workload import as_histogram
 
-from .ledger import BREAKDOWNS, CORNERS, By, Corner, FloatArray, Ledger
+from .ledger import BREAKDOWNS, CORNERS, By, Corner, Cost, FloatArray, Ledger
+from .once import OnceFigures
 
 _BANDS = ("energy_j", "latency_s", "edp_js", "edp_saving", "area_m2")
+_SEQUENCES = ("exit_histogram", "layers", "components", "running", "full", "once_modes", "assumptions", "sources")
 _FORMAT = "spikewise-cost-1"
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Energy, latency and area of one part or of a whole chip (SI units).
-
-    Examples
-    --------
-    >>> read, add = Cost(2e-12, 1e-9, 1e-10), Cost(1e-12, 3e-9, 1e-10)
-    >>> read.beside(add).latency_s, read.then(add).latency_s
-    (3e-09, 4e-09)
-    """
-
-    energy_j: float = 0.0
-    latency_s: float = 0.0
-    area_m2: float = 0.0
-    memory_bits: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """The four figures by name."""
-        return {key: getattr(self, key) for key in self.__slots__}
-
-    def beside(self, other: Cost) -> Cost:
-        """Cost of doing both at once: energies and areas add, the slower one waits."""
-        return replace(self.then(other), latency_s=max(self.latency_s, other.latency_s))
-
-    def then(self, other: Cost) -> Cost:
-        """Cost of one after the other, each on its own part: everything adds, latency too."""
-        return Cost(
-            energy_j=self.energy_j + other.energy_j,
-            latency_s=self.latency_s + other.latency_s,
-            area_m2=self.area_m2 + other.area_m2,
-            memory_bits=self.memory_bits + other.memory_bits,
-        )
-
-    def times(self, n: float) -> Cost:
-        """Cost of doing it n times on the same part: energy and latency multiply, area and memory stay."""
-        return replace(self, energy_j=n * self.energy_j, latency_s=n * self.latency_s)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,6 +49,8 @@ class CostReport:
         Names of the L layers and C components; chip-wide parts sit in a last layer ``"chip"``.
     running, full : sequence of three Ledger
         Low, nominal and high; from the activity of samples still running, and from that of all samples.
+    once_modes : sequence of OnceFigures
+        Where it is not known what is done once per inference: the figures of each way to charge it.
     assumptions, sources, weakest_tag : sequence of str, sequence of str, str
         What was taken for granted, where the constants come from, and the least certain tag among them.
     corner : {"low", "nominal", "high"}
@@ -108,13 +74,23 @@ class CostReport:
     components: tuple[str, ...]
     running: tuple[Ledger, ...]
     full: tuple[Ledger, ...]
+    once_modes: tuple[OnceFigures, ...] = ()
     assumptions: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     weakest_tag: str = "verified"
     corner: Corner = "nominal"
 
     def __post_init__(self) -> None:
-        for key in ("exit_histogram", "layers", "components", "running", "full", "assumptions", "sources"):
+        for key in (
+            "exit_histogram",
+            "layers",
+            "components",
+            "running",
+            "full",
+            "once_modes",
+            "assumptions",
+            "sources",
+        ):
             object.__setattr__(self, key, tuple(getattr(self, key)))
         object.__setattr__(self, "exit_histogram", as_histogram(self.exit_histogram))
         if not sum(self.exit_histogram):
@@ -136,7 +112,7 @@ class CostReport:
     def static(self) -> CostReport:
         """The same network and platform with every sample run to the last step."""
         histogram = (0,) * (self.n_steps - 1) + (self.n_samples,)
-        return replace(self, running=self.full, exit_histogram=histogram)
+        return replace(self, running=self.full, exit_histogram=histogram, once_modes=())
 
     @property
     def ledger(self) -> Ledger:
@@ -144,11 +120,12 @@ class CostReport:
         return self.running[CORNERS.index(self.corner)]
 
     def band(self, figure: str) -> tuple[float, float, float]:
-        """Lowest, nominal and highest value of a figure, such as ``"energy_j"``, over the three corners."""
+        """Lowest, nominal and highest value of a figure, such as ``"energy_j"``, over corners and once-modes."""
         if figure not in _BANDS:
             raise unknown_name("figure", figure, _BANDS)
         values = [float(getattr(self.at(corner), figure)) for corner in CORNERS]
-        return min(values), values[1], max(values)
+        modes = [mode.edp_saving for mode in self.once_modes] if figure == "edp_saving" else []
+        return min(values + modes), values[1], max(values + modes)
 
     @property
     def n_steps(self) -> int:
@@ -246,8 +223,7 @@ class CostReport:
             raise unknown_name("by", by, BREAKDOWNS)
         steps = ("once", *(f"step {step}" for step in range(1, self.n_steps + 1)))
         names = {"layer": self.layers, "component": self.components, "timestep": steps}[by]
-        rows = self.ledger.split(by, self.alive_shares)
-        return {name: Cost(*row) for name, row in zip(names, rows, strict=True)}
+        return dict(zip(names, self.ledger.split(by, self.alive_shares), strict=True))
 
     def summary(self) -> dict[str, Any]:
         """The figures, their bands and breakdowns as a plain dictionary: all but the arrays behind them."""
@@ -267,6 +243,7 @@ class CostReport:
             "static": {key: getattr(static, key) for key in ("energy_j", "latency_s", "edp_js")},
             "band": {figure: list(self.band(figure)) for figure in _BANDS},
             "breakdown": {by: {k: cost.to_dict() for k, cost in self.breakdown(by).items()} for by in BREAKDOWNS},
+            "once_modes": [asdict(mode) for mode in self.once_modes],
             "assumptions": list(self.assumptions),
             "sources": list(self.sources),
             "weakest_tag": self.weakest_tag,
@@ -289,6 +266,7 @@ class CostReport:
             body = {item.name: raw[item.name] for item in fields(cls)}
             body["running"] = [Ledger.from_dict(ledger) for ledger in raw["running"]]
             body["full"] = [Ledger.from_dict(ledger) for ledger in raw["full"] or raw["running"]]
+            body["once_modes"] = [OnceFigures.from_dict(mode) for mode in raw["once_modes"]]
             return cls(**body)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"the cost report has a missing or misshapen entry: {error}.") from None

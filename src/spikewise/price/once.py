@@ -22,8 +22,9 @@ modes that make a network cheapest and dearest.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -87,6 +88,14 @@ class OnceFigures:
     mode: OnceMode
     energy_j: float
     edp_saving: float
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> OnceFigures:
+        """From JSON; raises ValueError for an unknown mode or figures that are no numbers."""
+        found = cls(raw["mode"], float(raw["energy_j"]), float(raw["edp_saving"]))
+        if found.mode not in ONCE_MODES or not np.isfinite([found.energy_j, found.edp_saving]).all():
+            raise ValueError(f"once_modes must hold finite figures of {', '.join(ONCE_MODES)}; got {raw!r:.80}")
+        return found
 
 
 def extremes(energies: FloatArray) -> tuple[int, int, int]:

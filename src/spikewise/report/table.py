@@ -11,8 +11,8 @@ from typing import Any
 
 from rich.table import Table
 
-from spikewise.price.cost import Cost, CostReport
-from spikewise.price.ledger import By
+from spikewise.price.cost import CostReport
+from spikewise.price.ledger import By, Cost
 from spikewise.units import format_area, format_memory, format_share, format_si
 
 _MOST_STEPS = 20  # rows of a table
