@@ -13,7 +13,7 @@ import time
 from statistics import median
 
 from spikewise.price import load_platform, parts
-from spikewise.price.sensitivity import constants_of, replaced
+from spikewise.price.tornado import constants_of, replaced
 from spikewise.workload import LayerShape, uniform_workload
 
 VGG16 = [

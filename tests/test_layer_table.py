@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from spikewise.errors import DataError, ParameterError
 from spikewise.layer_table import read_layer_table
-from spikewise.price.estimate import estimate
 from spikewise.price.mapping import CrossbarArray, place
+from spikewise.price.platform import estimate
 from spikewise.workload import LayerShape, Workload, uniform_workload
 
 PROJECT = Path(__file__).parents[1]

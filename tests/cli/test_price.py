@@ -11,7 +11,7 @@ from spikewise.cli.price import find_workload, price
 from spikewise.errors import DataError, ParameterError
 from spikewise.learn import STDPClassifier
 from spikewise.price.baseline import ann_baseline
-from spikewise.price.estimate import estimate, load_platform
+from spikewise.price.platform import estimate, load_platform
 from spikewise.workload import LayerShape, uniform_workload
 
 LOAD = uniform_workload("toy", [LayerShape("fc", "linear", 64, 10)], 2, [0.2], [3, 1])

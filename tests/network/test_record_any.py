@@ -14,7 +14,7 @@ from spikewise.errors import ParameterError, ShapeError
 from spikewise.metrics import count_metrics
 from spikewise.network import LIF, build_model, record_workload
 from spikewise.network._geometry import n_readers
-from spikewise.price.estimate import estimate
+from spikewise.price.platform import estimate
 
 T, B = 4, 6
 

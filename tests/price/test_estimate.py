@@ -5,7 +5,7 @@ import pytest
 
 from spikewise.errors import DataError, ParameterError
 from spikewise.price import Platform, load_platform, platform_names
-from spikewise.price.estimate import estimate
+from spikewise.price.platform import estimate
 from spikewise.price.preset import PRESETS
 from spikewise.workload import LayerShape, uniform_workload
 

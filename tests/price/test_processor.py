@@ -14,8 +14,8 @@ from spikewise.price.digital import DigitalAccelerator
 from spikewise.price.neuromorphic import NeuromorphicChip
 from spikewise.price.processor import Accounts
 from spikewise.price.roofline import RooflineProcessor
-from spikewise.price.sensitivity import constants_of, sensitivity
 from spikewise.price.technology import read_settings, weakest
+from spikewise.price.tornado import constants_of, sensitivity
 from spikewise.workload import LayerActivity, LayerShape, Workload, uniform_workload
 
 PRESETS = files("spikewise.price") / "presets"

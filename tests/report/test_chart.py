@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.price.estimate import estimate
+from spikewise.price.platform import estimate
 from spikewise.report.chart import accuracy_chart, energy_chart, exit_chart, step_chart
 from spikewise.report.contents import ExitFigures
 from spikewise.workload import LayerShape, uniform_workload

@@ -4,7 +4,7 @@ import io
 import pytest
 from rich.console import Console
 
-from spikewise.price.estimate import estimate
+from spikewise.price.platform import estimate
 from spikewise.report.table import _binned, assumption_table, breakdown_csv, breakdown_table, cost_table
 from spikewise.workload import LayerShape, uniform_workload
 

@@ -17,7 +17,7 @@ def platforms(
 ) -> None:
     """List the platforms, or show one with its constants and their sources."""
     from spikewise.errors import unknown_name
-    from spikewise.price.estimate import KINDS, load_platform
+    from spikewise.price.platform import KINDS, load_platform
     from spikewise.price.preset import platform_names
     from spikewise.price.technology import constants_of, weakest
 

@@ -35,10 +35,10 @@ def price(
 ) -> None:
     """Estimate energy, latency, area and memory of a network."""
     from spikewise.price.baseline import ann_baseline, can_be_dense
-    from spikewise.price.estimate import load_platform
     from spikewise.price.ledger import BREAKDOWNS
-    from spikewise.price.sensitivity import sensitivity as swings_of
+    from spikewise.price.platform import load_platform
     from spikewise.price.stdp import phases_of
+    from spikewise.price.tornado import sensitivity as swings_of
     from spikewise.report import compare_table
     from spikewise.report.table import assumption_table, breakdown_csv, breakdown_table, cost_table
     from spikewise.workload import Workload

@@ -14,8 +14,8 @@ from spikewise.layer import MAX_BITS
 from spikewise.workload import Workload, uniform_workload
 
 from .cost import CostReport
-from .estimate import Platform
 from .neuromorphic import NeuromorphicChip
+from .platform import Platform
 
 
 def matched_bits(n_steps: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from spikewise.price.cost import CostReport
-from spikewise.price.sensitivity import Swing
+from spikewise.price.tornado import Swing
 from spikewise.units import format_area, format_memory, format_share, format_si
 
 
@@ -17,7 +17,7 @@ def scope_of(report: CostReport) -> tuple[str, ...]:
 
     Examples
     --------
-    >>> from spikewise.price.estimate import estimate
+    >>> from spikewise.price.platform import estimate
     >>> from spikewise.workload import LayerShape, uniform_workload
     >>> load = uniform_workload("toy", [LayerShape("fc", "linear", 64, 10)], n_steps=2, rates=[0.1])
     >>> "adc" in scope_of(estimate(load))

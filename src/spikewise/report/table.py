@@ -23,7 +23,7 @@ def cost_table(report: CostReport) -> Table:
 
     Examples
     --------
-    >>> from spikewise.price.estimate import estimate
+    >>> from spikewise.price.platform import estimate
     >>> from spikewise.workload import LayerShape, uniform_workload
     >>> load = uniform_workload("toy", [LayerShape("fc", "linear", 64, 10)], n_steps=2, rates=[0.1])
     >>> [str(column.header) for column in cost_table(estimate(load)).columns]

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from spikewise.data.images import ImageSet, load_splits
 from spikewise.errors import require
 from spikewise.price.cost import CostReport
-from spikewise.price.estimate import load_platform
+from spikewise.price.platform import load_platform
 from spikewise.runs import Run, make_folder
 
 from .learn import identify, learn_deep

@@ -24,7 +24,7 @@ from spikewise.learn.parameters import Bits
 from spikewise.learn.responses import Responses
 from spikewise.learn.stdp import STDPClassifier
 from spikewise.price.cost import CostReport
-from spikewise.price.estimate import load_platform
+from spikewise.price.platform import load_platform
 from spikewise.runs import Run
 from spikewise.spikes.decode import DECODERS, evidence_of
 

@@ -23,7 +23,7 @@ from spikewise.dynamic.rule import Accumulate, EntropyExit, NeverExit, rule_to_d
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError
 from spikewise.price.cost import CostReport
-from spikewise.price.estimate import estimate
+from spikewise.price.platform import estimate
 from spikewise.runs import COST_FILE, EXIT_FILE, GALLERY_FILE, TRACE_FILE, WORKLOAD_FILE, Run
 from spikewise.workload import Workload
 

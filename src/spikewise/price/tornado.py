@@ -53,7 +53,7 @@ def sensitivity(
     Parameters
     ----------
     platform : settings model of a platform
-        From :func:`~spikewise.price.estimate.load_platform`.
+        From :func:`~spikewise.price.platform.load_platform`.
     workload : Workload
         What is priced.
     figure : {"energy_j", "latency_s", "edp_js", "edp_saving", "area_m2"}

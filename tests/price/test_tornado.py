@@ -3,7 +3,7 @@ import pytest
 
 from spikewise.errors import ParameterError
 from spikewise.price import load_platform
-from spikewise.price.sensitivity import constants_of, replaced, sensitivity
+from spikewise.price.tornado import constants_of, replaced, sensitivity
 from spikewise.workload import LayerShape, uniform_workload
 
 LAYER = LayerShape("conv", "conv", 64, 64, kernel=(3, 3), out_height=8, out_width=8, weight_bits=4)
