@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from spikewise.price.mapping import CrossbarArray
 from spikewise.price.parts import EVENTS, Component, demand_of
-from spikewise.workload import LayerActivity, LayerShape, Workload
+from spikewise.workload import LayerActivity, LayerShape, Workload, uniform_workload
 
 CONV = LayerShape("conv", "conv", 8, 100, kernel=(3, 3), out_height=4, out_width=4, weight_bits=4, state_bits=12)
 HEAD = LayerShape("head", "linear", 100, 10, weight_bits=8, has_neurons=False)
@@ -24,7 +26,7 @@ def test_every_event_is_counted_per_layer_and_for_the_chip(event):
     count = demand().count(event)
     assert np.broadcast_shapes(count.shape, (2, 2, 3)) == (2, 2, 3)
     assert (count >= 0).all()
-    assert count.sum() > 0 or event == "partial_sum" or event == "conversion"
+    assert count.sum() > 0 or event in ("partial_sum", "kept_sum")
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,12 @@ def test_every_event_is_counted_per_layer_and_for_the_chip(event):
         ("crossbar_read", [288, 2, 0]),
         ("crossbar", [18, 2, 0]),
         ("adc", [16, 16, 0]),
+        ("cell", [18 * 4096, 2 * 4096, 0]),
+        ("row", [18 * 64, 2 * 64, 0]),
+        ("phase", [128, 8, 0]),
+        ("conversion_bit", [4 * 16 * 100, 4 * 2 * 20, 0]),
+        ("state_update_bit", [19200, 0, 0]),
+        ("kept_sum", [0, 0, 0]),
         ("chip", [0, 0, 1]),
         ("decision", [0, 0, 10]),
         ("neuron_update", [1600, 0, 0]),
@@ -48,6 +56,32 @@ def test_counts_follow_their_formula(event, expected):
 
 def test_active_inputs_are_counted_once_for_each_column_block_and_apart_for_running_samples():
     assert demand().count("active_input").tolist() == [[[120, 6, 0], [60, 3, 0]], [[100, 5, 0], [80, 4, 0]]]
+
+
+def test_every_bit_of_an_active_input_drives_its_row():
+    load = uniform_workload("net", [replace(CONV, input_bits=8)], 1, [0.5])
+    one = uniform_workload("net", [CONV], 1, [0.5])
+    assert (demand_of(load, ARRAY).count("active_input") == 8 * demand_of(one, ARRAY).count("active_input")).all()
+
+
+def test_sums_are_kept_of_layers_that_are_computed_once():
+    load = uniform_workload("net", [replace(CONV, once_per_inference=True), HEAD], 1, [0.5, 0.5])
+    assert demand_of(load, ARRAY).count("kept_sum").tolist() == [1600, 0, 0]
+
+
+def test_partial_sums_travel_where_row_blocks_lie_on_several_tiles():
+    load = uniform_workload("net", [LayerShape("tall", "linear", 64 * 20, 10, weight_bits=4)], 1, [0.0])
+    array = ARRAY.model_copy(update={"pes_per_tile": 8})
+    assert demand_of(load, array).count("noc_bit_hop")[0, 0].tolist() == [10 * 2 * 16, 0]  # 20 blocks on 3 tiles
+
+
+def test_a_converter_of_other_bits_is_charged_at_its_own_price():
+    rate = Component(energy={**RATE, "per": "conversion", "at_adc_bits": 4}).energy[0]
+    same, finer = (
+        demand_of(uniform_workload("net", [CONV], 1, [0.5]), ARRAY.model_copy(update={"adc_bits": bits})).count_of(rate)
+        for bits in (4, 8)
+    )
+    assert finer[0] / same[0] == pytest.approx(1.67 / 0.79)
 
 
 def test_one_rate_stands_for_a_list_of_one():

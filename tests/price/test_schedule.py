@@ -20,35 +20,58 @@ LAYERS = [
 ]
 
 
-def begin_times(durations, n_steps):
-    """When each layer begins each step: as soon as its input is there, at the pace of the slowest layer."""
-    pace = max(durations)
-    return [[step * pace + sum(durations[:layer]) for layer in range(len(durations))] for step in range(n_steps)]
+times_of_layers = st.lists(st.integers(1, 9), min_size=1, max_size=5)
+shares = st.sampled_from([0.25, 0.5, 0.75, 1.0])
 
 
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(1, 6))
-def test_a_pipeline_is_as_fast_as_its_simulation(durations, n_steps):
-    times = np.tile(np.array(durations, float), (n_steps, 1))
-    saved = PIPELINED.saved(times)
-    total = np.cumsum(times.sum(1) + saved)
-    starts = begin_times(durations, n_steps)
-    assert total.tolist() == [start[-1] + durations[-1] for start in starts]
+def simulate(durations, n_steps, share, pace=0):
+    """Begin and end of each layer in each step: a layer waits for itself, and for a share of the one before it.
+
+    It cannot end before the one before it ends. New steps begin no sooner than every ``pace``.
+    """
+    begins, ends = np.zeros((2, n_steps, len(durations)))
+    for step in range(n_steps):
+        for layer, duration in enumerate(durations):
+            free = ends[step - 1, layer] if step else 0
+            if layer:
+                ready = begins[step, layer - 1] + share * durations[layer - 1]
+            else:
+                ready = step * pace
+            begins[step, layer] = max(free, ready)
+            ends[step, layer] = max(begins[step, layer] + duration, ends[step, layer - 1] if layer else 0)
+    return begins, ends
 
 
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(1, 6), st.randoms(use_true_random=False))
-def test_what_is_begun_in_vain_is_what_the_simulation_has_begun(durations, n_steps, random):
+def repeated(durations, n_steps):
+    return np.tile(np.array(durations, float), (n_steps, 1))
+
+
+@given(times_of_layers, st.integers(1, 6), shares)
+def test_a_pipeline_is_as_fast_as_its_simulation(durations, n_steps, share):
+    times = repeated(durations, n_steps)
+    schedule = Schedule(mode="pipelined", layer_overlap=share)
+    total = np.cumsum(times.sum(1) + schedule.overlap(times))
+    for pace in (0, max(durations)):  # to begin sooner than the slowest layer is free gains nothing
+        assert total.tolist() == simulate(durations, n_steps, share, pace)[1][:, -1].tolist()
+
+
+@given(times_of_layers, st.integers(1, 6), shares)
+def test_steps_one_at_a_time_take_as_long_as_one_simulated_step_each(durations, n_steps, share):
+    times = repeated(durations, n_steps)
+    total = np.cumsum(times.sum(1) + Schedule(layer_overlap=share).overlap(times))
+    one = simulate(durations, 1, share)[1][0, -1]
+    assert total.tolist() == [step * one for step in range(1, n_steps + 1)]
+    assert one >= max(durations)
+
+
+@given(times_of_layers, st.integers(1, 6), shares, st.randoms(use_true_random=False))
+def test_what_is_begun_in_vain_is_what_the_simulation_has_begun(durations, n_steps, share, random):
     energies = np.array([[random.randint(1, 9) for _ in durations] for _ in range(n_steps)], float)
-    found = PIPELINED.in_vain(np.tile(np.array(durations, float), (n_steps, 1)), energies)
-    starts = begin_times(durations, n_steps)
+    found = Schedule(mode="pipelined", layer_overlap=share).in_vain(repeated(durations, n_steps), energies)
+    begins, ends = simulate(durations, n_steps, share, max(durations))
     for left in range(n_steps):
-        answer = starts[left][-1] + durations[-1]
-        wasted = sum(
-            energies[step][layer]
-            for step in range(left + 1, n_steps)
-            for layer in range(len(durations))
-            if starts[step][layer] < answer
-        )
-        assert found[left].sum() == pytest.approx(wasted)
+        has_begun = begins[left + 1 :] < ends[left, -1]
+        assert found[left].sum() == pytest.approx((energies[left + 1 :] * has_begun).sum())
 
 
 def pipelined(histogram, chip=CHIP):

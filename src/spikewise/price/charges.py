@@ -17,7 +17,8 @@ from .schedule import OVERLAP, SPECULATION, Schedule
 
 FIXED, LEAKAGE = "fixed", "leakage"
 SYNAPTIC: tuple[Event, ...] = (
-    "pe_cycle", "crossbar_read", "serial_cycle", "conversion", "partial_sum", "output", "input_read_bit",
+    "pe_cycle", "crossbar_read", "serial_cycle", "phase", "conversion", "conversion_bit", "partial_sum", "output",
+    "input_read_bit",
     "active_input", "active_cell", "in_spike",
 )  # fmt: skip
 """Events of a layer's weighted sum, which a layer that is computed once per inference has once."""
@@ -51,8 +52,9 @@ Ledgers = tuple[Ledger, ...]
 def columns(components: Mapping[str, Component], schedule: Schedule) -> tuple[str, ...]:
     """Names of the ledgers' components: the chip's own, then what belongs to no part of it."""
     leakage = (LEAKAGE,) if any(part.leakage for part in components.values()) else ()
-    pipeline = (OVERLAP, SPECULATION) if schedule.mode == "pipelined" else ()
-    return (*components, FIXED, *leakage, *pipeline)
+    overlap = (OVERLAP,) if schedule.overlaps else ()
+    speculation = (SPECULATION,) if schedule.mode == "pipelined" else ()
+    return (*components, FIXED, *leakage, *overlap, *speculation)
 
 
 def ledgers(chip: Chip, demand: Demand, leaves: FloatArray) -> tuple[Ledgers, Ledgers, tuple[OnceFigures, ...]]:
@@ -103,26 +105,33 @@ class _Books:
         any_once = bool(is_once.any())
 
         def charge(rate: Rate, constants: FloatArray, stepwise: FloatArray, single: FloatArray, column: int) -> None:
-            amount = constants[_STEP] * demand.count_of(rate)
+            amount = constants[_STEP] * asked(rate)
             if any_once and rate.per in SYNAPTIC:
                 single[..., column] += np.broadcast_to(amount, stepwise.shape[:-1])[:, 1, 0] * is_once
                 amount = amount * ~is_once
             stepwise[..., column] += amount
 
+        def asked(rate: Rate) -> FloatArray:
+            """Sums are kept only where layers are computed once."""
+            return demand.count_of(rate) if any_once or rate.per != "kept_sum" else np.zeros(n_layers)
+
         for column, part in enumerate(chip.components.values()):
             for rate in part.memory:
-                memory[:, column] += rate.corners[1] * demand.count_of(rate)
+                memory[:, column] += rate.corners[1] * asked(rate)
             for rate in part.energy:
                 charge(rate, chip.joules(rate), step, once, column)
             for rate in part.latency:
                 charge(rate, rate.corners, time, once_time, column)
             for rate in part.once:
-                once[..., column] += rate.corners[:, None] * demand.count_of(rate)
+                single = rate.corners[:, None] * asked(rate)
+                if rate.per == "image_bit" and not demand.layer_shapes[0].once_per_inference:
+                    step[..., column] += single[:, None, None]  # an image that changes is loaded at every step
+                else:
+                    once[..., column] += single
             for built, rates in ((area[..., column], part.area), (power, part.leakage)):
                 for rate in rates:
-                    count = memory[:, column] if rate.per == "stored_bit" else demand.count_of(rate)
+                    count = memory[:, column] if rate.per == "stored_bit" else asked(rate)
                     built += rate.corners[:, None] * count
-        time *= chip.schedule.weights(n_layers - 1)[:, None]
         leave = _overlap(chip.schedule, step, time, names)
         if LEAKAGE in names:
             step[..., names.index(LEAKAGE)] = power[:, None, None] * time.sum((3, 4))[..., None]
@@ -167,14 +176,15 @@ def _figures(mode: OnceMode, book: _Books, fixed: FloatArray, leaves: FloatArray
 
 
 def _overlap(schedule: Schedule, step: FloatArray, time: FloatArray, names: tuple[str, ...]) -> FloatArray:
-    """Let steps overlap: fills the saved time in, and returns the energy of steps that were begun in vain."""
+    """Let layers and steps overlap: fills the saved time in, and returns the energy of steps begun in vain."""
     leave = np.zeros_like(step)
-    if schedule.mode == "sequential":
-        return leave
-    durations, energies = time[..., :-1, :].sum(-1), step.sum(-1)
-    time[..., -1, names.index(OVERLAP)] = schedule.saved(durations)
-    for corner in range(len(CORNERS)):
-        # Who leaves is gone from the running samples, so what is begun in vain is as busy as all samples are.
-        wasted = schedule.in_vain(durations[corner, 1], energies[corner, 1, :, :-1])
-        leave[corner, :, :, :-1, names.index(SPECULATION)] = wasted
+    if schedule.overlaps:
+        durations = time[..., :-1, :].sum(-1)
+        time[..., -1, names.index(OVERLAP)] = schedule.overlap(durations)
+    if schedule.mode == "pipelined":
+        energies = step.sum(-1)
+        for corner in range(len(CORNERS)):
+            # Who leaves is gone from the running samples, so what is begun in vain is as busy as all samples are.
+            wasted = schedule.in_vain(durations[corner, 1], energies[corner, 1, :, :-1])
+            leave[corner, :, :, :-1, names.index(SPECULATION)] = wasted
     return leave

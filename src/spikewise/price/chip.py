@@ -22,18 +22,15 @@ from spikewise.workload import Workload
 
 from .charges import FIXED, LEAKAGE, columns, ledgers
 from .cost import CostReport
-from .ledger import Ledger
 from .mapping import CrossbarArray, Placement, place
 from .once import FixedCost
 from .parts import Component, Rate, ReferenceCycle, demand_of
+from .remarks import remarks
 from .schedule import OVERLAP, SPECULATION, Schedule
 from .technology import PlatformSettings, Quantity, Tag, constants_of, of_dimension, weakest
 
 FloatArray = NDArray[np.float64]
 _CHIP = "chip"
-_EXIT_UNIT = "exit_unit"
-_EXIT_SHARE = 0.01  # DT-SNN: the exit unit is much less than 1 % of a step; warn beyond
-_LOW_UTILISATION = 0.1
 _SHARED = ("pe_cycle", "crossbar_read")  # events of the reference cycle
 
 
@@ -67,9 +64,8 @@ class ImcChip(PlatformSettings):
             raise ValueError("pe_cycle must be given exactly if energies are shares of it")
         if any(rate.per not in _SHARED for rate in shares):
             raise ValueError(f"an energy that is a share must be charged per {' or '.join(_SHARED)}")
-        total = float(sum(rate.corners[1] for rate in shares))
-        if shares and abs(total - 1) > 1e-12:
-            raise ValueError(f"the shares of pe_cycle must sum to 1; got {total!r}")
+        if self.pe_cycle is not None:
+            self.pe_cycle.check(self.mapping)
         taken = [name for name in (FIXED, LEAKAGE, OVERLAP, SPECULATION) if name in self.components]
         if taken:
             raise ValueError(f"component name {taken[0]!r} is taken: it holds what belongs to no part of the chip")
@@ -122,7 +118,7 @@ class ImcChip(PlatformSettings):
             running=running,
             full=full,
             once_modes=modes if len(modes) > 1 else (),
-            assumptions=(self.label, *self.notes, *self._remarks(workload, placement, full[1])),
+            assumptions=(self.label, *self.notes, *remarks(self, workload, placement, full[1])),
             sources=self.sources,
             weakest_tag=self.weakest_tag,
         )
@@ -132,25 +128,3 @@ class ImcChip(PlatformSettings):
         if rate.dimension == "ratio" and self.pe_cycle is not None:
             return self.pe_cycle.joules(rate)
         return rate.corners
-
-    def _remarks(self, workload: Workload, placement: Placement, book: Ledger) -> list[str]:
-        """What a reader of this report must know about this network on this chip."""
-        remarks = []
-        empty = [
-            f"{layer.name} ({used:.1%})"
-            for layer, used in zip(workload.layers, placement.utilisation, strict=True)
-            if used < _LOW_UTILISATION
-        ]
-        if empty:
-            remarks.append(f"these layers use little of their crossbars: {', '.join(empty)}.")
-        if any(layer.lateral != "none" for layer in workload.layers):
-            remarks.append("lateral inhibition is not priced.")
-        if self.fixed.ratio is not None and any(layer.once_per_inference for layer in workload.layers):
-            remarks.append(
-                "layers computed once per inference are charged at every step: the fitted fixed cost holds that."
-            )
-        if _EXIT_UNIT in self.components:
-            unit = book.step_energy_j[..., list(self.components).index(_EXIT_UNIT)].sum() / book.step_energy_j.sum()
-            if unit > _EXIT_SHARE:
-                remarks.append(f"the exit unit takes {unit:.1%} of a step, more than the expected 1 %.")
-        return remarks

@@ -1,17 +1,28 @@
 r"""Where the weights go: layers placed on crossbars.
 
-A crossbar has X rows and Y columns of cells. A weight of :math:`b_w` bits takes
-:math:`s = \lceil b_w / b_{cell} \rceil` neighbouring cells of a row, twice that if positive and negative
-parts are stored apart. *Kernel splitting* (SpikeSim, arXiv 2210.12899) gives each of the :math:`k^2`
+A crossbar has X rows and Y columns of cells. Conductances have no sign, so a weight of :math:`b_w` bits takes s
+neighbouring cells of a row in one of four ways:
+
+===============  ============================================  ====================================================
+sign             s                                             how the sign comes back
+===============  ============================================  ====================================================
+differential     :math:`2 \lceil (b_w - 1)/b_{cell} \rceil`    positive minus negative column
+offset           :math:`\lceil b_w/b_{cell} \rceil`            minus one reference column of each crossbar
+count            :math:`\lceil b_w/b_{cell} \rceil`            minus the offset times the counted inputs (SpikeSim)
+twos_complement  :math:`b_w`                                   the highest bit counts negative; 1-bit cells only
+===============  ============================================  ====================================================
+
+*Kernel splitting* (SpikeSim, arXiv 2210.12899) gives each of the :math:`k^2`
 kernel taps a crossbar of its own, with the input channels on the rows and the output channels on the
 columns; the :math:`k^2` crossbars of one block form a processing element (PE):
 
 .. math:: R = \lceil (C_{in}/g) / X \rceil, \quad C = \lceil (C_{out}/g)\, s / Y \rceil, \quad
           PEs = g R C, \quad crossbars = k^2 \cdot PEs.
 
-*im2col* instead puts all inputs of a kernel on the rows of as few crossbars as they need, and a PE is one crossbar:
+*im2col* instead puts all inputs of a kernel on the rows of as few crossbars as they need, and a PE is as many of
+them, n, as share its buffers and its place on a tile:
 
-.. math:: R = \lceil (C_{in}/g)\, k^2 / X \rceil, \quad crossbars = PEs = g R C.
+.. math:: R = \lceil (C_{in}/g)\, k^2 / X \rceil, \quad crossbars = g R C, \quad PEs = \lceil g R C / n \rceil.
 
 A linear layer is a 1x1 convolution on a 1x1 map. A PE cycle is one kernel position with one bit of
 input, so a layer takes positions x input bits x PEs of them per step, and each of them reads the
@@ -24,17 +35,18 @@ utilisation shows, unless ``pack_groups`` puts several groups block-diagonally i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spikewise.errors import CapacityError
 from spikewise.workload import LayerShape
 
 IntArray = NDArray[np.int64]
+Sign = Literal["differential", "offset", "count", "twos_complement"]
 
 
 class CrossbarArray(BaseModel):
@@ -51,7 +63,7 @@ class CrossbarArray(BaseModel):
     n_rows: int = Field(ge=1, description="rows of a crossbar, inputs")
     n_cols: int = Field(ge=1, description="columns of a crossbar, outputs")
     cell_bits: int = Field(ge=1, le=8, description="bits stored in one cell")
-    differential: bool = Field(default=False, description="positive and negative parts in separate cells")
+    sign: Sign = Field(default="count", description="how cells without sign store weights that have one")
     scheme: Literal["kernel_split", "im2col"] = Field(default="kernel_split", description="how kernels are cut")
     tap_sum: Literal["analog", "digital"] = Field(
         default="analog", description="whether the taps of a split kernel are summed before or after the converter"
@@ -61,13 +73,36 @@ class CrossbarArray(BaseModel):
         default="all", description="blocks that work at the same time: all; those of a column; none"
     )
     tiles: Literal["per_layer", "packed"] = Field(default="per_layer", description="whether layers share tiles")
-    cols_per_adc: int = Field(default=8, ge=1, description="columns that share a converter")
+    cols_per_adc: int = Field(default=8, ge=1, description="columns that share a converter, one after the other")
+    adc_bits: int = Field(default=4, ge=1, le=12, description="resolution of the converters")
+    crossbars_per_pe: int = Field(default=9, ge=1, description="crossbars of a processing element, with im2col")
     pes_per_tile: int = Field(default=8, ge=1, description="processing elements of a tile")
     n_tiles: int | None = Field(default=None, ge=1, description="tiles of the chip; as many as needed if absent")
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.sign == "twos_complement" and self.cell_bits > 1:
+            raise ValueError(f"sign = twos_complement needs cells of 1 bit; got cell_bits = {self.cell_bits}")
+        return self
+
     def cells_per_weight(self, weight_bits: int) -> int:
-        """Cells that store one weight."""
-        return -(-weight_bits // self.cell_bits) * (2 if self.differential else 1)
+        """Cells that store one weight; a reference column comes on top of the crossbar's columns."""
+        if self.sign == "differential":
+            return 2 * max(1, -(-(weight_bits - 1) // self.cell_bits))
+        return -(-weight_bits // self.cell_bits)
+
+    def lossless_adc_bits(self, n_rows: int) -> int:
+        """Resolution that tells every sum over so many rows apart.
+
+        >>> CrossbarArray(n_rows=64, n_cols=64, cell_bits=4).lossless_adc_bits(64)
+        10
+        """
+        return int(n_rows * (2**self.cell_bits - 1)).bit_length()
+
+    @property
+    def columns_built(self) -> int:
+        """Columns of a crossbar, the reference column included."""
+        return self.n_cols + (self.sign == "offset")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,8 +119,13 @@ class Placement:
         PE cycles of all blocks together.
     n_crossbar_reads : int array of shape (L,)
         Crossbars read in these cycles: one per kernel tap, or one each with im2col.
+    n_phases : int array of shape (L,)
+        Conversions one after the other: serial cycles times the columns that share a converter.
     n_conversions : int array of shape (L,)
-        Analog-to-digital conversions; the taps of a split kernel are summed before or after the converter.
+        Analog-to-digital conversions, those of reference columns included; the taps of a split kernel are summed before
+        or after the converter.
+    n_adcs : int array of shape (L,)
+        Converters: of each PE if taps are summed before them, else of each crossbar; reference columns have their own.
     n_partial_sums : int array of shape (L,)
         Additions that join the row blocks.
     utilisation : float array of shape (L,)
@@ -101,7 +141,9 @@ class Placement:
     n_serial_cycles: IntArray
     n_pe_cycles: IntArray
     n_crossbar_reads: IntArray
+    n_phases: IntArray
     n_conversions: IntArray
+    n_adcs: IntArray
     n_partial_sums: IntArray
     utilisation: NDArray[np.float64]
 
@@ -135,26 +177,32 @@ def place(layers: Sequence[LayerShape], array: CrossbarArray) -> Placement:
     together = np.ones_like(groups)
     if array.pack_groups:
         together = np.maximum(1, np.minimum(groups, np.minimum(array.n_rows // rows, array.n_cols // cols)))
-    pes = _ceil(groups, together) * row_blocks * col_blocks
-    per_pe = taps if is_split else np.ones_like(taps)
+    blocks = _ceil(groups, together) * row_blocks * col_blocks
+    pes = blocks if is_split else _ceil(blocks, array.crossbars_per_pe)
+    crossbars = blocks * taps if is_split else blocks
     tiles = _tiles(pes, array)
-    _check_fit(layers, tiles, array.n_tiles)
+    _check_fit(layers, array, tiles)
     cycles = positions * input_bits
     in_turn = {"all": np.ones_like(pes), "rows": col_blocks, "none": row_blocks * col_blocks}[array.parallel]
+    # A converter serves a block: its taps together, or each of its crossbars.
+    banks = crossbars // blocks if array.tap_sum == "digital" else np.ones_like(blocks)
+    references = blocks if array.sign == "offset" else np.zeros_like(blocks)
     used = n_in // groups * n_out * taps * slices
     return Placement(
         cells_per_weight=slices,
         n_row_blocks=row_blocks,
         n_col_blocks=col_blocks,
         n_pes=pes,
-        n_crossbars=per_pe * pes,
+        n_crossbars=crossbars,
         n_tiles=tiles,
         n_serial_cycles=cycles * in_turn,
         n_pe_cycles=cycles * pes,
-        n_crossbar_reads=cycles * pes * per_pe,
-        n_conversions=cycles * row_blocks * n_out * slices * (per_pe if array.tap_sum == "digital" else 1),
+        n_crossbar_reads=cycles * crossbars,
+        n_phases=cycles * in_turn * min(array.cols_per_adc, array.n_cols),
+        n_conversions=cycles * banks * (row_blocks * n_out * slices + references),
+        n_adcs=banks * (blocks * -(-array.n_cols // array.cols_per_adc) + references),
         n_partial_sums=positions * n_out * (row_blocks - 1),
-        utilisation=used / (per_pe * pes * array.n_rows * array.n_cols),
+        utilisation=used / (crossbars * array.n_rows * array.n_cols),
     )
 
 
@@ -176,17 +224,23 @@ def hops(n_tiles: IntArray) -> NDArray[np.float64]:
     [1.0, 1.5, 0.0]
     """
     stops = np.cumsum(n_tiles)
-    side = max(1, int(np.ceil(np.sqrt(stops[-1]))))
-    places = np.arange(stops[-1])
-    rows = places // side
-    columns = np.where(rows % 2 == 0, places % side, side - 1 - places % side)
     # A layer that shares its tile with the one before it begins on that tile.
     firsts = np.minimum(stops - n_tiles, stops - 1)
-    found = np.zeros(len(n_tiles))
+    side = max(1, int(np.ceil(np.sqrt(stops[-1]))))
+    distance = np.abs(np.subtract.outer(np.arange(side), np.arange(side)))
+
+    def shares(layer: int) -> list[NDArray[np.float64]]:
+        """Share of a layer's tiles in each row and in each column of the mesh."""
+        places = np.arange(firsts[layer], stops[layer])
+        rows = places // side
+        columns = np.where(rows % 2 == 0, places % side, side - 1 - places % side)
+        return [np.bincount(axis, minlength=side) / len(places) for axis in (rows, columns)]
+
+    found, here = np.zeros(len(n_tiles)), shares(0)
     for layer in range(len(n_tiles) - 1):
-        here, there = (slice(firsts[n], stops[n]) for n in (layer, layer + 1))
-        for axis in (rows, columns):
-            found[layer] += np.abs(axis[here, None] - axis[None, there]).mean()
+        there = shares(layer + 1)
+        found[layer] = sum(one @ distance @ other for one, other in zip(here, there, strict=True))
+        here = there
     return found
 
 
@@ -195,11 +249,22 @@ def _ceil(count: IntArray, size: int) -> IntArray:
     return -(-count // size)
 
 
-def _check_fit(layers: Sequence[LayerShape], tiles: IntArray, limit: int | None) -> None:
-    if limit is None or tiles.sum() <= limit:
+def _check_fit(layers: Sequence[LayerShape], array: CrossbarArray, tiles: IntArray) -> None:
+    """Raise CapacityError, with what would fit, if the chip has fewer tiles than the layers need."""
+    if array.n_tiles is None or tiles.sum() <= array.n_tiles:
         return
     largest = int(tiles.argmax())
+    unlimited = array.model_copy(update={"n_tiles": None})
+    for bits in range(max(layer.weight_bits for layer in layers) - 1, 0, -1):
+        fewer = [replace(layer, weight_bits=min(bits, layer.weight_bits)) for layer in layers]
+        needed = place(fewer, unlimited).n_tiles.sum()
+        if needed <= array.n_tiles:
+            advice = f"Weights of at most {bits} bits would need {needed}; or raise mapping.n_tiles to {tiles.sum()}."
+            break
+    else:
+        fits = int((np.cumsum(tiles) <= array.n_tiles).sum())
+        advice = f"The first {fits} of {len(layers)} layers would fit; raise mapping.n_tiles to {tiles.sum()}."
     raise CapacityError(
-        f"the network needs {tiles.sum()} tiles, {tiles[largest]} of them for layer {layers[largest].name!r}; "
-        f"the chip has {limit}. Raise mapping.n_tiles or store weights in fewer bits."
+        f"the network must fit on the {array.n_tiles} tiles of the chip; it needs {tiles.sum()}, "
+        f"{tiles[largest]} of them for layer {layers[largest].name!r}. {advice}"
     )

@@ -6,7 +6,7 @@ Every component is the same simple law, count times constant,
 
 and the same for latency, area and memory. The constants are data (a preset); the counts are what a network
 asks for, worked out in :class:`Demand` from its placement and from its measured activity. A component
-whose energy depends on the data is charged per ``active_input`` or ``spike``, one that does not per
+whose energy depends on the data is charged per ``active_input`` or ``out_spike``, one that does not per
 ``pe_cycle``: nothing else distinguishes them.
 """
 
@@ -23,14 +23,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from spikewise.workload import LayerActivity, LayerShape, Workload
 
+from .converter import scaled
 from .mapping import CrossbarArray, Placement, hops, place
 from .technology import Quantity, of_dimension
 
 FloatArray = NDArray[np.float64]
 Event = Literal[
-    "pe_cycle", "crossbar_read", "serial_cycle", "conversion", "partial_sum", "output", "input_read_bit",
-    "active_input", "active_cell", "in_spike", "neuron_update", "out_spike", "noc_bit_hop", "decision",
-    "image_bit", "input", "neuron", "crossbar", "pe", "adc", "tile", "chip",
+    "pe_cycle", "crossbar_read", "serial_cycle", "phase", "conversion", "conversion_bit", "partial_sum", "output",
+    "input_read_bit", "active_input", "active_cell", "in_spike", "neuron_update", "state_update_bit", "out_spike",
+    "noc_bit_hop", "kept_sum", "decision", "image_bit",
+    "input", "neuron", "cell", "row", "crossbar", "pe", "adc", "tile", "chip",
     "weight_bit", "state_bit", "input_bit", "stored_bit",
 ]  # fmt: skip
 
@@ -40,16 +42,34 @@ class Rate(Quantity):
 
     per: Event = Field(description="what it is charged for")
     first_layers: int | None = Field(default=None, ge=1, description="charged in so many layers only; in all if absent")
+    at_adc_bits: int | None = Field(
+        default=None, ge=1, le=12, description="converter resolution that it holds for; scaled to that of the chip"
+    )
 
 
 class ReferenceCycle(Quantity):
     """Energy of the PE cycle on which a chip was calibrated; components may be shares of it.
 
     A share charged per ``crossbar_read`` is what all crossbars of this cycle take together, so that a layer whose
-    kernel has fewer or more taps pays for the crossbars that it reads.
+    kernel has fewer or more taps pays for the crossbars that it reads. It holds for crossbars of one geometry alone.
     """
 
     n_crossbars: int = Field(ge=1, description="crossbars read in this cycle: taps of the kernel it was calibrated on")
+    n_rows: int = Field(ge=1, description="mapping.n_rows that it holds for")
+    n_cols: int = Field(ge=1, description="mapping.n_cols that it holds for")
+    cell_bits: int = Field(ge=1, description="mapping.cell_bits that it holds for")
+    cols_per_adc: int = Field(ge=1, description="mapping.cols_per_adc that it holds for")
+    adc_bits: int = Field(ge=1, description="mapping.adc_bits that it holds for")
+
+    def check(self, array: CrossbarArray) -> None:
+        """Raise ValueError if the crossbars are others than those of this cycle."""
+        for key in ("n_rows", "n_cols", "cell_bits", "cols_per_adc", "adc_bits"):
+            mine, theirs = getattr(self, key), getattr(array, key)
+            if mine != theirs:
+                raise ValueError(
+                    f"pe_cycle holds for mapping.{key} = {mine}; got {theirs}. Give a pe_cycle of that geometry, or "
+                    "extend a chip that is priced by its parts, such as rram-64-32nm-physical"
+                )
 
     def joules(self, share: Rate) -> FloatArray:
         """Low, nominal and high energy per event of a share of this cycle; shape (3,)."""
@@ -117,6 +137,8 @@ class Demand:
     def count_of(self, rate: Rate) -> FloatArray:
         """How often the event of a rate happens, in the layers that it is charged in."""
         found = self.count(rate.per)
+        if rate.at_adc_bits is not None and rate.at_adc_bits != self.array.adc_bits:
+            found = found * scaled(rate.dimension, rate.at_adc_bits, self.array.adc_bits)
         if rate.first_layers is None:
             return found
         return found * (np.arange(found.shape[-1]) < rate.first_layers)
@@ -139,11 +161,20 @@ class Demand:
         counts = np.array([[value(row) for row in rows] for rows in both]).transpose(0, 2, 1)
         return np.concatenate([counts, np.zeros((*counts.shape[:2], 1))], axis=2)
 
+    def noc_bit_hops(self) -> FloatArray:
+        """Bits times links: spikes to the next layer, and partial sums of row blocks that lie on several tiles."""
+        found = self.packet_bits() * self.placed(hops(self.placement.n_tiles))
+        tiles_of_a_sum = -(-self.placement.n_row_blocks // self.array.pes_per_tile)
+        sums = self.layers(lambda layer: layer.n_positions * layer.out_channels) * self.placed(tiles_of_a_sum - 1)
+        return found + sums * SUM_BITS
+
     def packet_bits(self) -> FloatArray:
-        """Bits that a layer sends per step: its spikes as addresses, or one bit per neuron if that is less."""
+        """Bits that a layer sends per step: its active values with their addresses, or all values if that is less."""
         neurons = np.array([max(layer.n_neurons, 1) for layer in self.layer_shapes], np.float64)
-        address_bits = np.ceil(np.log2(neurons)) + 1
-        return np.minimum(self.active(lambda row: row.out_spikes) * self.placed(address_bits), self.placed(neurons))
+        value_bits = np.array([*(layer.input_bits for layer in self.layer_shapes[1:]), 1], np.float64)  # spikes: 1
+        event_bits = np.ceil(np.log2(neurons)) + value_bits
+        events = self.active(lambda row: row.out_spikes) * self.placed(event_bits)
+        return np.minimum(events, self.placed(neurons * value_bits))
 
 
 def demand_of(workload: Workload, array: CrossbarArray) -> Demand:
@@ -166,30 +197,40 @@ _COUNTS: dict[str, Callable[[Demand], FloatArray]] = {
     "pe_cycle": lambda n: n.placed(n.placement.n_pe_cycles),
     "crossbar_read": lambda n: n.placed(n.placement.n_crossbar_reads),
     "serial_cycle": lambda n: n.placed(n.placement.n_serial_cycles),
+    "phase": lambda n: n.placed(n.placement.n_phases),
     "conversion": lambda n: n.placed(n.placement.n_conversions),
+    "conversion_bit": lambda n: n.placed(n.placement.n_conversions * n.array.adc_bits),
     "partial_sum": lambda n: n.placed(n.placement.n_partial_sums),
     "output": lambda n: n.layers(lambda layer: layer.n_positions * layer.out_channels),
     "input_read_bit": lambda n: (
         n.layers(lambda layer: layer.n_unfolded * layer.input_bits) * n.placed(n.placement.n_col_blocks)
     ),
-    "active_input": lambda n: n.active(lambda row: row.active_unfolded) * n.placed(n.placement.n_col_blocks),
-    "active_cell": lambda n: (  # every bit of an input may drive its row
+    "active_input": lambda n: (  # every bit of an input may drive its row
+        n.active(lambda row: row.active_unfolded)
+        * n.layers(lambda layer: layer.input_bits)
+        * n.placed(n.placement.n_col_blocks)
+    ),
+    "active_cell": lambda n: (
         n.active(lambda row: row.active_unfolded)
         * n.layers(lambda layer: layer.out_channels // layer.groups * layer.input_bits)
         * n.placed(n.placement.cells_per_weight)
     ),
     "in_spike": lambda n: n.active(lambda row: row.in_spikes),
     "neuron_update": lambda n: n.layers(lambda layer: layer.n_neurons * layer.has_neurons),
+    "state_update_bit": lambda n: n.layers(lambda layer: layer.n_neurons * layer.has_neurons * layer.state_bits),
     "out_spike": lambda n: n.active(lambda row: row.out_spikes),
-    "noc_bit_hop": lambda n: n.packet_bits() * n.placed(hops(n.placement.n_tiles)),
+    "noc_bit_hop": lambda n: n.noc_bit_hops(),
+    "kept_sum": lambda n: n.layers(lambda layer: layer.once_per_inference * layer.n_positions * layer.out_channels),
     "decision": lambda n: n.chip(n.layer_shapes[-1].out_channels),  # one per class: the exit unit
     # things that are built
     "image_bit": lambda n: n.chip(n.layer_shapes[0].n_inputs * n.layer_shapes[0].input_bits),
     "input": lambda n: n.layers(lambda layer: layer.n_inputs),
     "neuron": lambda n: n.layers(lambda layer: layer.n_neurons),
+    "cell": lambda n: n.placed(n.placement.n_crossbars * n.array.n_rows * n.array.columns_built),
+    "row": lambda n: n.placed(n.placement.n_crossbars * n.array.n_rows),
     "crossbar": lambda n: n.placed(n.placement.n_crossbars),
     "pe": lambda n: n.placed(n.placement.n_pes),
-    "adc": lambda n: n.placed(n.placement.n_pes * -(-n.array.n_cols // n.array.cols_per_adc)),
+    "adc": lambda n: n.placed(n.placement.n_adcs),
     "tile": lambda n: n.placed(n.placement.n_tiles),
     "chip": lambda n: n.chip(1),
     # bits that are stored
@@ -198,4 +239,6 @@ _COUNTS: dict[str, Callable[[Demand], FloatArray]] = {
     "input_bit": lambda n: n.layers(lambda layer: layer.n_inputs * layer.input_bits),
 }
 # "stored_bit" is a component's own memory, known only once its memory rates are summed.
+SUM_BITS = 16
+"""Width of a partial sum."""
 EVENTS: tuple[str, ...] = get_args(Event)

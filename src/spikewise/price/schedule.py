@@ -1,15 +1,16 @@
 r"""When layers and timesteps follow one another: latency of a chip, and what a pipeline does in vain.
 
-With :math:`d_l` the time of layer l for one step, a *sequential* chip needs :math:`\sum_l d_l` per step. Where a layer
-may begin when a share o of its predecessor's outputs is there, all but the last count o times. A *pipelined* chip
-starts a new step whenever its slowest layer is free again,
+With :math:`d_l` the time of layer l for one step and o the share of a layer's outputs that the next one waits for,
+layer l begins at :math:`b_l = o \sum_{i<l} d_i` and a step takes :math:`M = \max_l (b_l + d_l)`: all layers one after
+the other for o = 1, never less than the slowest. A *sequential* chip needs :math:`D(T) = T M`. A *pipelined* one begins
+a new step whenever its slowest layer is free again,
 
-.. math:: D(T) = \sum_l d_l + (T - 1) \max_l d_l,
+.. math:: D(T) = M + (T - 1) \max_l d_l.
 
-so each step after the first saves :math:`\sum_l d_l - \max_l d_l`, which stands in the ledgers as a negative latency
-of the component ``overlap``. A sample that leaves after step t has its answer at D(t), when later steps are already on
-their way: layer l of step t + j has begun if :math:`j \max_i d_i + \sum_{i<l} d_i < \sum_i d_i`. Their energy is spent
-in vain and stands in the component ``speculation``.
+The difference to :math:`T \sum_l d_l` stands in the ledgers as latency of the component ``overlap``, mostly negative,
+so that every layer shows its own time and breakdowns still sum. A sample that leaves after step t has its answer at
+D(t), when later steps are already on their way: layer l of step t + j has begun if :math:`j \max_i d_i + b_l < M`.
+Their energy is spent in vain and stands in the component ``speculation``.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Schedule(BaseModel):
 
     Examples
     --------
-    >>> Schedule(mode="pipelined").saved(np.array([[3.0, 2.0], [3.0, 2.0]]))
+    >>> Schedule(mode="pipelined").overlap(np.array([[3.0, 2.0], [3.0, 2.0]]))
     array([ 0., -2.])
     """
 
@@ -40,17 +41,21 @@ class Schedule(BaseModel):
         default=1.0, gt=0, le=1, allow_inf_nan=False, description="share of a layer that the next one waits for"
     )
 
-    def weights(self, n_layers: int) -> FloatArray:
-        """Share of its own time (L + 1,) that each layer adds to that of a step; the chip's entry counts whole."""
-        return np.where(np.arange(n_layers + 1) < n_layers - 1, self.layer_overlap, 1.0)
+    @property
+    def overlaps(self) -> bool:
+        """Whether latency is anything but the sum over layers and steps."""
+        return self.mode == "pipelined" or self.layer_overlap < 1
 
-    def saved(self, durations: FloatArray) -> FloatArray:
-        """Latency (..., T), at most 0, that overlapping steps add to those of layers (..., T, L)."""
-        if self.mode == "sequential":
-            return np.zeros(durations.shape[:-1])
-        saved = durations.max(-1) - durations.sum(-1)
-        saved[..., 0] = 0
-        return np.asarray(saved)
+    def begins(self, durations: FloatArray) -> FloatArray:
+        """When each layer begins (..., L), given the times of the layers (..., L)."""
+        return np.asarray(self.layer_overlap * (np.cumsum(durations, -1) - durations))
+
+    def overlap(self, durations: FloatArray) -> FloatArray:
+        """Latency (..., T) that steps add to the sum of their layers' times (..., T, L), mostly negative."""
+        steps = (self.begins(durations) + durations).max(-1)
+        if self.mode == "pipelined":
+            steps[..., 1:] = durations[..., 1:, :].max(-1)
+        return np.asarray(steps - durations.sum(-1))
 
     def in_vain(self, durations: FloatArray, energies: FloatArray) -> FloatArray:
         """Energy (T, L) of layers of later steps that have begun when a sample leaves after step 1, 2, ..., T.
@@ -69,9 +74,10 @@ class Schedule(BaseModel):
         if self.mode == "sequential":
             return wasted
         time, n_steps = durations[0], len(energies)
-        begins = np.cumsum(time) - time
+        begins = self.begins(time)
+        answer = (begins + time).max() * (1 - 1e-12)
         for ahead in range(1, n_steps):
-            has_begun = ahead * time.max() + begins < time.sum() * (1 - 1e-12)
+            has_begun = ahead * time.max() + begins < answer
             if not has_begun.any():
                 break
             wasted[: n_steps - ahead] += energies[ahead:] * has_begun
