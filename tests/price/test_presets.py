@@ -1,6 +1,7 @@
 """The shipped chips against published tools: exact where a chip replicates one, within a band where it does not."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from spikewise.price import load_platform, platform_names
 from spikewise.price.mapping import CrossbarArray, place
 from spikewise.price.preset import find_platform, read_platform_table
+from spikewise.price.technology import constants_of
 from spikewise.workload import LayerShape, uniform_workload
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -199,3 +201,43 @@ def test_a_layer_computed_once_is_charged_once_by_the_physical_chip():
     assert single.energy_at(4) < each.energy_at(4)
     assert single.ledger.once_energy_j[0].sum() > 0
     assert single.latency_at(4) < each.latency_at(4)
+
+
+@pytest.mark.parametrize("name", platform_names())
+def test_what_is_assumed_or_second_hand_is_unverified(name):
+    for key, constant in constants_of(load_platform(name)):
+        if re.search("assum|second-hand", constant.source):
+            assert constant.tag == "unverified", key
+
+
+def test_crossbars_of_another_size_have_their_own_area_and_phases():
+    chip = load_platform("rram-64-32nm-physical")
+    load = uniform_workload("vgg9", VGG9, 1, [0.15] * 7)
+    wide = chip.model_copy(update={"mapping": chip.mapping.model_copy(update={"n_cols": 128})})
+    cells = wide.place(load).n_crossbars.sum() * 64 * 128
+    assert wide.estimate(load).breakdown()["crossbar"].area_m2 == pytest.approx(cells * 48 * 32e-9**2, rel=1e-4)
+    fewer = chip.model_copy(update={"mapping": chip.mapping.model_copy(update={"cols_per_adc": 64})})
+    assert fewer.estimate(load).latency_s == pytest.approx(2752 * (64 * 12 + 8) * 1e-9, rel=1e-9)
+    converters = [each.estimate(load).breakdown()["adc"].area_m2 for each in (chip, fewer)]
+    assert converters[0] == pytest.approx(8 * converters[1], rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["rram-64-32nm-physical", "sram-22nm"])
+def test_finer_converters_cost_more(name):
+    chip = load_platform(name)
+    reports = [
+        chip.model_copy(update={"mapping": chip.mapping.model_copy(update={"adc_bits": bits})}).estimate(
+            uniform_workload("vgg9", VGG9, 1, [0.15] * 7)
+        )
+        for bits in range(1, 13)
+    ]
+    assert np.all(np.diff([report.energy_j for report in reports]) > 0)
+    assert np.all(np.diff([report.area_m2 for report in reports]) > 0)
+
+
+def test_an_image_is_loaded_once_if_it_is_constant_and_at_every_step_if_not():
+    constant = [replace(VGG9[0], once_per_inference=True), *VGG9[1:]]
+    once, often = (vgg9("rram-64-32nm-physical", 4, 0.2, layers) for layers in (constant, VGG9))
+    load = 3 * 32 * 32 * 20.3125e-12
+    assert once.breakdown()["input_load"].energy_j == pytest.approx(load, rel=1e-12)
+    assert often.breakdown()["input_load"].energy_j == pytest.approx(4 * load, rel=1e-12)
