@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from spikewise._files import read_json, replacing, write_json, write_text
+from spikewise._files import read_json, read_text, replacing, write_json, write_text
 from spikewise.errors import DataError, RunError
 
 
@@ -58,6 +58,29 @@ def test_json_comes_back_or_is_named(tmp_path):
     assert read_json(tmp_path / "a.json", "thing") == {"x": [1]}
     with pytest.raises(DataError, match="at most 3 bytes"):
         read_json(tmp_path / "a.json", "thing", max_bytes=3)
-    (tmp_path / "a.json").write_bytes(b"\xff{")
-    with pytest.raises(DataError, match="thing"):
-        read_json(tmp_path / "a.json", "thing")
+    for content in (b"\xff{", b'{"x": ' + b"9" * 5000 + b"}"):
+        (tmp_path / "a.json").write_bytes(content)
+        with pytest.raises(DataError, match="thing"):
+            read_json(tmp_path / "a.json", "thing")
+
+
+@pytest.mark.parametrize("read", [lambda path: read_json(path, "thing"), lambda path: read_text(path, "thing", 100)])
+def test_what_may_never_end_is_not_even_opened(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(DataError, match="must be a regular file; got a pipe or a device"):
+            read(path)
+    with pytest.raises(DataError, match="Is a directory"):
+        read(tmp_path)
+    with pytest.raises(DataError, match="must not hold a zero byte"):
+        read("a\0b")
+
+
+def test_a_file_that_tells_no_size_is_read_up_to_the_limit():
+    with pytest.raises(DataError, match="at most 3 bytes"):
+        read_text("/proc/self/status", "thing", 3)
+
+
+def test_a_byte_order_mark_is_dropped(tmp_path):
+    (tmp_path / "a.txt").write_bytes("\ufeffgrün".encode())
+    assert read_text(tmp_path / "a.txt", "thing", 100) == "grün"

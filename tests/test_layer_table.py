@@ -34,7 +34,9 @@ def table(tmp_path):
 
 @pytest.mark.parametrize("key", GOLDEN["entries"])
 def test_the_vgg9_example_takes_the_counts_of_the_golden_file(key):
-    layers = read_layer_table(PROJECT / "examples" / "vgg9.csv", weight_bits=4).layers
+    first, *others = read_layer_table(PROJECT / "examples" / "vgg9.csv", weight_bits=4).layers
+    assert (first.input_bits, first.once_per_inference) == (8, True)
+    layers = [dataclasses.replace(first, input_bits=1), *others]  # SpikeSim counts spikes of one bit throughout
     placed = place(layers, CrossbarArray(n_rows=64, n_cols=64, cell_bits=4))
     expected = GOLDEN["entries"][key]["value"]
     if key == "n_pes":
@@ -135,6 +137,18 @@ def test_steps_come_from_the_argument_the_file_the_rates_or_the_histogram(table)
     assert table(top + "0.5", ".toml", final_rate=1.0).activity[0].out_spikes == (2.0,)
 
 
+def test_settings_may_stand_above_the_header(table):
+    """As in TOML; a spreadsheet pads each line with commas."""
+    text = "Name,vgg,,,,,,,\nsteps,4\nexit_histogram,75;12;5;8,,\nsamples,100\nfinal_rate,0.25\n"
+    load = table(text + HEADER + CONV)
+    assert (load.name, load.n_steps, load.exit_histogram, load.n_samples) == ("vgg", 4, (75, 12, 5, 8), 100)
+    assert load.activity[0].out_spikes == (0.25 * load.layers[0].n_neurons,) * 4
+    assert table("steps,4\n" + HEADER + CONV, n_steps=2).n_steps == 2
+    assert table("samples,5\n" + HEADER + CONV).n_samples == 5
+    named = table("name,mine\nname,kind,in,out,rate\nfirst,linear,4,2,1\n")
+    assert (named.name, named.layers[0].name) == ("mine", "first")
+
+
 def test_a_shortcut_names_the_layer_that_it_reads(table):
     load = table(
         "kind,in,out,kernel,stride,height,width,rate,name,after\n"
@@ -156,10 +170,10 @@ def test_grouped_depthwise_and_strided_layers_can_be_written(table):
 
 # What is written below the header HEADER + CONV, and what the message must say.
 BAD_ROWS = {
-    "conv,4,8,3,1,1,16,16,0.1": r"line 3: in must equal the 8 channels of the output of 'conv1'; got 4. Mend",
+    "conv,4,8,3,1,1,16,16,0.1": r"line 3: input channels must equal the 8 channels of the output of 'conv1'; got 4",
     "conv,8,8,3,1,1,320,16,0.1": r"line 3: height must be at most 18, .* got 320. Give the size",
-    "linear,12,10,,,,,,0.1": r"line 3: in must be the 8 channels .* times the positions .* 16 x 16 .* got 12. Take",
-    "linear,4096,10,,,,,,0.1": r"line 3: in must be the 8 channels .* got 4096",
+    "linear,12,10,,,,,,0.1": r"line 3: inputs must be the 8 channels .* times the positions .* 16 x 16 .* got 12. Take",
+    "linear,4096,10,,,,,,0.1": r"line 3: inputs must be the 8 channels .* got 4096",
     "conv,8,8,3,1,1,16,16,1.5": r"line 3: rate must be a number in \[0, 1\].* got '1.5'. Write a fraction",
     "conv,8,8,3,1,1,16,16,-0.1": r"line 3: rate .* got '-0.1'",
     "conv,8,8,3,1,1,16,16,nan": r"line 3: rate .* got 'nan'",
@@ -176,7 +190,7 @@ BAD_ROWS = {
     "conv,8,8,3,1.5,1,16,16,0.1": r"line 3: stride must be a whole number .* got '1.5'",
     "conv,8,8,3,1,3,16,16,0.1": r"line 3: .*groups must divide both channel counts; got 3 groups",
     "conv,8," + "9" * 5000 + ",3,1,1,16,16,0.1": r"line 3: out must be a whole number .* got '999",
-    "conv,8,16777216,999,1,1,16,16,0.1": r"line 3: a layer must take at most 2\^50 multiply-additions",
+    "conv,8,16777216,999,1,1,16,16,0.1": r"line 3: layer 'conv2' must take at most 2\^50 multiply-additions",
     "linear,2048,10,3,,,,,0.1": r"line 3: kernel, stride, height and width of a linear layer must be 1",
     'conv,8,"8,3,1,1,16,16,0.1': r"line 3 must be CSV; .* Mend this line",
 }
@@ -206,8 +220,16 @@ def test_a_wrong_row_is_named_with_line_and_column(row, words, table):
         ("kind,in,out,rate,state_bits\nlinear,4,4,1,40\n", "line 2: state_bits must be a whole number in 1..32; got"),
         ("kind,in,out,rate,lateral\nlinear,4,4,1,some\n", "line 2: .*lateral must be none, broadcast or matrix"),
         ("kind,in,out,rate,once_per_inference\nlinear,4,4,1,2\n", "once_per_inference must be true or false; got '2'"),
-        ("kind,in,out,rate\nlinear,4,9,1\nlinear,8,2,1\n", "line 3: in must equal the 9 channels of the output"),
+        (
+            "kind,in,out,rate\nlinear,4,9,1\nlinear,8,2,1\n",
+            "line 3: input channels must equal the 9 channels of the output",
+        ),
         ("a\0b", "must be text; got zero bytes"),
+        ("steps\n" + HEADER + CONV, r"line 1 must give steps one value; got \[\]. Write steps,VALUE"),
+        ("steps,4,5\n" + HEADER + CONV, "line 1 must give steps one value"),
+        ("steps,four\n" + HEADER + CONV, "steps must be a whole number in .* got 'four'"),
+        ("exit_histogram,3;x\n" + HEADER + CONV, "exit_histogram must hold numbers of samples"),
+        ("step,4\n" + HEADER + CONV, "every column must be one of .* got 'step'"),
     ],
 )
 def test_a_table_of_wrong_form_gives_one_clear_error(text, words, table):
@@ -280,7 +302,7 @@ def test_impossible_arguments_are_refused(table):
 def test_other_encodings_and_binary_garbage_are_named(content, tmp_path):
     for name in ("net.csv", "net.toml"):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(DataError, match="must be UTF-8 text; byte"):
+        with pytest.raises(DataError, match="must be a readable layer table in UTF-8; byte"):
             Workload.read(tmp_path / name)
 
 
@@ -288,7 +310,7 @@ def test_a_huge_absent_or_oddly_named_table_is_refused(tmp_path):
     path = tmp_path / "net.csv"
     with path.open("wb") as file:
         file.truncate(2 * 2**30)  # sparse: it takes no space
-    with pytest.raises(DataError, match="at most 16777216 bytes"):
+    with pytest.raises(DataError, match="at most 16,777,216 bytes"):
         Workload.read(path)
     with pytest.raises(DataError, match="must be a readable layer table; No such file"):
         Workload.read(tmp_path / "absent.toml")

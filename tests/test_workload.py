@@ -68,16 +68,25 @@ def test_a_workload_survives_json(tmp_path):
     ("changes", "words"),
     [
         ({"kind": "pool"}, "kind must be conv or linear"),
-        ({"out_channels": 0}, "out_channels must be an integer of at least 1"),
+        ({"out_channels": 0}, "out_channels must lie in 1..16777216, an integer"),
         ({"groups": 3}, "groups must divide"),
         ({"weight_bits": 0}, "weight_bits must lie in 1..32"),
         ({"weight_bits": 40}, "weight_bits must lie in 1..32"),
         ({"kernel": (0, 3)}, "kernel height"),
         ({"lateral": "some"}, "lateral"),
         ({"kernel": 3}, "kernel must hold a height and a width"),
-        ({"stride": (1, 1.5)}, "stride width must be an integer"),
-        ({"in_height": -1}, "in_height must be an integer of at least 0"),
+        ({"stride": (1, 1.5)}, "stride width must lie in 1..16777216, an integer"),
+        ({"in_height": -1}, "in_height must lie in 0..16777216, an integer"),
         ({"pool": (6, 1)}, "pool must fit into the 5 x 5 output"),
+        ({"name": 3}, "the name of a layer must be text; got 3"),
+        ({"name": " "}, "the name of a layer must be text"),
+        ({"name": "chip"}, "no layer must be called 'chip'"),
+        ({"has_neurons": "no"}, "has_neurons must be true or false; got 'no'"),
+        ({"once_per_inference": 1}, "once_per_inference must be true or false; got 1"),
+        ({"out_channels": 10**30}, "out_channels must lie in 1..16777216, an integer; got 10000"),
+        ({"stride": (1, 10**400)}, "stride width must lie in 1..16777216"),
+        ({"out_channels": 2**24, "kernel": (999, 9999)}, "must take at most 2.50 multiply-additions; got 8.4e.15"),
+        ({"in_height": 2**24, "in_width": 2**24, "in_channels": 2**10}, "must read at most 2.50 inputs; got 2.9e.17"),
     ],
 )
 def test_impossible_layers_are_refused(changes, words):
@@ -115,6 +124,7 @@ def test_integers_of_any_kind_describe_the_same_workload(kind):
         ((-1, 1, 1, 1), "at least 0"),
         ((0, 0, 0, 0), "at least 1"),
         ((0.5, 0, 0, 0.5), "integer of at least 0; got 0.5"),
+        ([], "count at least one sample|at least 1; got 0"),
     ],
 )
 def test_impossible_histograms_are_refused(histogram, words):
@@ -144,9 +154,71 @@ def test_activity_is_bounded_by_what_the_layer_has(counts, words):
     assert Workload("toy", [layer], [full]).activity == (full,)
 
 
+@pytest.mark.parametrize("values", [("5",), "5", (None,), (True,), 3, ([1],), {1: 2}, (10**400,)])
+def test_spikes_are_numbers(values):
+    with pytest.raises(ParameterError, match="in_spikes must hold finite counts of at least 0; got"):
+        LayerActivity((1,), values, (1,))
+
+
+def test_every_way_in_shares_the_limits_of_a_layer(tmp_path):
+    raw = json.loads(json.dumps(toy().to_dict()))
+    raw["layers"][0]["out_channels"] = 10**400
+    (tmp_path / "w.json").write_text(json.dumps(raw))
+    with pytest.raises(DataError, match="entry 1 of layers: layer 'conv': out_channels must lie in"):
+        Workload.read(tmp_path / "w.json")
+    (tmp_path / "w.csv").write_text("kind,in,out,kernel,height,width,rate\nconv,8,16777216,999,16,16,0\n")
+    with pytest.raises(DataError, match=r"line 2: layer 'conv1' must take at most 2\^50"):
+        Workload.read(tmp_path / "w.csv")
+
+
+def test_a_uniform_workload_is_a_chain():
+    layers = [LayerShape("a", "linear", 3, 64), LayerShape("b", "linear", 7, 64)]
+    with pytest.raises(ParameterError, match=r"'b': input channels must equal the 64 channels of .*'a'; got 7\. Mend"):
+        uniform_workload("toy", layers, 2, [0.1, 0.2])
+    conv = LayerShape("c", "conv", 64, 8, out_height=4, out_width=4)
+    assert uniform_workload("toy", [layers[0], conv, LayerShape("d", "linear", 32, 5)], 2, [0, 0, 0]).n_steps == 2
+    with pytest.raises(ParameterError, match="layer 'd': inputs must be the 8 channels"):
+        uniform_workload("toy", [conv, LayerShape("d", "linear", 33, 5)], 2, [0, 0])
+    with pytest.raises(ParameterError, match="layer 'e': height must be at most 4"):
+        uniform_workload("toy", [conv, LayerShape("e", "conv", 8, 5, out_height=9, out_width=4)], 2, [0, 0])
+
+
+@pytest.mark.parametrize(
+    ("layers", "rates", "words"),
+    [
+        ([], [], r"one entry per layer \(at least 1\); got 0"),
+        ([CONV], ["a"], r"in_rate of layer 'conv' must be a number in \[0, 1\]; got 'a'"),
+        ([CONV], 0.1, r"rates must be a list; got 0\.1"),
+        (CONV, [0.1], "layers must be a list; got LayerShape"),
+        (["conv"], [0.1], "every entry of layers must be a LayerShape; got 'conv'"),
+    ],
+)
+def test_a_uniform_workload_of_other_things_is_refused(layers, rates, words):
+    with pytest.raises(ParameterError, match=words):
+        uniform_workload("t", layers, 4, rates)
+
+
+def test_precision_is_told_in_words():
+    shapes = [
+        LayerShape("a", "linear", 8, 8, weight_bits=4, input_bits=8),
+        LayerShape("b", "linear", 8, 8, state_bits=12, input_bits=4),
+        LayerShape("c", "linear", 8, 8, has_neurons=False, state_bits=32),
+    ]
+
+    def told(*layers):
+        return uniform_workload("toy", layers, 1, [0.5] * len(layers)).precision_note()
+
+    assert told(*shapes) == "weights 4 to 8 bits, states 12 to 16 bits, network input 8 bits, input of b 4 bits"
+    assert told(shapes[2]) == "weights 8 bits, network input 1 bit"
+    many = [dataclasses.replace(shapes[0], name=str(n)) for n in range(6)]
+    assert told(*many).endswith("network input 8 bits, input of 5 further layers 8 bits")
+
+
 def test_a_uniform_workload_names_what_does_not_fit():
     with pytest.raises(ParameterError, match=r"rates must have one entry per layer \(1\); got 2"):
         uniform_workload("toy", [CONV], 2, [0.1, 0.2])
+    with pytest.raises(ParameterError, match="exit_histogram must count at least one sample"):
+        uniform_workload("toy", [CONV], 2, [0.1], [])
     with pytest.raises(ParameterError, match="n_steps must be an integer of at least 1; got 0"):
         uniform_workload("toy", [CONV], 0, [0.1])
     with pytest.raises(ParameterError, match=r"got 0\.5"):
@@ -154,12 +226,18 @@ def test_a_uniform_workload_names_what_does_not_fit():
 
 
 def test_operations_are_counted():
-    with pytest.raises(ParameterError, match="additions must be a finite count"):
+    with pytest.raises(ParameterError, match=r"additions must be a number in \[0, inf\); got -1"):
         Operations(additions=-1)
 
 
 def test_structure_is_checked():
     busy = LayerActivity.from_rates(CONV, 0.1, 0.1, n_steps=2)
+    with pytest.raises(ParameterError, match="name of a workload must be text; got 3"):
+        Workload(3, [CONV], [busy])
+    with pytest.raises(ParameterError, match="layers must be a list; got 3"):
+        Workload("toy", 3, [busy])
+    with pytest.raises(ParameterError, match="every entry of activity must be a LayerActivity; got 3"):
+        Workload("toy", [CONV], [3])
     with pytest.raises(ParameterError, match="at least one layer"):
         Workload("toy", [], [])
     with pytest.raises(ParameterError, match="unique"):
@@ -184,6 +262,21 @@ def test_structure_is_checked():
         lambda raw: raw.update(activity=3),
         lambda raw: raw.update(surprise=1),
         lambda raw: raw.update(counts={"inference": {"leak": {"jumps": 1}}}),
+        lambda raw: raw.update(counts={"inference": {"leak": {"additions": "5"}}}),
+        lambda raw: raw.update(counts={"inference": 3}),
+        lambda raw: raw.update(counts={"dreams": {}}),
+        lambda raw: raw.update(layers={}),
+        lambda raw: raw.update(layers=["conv"]),
+        lambda raw: raw.update(exit_histogram=[]),
+        lambda raw: raw.update(exit_histogram=[0, 0, 0, 0]),
+        lambda raw: raw.update(exit_histogram="31"),
+        lambda raw: raw.update(exit_histogram=3),
+        lambda raw: raw.update(name=3),
+        lambda raw: raw.update(n_samples="4"),
+        lambda raw: raw["layers"][0].update(has_neurons="no"),
+        lambda raw: raw["layers"][0].update(name=3),
+        lambda raw: raw["activity"][0].update(in_spikes=["5"] * 4),
+        lambda raw: raw["activity"][0].update(out_spikes=[{}] * 4),
     ],
 )
 def test_damaged_files_give_one_clear_error(damage, tmp_path):
@@ -194,6 +287,33 @@ def test_damaged_files_give_one_clear_error(damage, tmp_path):
     with pytest.raises(DataError, match=r"workload\.json") as caught:
         Workload.read(path)
     assert str(caught.value).count(str(path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (
+            lambda raw: raw.update(layrs=1),
+            "every key of the workload must be one of .*; got 'layrs'. Did you mean 'layers'",
+        ),
+        (lambda raw: raw["layers"][0].update(foo=1), "every key of entry 1 of layers must be one of .*; got 'foo'"),
+        (lambda raw: raw["layers"][0].pop("kind"), "entry 1 of layers must have a key 'kind'; it is missing"),
+        (lambda raw: raw["activity"][0].update(in_spike=1), "got 'in_spike'. Did you mean 'in_spikes'"),
+        (
+            lambda raw: raw["activity"][0].update(in_spikes=[-1]),
+            "entry 1 of activity: in_spikes must hold finite counts",
+        ),
+        (
+            lambda raw: raw.update(counts={"inference": {"leak": {"additon": 1}}}),
+            "every key of inference.leak must be one of .* Did you mean 'additions'",
+        ),
+    ],
+)
+def test_a_slip_of_the_pen_is_answered_with_the_nearest_key(damage, words):
+    raw = json.loads(json.dumps(toy().to_dict()))
+    damage(raw)
+    with pytest.raises(DataError, match=words):
+        Workload.from_dict(raw)
 
 
 @pytest.mark.parametrize("content", ["", "[1, 2", "[]", "null", "[" * 100_000])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,16 +60,43 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
+def read_text(path: str | os.PathLike[str], what: str, max_bytes: int) -> str:
+    """Text of a regular file that should hold ``what``; a byte-order mark, as spreadsheets write it, is dropped.
+
+    Raises
+    ------
+    DataError
+        If the file is absent, too large, no text, or something that may never end, such as a pipe or a device.
+    """
+    source = Path(path)
+    if "\0" in str(source):
+        raise DataError(f"the path of a {what} must not hold a zero byte; got {str(source)!r}. Mend it.")
+    try:
+        found = source.stat()
+        if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+            raise DataError(f"{source} must be a regular file; got a pipe or a device. Copy its content into a file.")
+        with source.open("rb") as file:
+            # The size is not to be trusted alone: it may grow, and some file systems tell none.
+            content = b"" if found.st_size > max_bytes else file.read(max_bytes + 1)
+    except OSError as error:
+        raise DataError(f"{source} must be a readable {what}; {error.strerror}. Check the path.") from None
+    if (n_bytes := max(found.st_size, len(content))) > max_bytes:
+        raise DataError(f"{source} must be at most {max_bytes:,} bytes; got {n_bytes:,}. Is this really a {what}?")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{source} must be a readable {what} in UTF-8; byte {error.start} is none. Save it as plain text in UTF-8."
+        ) from None
+
+
 def read_json(path: str | os.PathLike[str], what: str, max_bytes: int = 256 * 2**20) -> Any:
     """Read a JSON file that should hold ``what``; raises DataError if it is absent, too large or no JSON."""
-    source = Path(path)
+    text = read_text(path, f"JSON {what}", max_bytes)
     try:
-        if source.stat().st_size > max_bytes:
-            raise DataError(f"{source} must be at most {max_bytes} bytes; got {source.stat().st_size}.")
-        return json.loads(source.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        problem = error.strerror if isinstance(error, OSError) else error
-        raise DataError(f"{source} must be a readable JSON {what}; {problem}.") from None
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:  # syntax, or a number of thousands of digits
+        raise DataError(f"{path} must be a readable JSON {what}; {error}.") from None
 
 
 @contextmanager

@@ -9,12 +9,12 @@ import math
 from typing import Any
 
 from spikewise.errors import DataError, whole_number
+from spikewise.layer import MAX_SIZE
 
-_MAX_SIZE = 2**24  # channels, sides: larger ones are slips of the pen, and no counter overflows below
 _NO, _YES = ("false", "no", "0"), ("true", "yes", "1")
 
 
-def whole(what: str, cell: Any, default: int | None, most: int = _MAX_SIZE) -> int:
+def whole(what: str, cell: Any, default: int | None, most: int = MAX_SIZE) -> int:
     """A whole number of at least 1, from text or a number; the default where the cell is empty."""
     if cell == "" and default is not None:
         return default

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from spikewise._files import read_text
 from spikewise.errors import DataError
 
 MAX_TABLE_BYTES = 16 * 2**20  # a table of a thousand layers and a thousand rates each needs under 8 MiB
@@ -65,7 +66,9 @@ def read_table(path: str | os.PathLike[str]) -> TableFile:
     source = Path(path)
     if not is_table(source):
         raise DataError(f"{source} must be a layer table that ends in .csv or .toml. Rename it.")
-    text = _read_text(source)
+    text = read_text(source, "layer table", MAX_TABLE_BYTES)
+    if "\0" in text:
+        raise DataError(f"{source} must be text; got zero bytes. Save the table as plain text in UTF-8.")
     table = _parse_csv(source, text) if source.suffix.lower() == ".csv" else _parse_toml(source, text)
     if not table.rows:
         advice = "Add a line below the header" if source.suffix.lower() == ".csv" else "Add a [[layer]] table"
@@ -73,29 +76,10 @@ def read_table(path: str | os.PathLike[str]) -> TableFile:
     return table
 
 
-def _read_text(source: Path) -> str:
-    try:
-        n_bytes = source.stat().st_size
-        if n_bytes > MAX_TABLE_BYTES:
-            raise DataError(
-                f"{source} must be at most {MAX_TABLE_BYTES} bytes; got {n_bytes}. Is this really a layer table?"
-            )
-        # A byte-order mark, as spreadsheets write it, is dropped.
-        text = source.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{source} must be a readable layer table; {error.strerror}. Check the path.") from None
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{source} must be UTF-8 text; byte {error.start} is none. Save the table as plain text in UTF-8."
-        ) from None
-    if "\0" in text:
-        raise DataError(f"{source} must be text; got zero bytes. Save the table as plain text in UTF-8.")
-    return text
-
-
 def _parse_csv(source: Path, text: str) -> TableFile:
-    """Rows below a header; blank lines and lines that begin with # are skipped."""
+    """Settings, a header, rows below it; blank lines and lines that begin with # are skipped."""
     header: list[str] = []
+    settings: dict[str, Any] = {}
     rows = []
     lines = text.splitlines()
     reader = csv.reader((line if line.lstrip()[:1] != "#" else "" for line in lines), strict=True)
@@ -105,6 +89,9 @@ def _parse_csv(source: Path, text: str) -> TableFile:
             if not any(cells):
                 continue
             where = f"{source}, line {reader.line_num}"
+            if not header and cells[0].lower() in SETTINGS and "kind" not in map(str.lower, cells):
+                settings[cells[0].lower()] = _setting(where, cells)
+                continue
             if not header:
                 header = _check_header(where, cells)
                 continue
@@ -118,7 +105,14 @@ def _parse_csv(source: Path, text: str) -> TableFile:
         raise DataError(f"{source}, line {reader.line_num} must be CSV; {error}. Mend this line.") from None
     if not header:
         raise DataError(f"{source} must begin with a header; got an empty table. Write {_HEADER}")
-    return TableFile(rows)
+    return TableFile(rows, settings)
+
+
+def _setting(where: str, cells: list[str]) -> Any:
+    """The value beside the name of a setting; a spreadsheet adds empty cells."""
+    if len(cells) < 2 or not cells[1] or any(cells[2:]):
+        raise DataError(f"{where} must give {cells[0]} one value; got {cells[1:]!r}. Write {cells[0]},VALUE")
+    return cells[1].split(";") if cells[0].lower() == "exit_histogram" else cells[1]
 
 
 def _check_header(where: str, header: list[str]) -> list[str]:

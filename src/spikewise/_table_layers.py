@@ -15,9 +15,8 @@ from typing import Any
 from spikewise._table_cells import flag, pair, share, whole
 from spikewise._table_file import TableFile, TableRow, read_table
 from spikewise.errors import DataError, ParameterError, whole_number
-from spikewise.layer import MAX_BITS, LayerActivity, LayerShape
+from spikewise.layer import MAX_BITS, LayerActivity, LayerShape, check_follows
 
-_MAX_MACS = 2**50
 _MAX_STEPS = 10_000
 _MAX_CELLS = 2**22  # layers x timesteps
 BITS = MappingProxyType({"weight_bits": 8, "state_bits": 16, "input_bits": 1})
@@ -59,7 +58,7 @@ def table_parts(
         "layers": layers,
         "activity": _activity(layers, sources, rates, last, steps),
         "exit_histogram": histogram,
-        "n_samples": sum(histogram) if histogram else settings.get("samples", 1),
+        "n_samples": sum(histogram) if histogram else int(settings.get("samples", 1)),
     }
 
 
@@ -87,7 +86,7 @@ def _layer(row: TableRow, number: int, bits: Mapping[str, int]) -> LayerShape:
     if not isinstance(name, str):
         raise DataError(f"{where}: name must be text; got {name!r}. Write it in quotation marks.")
     try:
-        layer = LayerShape(
+        return LayerShape(
             name.strip() or f"{kind}{number}", kind, **values, kernel=kernel, stride=stride,
             groups=whole(f"{where}: groups", cells.get("groups", ""), 1),
             once_per_inference=flag(f"{where}: once_per_inference", cells.get("once_per_inference", "")),
@@ -95,11 +94,6 @@ def _layer(row: TableRow, number: int, bits: Mapping[str, int]) -> LayerShape:
         )  # fmt: skip
     except ParameterError as error:
         raise DataError(f"{where}: {error}") from None
-    if layer.n_macs > _MAX_MACS or layer.n_inputs > _MAX_MACS:
-        raise DataError(
-            f"{where}: a layer must take at most 2^50 multiply-additions; got {layer.n_macs:.1e}. Check its sizes."
-        )
-    return layer
 
 
 def _check_chain(rows: Sequence[TableRow], layers: Sequence[LayerShape]) -> list[int | None]:
@@ -117,43 +111,14 @@ def _check_chain(rows: Sequence[TableRow], layers: Sequence[LayerShape]) -> list
             raise DataError(f"{row.where}: after must name an earlier layer; got {after!r}. Move it down, or mend it.")
         source = known[after] if after else number - 1 if number else None
         if source is not None:
-            _check_fit(row.where, layer, layers[source])
+            try:
+                check_follows(layer, layers[source])
+            except ParameterError as error:
+                advice = "Mend one of the two, or name the layer that it reads in the column after."
+                raise DataError(f"{row.where}: {error} {advice}") from None
         sources.append(source)
         known[layer.name] = number
     return sources
-
-
-def _check_fit(where: str, layer: LayerShape, before: LayerShape) -> None:
-    """A layer reads the channels that its source writes, on a map of the same size or a pooled one."""
-    n_in, n_out = layer.in_channels, before.out_channels
-    told = f"the output of {before.name!r}"
-    if layer.kind == before.kind and n_in != n_out:
-        raise DataError(
-            f"{where}: in must equal the {n_out} channels of {told}; got {n_in}. "
-            "Mend one of the two, or name the layer that it reads in the column after."
-        )
-    if layer.kind == "linear" and before.kind == "conv" and (n_in % n_out or n_in > n_out * before.n_positions):
-        raise DataError(
-            f"{where}: in must be the {n_out} channels of {told} times the positions of its map, which is "
-            f"{before.out_height} x {before.out_width} before pooling; got {n_in}. Take channels x height x width "
-            "after the last pooling."
-        )
-    if layer.kind == "conv" and before.kind == "linear" and n_out % n_in:
-        raise DataError(
-            f"{where}: in must divide the {n_out} values of {told}, which become its map; got {n_in}. "
-            "Mend one of the two."
-        )
-    if layer.kind == before.kind == "conv":
-        sides = (("height", layer.out_height, before.out_height), ("width", layer.out_width, before.out_width))
-        for axis, (key, side, side_before) in enumerate(sides):
-            # The largest map that a kernel reaches, with padding on both sides as wide as the kernel allows.
-            largest = (side_before + layer.kernel[axis] - 2) // layer.stride[axis] + 1
-            if side > largest:
-                raise DataError(
-                    f"{where}: {key} must be at most {largest}, which a kernel of {layer.kernel[axis]} and a stride of "
-                    f"{layer.stride[axis]} make of {told} ({side_before}); got {side}. "
-                    "Give the size of the layer's own output before pooling."
-                )
 
 
 def _rates(row: TableRow) -> list[float]:
@@ -207,8 +172,10 @@ def _histogram(path: str | os.PathLike[str], settings: dict[str, Any]) -> tuple[
             "Leave it out if no sample leaves early."
         )
     try:
-        histogram = tuple(whole_number("every count", count, 0, 2**53) for count in counts)
-    except ParameterError:
+        histogram = tuple(
+            whole_number("every count", int(count) if isinstance(count, str) else count, 0, 2**53) for count in counts
+        )
+    except ValueError:  # ParameterError is one
         raise DataError(
             f"{path}: exit_histogram must hold numbers of samples, whole and not negative; got {counts[:8]!r}. "
             "Multiply shares by the number of samples."

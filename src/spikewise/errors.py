@@ -101,7 +101,7 @@ def positive_number(what: str, value: Any, most: float, *, zero: bool = False) -
     """
     try:
         found = math.nan if isinstance(value, (str, bytes, bool)) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         found = math.nan
     if not (0 < found <= most or (zero and found == 0)) or math.isinf(found):
         bounds = f"{'[' if zero else '('}0, {most:g}{')' if math.isinf(most) else ']'}"

@@ -7,12 +7,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from spikewise.errors import ParameterError, whole_number
+import numpy as np
+
+from spikewise._records import listed
+from spikewise.errors import ParameterError, positive_number, whole_number
 
 LayerKind = Literal["conv", "linear"]
 Lateral = Literal["none", "broadcast", "matrix"]
 
 MAX_BITS = 32
+MAX_SIZE = 2**24  # channels, sides: larger ones are slips of the pen, and no counter overflows below
+_MAX_MACS = 2**50
+_CHIP = "chip"  # the row of a report for what belongs to no layer
+_NO_NUMBERS = frozenset((str, bytes, bool, np.bool_, type(None)))
 _PAIRS = ("kernel", "stride", "pool")
 _MAPS = ("in_height", "in_width", "out_height", "out_width")
 
@@ -24,7 +31,7 @@ class LayerShape:
     Parameters
     ----------
     name : str
-        Unique name within the network.
+        Unique name within the network; ``"chip"`` is taken.
     kind : {"conv", "linear"}
         A linear layer is priced as a 1x1 convolution on a 1x1 map: its sizes below all are 1.
     in_channels, out_channels : int
@@ -77,9 +84,14 @@ class LayerShape:
     pool: tuple[int, int] = (1, 1)
 
     def __post_init__(self) -> None:
-        where = f"layer {self.name!r}"
+        where = f"layer {checked_name('the name of a layer', self.name)!r}"
+        if self.name == _CHIP:
+            raise ParameterError(
+                f"no layer must be called {_CHIP!r}; {_CHIP!r} is taken: reports keep it for what belongs to no layer. "
+                "Rename it."
+            )
         for key in ("in_channels", "out_channels", "groups", "out_height", "out_width"):
-            self._set(key, whole_number(f"{where}: {key}", getattr(self, key), 1))
+            self._set(key, whole_number(f"{where}: {key}", getattr(self, key), 1, MAX_SIZE))
         for key in _PAIRS:
             self._set(key, _pair(f"{where}: {key}", getattr(self, key)))
         for key in ("weight_bits", "state_bits", "input_bits"):
@@ -88,8 +100,10 @@ class LayerShape:
             ("in_height", self.out_height * self.stride[0]),
             ("in_width", self.out_width * self.stride[1]),
         ):
-            self._set(key, whole_number(f"{where}: {key}", getattr(self, key), 0) or same)
+            self._set(key, whole_number(f"{where}: {key}", getattr(self, key), 0, MAX_SIZE) or same)
         for key in ("has_neurons", "once_per_inference"):
+            if not isinstance(getattr(self, key), bool | np.bool_):
+                raise ParameterError(f"{where}: {key} must be true or false; got {getattr(self, key)!r}.")
             self._set(key, bool(getattr(self, key)))
         self._check(where)
 
@@ -114,6 +128,10 @@ class LayerShape:
                 f"{where}: groups must divide both channel counts; got {self.groups} groups for "
                 f"{self.in_channels} to {self.out_channels} channels."
             )
+        for what, count in (("take", self.n_macs), ("read", self.n_inputs)):
+            if count > _MAX_MACS:
+                unit = "multiply-additions" if what == "take" else "inputs"
+                raise ParameterError(f"{where} must {what} at most 2^50 {unit}; got {count:.1e}. Check its sizes.")
 
     @property
     def n_positions(self) -> int:
@@ -155,7 +173,50 @@ def _pair(what: str, value: Any) -> tuple[int, int]:
     """Height and width as plain integers."""
     if not isinstance(value, Iterable) or len(found := tuple(value)) != 2:
         raise ParameterError(f"{what} must hold a height and a width; got {value!r}.")
-    return whole_number(f"{what} height", found[0], 1), whole_number(f"{what} width", found[1], 1)
+    return (
+        whole_number(f"{what} height", found[0], 1, MAX_SIZE),
+        whole_number(f"{what} width", found[1], 1, MAX_SIZE),
+    )
+
+
+def checked_name(what: str, name: Any) -> str:
+    """The name, once it is known to be one."""
+    if not isinstance(name, str) or not name.strip():
+        raise ParameterError(f"{what} must be text; got {name!r}.")
+    return name
+
+
+def check_follows(layer: LayerShape, before: LayerShape) -> None:
+    """Check that a layer reads the channels that the one before writes, on a map of the same size or a pooled one.
+
+    Raises
+    ------
+    ParameterError
+        If it cannot.
+    """
+    n_in, n_out = layer.in_channels, before.out_channels
+    told = f"the output of {before.name!r}"
+    if layer.kind == before.kind and n_in != n_out:
+        raise ParameterError(f"input channels must equal the {n_out} channels of {told}; got {n_in}.")
+    if layer.kind == "linear" and before.kind == "conv" and (n_in % n_out or n_in > n_out * before.n_positions):
+        raise ParameterError(
+            f"inputs must be the {n_out} channels of {told} times the positions of its map, which is "
+            f"{before.out_height} x {before.out_width} before pooling; got {n_in}. Take channels x height x width "
+            "after the last pooling."
+        )
+    if layer.kind == "conv" and before.kind == "linear" and n_out % n_in:
+        raise ParameterError(f"input channels must divide the {n_out} values of {told}, their map; got {n_in}.")
+    if layer.kind == before.kind == "conv":
+        sides = (("height", layer.out_height, before.out_height), ("width", layer.out_width, before.out_width))
+        for axis, (key, side, side_before) in enumerate(sides):
+            # The largest map that a kernel reaches, with padding on both sides as wide as the kernel allows.
+            largest = (side_before + layer.kernel[axis] - 2) // layer.stride[axis] + 1
+            if side > largest:
+                raise ParameterError(
+                    f"{key} must be at most {largest}, which a kernel of {layer.kernel[axis]} and a stride of "
+                    f"{layer.stride[axis]} make of {told} ({side_before}); got {side}. "
+                    "Give the size of the layer's own output before pooling."
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +238,15 @@ class LayerActivity:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            values = tuple(map(float, getattr(self, item.name)))
+            raw = getattr(self, item.name)
+            try:
+                given = listed(item.name, raw)
+                # Text would be read as a number, and a switch as 0 or 1.
+                values = tuple(map(float, given)) if _NO_NUMBERS.isdisjoint(map(type, given)) else (math.nan,)
+            except (TypeError, ValueError, OverflowError):
+                values = (math.nan,)
             if any(not math.isfinite(value) or value < 0 for value in values):
-                raise ParameterError(f"{item.name} must hold finite counts of at least 0; got {values[:5]}...")
+                raise ParameterError(f"{item.name} must hold finite counts of at least 0; got {repr(raw)[:60]}.")
             object.__setattr__(self, item.name, values)
         if not len(self.active_unfolded) == len(self.in_spikes) == len(self.out_spikes):
             raise ParameterError("active_unfolded, in_spikes and out_spikes must have one value per timestep each.")
@@ -189,8 +256,7 @@ class LayerActivity:
         """Activity of a layer whose inputs and outputs are busy with these probabilities at every step."""
         n_steps = whole_number("n_steps", n_steps, 1)
         for key, rate in (("in_rate", in_rate), ("out_rate", out_rate)):
-            if not 0 <= rate <= 1:
-                raise ParameterError(f"{key} of layer {shape.name!r} must lie in [0, 1]; got {rate}.")
+            positive_number(f"{key} of layer {shape.name!r}", rate, 1.0, zero=True)
         return cls(
             active_unfolded=(shape.n_unfolded * in_rate,) * n_steps,
             in_spikes=(shape.n_inputs * in_rate,) * n_steps,

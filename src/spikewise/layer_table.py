@@ -1,8 +1,9 @@
 r"""Networks written by hand: one row per layer, in CSV or TOML, becomes a workload that can be priced.
 
-A CSV file begins with the header; the columns from ``kernel`` to ``width`` may be missing where no row needs
-them, blank lines and lines that begin with ``#`` are skipped::
+In a CSV file the columns from ``kernel`` to ``width`` may be missing where no row needs them; blank lines and lines
+that begin with ``#`` are skipped::
 
+    steps,4
     kind,in,out,kernel,stride,groups,height,width,rate
     conv,3,64,3,1,1,32,32,1
     conv,64,128,3,1,1,16,16,0.2;0.15;0.1;0.1
@@ -22,9 +23,11 @@ lateral              none, broadcast or matrix: lateral inhibition
 once_per_inference   true if the layer sees an image that does not change and is computed once
 ==================== ===================================================================================
 
-TOML has the same keys in one ``[[layer]]`` table each, and above them, if wanted, ``name``, ``steps``,
-``exit_histogram`` (how many samples left after step 1, 2, ..., T), ``samples`` (what these counts must sum to) and
-``final_rate``.
+Above the header stand settings, where wanted: ``name``, ``steps`` (1 if neither this nor a row with several rates says
+more), ``exit_histogram`` (how many samples left after step 1, 2, ..., T, separated by ``;``), ``samples`` (what these
+counts must sum to) and ``final_rate``.
+
+TOML has the same settings and keys, the latter in one ``[[layer]]`` table each.
 
 **What a table cannot say is assumed.** Active inputs are spread evenly, so a share ``rate`` of the unfolded inputs
 is active too; zero padding counts as if it were as active as the rest, which makes it an upper estimate. A layer's

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
-from spikewise.errors import ParameterError
+from spikewise.errors import positive_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,7 @@ class Operations:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            count = float(getattr(self, item.name))
-            if not math.isfinite(count) or count < 0:
-                raise ParameterError(f"{item.name} must be a finite count of at least 0; got {count}.")
+            count = positive_number(item.name, getattr(self, item.name), math.inf, zero=True)
             object.__setattr__(self, item.name, count)
 
     def __add__(self, other: Operations) -> Operations:

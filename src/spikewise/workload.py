@@ -12,16 +12,18 @@ stops early really computes.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from spikewise._files import read_json, write_json
+from spikewise._records import all_of, listed, record
 from spikewise._table_file import is_table
 from spikewise._table_layers import table_parts
 from spikewise.errors import DataError, ParameterError, whole_number
-from spikewise.layer import Lateral, LayerActivity, LayerKind, LayerShape
+from spikewise.layer import Lateral, LayerActivity, LayerKind, LayerShape, check_follows, checked_name
 from spikewise.operations import OperationCounts, Operations
 
 __all__ = [
@@ -54,11 +56,16 @@ class Workload:
     alive_activity : sequence of LayerActivity, optional
         One per layer, mean over the samples still running at each step; ``activity`` if absent.
     exit_histogram : sequence of int, length T, optional
-        How many samples left after step 1, 2, ..., T; all at the last step if absent.
+        How many samples left after step 1, 2, ..., T; all at the last step if absent, which the empty tuple says.
     n_samples : int
         Samples that were measured.
     counts : OperationCounts, optional
         Elementary operations, where an engine counts them.
+
+    Notes
+    -----
+    Whether one layer fits the next is not checked, since layers may branch and join: what is measured fits, and
+    networks written by hand are checked where they are read (``layer_table``).
 
     Examples
     --------
@@ -78,10 +85,12 @@ class Workload:
     counts: OperationCounts | None = None
 
     def __post_init__(self) -> None:
-        for key in ("layers", "activity", "alive_activity", "exit_histogram"):
-            object.__setattr__(self, key, tuple(getattr(self, key)))
+        checked_name("the name of a workload", self.name)
+        for key, kind in (("layers", LayerShape), ("activity", LayerActivity), ("alive_activity", LayerActivity)):
+            object.__setattr__(self, key, all_of(key, getattr(self, key), kind))
         object.__setattr__(self, "n_samples", whole_number("n_samples", self.n_samples, 1))
-        object.__setattr__(self, "exit_histogram", as_histogram(self.exit_histogram))
+        if not _is_absent(self.exit_histogram):
+            object.__setattr__(self, "exit_histogram", as_histogram(self.exit_histogram))
         if not self.layers:
             raise ParameterError("a workload must have at least one layer; got none.")
         if self.n_steps < 1:
@@ -131,6 +140,30 @@ class Workload:
         """Timesteps used, mean over the samples."""
         return sum(self.n_alive) / self.n_samples
 
+    def precision_note(self) -> str:
+        """How many bits weights, potentials and inputs have, in words.
+
+        Spikes have one bit. Layers behind the first that read more are named, since they cost more.
+
+        Examples
+        --------
+        >>> layers = [LayerShape("a", "linear", 64, 32, input_bits=8), LayerShape("b", "linear", 32, 10)]
+        >>> uniform_workload("toy", layers, 4, [1.0, 0.1]).precision_note()
+        'weights 8 bits, states 16 bits, network input 8 bits'
+        """
+        first, *others = self.layers
+        stateful = [layer for layer in self.layers if layer.has_neurons]
+        notes = [
+            f"weights {_bits(layer.weight_bits for layer in self.layers)}",
+            *([f"states {_bits(layer.state_bits for layer in stateful)}"] if stateful else []),
+            f"network input {_bits([first.input_bits])}",
+        ]
+        wide = [layer for layer in others if layer.input_bits > 1]
+        if wide:
+            who = ", ".join(layer.name for layer in wide) if len(wide) <= 3 else f"{len(wide)} further layers"
+            notes.append(f"input of {who} {_bits(layer.input_bits for layer in wide)}")
+        return ", ".join(notes)
+
     def without_exit(self) -> Workload:
         """The same network run to the last step for every sample."""
         return replace(self, alive_activity=self.activity, exit_histogram=())
@@ -146,21 +179,17 @@ class Workload:
             raise DataError("a workload must carry format 'spikewise-workload-1'. Is this the right file?")
         body = {key: value for key, value in raw.items() if key != "format"}
         try:
-            body["layers"] = [LayerShape(**layer) for layer in body["layers"]]
-            for key in ("activity", "alive_activity"):
-                body[key] = [LayerActivity(**row) for row in body.get(key, ())]
+            for key, kind in (("layers", LayerShape), ("activity", LayerActivity), ("alive_activity", LayerActivity)):
+                if key in body:
+                    body[key] = [
+                        record(f"entry {number} of {key}", kind, row)
+                        for number, row in enumerate(listed(key, body[key]), start=1)
+                    ]
             if body.get("counts") is not None:
-                body["counts"] = OperationCounts(
-                    **{
-                        phase: {name: Operations(**ops) for name, ops in parts.items()}
-                        for phase, parts in body["counts"].items()
-                    }
-                )
-            return cls(**body)
+                body["counts"] = record("counts", _operation_counts, body["counts"], OperationCounts)
+            return record("the workload", cls, body)
         except ParameterError as error:
             raise DataError(str(error)) from None
-        except (TypeError, KeyError, AttributeError, ValueError) as error:
-            raise DataError(f"the workload has a missing, unknown or misshapen entry: {error}.") from None
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write as JSON, atomically."""
@@ -186,7 +215,30 @@ def as_histogram(counts: Iterable[Any]) -> tuple[int, ...]:
     ParameterError
         If one of them is no integer, such as a share, or negative.
     """
-    return tuple(whole_number("every count of exit_histogram", count, 0) for count in counts)
+    found = tuple(whole_number("every count of exit_histogram", count, 0) for count in listed("exit_histogram", counts))
+    if not sum(found):
+        raise ParameterError(f"exit_histogram must count at least one sample; got {list(found)}.")
+    return found
+
+
+def _is_absent(histogram: Any) -> bool:
+    return isinstance(histogram, tuple) and not histogram
+
+
+def _operation_counts(**phases: Any) -> OperationCounts:
+    """Operations by phase and component."""
+    counts: dict[str, dict[str, Operations]] = {}
+    for phase, parts in phases.items():
+        if not isinstance(parts, Mapping):
+            raise ParameterError(f"{phase} must be a table of components; got {repr(parts)[:60]}.")
+        counts[phase] = {str(name): record(f"{phase}.{name}", Operations, ops) for name, ops in parts.items()}
+    return OperationCounts(**counts)
+
+
+def _bits(widths: Iterable[int]) -> str:
+    """One width, or the range of several."""
+    least, most = min(found := set(widths)), max(found)
+    return f"{least} bit{'s' * (least > 1)}" if least == most else f"{least} to {most} bits"
 
 
 def _check_bounds(key: str, layer: LayerShape, row: LayerActivity) -> None:
@@ -205,9 +257,14 @@ def _check_bounds(key: str, layer: LayerShape, row: LayerActivity) -> None:
 def uniform_workload(
     name: str, layers: Sequence[LayerShape], n_steps: int, rates: Sequence[float], exit_histogram: Sequence[int] = ()
 ) -> Workload:
-    """Workload whose layer *i* sees inputs busy with probability ``rates[i]`` at every step.
+    """Workload of a chain whose layer *i* sees inputs busy with probability ``rates[i]`` at every step.
 
     The output rate of a layer is the input rate of the next; the last layer's output is silent.
+
+    Raises
+    ------
+    ParameterError
+        If a layer does not fit the one before, or a rate is no share.
 
     Examples
     --------
@@ -215,12 +272,18 @@ def uniform_workload(
     >>> load.activity[0].in_spikes
     (16.0, 16.0)
     """
-    if len(rates) != len(layers):
-        raise ParameterError(f"rates must have one entry per layer ({len(layers)}); got {len(rates)}.")
-    histogram = as_histogram(exit_histogram)
-    outs = [*rates[1:], 0.0]
-    activity = [
+    chain, shares = all_of("layers", layers, LayerShape), listed("rates", rates)
+    if not chain or len(shares) != len(chain):
+        raise ParameterError(f"rates must have one entry per layer ({len(chain) or 'at least 1'}); got {len(shares)}.")
+    for before, layer in itertools.pairwise(chain):
+        try:
+            check_follows(layer, before)
+        except ParameterError as error:
+            raise ParameterError(f"layer {layer.name!r}: {error} Mend one of the two.") from None
+    histogram = () if _is_absent(exit_histogram) else as_histogram(exit_histogram)
+    outs = [*shares[1:], 0.0]
+    activity = tuple(
         LayerActivity.from_rates(layer, rate, out, n_steps)
-        for layer, rate, out in zip(layers, rates, outs, strict=True)
-    ]
-    return Workload(name, tuple(layers), tuple(activity), (), histogram, sum(histogram) if histogram else 1)
+        for layer, rate, out in zip(chain, shares, outs, strict=True)
+    )
+    return Workload(name, chain, activity, (), histogram, sum(histogram) if histogram else 1)

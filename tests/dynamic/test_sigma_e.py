@@ -197,6 +197,11 @@ def test_bad_scores_and_bounds_are_refused():
         UNIT.entropy([1.0, 0.0], n_steps=0)
     with pytest.raises(ParameterError, match="accumulate"):
         SigmaEExit(0.1, "average")
+    for bound in (None, "0.1", [0.1], True, np.inf, 10**400):
+        with pytest.raises(ParameterError, match="max_entropy must be a finite number"):
+            SigmaEExit(bound)
+    with pytest.raises(ParameterError, match="unit must be a SigmaEUnit; got None"):
+        work_per_decision(None, 10)
     with pytest.raises(ParameterError, match="unit must be a SigmaEUnit"):
         SigmaEExit(0.1, "sum", SigmaEUnit)
     with pytest.raises(ParameterError, match="at least one decision"):

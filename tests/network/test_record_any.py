@@ -300,7 +300,7 @@ def test_a_layer_over_tokens_is_a_one_by_one_convolution():
         model = Tokens() if frames is x else nn.Sequential(nn.Linear(5, 7), nn.Flatten(2), nn.Linear(63, 2))
         mix, head = (load := record_workload(model, frames, 2, sample_axis=frames.ndim - 3)).layers
         assert (mix.kind, mix.kernel, mix.n_positions, mix.n_weights, mix.n_inputs) == ("conv", (1, 1), 9, 35, 45)
-        assert (head.kind, mix.once_per_inference) == ("linear", False)
+        assert (head.kind, mix.once_per_inference, head.once_per_inference) == ("linear", True, frames is not x)
         assert load.activity[0].active_unfolded == (45.0, 45.0)
 
 
@@ -332,6 +332,92 @@ def test_a_sum_that_is_computed_once_is_constant_in_time():
     assert (stem.input_bits, stem.has_neurons, deep.input_bits) == (8, True, 1)
     assert load.activity[0].out_spikes == load.activity[1].in_spikes
     assert len(set(load.activity[0].active_unfolded)) == 1
+
+
+class Direct(nn.Module):
+    """A network that sees an image, written in one of the styles of the field."""
+
+    def __init__(self, style):
+        super().__init__()
+        self.style, self.conv, self.head = style, nn.Conv2d(1, 4, 3, padding=1), nn.Linear(4 * 36, 3)
+        for number, weight in enumerate(self.parameters()):
+            nn.init.normal_(weight, std=0.5, generator=torch.Generator().manual_seed(number))
+
+    def currents(self, images):
+        """Input current of the neurons at each step."""
+        if self.style == "hoisted":
+            return [self.conv(images)] * T
+        if self.style == "same tensor":
+            return [self.conv(images) for _ in range(T)]
+        if self.style == "copies":
+            return [self.conv(images.clone()) for _ in range(T)]
+        if self.style == "merged":
+            return self.conv(images.repeat(T, 1, 1, 1)).unflatten(0, (T, -1))
+        buffer = torch.empty_like(images)
+        return [
+            self.conv(buffer.copy_(images if self.style == "buffer" else images * step)) for step in range(1, T + 1)
+        ]
+
+    def forward(self, images):
+        v, scores = 0.0, []
+        for current in self.currents(images):
+            v = 0.5 * v + current
+            spikes = (v >= 0.3).float()
+            v, scores = v * (1 - spikes), [*scores, self.head(spikes.flatten(1))]
+        return torch.stack(scores)
+
+
+def direct(style, images, **more):
+    return record_workload(Direct(style), images, T, **more)
+
+
+@pytest.mark.parametrize("style", ["same tensor", "copies", "merged", "buffer"])
+@pytest.mark.parametrize("scale", ["grey", "black and white"])
+def test_an_image_is_computed_once_however_the_loop_is_written(style, scale):
+    images = torch.rand(7, 1, 6, 6, generator=torch.Generator().manual_seed(0))
+    images = images if scale == "grey" else (images < 0.5).float()
+    once, found = (direct(each, images, batch_size=3) for each in ("hoisted", style))
+    assert [layer.once_per_inference for layer in found.layers] == [True, False]
+    assert found == once
+
+
+def test_a_frame_that_is_written_into_the_same_memory_is_another_one():
+    """A loop over time may use one buffer: the object stays, its values do not."""
+    assert not direct("brighter", torch.rand(5, 1, 6, 6)).layers[0].once_per_inference
+
+
+def test_one_batch_that_changes_over_time_is_enough(frames):
+    still = torch.rand(1, 3, 2, 8, 8).expand(T, -1, -1, -1, -1)
+    moving = torch.rand(T, 3, 2, 8, 8)
+    both = [record_workload(Looping(), torch.cat(pair, 1), T, sample_axis=1, batch_size=3).layers[0].once_per_inference
+            for pair in ((still, still), (still, moving), (moving, still))]  # fmt: skip
+    assert both == [True, False, False]
+
+
+def test_spikes_that_happen_to_repeat_are_computed_at_every_step():
+    images = torch.ones(4, 1, 6, 6)
+    model = Direct("same tensor")
+    for bias in (-9.0, 9.0):  # never or always above the threshold
+        nn.init.constant_(model.conv.bias, bias)
+        nn.init.zeros_(model.conv.weight)
+        conv, head = (load := record_workload(model, images, T)).layers
+        assert (conv.once_per_inference, head.once_per_inference) == (True, False)
+        assert len(set(load.activity[1].in_spikes)) == 1
+    assert not record_workload(model, images * 0, T).layers[0].once_per_inference  # silence tells nothing
+
+
+def test_precision_is_what_the_caller_says(frames):
+    images = torch.rand(3, 1, 6, 6)
+    plain, told = direct("copies", images), direct("copies", images, weight_bits=4, state_bits=12, input_bits=6)
+    bits = [
+        [(layer.weight_bits, layer.state_bits, layer.input_bits) for layer in load.layers] for load in (plain, told)
+    ]
+    assert bits == [[(8, 16, 8), (8, 16, 1)], [(4, 12, 6), (4, 12, 1)]]
+    assert told.precision_note() == "weights 4 bits, states 12 bits, network input 6 bits"
+    for key in ("weight_bits", "state_bits", "input_bits"):
+        for value in (0, 33, "8", 2.5):
+            with pytest.raises(ParameterError, match=rf"{key} must lie in 1..32, an integer; got {value!r}"):
+                direct("copies", images, **{key: value})
 
 
 def test_shortcuts_do_not_lend_their_inputs():
@@ -491,12 +577,47 @@ def test_wrong_arguments_are_named(frames):
         record_workload(Single(), X, 0)
     with pytest.raises(ParameterError, match="batch_size"):
         record_workload(Single(), X, 2, batch_size=0)
+    with pytest.raises(ParameterError, match="sample_axis must be an integer of at least 0; got '1'"):
+        record_workload(Single(), X, 2, sample_axis="1")
+    with pytest.raises(ParameterError, match=r"run must be a function .* got 3\. Leave it out"):
+        record_workload(Single(), X, 2, run=3)
+    with pytest.raises(ParameterError, match="rule must be an exit rule; got 3"):
+        record_workload(Single(), X, 2, 3)
+    with pytest.raises(ParameterError, match="name of a workload must be text; got 3"):
+        record_workload(Looping(), frames, T, sample_axis=1, name=3)
+    for value in (np.nan, np.inf):
+        with pytest.raises(ParameterError, match="images must be finite; got NaN or infinity"):
+            record_workload(Single(), X * value, 2)
 
     def run(model, x):
         return {"scores": by_steps(model, x)}
 
     with pytest.raises(ParameterError, match=r"must return scores \(4, 6, K\), one per step; got dict. Stack them"):
         record_workload(Single(), frames, T, EntropyExit(0.5), run=run, sample_axis=1)
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (torch.zeros(2, 1, 6, 6, dtype=torch.uint8), "layer 'conv' must see floating-point values; got torch.uint8"),
+        (torch.zeros(2, 1, 6, 6, dtype=torch.float64), "'conv' must see torch.float32, as its weights are; got .*64"),
+        (
+            torch.zeros(2, 3, 6, 6),
+            r"layer 'conv' must see 1 channels along axis -3; got an input of shape \(2, 3, 6, 6",
+        ),
+        (torch.zeros(2, 1, 5, 5), r"layer 'head' must see 144 values along axis -1; got an input of shape \(2, 100\)"),
+    ],
+)
+def test_images_of_the_wrong_kind_are_answered_with_the_layer_that_refuses_them(images, words):
+    with pytest.raises((ParameterError, ShapeError), match=words):
+        direct("same tensor", images)
+
+
+def test_a_network_that_diverges_is_no_workload():
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 1, 3))
+    nn.init.constant_(model[0].bias, np.nan)
+    with pytest.raises(ParameterError, match="layer '1' must see finite values; got NaN or infinity"):
+        record_workload(model, torch.ones(2, 1, 6, 6), 1)
 
 
 def test_a_layer_that_skips_a_batch_is_named():

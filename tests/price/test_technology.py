@@ -48,12 +48,12 @@ def test_a_quantity_without_a_band_is_exact():
     [
         (GOOD.replace("pJ", "ns"), "adc: unit must be an energy; got 'ns'"),
         (GOOD.replace("pJ", "parsec"), "adc: unit must be a known one such as .*; got 'parsec'"),
-        (GOOD.replace("value = 2.0,", ""), "adc.value: Field required"),
+        (GOOD.replace("value = 2.0,", ""), "adc.value must be given; it is missing"),
         (GOOD.replace("low = 1.0", "low = 9.0"), "adc: low <= value <= high must hold; got 9.0, 2.0, 3.0"),
         (GOOD.replace("2.0", "nan"), "adc.value"),
         (GOOD.replace("run", "rumour"), "adc.tag"),
         ("adc = ", "must be a readable TOML file"),
-        ("", "adc: Field required"),
+        ("", "adc must be given; it is missing"),
     ],
 )
 def test_a_wrong_file_names_the_offending_key(tmp_path, text, message):

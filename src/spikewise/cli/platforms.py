@@ -1,11 +1,10 @@
-"""``spikewise platforms``: what networks can be priced on, and the constants behind it."""
+"""``spikewise platforms``: what networks can be priced on, and the settings and constants behind it."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from .show import emit
 
@@ -15,48 +14,77 @@ def platforms(
     schema: Annotated[str, typer.Option(help="Print the JSON schema of files of this kind, such as imc.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """List the platforms, or show one with its constants and their sources."""
-    from spikewise.errors import unknown_name
-    from spikewise.price.platform import KINDS, load_platform
+    """List the platforms, or show one with its settings, its constants and their sources."""
+    if schema:
+        _show_schema(schema, name)
+    elif name:
+        _show_one(name, as_json=as_json)
+    else:
+        _show_all(as_json=as_json)
+
+
+def _show_schema(kind: str, name: str) -> None:
+    from spikewise.errors import ParameterError, unknown_name
+    from spikewise.price.platform import KINDS
+    from spikewise.price.schema import platform_schema
+
+    if name:
+        raise ParameterError(f"--schema takes a kind of platforms and no platform; got {name!r} too. Leave one out.")
+    if kind not in KINDS:
+        raise unknown_name("--schema", kind, KINDS)
+    emit(platform_schema(kind), as_json=True)
+
+
+def _show_all(*, as_json: bool) -> None:
+    from spikewise.price.platform import load_platform
     from spikewise.price.preset import platform_names
     from spikewise.price.technology import constants_of, weakest
+    from spikewise.report.cells import add_row, new_table
 
-    if schema:
-        if schema not in KINDS:
-            raise unknown_name("--schema", schema, KINDS)
-        emit(KINDS[schema].model_json_schema(), as_json=True)
-        return
-    if not name:
-        rows = [
-            {
-                "name": known,
-                "kind": platform.kind,
-                "label": platform.label,
-                "weakest_tag": weakest(constant.tag for _, constant in constants_of(platform)),
-            }
-            for known in platform_names()
-            for platform in [load_platform(known)]
-        ]
-        table = Table(caption="spikewise platforms NAME shows the constants of one", caption_justify="left")
-        for header in ("platform", "kind", "weakest constant", "how far to trust it"):
-            table.add_column(header, no_wrap=header == "platform")
-        for row in rows:
-            table.add_row(row["name"], row["kind"], row["weakest_tag"], row["label"])
-        emit({"platforms": rows}, table, as_json=as_json)
-        return
+    rows: list[dict[str, Any]] = [
+        {
+            "name": known,
+            "kind": platform.kind,
+            "label": platform.label,
+            "weakest_tag": weakest(constant.tag for _, constant in constants_of(platform)),
+        }
+        for known in platform_names()
+        for platform in [load_platform(known)]
+    ]
+    headers = ("platform", "kind", "weakest constant", "how far to trust it")
+    table = new_table("", headers, ["spikewise platforms NAME shows one with all settings and constants"], range(4))
+    table.columns[0].no_wrap = True
+    for row in rows:
+        add_row(table, row["name"], row["kind"], row["weakest_tag"], row["label"])
+    emit({"platforms": rows}, table, as_json=as_json)
+
+
+def _show_one(name: str, *, as_json: bool) -> None:
+    from spikewise.price.platform import load_platform
+    from spikewise.price.scope import scope_of
+    from spikewise.report import constants_table as shown
+    from spikewise.report.cells import add_row, new_table
+    from spikewise.report.compare_table import scope_rows
+
     platform = load_platform(name)
-    constants = dict(constants_of(platform))
-    table = Table(title=platform.name, caption=platform.label, caption_justify="left")
-    for header in ("constant", "value", "low to high", "unit", "per", "tag", "source"):
-        table.add_column(header, justify="right" if header in ("value", "low to high") else "left")
-    for key, constant in constants.items():
-        band = "" if constant.low == constant.high else f"{constant.low:g} to {constant.high:g}"
-        per = getattr(constant, "per", "")
-        cells = (f"{constant.value:g}", band, constant.unit, per, constant.tag, constant.source)
-        table.add_row(key.removeprefix("components."), *cells)
-    notes = Table.grid(padding=(0, 1))
+    notes = new_table(f"{platform.name}: notes", ("", ""), left=(0, 1))
+    notes.show_header, notes.box, notes.title_justify = False, None, "left"
     for note in platform.notes:
-        notes.add_row("-", note)
-    settings = {"name": platform.name, "kind": platform.kind, "label": platform.label, "notes": list(platform.notes)}
-    values = {key: constant.model_dump() for key, constant in constants.items()}
-    emit({**settings, "constants": values}, table, notes, as_json=as_json)
+        add_row(notes, "-", note)
+    scope = new_table(f"{platform.name}: what a price includes", ("term", "included"), left=(0, 1))
+    for term, cells in scope_rows([platform]):
+        add_row(scope, term, *cells)
+    memory = shown.memory_table(platform)
+    tables = [shown.settings_table(platform), shown.constants_table(platform), *([memory] if memory else []), scope]
+    value = {
+        **{key: getattr(platform, key) for key in ("name", "kind", "label")},
+        "notes": list(platform.notes),
+        "settings": {key: setting for key, (setting, _) in shown.settings_of(platform).items()},
+        "constants": {
+            key: {"name": title, **constant.model_dump()}
+            for key, (title, constant) in shown.constant_names(platform).items()
+        },
+        "sram": shown.memory_rows(platform),
+        "scope": dict(scope_of(platform)),
+    }
+    emit(value, *tables, notes, as_json=as_json)

@@ -11,6 +11,7 @@ times as sharp), so a bound tuned for one is wrong for the other: each rule owns
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -81,7 +82,11 @@ class EntropyExit:
     accumulate: Accumulate = "mean"
 
     def __post_init__(self) -> None:
-        if isinstance(self.max_entropy, str) or not np.isfinite(self.max_entropy):
+        try:
+            is_finite = not isinstance(self.max_entropy, str | bytes | bool) and math.isfinite(self.max_entropy)
+        except (TypeError, OverflowError):
+            is_finite = False
+        if not is_finite:
             raise ParameterError(f"max_entropy must be a finite number; got {self.max_entropy!r}.")
         if self.accumulate not in ("sum", "mean"):
             raise ParameterError(f"accumulate must be 'sum' or 'mean'; got {self.accumulate!r}.")

@@ -8,7 +8,7 @@ import numpy as np
 
 from spikewise.dynamic.rule import Accumulate, EntropyExit
 from spikewise.dynamic.sigma_e import EXPONENT_BITS, SigmaEUnit
-from spikewise.errors import whole_number
+from spikewise.errors import ParameterError, whole_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,8 @@ def work_per_decision(unit: SigmaEUnit, n_classes: int, accumulate: Accumulate =
     >>> work.n_lookups, work.n_additions, work.n_multiplications, work.n_comparisons
     (11, 32, 12, 20)
     """
+    if not isinstance(unit, SigmaEUnit):
+        raise ParameterError(f"unit must be a SigmaEUnit; got {unit!r}.")
     EntropyExit(0.0, accumulate)  # knows the names
     K = whole_number("n_classes", n_classes, 2, unit.most_classes)
     n_kept = whole_number("n_steps", n_steps, 1) if accumulate == "mean" else 0

@@ -1,4 +1,4 @@
-"""The calls of one module during a batch, and how they are laid out over timesteps and samples."""
+"""The calls of one module: how they are laid out over timesteps and samples, and whether they were all alike."""
 
 from __future__ import annotations
 
@@ -74,3 +74,41 @@ class Calls:
             f"{what} must see {n_samples} samples per step, or {n_steps} times as many at once; got leading sizes "
             f"{lead}. Keep samples along the first axis, or time and then samples."
         )
+
+
+@dataclass(slots=True, eq=False)
+class Repetition:
+    """Whether a layer read the same values at every step of every batch, from call to call and within a call.
+
+    An image that drives the first neurons is often convolved anew at each step, though the sum is always the same:
+    what a network computes shall not depend on how its loop is written.
+    """
+
+    between_calls: bool = True
+    within_calls: bool = True
+    is_silent: bool = True
+    _first: Tensor | None = None
+
+    def begin_batch(self) -> None:
+        """The next call is the first of another batch."""
+        self._first = None
+
+    def see(self, x: Tensor, lead: tuple[int, ...], timing: Timing) -> None:
+        """Compare the input of a call with that of the first of its batch, and its steps with each other."""
+        self.is_silent = self.is_silent and not bool(x.any())
+        if self.between_calls and self._first is None:
+            self._first = x.clone()  # a copy: the caller may write the next frame into the same memory
+        elif self.between_calls:
+            self.between_calls = torch.equal(self._first, x)  # type: ignore[arg-type]
+        if not self.between_calls:
+            self._first = None
+        if self.within_calls and timing.is_whole(lead):
+            n_steps, n_samples = timing.n_steps, timing.n_samples
+            flat = x.reshape(n_steps, n_samples, -1) if timing.time_first else x.reshape(n_samples, n_steps, -1)
+            first = flat[:1] if timing.time_first else flat[:, :1]
+            self.within_calls = bool((flat == first).all())
+
+    def over_steps(self, n_calls: int, timing: Timing) -> bool:
+        """Whether all steps were alike; silence is not called so, nor is a single step."""
+        alike = self.within_calls if n_calls == 1 else self.between_calls
+        return alike and not self.is_silent and timing.n_steps > 1

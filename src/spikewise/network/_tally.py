@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,9 +37,12 @@ class Tally:
     ----------
     n_steps : int
         Timesteps T.
+    bits : mapping of str to int
+        ``weight_bits``, ``state_bits`` and ``input_bits`` of the layers.
     """
 
     n_steps: int
+    bits: Mapping[str, int]
     n_samples: int = 0
     exits: NDArray[np.int64] = field(init=False)
     sums: dict[tuple[str, ...], tuple[_Floats, _Floats]] = field(default_factory=dict)
@@ -97,7 +101,7 @@ class Tally:
 
         return Workload(
             name,
-            tuple(layer.shape() for layer in watch.layers.values()),
+            tuple(layer.shape(self.bits) for layer in watch.layers.values()),
             activity(0, np.float64(self.n_samples)),
             activity(1, np.maximum(n_alive, 1)),
             tuple(int(count) for count in self.exits),

@@ -23,9 +23,11 @@ from torch import Tensor, nn
 
 from spikewise.dynamic.rule import ExitRule
 from spikewise.errors import ParameterError, ShapeError, whole_number
+from spikewise.layer import MAX_BITS
 from spikewise.workload import Workload
 
 from ._calls import Timing
+from ._inputs import check_rule
 from ._tally import Tally
 from .watch import Watch
 
@@ -57,6 +59,9 @@ def record_workload(
     batch_size: int = 256,
     sample_axis: int = 0,
     time_first: bool = True,
+    weight_bits: int = 8,
+    state_bits: int = 16,
+    input_bits: int = 8,
 ) -> Workload:
     """Run a network on some images and measure its workload.
 
@@ -83,13 +88,17 @@ def record_workload(
         Axis of ``images`` that counts the samples: 1 for recordings (T, B, ...).
     time_first : bool
         Order of time and samples where a layer sees all steps in one call; False for (B, T, ...).
+    weight_bits, state_bits, input_bits : int
+        Precision with which the hardware shall hold a weight, a membrane potential and an image value, 1 to 32. The
+        network's own type, such as float32, says nothing about it; spikes have one bit.
 
     Raises
     ------
     ParameterError
-        If a layer does not run once per step (or once in all), cannot be counted, or if there is none.
+        If an argument is impossible, or if a layer does not run once per step (or once in all), cannot be counted, sees
+        NaN or infinity, or if there is none.
     ShapeError
-        If ``images`` hold no sample.
+        If ``images`` hold no sample, or not the channels that a layer takes.
 
     Notes
     -----
@@ -111,26 +120,38 @@ def record_workload(
     ...             spikes = (v >= 1).float()
     ...             v, scores = v * (1 - spikes), [*scores, self.head(spikes.flatten(1))]
     ...         return torch.stack(scores)
-    >>> load = record_workload(Own(), torch.rand(6, 1, 8, 8), n_steps=4)
-    >>> [(layer.name, layer.input_bits, layer.has_neurons) for layer in load.layers]
-    [('conv', 8, True), ('head', 1, False)]
+    >>> load = record_workload(Own(), torch.rand(6, 1, 8, 8), n_steps=4, weight_bits=4)
+    >>> [(layer.name, layer.input_bits, layer.has_neurons, layer.once_per_inference) for layer in load.layers]
+    [('conv', 8, True, True), ('head', 1, False, False)]
+    >>> load.precision_note()
+    'weights 4 bits, states 16 bits, network input 8 bits'
     """
     if not isinstance(model, nn.Module):
         raise ParameterError(f"model must be a torch module; got {type(model).__name__}. Wrap it in one.")
     if not isinstance(images, Tensor):
         raise ParameterError(f"images must be a tensor; got {type(images).__name__}. Convert them: torch.as_tensor.")
-    if images.ndim < 2 or not 0 <= sample_axis < images.ndim or not images.shape[sample_axis]:
+    sample_axis = whole_number("sample_axis", sample_axis, 0)
+    if images.ndim < 2 or sample_axis >= images.ndim or not images.shape[sample_axis]:
         raise ShapeError(
             f"images must hold at least one sample along axis {sample_axis}; got shape {tuple(images.shape)}. "
             "Give a batch, and its axis as sample_axis."
         )
+    if images.is_floating_point() and not bool(images.isfinite().all()):
+        raise ParameterError("images must be finite; got NaN or infinity. Mend them first.")
+    if run is not None and not callable(run):
+        raise ParameterError(
+            f"run must be a function of the network and a batch; got {run!r}. Leave it out, or pass one."
+        )
+    rule = None if rule is None else check_rule(rule)
     n_steps, batch_size = whole_number("n_steps", n_steps, 1), whole_number("batch_size", batch_size, 1)
-    watch, tally = Watch(model), Tally(n_steps)
+    bits = {"weight_bits": weight_bits, "state_bits": state_bits, "input_bits": input_bits}
+    bits = {key: whole_number(key, value, 1, MAX_BITS) for key, value in bits.items()}
+    watch, tally = Watch(model), Tally(n_steps, bits)
     steps_itself = run is None and isinstance(model, SteppingNetwork)
     with watch.watching(), nullcontext() if steps_itself else _evaluating(model):
         for batch in torch.split(images, batch_size, dim=sample_axis):
             timing = Timing(n_steps, batch.shape[sample_axis], time_first)
-            watch.begin_batch()
+            watch.begin_batch(timing)
             scores = _step_through(model, watch, batch, n_steps) if steps_itself else _call(model, run, batch)
             tally.add(watch, timing, _still_running(scores, timing, rule))
             _check_times(watch, n_steps)
@@ -209,7 +230,7 @@ def _check_times(watch: Watch, n_steps: int) -> None:
             "the network must call at least one Conv1d, Conv2d or Linear; got none. Weights that are used without such "
             "a module cannot be seen: describe the network in a layer table."
         )
-    if n_steps > 1 and not watch.in_start and all(layer.is_constant for layer in layers):
+    if n_steps > 1 and not watch.in_start and not any(layer.knows_time for layer in layers):
         raise ParameterError(
             f"the network must run for {n_steps} steps; got one run of each layer. Pass run=... that steps, such as "
             "lambda model, x: [model(x) for _ in range(4)], or n_steps=1."

@@ -7,35 +7,37 @@ A network may call its layers in any of three ways, which are told apart once a 
 * once for all steps, with T x B rows (merged, or as a tensor (T, B, ...)): multi-step networks;
 * once with B rows: the layer's sum is constant in time, as that of an image that drives the first neurons.
 
+Where an image is presented anew at each step, in either of the first two ways, its sum is constant as well: a layer
+is computed once per inference if it read the same values at all steps of all batches. Zeros and ones count for this
+only at the first layer, since further on they are spikes that happen to repeat.
+
 **Neurons** are modules that say so (``emits_spikes = True``). If a network has none of these, they are the first
 module after a layer, other than torch's own, whose outputs were zeros and ones throughout. If there is no such
 module either, a layer fires where the next one reads nothing but zeros and ones and fits its outputs.
 
 **What hooks cannot see**: weights that are used without a module of torch's (``functional.conv2d``, attention,
 products of tensors), what happens between modules (pooling that was called as a function), and spikes of other
-values than one, which count as numbers of 8 bits. Neurons without a module show their spikes only after pooling: the
-count is then a lower bound.
+values than one, which count as numbers of several bits. Neurons without a module show their spikes only after pooling:
+the count is then a lower bound.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from spikewise.errors import ParameterError
 from spikewise.layer import LayerShape
 
-from ._calls import Calls, Timing
+from ._calls import Calls, Repetition, Timing
+from ._checks import Synapses, check_call
 from ._geometry import axes_of, n_readers
 
-Synapses = nn.Conv1d | nn.Conv2d | nn.Linear
-_IMAGE_BITS = 8
 # Modules with weights whose work would be missed. Embeddings only look up.
 _UNSEEN = (
     nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.RNNBase, nn.RNNCellBase, nn.Bilinear,
@@ -51,24 +53,38 @@ class WatchedLayer:
 
     name: str
     module: Synapses
+    is_first: bool = False
     in_size: tuple[int, int] = (1, 1)
     out_size: tuple[int, int] = (1, 1)
+    knows_time: bool = True
+    may_repeat: bool = True
     is_constant: bool = False
     is_binary: bool = True
     has_neurons: bool = False
     pool: tuple[int, int] = (1, 1)
     inputs: Calls = field(default_factory=Calls)
     unfolded: Calls = field(default_factory=Calls)
+    repetition: Repetition = field(default_factory=Repetition)
 
-    def see(self, x: Tensor, out: Tensor) -> None:
+    def begin_batch(self) -> None:
+        """Forget the counts of the last batch."""
+        self.inputs, self.unfolded = Calls(), Calls()
+        self.repetition.begin_batch()
+
+    def see(self, x: Tensor, out: Tensor, timing: Timing) -> None:
         """Count the active inputs of one call."""
         active = x != 0
-        self.is_binary = self.is_binary and not bool((active & (x != 1)).any())
+        is_binary = not bool((active & (x != 1)).any())
+        if not is_binary and not bool(x.isfinite().all()):
+            raise ParameterError(f"layer {self.name!r} must see finite values; got NaN or infinity. Did it diverge?")
+        self.is_binary = self.is_binary and is_binary
+        self.may_repeat = self.may_repeat and (self.is_first or not is_binary)
         if isinstance(self.module, nn.Linear):
             lead = tuple(x.shape[:-1]) or (1,)
             counts = active.reshape(-1, x.shape[-1]).sum(1)
             self.inputs.add(lead, counts)
             self.unfolded.add(lead, counts)
+            self._compare(x, lead, timing)
             return
         if isinstance(self.module, nn.Conv1d):
             active, out = active.unsqueeze(-2), out.unsqueeze(-2)
@@ -84,25 +100,33 @@ class WatchedLayer:
                 "Give each size a module of its own."
             )
         self.in_size, self.out_size = in_size, out_size
+        self._compare(x, lead, timing)
         active = active.flatten(0, -4)
         self.inputs.add(lead, active.flatten(1).sum(1))
         readers = n_readers(self.module, in_size).to(x.device)
         self.unfolded.add(lead, (active.sum(1) * readers).flatten(1).sum(1))
 
+    def _compare(self, x: Tensor, lead: tuple[int, ...], timing: Timing) -> None:
+        if self.may_repeat:
+            self.repetition.see(x, lead, timing)
+
     def by_step(self, timing: Timing, in_start: bool) -> tuple[Tensor, Tensor]:
         """Active inputs of the batch, unfolded and not, (T, B) or (1, B) each."""
         what = f"layer {self.name!r}"
         inputs, unfolded = (calls.by_step(what, timing) for calls in (self.inputs, self.unfolded))
-        self.is_constant = in_start or len(inputs) < timing.n_steps
+        self.knows_time = not in_start and len(inputs) == timing.n_steps
+        repeats = self.may_repeat and self.repetition.over_steps(len(self.inputs.leads), timing)
+        self.is_constant = repeats or not self.knows_time
         if isinstance(self.module, nn.Linear):  # applied to several rows per sample if it runs over tokens or pixels
             n_rows = sum(map(len, self.inputs.counts)) // inputs.numel()
             self.in_size = self.out_size = (n_rows, 1)
         return unfolded, inputs
 
-    def shape(self) -> LayerShape:
-        """The layer as hardware sees it, before any pooling."""
+    def shape(self, bits: Mapping[str, int]) -> LayerShape:
+        """The layer as hardware sees it, before any pooling; ``input_bits`` are those of values other than spikes."""
         common: dict[str, Any] = {
-            "input_bits": 1 if self.is_binary else _IMAGE_BITS,
+            **bits,
+            "input_bits": 1 if self.is_binary else bits["input_bits"],
             "has_neurons": self.has_neurons,
             "once_per_inference": self.is_constant,
         }
@@ -124,6 +148,11 @@ class WatchedLayer:
         if isinstance(self.module, nn.Linear):
             return self.module.in_features, self.module.out_features
         return self.module.in_channels, self.module.out_channels
+
+
+def _shown(path: str) -> str:
+    """The name of a layer in a report."""
+    return path.removeprefix("layers.").removesuffix(".synapses") or "layer"
 
 
 def _sides(maps: Tensor) -> tuple[int, int]:
@@ -184,6 +213,7 @@ class Watch:
         self.starting = False
         self.says_neurons = any(getattr(module, "emits_spikes", False) for module in model.modules())
         self._last: str | None = None
+        self._timing: Timing | None = None
         self.in_start: set[str] = set()
 
     @contextmanager
@@ -194,6 +224,7 @@ class Watch:
             if isinstance(module, _UNSEEN):
                 handles.append(module.register_forward_hook(self._on_unseen(path)))
             elif isinstance(module, Synapses):
+                handles.append(module.register_forward_pre_hook(self._before_synapses(path), with_kwargs=True))
                 handles.append(module.register_forward_hook(self._on_synapses(path), with_kwargs=True))
             elif self._may_fire(module):
                 handles.append(module.register_forward_hook(self._on_neurons(path)))
@@ -209,27 +240,29 @@ class Watch:
         own = set(type(module).__mro__) - _BOXES
         return not any(kind.__module__.startswith("torch.nn.") for kind in own)
 
-    def begin_batch(self) -> None:
+    def begin_batch(self, timing: Timing) -> None:
         """Forget the counts of the last batch."""
-        self._last = None
+        self._last, self._timing = None, timing
         for layer in self.layers.values():
-            layer.inputs, layer.unfolded = Calls(), Calls()
+            layer.begin_batch()
         for neurons in self.neurons.values():
             neurons.behind, neurons.calls = [], Calls()
 
-    def _on_synapses(self, path: str) -> Any:
-        name = path.removeprefix("layers.").removesuffix(".synapses") or "layer"
+    def _before_synapses(self, path: str) -> Any:
+        name = _shown(path)
 
-        def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor) -> None:
+        def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             x = args[0] if args else next(iter(kwargs.values()), None)
-            if not isinstance(x, Tensor) or x.layout != torch.strided:
-                raise ParameterError(f"layer {name!r} must see a dense tensor; got {type(x).__name__}. Convert it.")
-            if getattr(module, "padding_mode", "zeros") != "zeros":
-                raise ParameterError(
-                    f"layer {name!r} must pad with zeros; got {module.padding_mode!r}. Padding of other kinds adds "
-                    "active inputs that are not counted."
-                )
-            self.layers.setdefault(path, WatchedLayer(name, module)).see(x, out)
+            check_call(name, module, x)
+
+        return hook
+
+    def _on_synapses(self, path: str) -> Any:
+        def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor) -> None:
+            x = args[0] if args else next(iter(kwargs.values()))
+            assert self._timing is not None
+            layer = self.layers.setdefault(path, WatchedLayer(_shown(path), module, is_first=not self.layers))
+            layer.see(x, out, self._timing)
             self._last = path
             if self.starting:
                 self.in_start.add(path)

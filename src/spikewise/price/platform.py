@@ -6,14 +6,14 @@ import os
 from functools import cache
 from typing import Any, Protocol, runtime_checkable
 
-from spikewise.errors import DataError
+from spikewise.errors import DataError, ParameterError, unknown_name
 from spikewise.workload import Workload
 
 from .chip import ImcChip
 from .cost import CostReport
 from .digital import DigitalAccelerator
 from .neuromorphic import NeuromorphicChip
-from .preset import find_platform, platform_names, read_platform_table
+from .preset import find_platform, is_shipped, platform_names, read_platform_table
 from .roofline import RooflineProcessor
 from .technology import checked
 
@@ -55,6 +55,8 @@ def load_platform(name: str | os.PathLike[str]) -> Any:
     DataError
         If the file is absent or one of its keys is wrong; the message names the key.
     """
+    if not isinstance(name, str | os.PathLike):
+        raise ParameterError(f"platform must be a platform, its name or the path of its file; got {repr(name)[:60]}.")
     return _preset(str(name)) if str(name) in platform_names() else _read(str(name))
 
 
@@ -67,9 +69,14 @@ def _read(name: str) -> Platform:
     source = find_platform(name)
     raw = read_platform_table(source)
     kind = raw.get("kind")
-    if kind not in KINDS:
-        raise DataError(f"{source.name}: kind: must be one of {', '.join(KINDS)}; got {kind!r}.")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise DataError(f"{source.name}: {unknown_name('kind', str(kind), KINDS)}")
     platform: Platform = checked(KINDS[kind], raw, source.name)
+    if platform.name in platform_names() and not is_shipped(source):
+        raise DataError(
+            f"{source.name}: name must not be that of a platform that ships with the package; got {platform.name!r}. "
+            "Choose another, so that nobody takes one for the other."
+        )
     return platform
 
 
@@ -85,5 +92,9 @@ def estimate(workload: Workload, platform: str | os.PathLike[str] | Platform = "
     >>> abs(sum(cost.energy_j for cost in parts.values()) / report.energy_j - 1) < 1e-12
     True
     """
+    if not isinstance(workload, Workload):
+        raise ParameterError(
+            f"workload must be a Workload; got {repr(workload)[:60]}. Read one from a file: Workload.read(path)."
+        )
     chosen = platform if isinstance(platform, Platform) else load_platform(platform)
     return chosen.estimate(workload)

@@ -4,23 +4,30 @@ A file that begins with ``extends = "rram-64-32nm"`` says only what differs. Tab
 replaces what was there. A constant that gets a new value loses the band, source and tag of the old one: unless the file
 gives them, the band is the value itself and the source is the file, *unverified*. Parts of the chip are changed under
 ``[components.NAME]``, where NAME must be known, and added under ``[new_components.NAME]``.
+
+Name and label are never inherited, since they stand for the original's own numbers: a file without a ``name`` is called
+like itself, and one without a ``label`` says what it changes. A shipped platform's name is taken.
 """
 
 from __future__ import annotations
 
+import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from spikewise._files import read_text
 from spikewise.errors import DataError, ParameterError, unknown_name
 
 PRESETS = files("spikewise.price") / "presets"
 _SUFFIX = ".toml"
 _MAX_BYTES = 2**20
-_MAX_DEPTH = 8
+_MOST_NAMED = 5  # changes that a label names
+_OF_A_CONSTANT = frozenset(("value", "low", "high", "unit", "source", "tag", "per"))
+_WORDS = ("name", "label", "notes")  # say something of a platform, and change no price
 
 
 def platform_names() -> tuple[str, ...]:
@@ -36,56 +43,48 @@ def platform_names() -> tuple[str, ...]:
 
 def find_platform(name: str, folder: Path | None = None) -> Path | Traversable:
     """The file behind a name: a preset, or a path that ends in ``.toml``, relative to a folder if there is one."""
-    if name.endswith(_SUFFIX):
-        return folder / name if folder is not None else Path(name)
-    if name not in platform_names():
-        raise unknown_name("platform", name, platform_names())
-    return PRESETS / f"{name}{_SUFFIX}"
+    path = Path(name)
+    if path.suffix.lower() == _SUFFIX:
+        return path if folder is None else folder / path
+    if name in platform_names():
+        return PRESETS / f"{name}{_SUFFIX}"
+    if len(path.parts) > 1 or os.path.exists(name):
+        raise ParameterError(f"the path of a platform file must end in {_SUFFIX}; got {name!r}. Rename the file.")
+    raise unknown_name("platform", name, platform_names())
 
 
-def read_platform_table(source: Path | Traversable, depth: int = 0) -> dict[str, Any]:
+def read_platform_table(source: Path | Traversable) -> dict[str, Any]:
     """Everything that a platform file says, with what it extends filled in.
 
     Raises
     ------
     DataError
-        If a file is absent, too large or no TOML, or changes a part that is not there.
+        If a file is absent, too large or no TOML, changes a part that is not there, or extends itself.
     """
-    raw = read_toml(source)
-    if "extends" not in raw:
-        return raw
-    base = raw.pop("extends")
-    if not isinstance(base, str):
-        raise DataError(f"{source.name}: extends must be the name of a platform or a TOML file; got {base!r}.")
-    if depth == _MAX_DEPTH:
-        raise DataError(f"{source.name}: extends must not go in circles; got more than {_MAX_DEPTH} files.")
-    try:
-        found = find_platform(base, source.parent if isinstance(source, Path) else None)
-    except ParameterError as error:
-        raise DataError(f"{source.name}: extends: {error}") from None
-    whole = read_platform_table(found, depth + 1)
-    added = raw.pop("new_components", {})
-    for table, must_be_known in ((raw.get("components", {}), True), (added, False)):
-        for name in table if isinstance(table, Mapping) else ():
-            if (name in whole.get("components", {})) != must_be_known:
-                if must_be_known:
-                    advice = f"{unknown_name('component', name, whole['components'])} Use new_components for a new one."
-                else:
-                    advice = f"new_components.{name} must not be there yet; it is. Use components to change it."
-                raise DataError(f"{source.name}: {advice}")
-    joined = merged(whole, raw, source.name)
-    if added:
-        joined["components"] = {**joined.get("components", {}), **added}
-    return joined
+    chain = _chain(source)
+    file, whole = chain.pop()
+    whole = {"name": _stem(file), **whole}
+    original, changed = whole["name"], dict[str, None]()
+    for file, raw in reversed(chain):
+        change = _with_new_parts(file, raw, whole)
+        changed |= dict.fromkeys(_changes(change, whole))
+        whole = merged(_unlabelled(whole, _stem(file), original, list(changed)), change, file.name)
+        if is_shipped(file):
+            original, changed = whole["name"], {}
+    return whole
+
+
+def is_shipped(source: Path | Traversable) -> bool:
+    """Whether a file is one of the package itself."""
+    return _place(source) in {_place(item) for item in PRESETS.iterdir()}
 
 
 def read_toml(source: Path | Traversable) -> dict[str, Any]:
     """Read a TOML file of at most 1 MiB."""
+    text = read_text(source, "TOML file", _MAX_BYTES) if isinstance(source, Path) else source.read_text("utf-8")
     try:
-        if isinstance(source, Path) and source.is_file() and source.stat().st_size > _MAX_BYTES:
-            raise DataError(f"{source.name} must be a platform file of at most {_MAX_BYTES:,} bytes; it is larger.")
-        return tomllib.loads(source.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # syntax, or a number of thousands of digits
         raise DataError(f"{source.name} must be a readable TOML file; {error}.") from None
 
 
@@ -108,3 +107,79 @@ def merged(base: Mapping[str, Any], change: Mapping[str, Any], who: str) -> dict
         both_tables = isinstance(before, Mapping) and isinstance(value, Mapping)
         result[key] = merged(before, value, who) if both_tables else value  # type: ignore[arg-type]
     return result
+
+
+def _chain(source: Path | Traversable) -> list[tuple[Path | Traversable, dict[str, Any]]]:
+    """The file and what it says, then what it extends, and so on to a complete one."""
+    chain = [(source, read_toml(source))]
+    while "extends" in chain[-1][1]:
+        source, raw = chain[-1]
+        base = raw.pop("extends")
+        if not isinstance(base, str):
+            raise DataError(f"{source.name}: extends must be the name of a platform or a TOML file; got {base!r}.")
+        try:
+            found = find_platform(base, source.parent if isinstance(source, Path) else None)
+        except ParameterError as error:
+            raise DataError(f"{source.name}: extends: {error}") from None
+        if _place(found) in [_place(file) for file, _ in chain]:
+            circle = " -> ".join([*(file.name for file, _ in chain), found.name])
+            raise DataError(f"{source.name}: extends must not go in circles; got {circle}. Mend one of them.")
+        chain.append((found, read_toml(found)))
+    return chain
+
+
+def _with_new_parts(file: Path | Traversable, raw: Mapping[str, Any], whole: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file changes, its new components among the others; the old ones must be known, the new ones must not."""
+    change = dict(raw)
+    tables = {key: raw[key] for key in ("components", "new_components") if key in raw}
+    known = whole.get("components", {})
+    for key, table in tables.items():
+        if not isinstance(table, Mapping):
+            raise DataError(f"{file.name}: {key} must be a table; got {table!r}. Write [{key}.NAME].")
+        if not known:
+            raise DataError(f"{file.name}: {key} must extend a platform of components; {whole['name']} has none.")
+        for name in table:
+            if key == "components" and name not in known:
+                raise DataError(
+                    f"{file.name}: {unknown_name('component', name, known)} Use new_components for a new one."
+                )
+            if key == "new_components" and name in known:
+                raise DataError(
+                    f"{file.name}: new_components.{name} must not be there yet; it is. Use components to change it."
+                )
+    if tables:
+        change["components"] = {name: part for table in tables.values() for name, part in table.items()}
+    change.pop("new_components", None)
+    return change
+
+
+def _changes(change: Mapping[str, Any], base: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """Dotted keys of what differs from the base; a constant counts once, whatever is said of it."""
+    for key, value in change.items():
+        before = base.get(key)
+        is_constant = isinstance(value, Mapping) and not _OF_A_CONSTANT.isdisjoint(value)
+        if isinstance(value, Mapping) and isinstance(before, Mapping) and not is_constant:
+            yield from _changes(value, before, f"{above}{key}.")
+        elif value != before and (above or key not in _WORDS):
+            yield above + key
+
+
+def _unlabelled(base: Mapping[str, Any], stem: str, original: str, changed: Sequence[str]) -> dict[str, Any]:
+    """A table whose name, label and notes claim nothing of the original for what was changed."""
+    told = ", ".join(changed[:_MOST_NAMED])
+    if len(changed) > _MOST_NAMED:
+        told += f" and {len(changed) - _MOST_NAMED} more"
+    what = f"changes {len(changed)} setting{'s' * (len(changed) > 1)} of {original}: {told}"
+    caution = f"the notes below were written for {original}; where they speak of what was changed, they may not hold."
+    notes = [note for note in base.get("notes", ()) if note != caution]
+    label = f"{stem}: {what if changed else f'the same as {original}'}."
+    return {**base, "name": stem, "label": label, "notes": [caution, *notes] if notes and changed else notes}
+
+
+def _stem(source: Path | Traversable) -> str:
+    return source.name[: -len(_SUFFIX)]
+
+
+def _place(source: Path | Traversable) -> str:
+    """Where a file really is, whatever it is called."""
+    return os.path.realpath(str(source))

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from spikewise.errors import DataError
 
+from ._complaints import complaint
 from .preset import read_toml
 
 Tag = Literal["verified", "run", "derived", "unverified"]
@@ -63,6 +64,11 @@ def parse_unit(unit: str) -> tuple[float, Dimension]:
     return _UNITS[unit]
 
 
+def _without_band(schema: dict[str, Any]) -> None:
+    """A file need not give low and high: they default to the value."""
+    schema["required"] = [key for key in schema["required"] if key not in ("low", "high")]
+
+
 class Quantity(BaseModel):
     """A constant with its band, unit, source and tag.
 
@@ -75,7 +81,7 @@ class Quantity(BaseModel):
     ('energy', [230.0, 790.0, 920.0])
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_without_band)
 
     value: float = Field(ge=0, allow_inf_nan=False, description="nominal, in the given unit")
     low: float = Field(ge=0, allow_inf_nan=False, description="lowest plausible value")
@@ -179,21 +185,4 @@ def checked(model: type[_Model], raw: Mapping[str, Any], name: str) -> _Model:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        message = first["msg"].removeprefix("Value error, ")
-        key = _key_of(first["loc"], raw)
-        raise DataError(f"{name}: {key + ': ' if key else ''}{message}.") from None
-
-
-def _key_of(loc: tuple[int | str, ...], raw: Any) -> str:
-    """Dotted path into the file; an index appears only where the file itself has a list."""
-    path: list[str] = []
-    for step in loc:
-        if isinstance(step, int) and not isinstance(raw, list):
-            continue
-        path.append(str(step))
-        try:
-            raw = raw[step]
-        except (KeyError, IndexError, TypeError):
-            raw = None
-    return ".".join(path)
+        raise DataError(f"{name}: {complaint(model, raw, error)}") from None
