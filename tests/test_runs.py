@@ -69,12 +69,23 @@ def test_leftovers_of_killed_writers_are_removed_under_the_lock(tmp_path):
         assert not leftover.exists()
 
 
-def test_a_section_of_the_wrong_kind_is_named(tmp_path):
+@pytest.mark.parametrize("section", ["metrics", "measured"])
+def test_a_section_of_the_wrong_kind_is_named(tmp_path, section):
     run = start(tmp_path)
-    run.record["metrics"] = []
+    run.record[section] = []
     run._write()
-    with pytest.raises(DataError, match="must hold 'metrics' as dict"):
+    with pytest.raises(DataError, match=f"must hold '{section}' as dict"):
         Run.open(tmp_path)
+
+
+def test_a_run_from_before_energy_was_measured_is_opened(tmp_path):
+    run = start(tmp_path)
+    del run.record["measured"]
+    run._write()
+    again = start(tmp_path)
+    assert again.record["measured"] == {}
+    again.update(measured={"training": {"seconds": 1.0}})
+    assert Run.open(tmp_path).record["measured"] == {"training": {"seconds": 1.0}}
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"format": "other"}'])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from spikewise.errors import DataError
+from spikewise.errors import DataError, ParameterError
 from spikewise.weights import read_weights, write_weights
 
 CARD = {"format": "test-1", "theta": [1.5]}
@@ -20,6 +20,17 @@ def test_arrays_and_card_come_back(tmp_path_factory, array):
     np.testing.assert_array_equal(tensors["w"], array)
     np.testing.assert_array_equal(tensors["turned"], array.T)
     assert card == CARD == json.loads(path.with_suffix(".json").read_text())
+
+
+def test_a_folder_is_refused_and_nobody_is_told_to_delete_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in (".", tmp_path):
+        with pytest.raises(ParameterError, match="must be a file of weights; got the folder") as writing:
+            write_weights(folder, {"w": np.ones(3)}, CARD)
+        with pytest.raises(DataError, match="it is a folder") as reading:
+            read_weights(folder, "test-1")
+        assert all("Delete" not in str(caught.value) for caught in (writing, reading))
+    assert not list(tmp_path.iterdir())
 
 
 def test_damage_is_noticed(tmp_path):

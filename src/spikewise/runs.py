@@ -1,6 +1,6 @@
 """Run folders: everything that belongs to one trained network, kept whole at every moment.
 
-A run holds ``run.json`` (settings, seed, versions, metrics; timings and looks at the test set kept apart),
+A run holds ``run.json`` (settings, seed, versions, metrics; timings, measured energy and looks at the test set apart),
 ``model.safetensors``, ``trace.npz``, ``workload.json`` and ``exits/``. Every command reads and extends it.
 Each file is replaced in one move and the folder is locked while a command works in it, so a run that
 was killed at any point can be resumed.
@@ -28,8 +28,10 @@ EXIT_FILE, COST_FILE, GALLERY_FILE = "exit.json", "cost.json", "gallery.npz"  # 
 
 _FORMAT = "spikewise-run-1"
 _SECTIONS = {
-    "settings": dict, "versions": dict, "data": dict, "metrics": dict, "timings": dict, "test_evaluations": list,
+    "settings": dict, "versions": dict, "data": dict, "metrics": dict, "timings": dict, "measured": dict,
+    "test_evaluations": list,
 }  # fmt: skip
+_NEWER = {"measured"}  # sections that a run may lack, since it was begun before there were any
 _PACKAGES = ("spikewise", "numpy", "numba", "scikit-learn", "torch")
 
 
@@ -71,7 +73,7 @@ class Run:
         """
         folder = make_folder(path)
         wanted = json.loads(json.dumps({"kind": kind, "settings": settings, "seed": seed}))
-        empty: dict[str, Any] = {"data": {}, "metrics": {}, "timings": {}, "test_evaluations": []}
+        empty = {section: kind() for section, kind in _SECTIONS.items() if section not in ("settings", "versions")}
         run = cls(folder, {"format": _FORMAT, **wanted, "versions": _versions(), **empty})
         with _lock(folder):
             if not (folder / "run.json").exists():
@@ -94,6 +96,8 @@ class Run:
         if not isinstance(record, dict) or record.get("format") != _FORMAT:
             raise DataError(f"{folder / 'run.json'} must carry format {_FORMAT!r}. Is this folder a run?")
         for section, kind in _SECTIONS.items():
+            if section in _NEWER:
+                record.setdefault(section, kind())
             if not isinstance(record.get(section), kind):
                 raise DataError(
                     f"{folder / 'run.json'} must hold {section!r} as {kind.__name__}; got {record.get(section)!r:.40}. "
@@ -102,7 +106,7 @@ class Run:
         return cls(folder, record)
 
     def update(self, **sections: Mapping[str, Any]) -> None:
-        """Merge values into sections of ``run.json`` (``metrics``, ``timings``, ``data``) and save it."""
+        """Merge values into sections of ``run.json`` (``metrics``, ``timings``, ``measured``, ``data``) and save it."""
         for section, values in sections.items():
             self.record[section] = {**self.record.get(section, {}), **json.loads(json.dumps(values, allow_nan=False))}
         self._write()

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from spikewise._files import replacing, write_json
-from spikewise.errors import DataError
+from spikewise.errors import DataError, ParameterError
 
 _HEADER = "spikewise"
+_NAME_A_FILE = "Name a file in it, such as model.safetensors."
 
 
 def write_weights(
@@ -40,7 +41,14 @@ def write_weights(
         Anything JSON can hold; the key ``format`` names what it describes.
     sidecar : bool
         Whether to write the readable copy.
+
+    Raises
+    ------
+    ParameterError
+        If the path is a folder.
     """
+    if Path(path).is_dir():
+        raise ParameterError(f"path must be a file of weights; got the folder {path}. {_NAME_A_FILE}")
     arrays = {name: np.ascontiguousarray(value, value.dtype.newbyteorder("=")) for name, value in tensors.items()}
     # One entry: safetensors does not keep the order of several, and equal weights shall be equal files.
     header = {"sha256": _digest(arrays, card), "card": card}
@@ -57,8 +65,10 @@ def read_weights(path: str | os.PathLike[str], expected_format: str) -> tuple[di
     Raises
     ------
     DataError
-        If the file is absent, truncated or corrupted, or its card has another format.
+        If the file is absent, a folder, truncated or corrupted, or its card has another format.
     """
+    if Path(path).is_dir():
+        raise DataError(f"{path} must be weights written by spikewise; it is a folder. {_NAME_A_FILE}")
     try:
         with safe_open(path, "numpy") as file:
             header = json.loads((file.metadata() or {})[_HEADER])

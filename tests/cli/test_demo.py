@@ -46,6 +46,36 @@ def test_started_again_it_prints_one_json_object_and_trains_nothing(folder, few_
     assert again == weights
 
 
+def test_watts_turn_recorded_seconds_into_joules_and_estimates_stay_beside_them(folder, few_digits, capsys):
+    assert demo(few_digits, folder, "--json", "--watts", "40") == 0
+    found = json.loads(capsys.readouterr().out)
+    for kind in ("deep", "stdp"):
+        figures = found[kind]
+        assert {"training", "inference", "inference_exit"} <= set(figures["measured"])
+        for taken in figures["measured"].values():
+            assert taken["joules"] == 40 * taken["seconds"]
+            assert "40 W given by the user" in taken["source"]
+        assert [each["platform"] for each in figures["beside"]] == ["rram-64-32nm-physical"]
+    assert demo(few_digits, folder, "--watts", "40") == 0
+    shown = capsys.readouterr().out
+    assert "estimate: rram-64-32nm-physical" in shown
+    assert "measured energy, this machine" in shown
+    assert "40 W given by the user" in shown
+    assert "40 W given by the user" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", [["demo"], ["stdp"]])
+@pytest.mark.parametrize("watts", ["0", "-5", "nan", "inf", "many"])
+def test_impossible_watts_are_refused_before_any_work(command, watts, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run([*command, f"--watts={watts}"]) == 2
+    shown = capsys.readouterr()
+    assert "watts" in shown.err
+    assert "Traceback" not in shown.err
+    assert shown.out == ""
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_same_seed_gives_identical_metrics(folder, few_digits, tmp_path):
     assert demo(few_digits, tmp_path / "again") == 0
     for name in ("few-vgg5-0", "few-stdp20-0"):
@@ -60,11 +90,15 @@ def test_other_settings_do_not_overwrite_a_run(folder, few_digits, capsys):
 
 def test_price_and_report_read_what_the_demo_left(folder, tmp_path, capsys):
     assert run(["price", str(folder / "few-vgg5-0"), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["energy_j"] > 0
+    assert json.loads(capsys.readouterr().out)["platforms"][0]["energy_j"] > 0
     page = tmp_path / "page.html"
     assert run(["report", str(folder), "--out", str(page), "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["runs"]) == 2
     assert page.stat().st_size > 100_000
+    assert run(["report", str(folder), "--out", str(page), "--watts", "40"]) == 0
+    assert "40 W given by the user" in page.read_text(encoding="utf-8")
+    assert run(["report", str(folder), "--out", str(page), "--watts", "0"]) == 2
+    assert "watts must be" in capsys.readouterr().err
 
 
 def test_a_page_that_cannot_be_written_is_named(folder, tmp_path, capsys):

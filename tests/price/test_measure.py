@@ -1,4 +1,5 @@
 import sys
+import time
 import types
 
 import pytest
@@ -27,7 +28,10 @@ def zone(root, folder, name, energy_uj=1_000_000):
 
 
 def add(file, joules):
-    file.write_text(f"{(int(file.read_text()) + round(joules * 1e6)) % PERIOD_UJ}\n")
+    """Count some joules; in one move, as a reader in another thread would see it."""
+    new = file.with_suffix(".new")
+    new.write_text(f"{(int(file.read_text()) + round(joules * 1e6)) % PERIOD_UJ}\n")
+    new.replace(file)
 
 
 def fake_nvml(readings_mj, names=(b"Card",)):
@@ -102,6 +106,37 @@ def test_a_long_block_is_read_in_between(tmp_path):
     assert meter.joules == pytest.approx(2.8 * period)
 
 
+def test_what_was_spent_so_far_is_told_inside_the_block(tmp_path):
+    file = zone(tmp_path, "intel-rapl:0", "package-0")
+    with EnergyMeter(root=tmp_path) as meter:
+        add(file, 2)
+        meter.update()
+        so_far = meter.seconds
+        assert meter.joules == pytest.approx(2)
+        add(file, 3)
+    assert meter.joules == pytest.approx(5)
+    assert meter.seconds >= so_far > 0
+
+
+def test_a_counter_that_starts_again_twice_is_seen_without_anybody_asking(tmp_path, monkeypatch):
+    monkeypatch.setattr("spikewise.price.measure._TICK_S", 1e-3)
+    file = zone(tmp_path, "intel-rapl:0", "package-0")
+    share = 0.7 * PERIOD_UJ / 1e6
+    with EnergyMeter(root=tmp_path) as meter:
+        for n in range(1, 4):
+            add(file, share)
+            deadline = time.monotonic() + 10
+            while meter.parts["package-0"] < (n - 0.5) * share and time.monotonic() < deadline:
+                time.sleep(1e-3)
+    assert meter.joules == pytest.approx(3 * share)
+
+
+def test_the_files_are_looked_for_where_linux_has_them(powercap):
+    with EnergyMeter() as meter:
+        powercap(1.5)
+    assert meter.joules == pytest.approx(1.5)
+
+
 @given(st.floats(0, 1), st.floats(0, 0.999))
 def test_energy_between_two_readings_is_what_was_spent(start, share):
     counter = _Counter("x", float, period_j=100.0)
@@ -134,7 +169,7 @@ def test_without_counters_there_is_no_number_but_a_reason(tmp_path):
         assert meter.seconds > 0
         assert meter.source.startswith("not measured: the processor offers no energy counters")
         assert "pynvml is not installed" in meter.source
-        assert "Pass watts=" in meter.source
+        assert "Give watts" in meter.source
     assert "not begun" in EnergyMeter().source
 
 
@@ -153,7 +188,7 @@ def test_a_counter_for_root_alone_is_explained(tmp_path, monkeypatch):
     assert meter.joules is None
     assert "may be read by root alone" in meter.source
     assert f"chmod a+r {tmp_path}/intel-rapl:*/energy_uj" in meter.source
-    assert "Pass watts=" in meter.source
+    assert "Give watts" in meter.source
 
 
 @pytest.mark.parametrize("content", ["", "many", "1.5\n"])

@@ -7,10 +7,14 @@ import pytest
 
 from spikewise.errors import DataError, MissingExtraError, ParameterError
 from spikewise.price.cost import CostReport
+from spikewise.price.measured import measured_of
+from spikewise.price.platform import estimate
+from spikewise.price.prices import read_prices
 from spikewise.report.page import write_page
 from spikewise.runs import Run
 from spikewise.units import format_share, format_si
-from spikewise.workflow.stop import read_trace
+from spikewise.workflow.stop import price_exit, read_trace
+from spikewise.workload import Workload
 
 _ACCURACIES = ("accuracy_full", "accuracy_exit", "accuracy_random_exit", "accuracy_truncated")
 
@@ -56,6 +60,11 @@ def copy(runs, tmp_path):
 def exit_of(run):
     (figures,) = run.record["metrics"]["exits"].values()
     return figures, CostReport.read(run.path / "exits" / figures["name"] / "cost.json")
+
+
+def prices_of(run):
+    figures, _ = exit_of(run)
+    return read_prices(run.path / "exits" / figures["name"] / "cost.json")
 
 
 def test_the_page_loads_nothing_from_elsewhere(reader):
@@ -156,9 +165,9 @@ def test_the_curve_of_the_test_set_is_marked_as_context(reader):
 
 def test_a_reader_learns_what_the_edp_saving_is_worth(reader, runs):
     told = [text for text in reader.texts if "no independent evidence" in text]
-    assert len(told) == len(runs)
-    for text, run in zip(told, runs, strict=True):
-        _, cost = exit_of(run)
+    prices = [cost for run in runs for cost in prices_of(run)]
+    assert len(told) == len(prices)
+    for text, cost in zip(told, prices, strict=True):
         # Energy hardly depends on the data here, so the histogram alone gives the same saving.
         assert f"The EDP saving of {format_share(cost.edp_saving)} is" in text
         assert f"alone gives {format_share(cost.edp_saving)}" in text
@@ -207,6 +216,83 @@ def test_a_missing_extra_is_named(runs, tmp_path, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=r"spikewise\[report\]"):
         write_page(runs, tmp_path / "page.html")
+
+
+def test_a_calibrated_price_stands_beside_the_physical_one_with_bands(reader, runs):
+    for run in runs:
+        calibrated, physical = prices_of(run)
+        assert (calibrated.platform, physical.platform) == ("rram-64-32nm", "rram-64-32nm-physical")
+        for cost in (calibrated, physical):
+            low, nominal, high = (format_si(joules, "J") for joules in cost.band("energy_j"))
+            assert reader.texts.count(f"{low} to {high}") >= 2  # in the summary and where the cost is told
+            assert reader.texts.count(nominal) >= 2
+            low, _, high = cost.band("edp_saving")
+            assert f"{100 * low:.1f} to {format_share(high)}" in reader.texts
+            assert f"{format_share(low)} to {format_share(high)}" in reader.texts
+    assert sum("neither should be quoted alone" in text for text in reader.texts) == len(runs)
+    assert {"run-1-exit-1-layers-2", "run-1-exit-1-steps-2"} <= set(reader.charts)
+
+
+def test_every_way_to_charge_what_is_done_once_is_shown(reader, runs):
+    for run in runs:
+        calibrated, physical = prices_of(run)
+        assert len(calibrated.once_modes) > 1 >= len(physical.once_modes)
+        for mode in calibrated.once_modes:
+            assert format_share(mode.edp_saving) in reader.texts
+            assert any(text.startswith(mode.mode) for text in reader.texts)
+    assert sum("which work rram-64-32nm does once per image" in text for text in reader.texts) == len(runs)
+
+
+def test_a_price_from_before_there_were_companions_is_still_shown(copy, tmp_path):
+    folder = copy.path / "exits" / "drop-0.02"
+    estimate(Workload.read(folder / "workload.json")).write(folder / "cost.json")
+    del copy.record["measured"]
+    copy._write()
+    write_page([Run.open(copy.path)], tmp_path / "page.html")
+    found = Reader((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert "Estimate for rram-64-32nm, layer by layer" in found.texts
+    assert not any("rram-64-32nm-physical" in text for text in found.texts)
+    assert any("made before runs kept what they took" in text for text in found.texts)
+
+
+def test_joules_of_the_machine_are_shown_and_called_measured(deep, tmp_path, powercap):
+    start, stop = deep
+    run = start(tmp_path / "run")
+    stop(run, powercap)
+    price_exit(run, 0.05, "rram-64-32nm")
+    write_page([run], tmp_path / "page.html")
+    found = Reader((tmp_path / "page.html").read_text(encoding="utf-8"))
+    taken = measured_of(run)["inference"]
+    assert taken.joules_per_sample == pytest.approx(3.0 / 60)
+    assert found.texts.count(format_si(3.0 / 60, "J")) == 4  # in full and with exit, in the summary and in the section
+    assert format_si(taken.joules, "J") in found.texts
+    assert any("RAPL (package-0)" in text for text in found.texts)
+    assert not any("not measured:" in text for text in found.texts)
+    assert "Measured: energy per image, with exit" in found.texts
+    assert "Measured on the machine that made this run" in found.texts
+
+
+def test_without_counters_the_page_says_so_and_watts_make_up_for_it(deep, tmp_path, no_counters):
+    start, stop = deep
+    run = start(tmp_path / "run")
+    stop(run)
+    write_page([run], tmp_path / "page.html")
+    texts = Reader((tmp_path / "page.html").read_text(encoding="utf-8")).texts
+    assert texts.count("not measured") == 4
+    assert any("offers no energy counters" in text for text in texts)
+    assert any("--watts W" in text for text in texts)
+    write_page([run], tmp_path / "page.html", watts=40)
+    texts = Reader((tmp_path / "page.html").read_text(encoding="utf-8")).texts
+    assert "not measured" not in texts
+    assert format_si(40 * measured_of(run)["inference"].seconds_per_sample, "J") in texts
+    with pytest.raises(ParameterError, match="watts must be"):
+        write_page([run], tmp_path / "page.html", watts=0)
+
+
+def test_a_damaged_measurement_is_named(copy, tmp_path):
+    copy.update(measured={"training": {"seconds": "long"}})
+    with pytest.raises(DataError, match=r"measured\.training in run\.json must hold seconds"):
+        write_page([copy], tmp_path / "page.html")
 
 
 def test_a_page_needs_a_run(tmp_path):

@@ -3,9 +3,24 @@ import io
 import pytest
 from rich.console import Console
 
+from spikewise.price.measured import Measurement
 from spikewise.report.stdp_table import stdp_table
 
 COUNTS = {"weight_accesses": 2e5, "state_accesses": 1e5, "additions": 3e4, "multiplications": 4e3}
+
+
+def priced(platform, joules):
+    return {
+        "platform": platform, "energy_j": joules, "latency_s": 8.5e-6, "area_m2": 5.53e-6, "memory_bits": 11_440_000,
+        "edp_saving": 0.77, "band": {
+            "energy_j": [joules / 2, joules, 3 * joules], "latency_s": [7e-6, 8.5e-6, 9e-6],
+            "edp_saving": [0.61, 0.77, 0.88],
+        },
+    }  # fmt: skip
+
+
+def taken(**figures):
+    return Measurement(**{"seconds": 4.0, "source": "RAPL (package-0)", **figures}).summary()
 
 
 @pytest.fixture
@@ -26,9 +41,12 @@ def results():
         "cpu_s": {"training_sample": 5.5e-5, "inference": 4.1e-5, "inference_exit": 1.02e-5},
         "health": {"live_share": 1.0, "silent_share": 0.001},
         "operations": {"training": COUNTS, "inference": COUNTS, "inference_exit": COUNTS},
-        "cost": {
-            "platform": "rram-64-32nm", "energy_j": 1.1e-5, "latency_s": 8.5e-6, "area_m2": 5.53e-6,
-            "memory_bits": 11_440_000, "without_exit": {"energy_j": 4.9e-5, "latency_s": 3.64e-5},
+        "cost": {**priced("rram-64-32nm", 1.1e-5), "beside": [priced("physical", 2.2e-5)], "without_exit": {
+            **priced("rram-64-32nm", 4.9e-5), "beside": [priced("physical", 9.8e-5)],
+        }},
+        "measured": {
+            "training": taken(joules=150.0, n_samples=50_000), "labelling": taken(joules=1.0, n_samples=50_000),
+            "inference": taken(joules=12.0, n_samples=10_000), "inference_exit": taken(joules=3.5, n_samples=10_000),
         },
     }  # fmt: skip
 
@@ -48,6 +66,26 @@ def test_every_figure_stands_beside_what_it_is_compared_with(results):
     ):  # fmt: skip
         assert word in text, word
     assert text.index("votes (chosen)") < text.index("naive Bayes")
+
+
+def test_the_calibrated_price_is_followed_by_the_physical_one_and_both_by_what_the_machine_took(results):
+    text = text_of(results)
+    headings = ["estimate: rram-64-32nm", "estimate: physical", "measured energy, this machine"]
+    places = [text.index(heading) for heading in headings]
+    assert places == sorted(places)
+    for words in ("24.5 µJ to 147 µJ", "5.50 µJ to 33.0 µJ", "11.0 µJ to 66.0 µJ"):
+        assert words in text
+    assert text.count("61.0 % to 88.0 %") == 2
+    for words in ("1.20 mJ", "350 µJ", "3.00 mJ", "20.0 µJ", "Energy measured: RAPL (package-0)"):
+        assert words in text
+
+
+def test_a_machine_that_counts_nothing_says_so(results):
+    for found in results["measured"].values():
+        found |= {"joules": None, "source": "not measured: no counters. Give watts."}
+    text = text_of(results)
+    assert text.count("not measured") == 4 + 1
+    assert "no counters. Give watts." in text
 
 
 def test_what_was_not_measured_is_a_dash(results):

@@ -42,6 +42,8 @@ def test_a_run_folder_holds_what_the_design_says(stdp_run):
     assert record["data"]["shape"] == [1, 8, 8]
     assert set(record["timings"]) >= {"train_s", "label_s"}
     assert "train_s" not in record["metrics"]
+    stages = {"training", "labelling", "inference (drop-0.02)", "inference_exit (drop-0.02)"}
+    assert set(record["measured"]) == stages
 
 
 def test_the_test_set_is_looked_at_once_and_the_look_is_logged(stdp_run, splits):

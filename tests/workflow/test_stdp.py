@@ -6,12 +6,16 @@ import pytest
 
 from spikewise.errors import DataError, MissingExtraError, ParameterError, RunError
 from spikewise.learn.stdp import STDPClassifier
+from spikewise.price.measure import EnergyMeter
 from spikewise.runs import Run
 from spikewise.workflow.learn import open_network
 from spikewise.workflow.stdp import STDPSettings, accuracy_by_decoder, learn_and_stop, run_stdp
 from spikewise.workflow.stop import read_trace
 
 PICTURES = {"accuracy.png", "confusion.png", "labels.png", "raster.png", "weights.png"}
+
+
+_OF_THE_MACHINE = ("cpu_s", "run", "pictures", "report", "measured")
 
 
 def asked(few_digits, **changes):
@@ -47,7 +51,7 @@ def network(results, folder):
 
 def without_times(results):
     """Everything but seconds and paths."""
-    kept = {key: value for key, value in results.items() if key not in ("cpu_s", "run", "pictures", "report")}
+    kept = {key: value for key, value in results.items() if key not in _OF_THE_MACHINE}
     return {**kept, "exit": {key: value for key, value in results["exit"].items() if key != "cpu_share"}}
 
 
@@ -65,6 +69,31 @@ def test_all_figures_are_fractions_and_numbers(results):
     full, stopped = results["operations"]["inference"], results["operations"]["inference_exit"]
     assert all(0 < stopped[key] < full[key] for key in full)
     assert results["operations"]["training"]["weight_accesses"] > full["weight_accesses"]
+
+
+def test_a_calibrated_price_is_never_alone(results, folder):
+    (beside,) = results["cost"]["beside"]
+    (full,) = results["cost"]["without_exit"]["beside"]
+    assert (results["cost"]["platform"], beside["platform"]) == ("rram-64-32nm", "rram-64-32nm-physical")
+    for each in (results["cost"], beside):
+        for key, (low, nominal, high) in each["band"].items():
+            assert low <= nominal == each[key] <= high
+    assert 0 < beside["energy_j"] < full["energy_j"]
+    priced = Run.open(folder).record["metrics"]["cost"]
+    assert priced["drop-0.02 on rram-64-32nm-physical"] == beside
+
+
+def test_what_the_machine_took_stands_beside_the_estimate(results, folder, few_digits, undrawn):
+    taken = results["measured"]
+    assert set(taken) == {"training", "labelling", "inference", "inference_exit"}
+    assert all(found["seconds_per_sample"] == found["seconds"] / found["n_samples"] > 0 for found in taken.values())
+    assert taken["training"]["n_samples"] == Run.open(folder).record["metrics"]["n_presentations"]
+    assert taken["labelling"]["n_samples"] == results["data"]["n_train"]
+    assert taken["inference"]["n_samples"] % results["data"]["n_test"] == 0
+    meter = EnergyMeter(watts=30)
+    again = run_stdp(asked(few_digits), folder, silent, resume=True, meter=meter)["measured"]
+    for stage, found in again.items():  # nothing is done again: the recorded seconds become joules
+        assert (found["seconds"], found["joules"]) == (taken[stage]["seconds"], 30 * taken[stage]["seconds"])
 
 
 def test_every_decoder_reads_the_same_spikes_as_a_network_of_its_own(results, network, splits):
@@ -179,7 +208,7 @@ def test_a_limit_takes_fewer_training_images_alone(few_digits, results, tmp_path
 
 
 def test_without_the_extra_there_is_no_page_and_a_remark(few_digits, tmp_path, monkeypatch):
-    def missing(*_):
+    def missing(*_, **__):
         raise MissingExtraError("Run: pip install 'spikewise[report]'")
 
     monkeypatch.setattr("spikewise.report.page.write_page", missing)
@@ -204,7 +233,7 @@ def test_a_stage_of_another_workflow_leaves_the_same_network(few_digits, splits,
     from spikewise.data import load_splits
 
     own = load_splits(few_digits, min_validation=10_000)
-    _, run, found, cost = learn_and_stop(asked(few_digits), tmp_path / "run", own, silent)
+    _, run, found, (cost, *_) = learn_and_stop(asked(few_digits), tmp_path / "run", own, silent)
     assert found["accuracy_full"] == results["accuracy"]
     assert cost.energy_j == results["cost"]["energy_j"]
     assert (run.path / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()

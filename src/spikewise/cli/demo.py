@@ -22,12 +22,16 @@ def demo(
     platform: Annotated[str, typer.Option(help="Platform that the networks are priced on.")] = "rram-64-32nm",
     seed: Annotated[int, typer.Option(help="Fixes every random choice.")] = 0,
     root: Annotated[Path | None, typer.Option(help="Folder to look for data in first.")] = None,
+    watts: Annotated[
+        float | None, typer.Option(help="Mean power of this machine from a wattmeter; counters, if any, if absent.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Learn, stop early, price and report, for a deep and for an STDP network."""
     from pydantic import ValidationError
 
-    from spikewise.report.table import demo_table
+    from spikewise.price.measure import EnergyMeter
+    from spikewise.report.demo_table import demo_table
     from spikewise.workflow.demo import DemoSettings, run_demo
 
     began = time.perf_counter()
@@ -37,9 +41,10 @@ def demo(
         )
     except ValidationError as error:
         raise first_problem(error, _OPTIONS) from None
+    meter = EnergyMeter(watts)
     folder = out or Path("runs") / f"demo-{Path(data).stem}-{seed}"
     with progress() as bars:
-        results = run_demo(settings, folder, stages_on(bars), root)
+        results = run_demo(settings, folder, stages_on(bars), root, meter)
     emit(results, demo_table(results), as_json=as_json)
     NOTES.print(f"Report: {results['report']}   ({time.perf_counter() - began:.0f} s)")
 

@@ -46,11 +46,15 @@ def stdp(
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/DATA-stdpNEURONS-SEED if absent.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
     root: Annotated[Path | None, typer.Option(help="Folder to look for data in first.")] = None,
+    watts: Annotated[
+        float | None, typer.Option(help="Mean power of this machine from a wattmeter; counters, if any, if absent.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Learn without labels, label, stop early and price; with controls, pictures and a page."""
     from pydantic import ValidationError
 
+    from spikewise.price.measure import EnergyMeter
     from spikewise.report.stdp_table import stdp_table
     from spikewise.workflow.stdp import STDPSettings, run_stdp
 
@@ -66,10 +70,11 @@ def stdp(
         raise first_problem(error, _OPTIONS) from None
     if jobs != -1 and jobs < 1:
         raise ParameterError(f"--jobs must be -1 or at least 1; got {jobs}. -1 uses all processors.")
+    meter = EnergyMeter(watts)
     folder = out or Path("runs") / f"{Path(data).stem}-stdp{neurons}-{seed}"
     with warnings.catch_warnings(record=True) as caught, progress() as bars:
         warnings.simplefilter("always", UserWarning)
-        results = run_stdp(settings, folder, stages_on(bars), root, resume=resume, n_jobs=jobs)
+        results = run_stdp(settings, folder, stages_on(bars), root, resume=resume, n_jobs=jobs, meter=meter)
     emit(results, stdp_table(results), as_json=as_json)
     told = [*results["health"]["problems"], *(str(each.message) for each in caught), *results["remarks"]]
     for remark in dict.fromkeys(told):

@@ -37,6 +37,13 @@ def write_snapshot(path: str | os.PathLike[str], identity: dict[str, Any], engin
     write_weights(path, engine.arrays(), card, sidecar=False)
 
 
+def samples_learned(path: str | os.PathLike[str]) -> int:
+    """How many samples a snapshot has learned from; 0 if there is none. Raises DataError if it is damaged."""
+    if not Path(path).exists():
+        return 0
+    return int(read_weights(path, _FORMAT)[1]["tally"]["n_samples"])
+
+
 def read_snapshot(path: str | os.PathLike[str], identity: dict[str, Any], engine: Engine) -> None:
     """Put a snapshot's state into the engine, if there is one.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ from typing import Any, Self
 from spikewise.errors import positive_number
 
 POWERCAP = "/sys/class/powercap"
-_ADVICE = "Pass watts=, the machine's mean power from a wattmeter."
+_ADVICE = "Give watts, the machine's mean power from a wattmeter (--watts W on the command line)."
+_TICK_S = 60.0  # far less than the fullest load takes to bring a counter round
 
 
 class _UnavailableError(Exception):
@@ -48,8 +50,8 @@ class EnergyMeter:
     ----------
     watts : float, optional
         Mean power of the machine, if known from outside; it goes before every counter.
-    root : path
-        Where the powercap files are.
+    root : path, optional
+        Where the powercap files are, if not where Linux has them.
 
     Attributes
     ----------
@@ -64,8 +66,8 @@ class EnergyMeter:
 
     Notes
     -----
-    A counter of a processor starts again at 0 after some ten minutes of full load. One such start is seen; if a block
-    takes longer, call :meth:`update` in it every few minutes.
+    A counter of a processor starts again at 0 after some ten minutes of full load. One such start is seen between two
+    readings; where there is such a counter, a thread reads it every minute.
 
     Examples
     --------
@@ -75,9 +77,9 @@ class EnergyMeter:
     (True, '20 W given by the user, times the time')
     """
 
-    def __init__(self, watts: float | None = None, root: str | os.PathLike[str] = POWERCAP) -> None:
+    def __init__(self, watts: float | None = None, root: str | os.PathLike[str] | None = None) -> None:
         self.watts = None if watts is None else positive_number("watts", watts, 1e9)
-        self.root = Path(root)
+        self.root = None if root is None else Path(root)
         self.joules: float | None = None
         self.parts: dict[str, float] = {}
         self.seconds = 0.0
@@ -85,6 +87,7 @@ class EnergyMeter:
         self._counters: list[_Counter] = []
         self._last: list[float] = []
         self._began = 0.0
+        self._lock, self._is_over = threading.Lock(), threading.Event()
 
     def __enter__(self) -> Self:
         """Read the counters for the first time."""
@@ -93,7 +96,10 @@ class EnergyMeter:
         self._last = self._readings()
         self.parts = {counter.name: 0.0 for counter in self._counters}
         if self.watts is not None:
-            self.source = f"{self.watts:g} W given by the user, times the time"
+            self.source = source_of_watts(self.watts)
+        self._is_over = threading.Event()
+        if any(counter.period_j is not None for counter in self._counters):
+            threading.Thread(target=self._tick, args=(self._is_over,), daemon=True).start()
         self._began = time.perf_counter()
         return self
 
@@ -101,19 +107,29 @@ class EnergyMeter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Read them for the last time, also when the block failed."""
+        self._is_over.set()
+        self.update()
+
+    def update(self) -> None:
+        """Read the counters inside the block: what it took so far."""
         self.seconds = time.perf_counter() - self._began
         if self.watts is not None:
             self.joules = self.watts * self.seconds
             self.parts = {"watts": self.joules}
             return
-        self.update()
+        self._count()
         self.joules = sum(self.parts.values()) if self._counters else None
 
-    def update(self) -> None:
-        """Read the counters inside a long block, before one of them has started again twice."""
-        for counter, before, after in zip(self._counters, self._last, now := self._readings(), strict=False):
-            self.parts[counter.name] += counter.between(before, after)
-        self._last = now
+    def _tick(self, is_over: threading.Event) -> None:
+        while not is_over.wait(_TICK_S):
+            self._count()
+
+    def _count(self) -> None:
+        """Add what the counters counted since they were last read."""
+        with self._lock:
+            for counter, before, after in zip(self._counters, self._last, now := self._readings(), strict=False):
+                self.parts[counter.name] += counter.between(before, after)
+            self._last = now
 
     def _open(self) -> list[_Counter]:
         """Counters of the processor and of graphics cards, and in ``source`` what is missing."""
@@ -121,7 +137,7 @@ class EnergyMeter:
         found, missing = [], []
         for what in ("RAPL", "NVML"):
             try:
-                opened = _rapl(self.root) if what == "RAPL" else _nvml()
+                opened = _rapl(self.root or Path(POWERCAP)) if what == "RAPL" else _nvml()
             except _UnavailableError as reason:
                 missing.append(str(reason))
                 continue
@@ -143,6 +159,11 @@ class EnergyMeter:
             self.source = f"not measured: a counter could not be read ({error}). {_ADVICE}"
             self._counters, self.parts = [], {}
             return []
+
+
+def source_of_watts(watts: float) -> str:
+    """What a measurement by power times time says of itself."""
+    return f"{watts:g} W given by the user, times the time"
 
 
 def _rapl(root: Path) -> list[_Counter]:
@@ -186,11 +207,13 @@ def _text(file: Path) -> str:
 
 
 def _nvml() -> list[_Counter]:
-    """All graphics cards of NVIDIA's. The package pynvml is used where it is there, and never asked for."""
+    """All graphics cards of NVIDIA's. The module pynvml is used where it is there, and never asked for."""
     try:
         nvml: Any = importlib.import_module("pynvml")
     except ImportError:
-        raise _UnavailableError("graphics cards are not asked (the package pynvml is not installed)") from None
+        raise _UnavailableError(
+            "graphics cards are not asked (pynvml is not installed: pip install nvidia-ml-py)"
+        ) from None
     try:
         nvml.nvmlInit()
         cards = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]

@@ -20,6 +20,8 @@ from spikewise.dynamic.rule import EntropyExit, NeverExit, rule_from_dict
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError
 from spikewise.price.cost import CostReport
+from spikewise.price.measured import Measurement, measured_of
+from spikewise.price.prices import Prices, read_prices
 from spikewise.runs import COST_FILE, EXIT_FILE, GALLERY_FILE, MODEL_FILE, TRACE_FILE, Run
 from spikewise.spikes.decode import neuron_classes, proportion_evidence
 
@@ -95,11 +97,16 @@ class Gallery:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExitContents:
-    """One folder below ``exits``: its figures, and what else has been computed there."""
+    """One folder below ``exits``: its figures, and what else has been computed there; without a price, no prices."""
 
     figures: ExitFigures
-    cost: CostReport | None
+    prices: Prices
     gallery: Gallery | None
+
+    @property
+    def cost(self) -> CostReport | None:
+        """Price on the platform that was asked for."""
+        return self.prices[0] if self.prices else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,10 +140,16 @@ class RunContents:
     trace: ScoreTrace | None
     exits: tuple[ExitContents, ...]
     neurons: NeuronWeights | None
+    watts: float | None = None
+
+    def measured(self, found: ExitContents | None = None) -> dict[str, Measurement]:
+        """What learning took and, with an exit setting, answering the test images; on the machine that made the run."""
+        name = found.figures.name if found else ""
+        return measured_of(self, name, self.watts)
 
     @classmethod
-    def read(cls, run: Run) -> RunContents:
-        """Read everything a report shows.
+    def read(cls, run: Run, watts: float | None = None) -> RunContents:
+        """Read everything a report shows; ``watts`` is the mean power of the machine that made the run, if known.
 
         Raises
         ------
@@ -153,7 +166,10 @@ class RunContents:
                     f"samples of exit {found.figures.name!r}; got {trace.n_steps} and {trace.n_samples}. "
                     "Delete it and run the command again."
                 )
-        return cls(run.path.resolve().name, run.record, trace, exits, _read_neurons(run))
+        contents = cls(run.path.resolve().name, run.record, trace, exits, _read_neurons(run), watts)
+        for setting in (None, *exits):
+            contents.measured(setting)  # a damaged entry is found here, not while drawing
+        return contents
 
 
 def _read_trace(path: Path) -> ScoreTrace | None:
@@ -170,7 +186,7 @@ def _read_exit(folder: Path) -> ExitContents:
     cost, gallery = folder / COST_FILE, folder / GALLERY_FILE
     return ExitContents(
         _read_figures(folder / EXIT_FILE),
-        CostReport.read(cost) if cost.exists() else None,
+        read_prices(cost) if cost.exists() else (),
         Gallery.read(gallery) if gallery.exists() else None,
     )
 

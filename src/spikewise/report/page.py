@@ -19,11 +19,14 @@ from spikewise._files import write_text
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import ParameterError, require
 from spikewise.price.cost import CostReport
+from spikewise.price.measured import OF_AN_EXIT, Measurement
+from spikewise.price.once import OnceMode
 from spikewise.runs import Run
-from spikewise.units import format_share, format_si
+from spikewise.units import format_area, format_share, format_si
 
 from .chart import accuracy_chart, energy_chart, exit_chart, step_chart
 from .contents import ExitContents, Gallery, NeuronWeights, RunContents
+from .measured_words import STAGES, caption_of, joules_of, remarks_of, seconds_of
 from .summary import ROWS, Cell
 
 _KINDS = {
@@ -36,11 +39,17 @@ _TAGS = {
     "derived": "some constants are computed from others",
     "unverified": "some constants come from second hand or are assumptions",
 }
+_ONCE: dict[OnceMode, str] = {
+    "fit_proportional": "a fitted part of each network's step",
+    "fit_per_crossbar": "a fitted amount per crossbar",
+    "first_layer": "the first layer, where an image does not change",
+    "none": "nothing",
+}
 _SICK_SHARE = 0.1  # the estimator warns beyond it too
 _LAW_TOLERANCE = 0.005  # of the EDP saving
 
 
-def write_page(runs: Sequence[Run], path: str | os.PathLike[str]) -> None:
+def write_page(runs: Sequence[Run], path: str | os.PathLike[str], watts: float | None = None) -> None:
     """Write one HTML page about some runs, replacing an old one only when the new one is complete.
 
     Parameters
@@ -49,11 +58,13 @@ def write_page(runs: Sequence[Run], path: str | os.PathLike[str]) -> None:
         At least one; a run whose exits or costs are still missing is shown as far as it got.
     path : path
         The file.
+    watts : float, optional
+        Mean power of the machine that made the runs: turns the seconds that they took into joules.
 
     Raises
     ------
     ParameterError
-        If there is no run.
+        If there is no run, or ``watts`` is no positive number.
     DataError
         If a file of a run is damaged.
     MissingExtraError
@@ -68,11 +79,13 @@ def write_page(runs: Sequence[Run], path: str | os.PathLike[str]) -> None:
     )
     environment.filters |= {
         "joules": lambda value: format_si(value, "J"),
+        "seconds": lambda value: format_si(value, "s"),
+        "area": format_area,
         "share": format_share,
         "count": lambda value: f"{value:,}",
     }
     template = environment.from_string((files("spikewise.report") / "page.html.jinja").read_text(encoding="utf-8"))
-    contents = [RunContents.read(run) for run in runs]
+    contents = [RunContents.read(run, watts) for run in runs]
     write_text(path, template.render(plotly_js=plotly.get_plotlyjs(), **_page(contents)))
 
 
@@ -94,12 +107,12 @@ def _facts(contents: Sequence[RunContents], data: str) -> list[tuple[str, str]]:
     sizes = [f"{each.record['data'].get(key)} {word}" for each in contents[:1] for key, word in _SPLITS]
     tested = [f"{found.figures.n_test} test" for found in contents[0].exits[:1]]
     versions = (f"{name} {version}" for each in contents for name, version in each.record["versions"].items())
-    platforms = [found.cost.platform for each in contents for found in each.exits if found.cost]
+    platforms = [report.platform for each in contents for found in each.exits for report in found.prices]
     return [
         ("data set", data),
         ("images", ", ".join([*sizes, *tested]) if contents[0].record["data"] else "not recorded yet"),
         ("seed", _distinct(str(each.record.get("seed")) for each in contents)),
-        ("platform", _distinct(platforms) or "not priced yet"),
+        ("platforms", _distinct(platforms) or "not priced yet"),
         ("looks at the test set", ", ".join(f"{len(c.record['test_evaluations'])} ({c.name})" for c in contents)),
         ("versions", _distinct(versions)),
     ]
@@ -125,6 +138,7 @@ def _section(index: int, run: RunContents) -> dict[str, Any]:
         "silent_share": _silent_share(run),
         "accuracy": accuracy_chart(run.trace, figures) if run.trace else None,
         "exits": [_exit(found, classes) for found in run.exits],
+        "measured": _measured(run),
         "neurons": _neurons(run.neurons, run.trace, record["data"]["shape"], classes) if run.neurons else None,
         "settings": list(_flat(record["settings"])),
     }
@@ -143,7 +157,8 @@ def _exit(found: ExitContents, classes: Sequence[str]) -> dict[str, Any]:
         "name": found.figures.name,
         "histogram": exit_chart(found.figures),
         "n_test": found.figures.n_test,
-        "cost": _cost(found.cost) if found.cost else None,
+        "prices": found.prices,
+        "costs": [_cost(report) for report in found.prices],
         "gallery": _gallery(found.gallery, classes) if found.gallery else None,
     }
 
@@ -156,6 +171,7 @@ def _cost(cost: CostReport) -> dict[str, Any]:
         "by_step": step_chart(cost),
         "components": sorted(parts.items(), key=lambda item: -item[1]),
         "saving_by_law": _saving_by_law(cost),
+        "once": [(_ONCE[mode.mode], mode) for mode in cost.once_modes] if len(cost.once_modes) > 1 else [],
         "tag_meaning": _TAGS.get(cost.weakest_tag, "see the assumptions"),
     }
 
@@ -169,6 +185,23 @@ def _saving_by_law(cost: CostReport) -> float | None:
     saving = 1 - float(cost.exit_shares @ (energy * steps)) / full if full else 0.0
     is_all = abs(saving - cost.edp_saving) < _LAW_TOLERANCE < cost.edp_saving
     return saving if is_all else None
+
+
+def _measured(run: RunContents) -> dict[str, Any]:
+    """What the machine that made the run took, a row per stage; the answers once per exit setting."""
+    rows: dict[str, Measurement] = {}
+    remarks: list[str] = []
+    for found in run.exits or (None,):
+        suffix = f" ({found.figures.name})" if found and len(run.exits) > 1 else ""
+        measured = run.measured(found)
+        remarks += remarks_of(measured)
+        for stage, taken in measured.items():
+            rows[STAGES[stage] + (suffix if stage in OF_AN_EXIT else "")] = taken
+    return {
+        "rows": [(name, taken, joules_of(taken), seconds_of(taken)) for name, taken in rows.items()],
+        "caption": caption_of(remarks),
+        "is_missing": any(taken.joules is None for taken in rows.values()),
+    }
 
 
 def _gallery(gallery: Gallery, classes: Sequence[str]) -> list[tuple[str, list[dict[str, Any]]]]:

@@ -7,10 +7,14 @@ from typing import Any
 
 from rich.table import Table
 
+from spikewise.price.measured import INFERENCE, INFERENCE_EXIT, LABELLING, TRAINING, Measurement
 from spikewise.units import format_area, format_memory, format_share, format_si
+
+from .measured_words import caption_of, joules_of, read_measured, remarks_of
 
 _DECODERS = {"naive_bayes": "naive Bayes", "proportion": "proportion", "votes": "votes"}
 _MISSING = "–"
+_Row = tuple[str, ...]
 
 
 def stdp_table(results: Mapping[str, Any]) -> Table:
@@ -22,21 +26,29 @@ def stdp_table(results: Mapping[str, Any]) -> Table:
         What it returned.
     """
     data, asked, cost = results["data"], results["settings"], results["cost"]
+    measured = read_measured(results["measured"])
     table = Table(
         title=f"{data['name']}: {asked['n_neurons']} neurons, rule {asked['rule']}, {_precision(asked)}",
         caption=f"{data['n_train']:,} images to learn from, {data['n_validation']:,} to choose the threshold on, "
-        f"{data['n_test']:,} to test; priced on {cost['platform']}",
+        f"{data['n_test']:,} to test. {caption_of(remarks_of(measured))}",
         caption_justify="left",
     )
     table.add_column("")
     for header in ("all steps", "early exit"):
         table.add_column(header, justify="right")
-    for section in (_accuracies(results), _effort(results), _operations(results["operations"]), _prices(cost)):
+    full = cost["without_exit"]
+    pairs = zip([full, *full["beside"]], [cost, *cost["beside"]], strict=True)
+    for section in (
+        _accuracies(results),
+        _effort(results),
+        _operations(results["operations"]),
+        *(_prices(static, stopped) for static, stopped in pairs),
+        _measured(measured),
+        _learning(results),
+    ):
+        table.add_section()
         for row in section:
             table.add_row(*row)
-        table.add_section()
-    for row in _learning(results):
-        table.add_row(*row)
     return table
 
 
@@ -46,9 +58,9 @@ def _precision(asked: Mapping[str, Any]) -> str:
     return words if asked["batch_size"] == 1 else f"{words}, batches of {asked['batch_size']}"
 
 
-def _accuracies(results: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def _accuracies(results: Mapping[str, Any]) -> list[_Row]:
     chosen, exits = results["settings"]["decoder"], results["exit"]
-    rows = [
+    rows: list[_Row] = [
         (
             f"accuracy, {word}{' (chosen)' if name == chosen else ''}",
             f"{results['accuracy_by_decoder'][name]:.2%}",
@@ -66,7 +78,7 @@ def _accuracies(results: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     return rows
 
 
-def _effort(results: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def _effort(results: Mapping[str, Any]) -> list[_Row]:
     exits, cpu = results["exit"], results["cpu_s"]
     return [
         ("mean timesteps", str(exits["n_steps"]), f"{exits['mean_steps']:.1f}"),
@@ -75,23 +87,43 @@ def _effort(results: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _operations(operations: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str, str]]:
+def _operations(operations: Mapping[str, Mapping[str, float]]) -> list[_Row]:
     if "inference" not in operations:
         return []
     full, stopped = operations["inference"], operations["inference_exit"]
     return [(f"{key.replace('_', ' ')} per image", _count(full[key]), _count(stopped[key])) for key in full]
 
 
-def _prices(cost: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    full = cost["without_exit"]
+def _prices(full: Mapping[str, Any], cost: Mapping[str, Any]) -> list[_Row]:
+    """The estimate of one platform; the saving stands below the column that saves."""
+    both = (full, cost)
+    bands = [[format_si(each["band"]["energy_j"][end], "J") for end in (0, 2)] for each in both]
+    low, _, high = cost["band"]["edp_saving"]
     return [
-        ("energy per image", format_si(full["energy_j"], "J"), format_si(cost["energy_j"], "J")),
-        ("latency per image", format_si(full["latency_s"], "s"), format_si(cost["latency_s"], "s")),
-        ("area, memory", format_area(cost["area_m2"]), format_memory(cost["memory_bits"])),
+        (f"estimate: {cost['platform']}", "", ""),
+        ("  energy per image", *(format_si(each["energy_j"], "J") for each in both)),
+        ("    low to high", *(f"{low} to {high}" for low, high in bands)),
+        ("  latency per image", *(format_si(each["latency_s"], "s") for each in both)),
+        ("  EDP saved by early exit", "", format_share(cost["edp_saving"])),
+        ("    low to high", "", f"{format_share(low)} to {format_share(high)}"),
+        ("  area, memory", format_area(cost["area_m2"]), format_memory(cost["memory_bits"])),
     ]
 
 
-def _learning(results: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def _measured(measured: Mapping[str, Measurement]) -> list[_Row]:
+    """What the machine took, which is no estimate of a chip."""
+    full, stopped, training = (joules_of(measured.get(stage)) for stage in (INFERENCE, INFERENCE_EXIT, TRAINING))
+    rows: list[_Row] = [
+        ("measured energy, this machine", "", ""),
+        ("  answering, per image", full, stopped),
+        ("  learning, per sample", training, ""),
+    ]
+    if LABELLING in measured:
+        rows.append(("  labelling, per sample", joules_of(measured[LABELLING]), ""))
+    return rows
+
+
+def _learning(results: Mapping[str, Any]) -> list[_Row]:
     health, training = results["health"], results["operations"].get("training")
     spent = _MISSING if training is None else _count(sum(training.values()))
     return [

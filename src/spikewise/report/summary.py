@@ -1,6 +1,7 @@
 """The table at the top of a report page: a column per exit setting, a row per figure.
 
-An accuracy stands with its interval, a price with its band; what is missing is a dash.
+An accuracy stands with its interval, a price with its band and after it the price on the platform that it must not
+stand without. What the machine itself took is said to be measured. What is missing is a dash.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from scipy.stats import binomtest
 
 from spikewise.dynamic.rule import EntropyExit
 from spikewise.price.cost import CostReport
+from spikewise.price.measured import INFERENCE, INFERENCE_EXIT, TRAINING
 from spikewise.units import format_area, format_memory, format_share, format_si
 
 from .contents import ExitContents, ExitFigures, RunContents
+from .measured_words import joules_of, seconds_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,13 @@ def _of_exit(show: Callable[[ExitFigures], Cell]) -> _Row:
     return lambda run, found: show(found.figures) if found else _MISSING
 
 
-def _of_cost(show: Callable[[CostReport], Cell]) -> _Row:
-    return lambda run, found: show(found.cost) if found and found.cost else _MISSING
+def _of_cost(show: Callable[[CostReport], Cell], place: int = 0) -> _Row:
+    """A figure of the platform that was asked for (place 0), or of those beside it (from 1 on)."""
+
+    def cell(run: RunContents, found: ExitContents | None) -> Cell:
+        return show(found.prices[place]) if found and len(found.prices) > place else _MISSING
+
+    return cell
 
 
 def _accuracy(share: float, n_test: int) -> Cell:
@@ -83,20 +91,42 @@ def _wall_time(run: RunContents, found: ExitContents | None) -> Cell:
     return Cell(f"{full / stopped:.1f} × faster", (f"{format_si(stopped, 's')} instead of {format_si(full, 's')}",))
 
 
-def _priced(figure: str, show: Callable[[float], str], is_saved: bool) -> _Row:
+def _measured(stage: str) -> _Row:
+    """Energy that was measured, and the time it took; without a counter, the time alone."""
+
+    def cell(run: RunContents, found: ExitContents | None) -> Cell:
+        taken = run.measured(found).get(stage)
+        return Cell(joules_of(taken), (f"in {seconds_of(taken)}",) if taken else ())
+
+    return cell
+
+
+def _priced(figure: str, show: Callable[[float], str], is_saved: bool) -> Callable[[CostReport], Cell]:
     def cell(cost: CostReport) -> Cell:
         low, nominal, high = cost.band(figure)
         full = float(getattr(cost.static, figure))
         saving = (f"{format_share(1 - nominal / full)} saved",) if is_saved and full else ()
         return Cell(show(nominal), (f"{show(low)} to {show(high)}", *saving))
 
-    return _of_cost(cell)
+    return cell
 
 
 def _edp_saving(cost: CostReport) -> Cell:
     low, nominal, high = cost.band("edp_saving")
     return Cell(format_share(nominal), (f"{100 * low:.1f} to {format_share(high)}",))
 
+
+def _platform(cost: CostReport) -> Cell:
+    return Cell(cost.platform, (f"weakest constant: {cost.weakest_tag}",))
+
+
+_PRICED: tuple[tuple[str, Callable[[CostReport], Cell]], ...] = (
+    ("Energy per image", _priced("energy_j", lambda value: format_si(value, "J"), True)),
+    ("Latency", _priced("latency_s", lambda value: format_si(value, "s"), True)),
+    ("EDP saving", _edp_saving),
+    ("Chip area", _priced("area_m2", format_area, False)),
+    ("Memory", lambda cost: Cell(format_memory(cost.memory_bits))),
+)
 
 ROWS: tuple[tuple[str, _Row], ...] = (
     ("Accuracy, all steps", _of_exit(lambda f: _accuracy(f.accuracy_full, f.n_test))),
@@ -105,14 +135,15 @@ ROWS: tuple[tuple[str, _Row], ...] = (
     ("Truncation control", _of_exit(lambda f: _optional(f.accuracy_truncated))),
     ("First-spike control", _of_exit(_first_spike)),
     ("Mean steps", _of_exit(_steps)),
-    ("Wall time, measured", _wall_time),
     ("Threshold", _of_exit(_threshold)),
-    ("Energy per image", _priced("energy_j", lambda value: format_si(value, "J"), True)),
-    ("Latency", _priced("latency_s", lambda value: format_si(value, "s"), True)),
-    ("EDP saving", _of_cost(_edp_saving)),
-    ("Chip area", _priced("area_m2", format_area, False)),
-    ("Memory", _of_cost(lambda cost: Cell(format_memory(cost.memory_bits)))),
-    ("Weakest constant", _of_cost(lambda cost: Cell(cost.weakest_tag, (f"platform {cost.platform}",)))),
+    ("Estimate for", _of_cost(_platform)),
+    *((name, _of_cost(show)) for name, show in _PRICED),
+    ("Beside it, estimate for", _of_cost(_platform, 1)),
+    *((f"{name}, beside", _of_cost(show, 1)) for name, show in _PRICED),
+    ("Measured: wall time", _wall_time),
+    ("Measured: energy per image, all steps", _measured(INFERENCE)),
+    ("Measured: energy per image, with exit", _measured(INFERENCE_EXIT)),
+    ("Measured: energy of learning, per sample", _measured(TRAINING)),
 )
 
 

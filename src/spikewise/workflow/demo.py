@@ -13,11 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from spikewise.data.images import ImageSet, load_splits
 from spikewise.errors import require
-from spikewise.price.cost import CostReport
-from spikewise.price.platform import load_platform
+from spikewise.price.measure import EnergyMeter
+from spikewise.price.prices import Prices, all_figures_of, platforms_for
 from spikewise.runs import Run, make_folder
 
 from .learn import identify, learn_deep
+from .results import measured_figures
 from .stdp import Stages, STDPSettings, learn_and_stop
 from .stop import price_exit, stop_early
 
@@ -51,7 +52,9 @@ class DemoSettings(BaseModel):
     seed: int = Field(0, ge=0, lt=2**32, description="Fixes every random choice.")
 
 
-def run_demo(settings: DemoSettings, out: Path, stages: Stages, root: Path | None = None) -> dict[str, Any]:
+def run_demo(
+    settings: DemoSettings, out: Path, stages: Stages, root: Path | None = None, meter: EnergyMeter | None = None
+) -> dict[str, Any]:
     """Learn, stop and price both kinds of network, and write one report.
 
     Parameters
@@ -64,23 +67,28 @@ def run_demo(settings: DemoSettings, out: Path, stages: Stages, root: Path | Non
         Opens a progress report per stage.
     root : Path, optional
         Where to look for data first.
+    meter : EnergyMeter, optional
+        Measures energy; by default with the counters that this machine has. If it was given watts, they also turn the
+        seconds of runs that are there already into joules.
 
     Returns
     -------
     dict
-        ``deep`` and ``stdp`` figures (fractions; energy is the mean per image with exit, nominal), ``out``, ``report``.
+        ``deep`` and ``stdp`` figures (fractions; energy is the mean per image with exit, nominal; ``beside`` has the
+        same for the companions of the platform, ``measured`` what the machine took), ``out``, ``report``.
     """
     require("torch", "deep")
-    load_platform(settings.platform)  # an unknown name should not cost a training first
+    platforms_for(settings.platform)  # an unknown name should not cost a training first
+    meter = meter or EnergyMeter()
     splits = _splits(settings.data, root)
     folder = make_folder(out)
     results: dict[str, Any] = {"data": splits["train"].name, "out": str(folder)}
-    results["deep"] = _deep(settings, folder, splits, stages)
-    results["stdp"] = _stdp(settings, folder, splits, stages)
+    results["deep"] = _deep(settings, folder, splits, stages, meter)
+    results["stdp"] = _stdp(settings, folder, splits, stages, meter)
     from spikewise.report.page import write_page
 
     page = folder / "report.html"
-    write_page([Run.open(results[kind]["run"]) for kind in ("deep", "stdp")], page)
+    write_page([Run.open(results[kind]["run"]) for kind in ("deep", "stdp")], page, watts=meter.watts)
     results["report"] = str(page)
     return results
 
@@ -100,7 +108,9 @@ def deep_settings(settings: DemoSettings, n_train: int) -> tuple[FitSettings, fl
     return fit_settings, settings.width or width
 
 
-def _deep(settings: DemoSettings, folder: Path, splits: dict[str, ImageSet], stages: Stages) -> dict[str, Any]:
+def _deep(
+    settings: DemoSettings, folder: Path, splits: dict[str, ImageSet], stages: Stages, meter: EnergyMeter
+) -> dict[str, Any]:
     train, validation, test = (splits[name] for name in ("train", "validation", "test"))
     fit_settings, width = deep_settings(settings, train.n_samples)
     path = folder / f"{train.name}-{settings.model}-{settings.seed}"
@@ -113,15 +123,18 @@ def _deep(settings: DemoSettings, folder: Path, splits: dict[str, ImageSet], sta
     with run.locked():
         title = f"{settings.model} on {train.name}"
         progress = stages(f"train {title}")
-        network = learn_deep(run, train, validation, fit_settings, progress, model=settings.model, width=width)
-        found = stop_early(
-            run, network, validation, test, max_drop=settings.max_drop_deep, accumulate=fit_settings.accumulate
+        network = learn_deep(
+            run, train, validation, fit_settings, progress, model=settings.model, width=width, meter=meter
         )
-        cost = price_exit(run, settings.max_drop_deep, settings.platform)
-    return {"run": str(path), "accuracy_static": found["accuracy_full"], **_figures(found, cost)}
+        tolerated, accumulate = settings.max_drop_deep, fit_settings.accumulate
+        found = stop_early(run, network, validation, test, max_drop=tolerated, accumulate=accumulate, meter=meter)
+        prices = price_exit(run, tolerated, settings.platform)
+    return {"accuracy_static": found["accuracy_full"], **_figures(run, found, prices, meter.watts)}
 
 
-def _stdp(settings: DemoSettings, folder: Path, splits: dict[str, ImageSet], stages: Stages) -> dict[str, Any]:
+def _stdp(
+    settings: DemoSettings, folder: Path, splits: dict[str, ImageSet], stages: Stages, meter: EnergyMeter
+) -> dict[str, Any]:
     asked = STDPSettings(
         data=settings.data,
         n_neurons=settings.n_neurons,
@@ -130,13 +143,14 @@ def _stdp(settings: DemoSettings, folder: Path, splits: dict[str, ImageSet], sta
         seed=settings.seed,
     )
     path = folder / f"{splits['train'].name}-stdp{settings.n_neurons}-{settings.seed}"
-    _, run, found, cost = learn_and_stop(asked, path, splits, stages)
-    return {"run": str(run.path), "accuracy_full": found["accuracy_full"], **_figures(found, cost)}
+    _, run, found, prices = learn_and_stop(asked, path, splits, stages, meter=meter)
+    return {"accuracy_full": found["accuracy_full"], **_figures(run, found, prices, meter.watts)}
 
 
-def _figures(found: dict[str, Any], cost: CostReport) -> dict[str, Any]:
+def _figures(run: Run, found: dict[str, Any], prices: Prices, watts: float | None) -> dict[str, Any]:
     return {
+        "run": str(run.path),
         **{key: found[key] for key in ("accuracy_exit", "accuracy_random_exit", "mean_steps", "n_steps", "n_test")},
-        **{key: getattr(cost, key) for key in ("energy_j", "latency_s", "area_m2", "memory_bits", "edp_saving")},
-        "platform": cost.platform,
+        **all_figures_of(prices),
+        "measured": measured_figures(run, found["name"], watts),
     }

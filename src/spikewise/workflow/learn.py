@@ -13,8 +13,12 @@ from typing import TYPE_CHECKING, Any
 from spikewise.data.images import ImageSet
 from spikewise.dynamic.anytime import AnytimeClassifier
 from spikewise.errors import ParameterError, require
+from spikewise.learn.snapshot import samples_learned
 from spikewise.learn.stdp import STDPClassifier
+from spikewise.price.measure import EnergyMeter
 from spikewise.runs import MODEL_FILE, Run
+
+from .metering import LearningMeter
 
 if TYPE_CHECKING:
     from spikewise.learn.fit import FitSettings
@@ -34,13 +38,14 @@ def learn_deep(
     *,
     model: str = "vgg5",
     width: float = 1.0,
+    meter: EnergyMeter | None = None,
 ) -> AnytimeClassifier:
     """Train a deep spiking network by gradients; resumes from the last epoch if it was interrupted.
 
     Parameters
     ----------
     run : Run
-        Receives the network, the training history and the validation accuracy.
+        Receives the network, the training history, the validation accuracy, and what training took.
     train, validation : ImageSet
         Images to learn from, and to choose the best epoch on.
     settings : FitSettings
@@ -51,27 +56,36 @@ def learn_deep(
         Name of an architecture.
     width : float
         Factor on its channel counts.
+    meter : EnergyMeter, optional
+        Measures energy; by default with the counters that this machine has.
     """
     if _is_learned(run):
         progress(1, 1, "was there already")
         return open_network(run)
     torch = require("torch", "deep")
-    from spikewise.learn.fit import fit
+    from spikewise.learn.fit import EpochRecord, fit
     from spikewise.network.infer import SpikingClassifier
     from spikewise.network.models import build_model
 
+    def note(epoch: EpochRecord) -> None:
+        measure.piece((epoch.epoch - 1) * train.n_samples, epoch.epoch * train.n_samples)
+        remark = f"loss {epoch.loss:.3f}, validation {epoch.validation_accuracy:.2%}"
+        progress(epoch.epoch, settings.epochs, remark)
+
     network = build_model(model, train.shape, train.n_classes, width=width, seed=settings.seed)
-    result = fit(
-        network,
-        (train.images, train.labels),
-        (validation.images, validation.labels),
-        settings,
-        checkpoint=run.path / _CHECKPOINT,
-        resume=True,
-        progress=lambda epoch: progress(
-            epoch.epoch, settings.epochs, f"loss {epoch.loss:.3f}, validation {epoch.validation_accuracy:.2%}"
-        ),
-    )
+    meter = meter or EnergyMeter()
+    with meter:
+        measure = LearningMeter(run, meter, run.path / _CHECKPOINT)
+        result = fit(
+            network,
+            (train.images, train.labels),
+            (validation.images, validation.labels),
+            settings,
+            checkpoint=run.path / _CHECKPOINT,
+            resume=True,
+            progress=note,
+        )
+        measured = measure.finish(settings.epochs * train.n_samples)
     classifier = SpikingClassifier(network, settings.n_steps, train.classes)
     run.update(
         data=_describe(train, validation),
@@ -82,6 +96,7 @@ def learn_deep(
             "train_loss": [row.loss for row in result.history],
         },
         timings={"train_s": result.seconds},
+        measured=measured,
         versions={"torch_threads": settings.threads or torch.get_num_threads()},  # decides the last bits
     )
     classifier.save(run.path / MODEL_FILE)
@@ -97,13 +112,14 @@ def learn_stdp(
     progress: Progress,
     *,
     n_jobs: int | None = None,
+    meter: EnergyMeter | None = None,
 ) -> STDPClassifier:
     """Learn without labels, then label the neurons; validation images take part in neither.
 
     Parameters
     ----------
     run : Run
-        Receives the network and its health.
+        Receives the network, its health, and what learning and labelling took.
     train, validation : ImageSet
         Images to learn from, and images kept out of learning and labelling.
     settings : mapping
@@ -112,15 +128,20 @@ def learn_stdp(
         Called after every few hundred samples.
     n_jobs : int, optional
         Threads, of which the result does not depend.
+    meter : EnergyMeter, optional
+        Measures energy; by default with the counters that this machine has.
     """
     if _is_learned(run):
         progress(1, 1, "was there already")
         return STDPClassifier.load(run.path / MODEL_FILE).set_params(n_jobs=n_jobs)  # type: ignore[no-any-return]
-    clock = _LearningClock(progress)
+    meter = meter or EnergyMeter()
     classifier = STDPClassifier(**settings, n_jobs=n_jobs)
-    classifier.fit(train.images, train.labels, progress=clock, checkpoint=run.path / _CHECKPOINT)
-    health, n_presentations = classifier.encoder_.health_, classifier.encoder_.n_presentations_
-    seconds = clock.seconds()
+    with meter:
+        measure = LearningMeter(run, meter, run.path / _CHECKPOINT)
+        clock = _LearningClock(progress, measure, samples_learned(run.path / _CHECKPOINT))
+        classifier.fit(train.images, train.labels, progress=clock, checkpoint=run.path / _CHECKPOINT)
+        health, n_presentations = classifier.encoder_.health_, classifier.encoder_.n_presentations_
+        seconds, measured = clock.seconds(), measure.finish(n_presentations, train.n_samples)
     progress(n_presentations, n_presentations, "samples, labelled")
     run.update(
         data=_describe(train, validation),
@@ -134,6 +155,7 @@ def learn_stdp(
             "theta_spread": health.theta_spread,
         },
         timings=seconds,
+        measured=measured,
     )
     classifier.save(run.path / MODEL_FILE)
     (run.path / _CHECKPOINT).unlink(missing_ok=True)
@@ -141,14 +163,14 @@ def learn_stdp(
 
 
 class _LearningClock:
-    """Shows progress, and measures how long learning takes in all and per sample.
+    """Shows progress, and measures how long learning takes in all and per sample, and how much energy.
 
     The first report is the start for the time per sample: what lies before it (compiling, reading the data) is not
     learning, and samples before an interruption took another process's time.
     """
 
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
+    def __init__(self, progress: Progress, measure: LearningMeter, position: int) -> None:
+        self.progress, self.measure, self.position = progress, measure, position
         self.began = self.last = time.perf_counter()
         self.first: tuple[int, float] | None = None
         self.latest = (0, time.process_time())
@@ -157,6 +179,8 @@ class _LearningClock:
         self.last, self.latest = time.perf_counter(), (done, time.process_time())
         if self.first is None:
             self.first = self.latest
+        self.measure.piece(self.position, done)
+        self.position = done
         self.progress(done, total, "samples" if done < total else "samples, labelling")
 
     def seconds(self) -> dict[str, float]:

@@ -11,7 +11,8 @@ from typing import Any
 
 from spikewise.learn.stdp import STDPClassifier
 from spikewise.operations import Operations
-from spikewise.price.cost import CostReport
+from spikewise.price.measured import measured_of
+from spikewise.price.prices import Prices, all_figures_of
 from spikewise.runs import WORKLOAD_FILE, Run
 from spikewise.workload import Workload
 
@@ -22,7 +23,12 @@ CPU_TIMES = ("test_full_cpu_s", "test_exit_cpu_s")
 
 
 def all_figures(
-    keywords: Mapping[str, Any], run: Run, network: STDPClassifier, found: Mapping[str, Any], cost: CostReport
+    keywords: Mapping[str, Any],
+    run: Run,
+    network: STDPClassifier,
+    found: Mapping[str, Any],
+    prices: Prices,
+    watts: float | None = None,
 ) -> dict[str, Any]:
     """Every figure of a complete run, nested by what it is about.
 
@@ -36,8 +42,10 @@ def all_figures(
         The labelled network.
     found : mapping
         Figures of its exit setting, from :func:`~spikewise.workflow.stop.stop_early`.
-    cost : CostReport
-        Their price.
+    prices : tuple of CostReport
+        Their prices.
+    watts : float, optional
+        Mean power of the machine that made the run, if the user gave it.
     """
     timings, name = run.record["timings"], found["name"]
     full_s, exit_s = (timings.get(f"{key} ({name})") for key in CPU_TIMES)
@@ -76,13 +84,15 @@ def all_figures(
         },
         "health": {**asdict(health), "problems": health.problems},
         "operations": {which: _accesses(total) for which, total in totals.items() if total},
-        "cost": {
-            "platform": cost.platform,
-            **{key: getattr(cost, key) for key in ("energy_j", "latency_s", "area_m2", "memory_bits", "edp_saving")},
-            "without_exit": {key: getattr(cost.static, key) for key in ("energy_j", "latency_s")},
-        },
+        "cost": {**all_figures_of(prices), "without_exit": all_figures_of(tuple(report.static for report in prices))},
+        "measured": measured_figures(run, name, watts),
         "n_test_evaluations": len(run.record["test_evaluations"]),
     }
+
+
+def measured_figures(run: Run, exit_name: str, watts: float | None) -> dict[str, dict[str, Any]]:
+    """What learning, and answering the test images with an exit setting, took on the machine that made the run."""
+    return {stage: found.summary() for stage, found in measured_of(run, exit_name, watts).items()}
 
 
 def _accesses(total: Operations) -> dict[str, float]:

@@ -23,8 +23,8 @@ from spikewise.learn.encoder import STDPEncoder
 from spikewise.learn.parameters import Bits
 from spikewise.learn.responses import Responses
 from spikewise.learn.stdp import STDPClassifier
-from spikewise.price.cost import CostReport
-from spikewise.price.platform import load_platform
+from spikewise.price.measure import EnergyMeter
+from spikewise.price.prices import Prices, platforms_for
 from spikewise.runs import Run
 from spikewise.spikes.decode import DECODERS, evidence_of
 
@@ -74,7 +74,7 @@ class STDPSettings(BaseModel):
 
     def check(self) -> None:
         """Raise ParameterError for what nobody knows or what does not go together, before any work."""
-        load_platform(self.platform)
+        platforms_for(self.platform)
         if self.decoder not in DECODERS:
             raise unknown_name("decoder", self.decoder, DECODERS)
         keywords = {key: value for key, value in self.keywords.items() if key != "decoder"}
@@ -89,6 +89,7 @@ def run_stdp(
     *,
     resume: bool = False,
     n_jobs: int | None = None,
+    meter: EnergyMeter | None = None,
 ) -> dict[str, Any]:
     """Learn without labels, label, stop early and price, with pictures and a page.
 
@@ -106,6 +107,9 @@ def run_stdp(
         Whether to go on with the run that is there.
     n_jobs : int, optional
         Threads; they change no figure but the times.
+    meter : EnergyMeter, optional
+        Measures energy; by default with the counters that this machine has. If it was given watts, they also turn the
+        seconds of a run that is there already into joules.
 
     Returns
     -------
@@ -124,15 +128,16 @@ def run_stdp(
         )
     is_missed = resume and not (out / "run.json").exists()
     splits = _splits(settings, root)
-    network, run, found, cost = learn_and_stop(settings, out, splits, stages, n_jobs=n_jobs)
-    results = all_figures(settings.keywords, run, network, found, cost)
+    meter = meter or EnergyMeter()
+    network, run, found, prices = learn_and_stop(settings, out, splits, stages, n_jobs=n_jobs, meter=meter)
+    results = all_figures(settings.keywords, run, network, found, prices, meter.watts)
     progress = stages(f"draw {_title(settings, splits)}")
     progress(0, 2, "pictures")
     with run.locked():
         _draw(run, network, splits["validation"], rule_from_dict(results["exit"]["rule"]))
         results["pictures"] = str(run.path / "pictures")
         progress(1, 2, "report.html")
-        results |= _page(run)
+        results |= _page(run, meter.watts)
     if is_missed:
         results["remarks"].append(f"{out} held no run to go on with, so this is a new one.")
     progress(2, 2, "report.html")
@@ -146,20 +151,23 @@ def learn_and_stop(
     stages: Stages,
     *,
     n_jobs: int | None = None,
-) -> tuple[STDPClassifier, Run, dict[str, Any], CostReport]:
+    meter: EnergyMeter | None = None,
+) -> tuple[STDPClassifier, Run, dict[str, Any], Prices]:
     """Learn, label, stop early and price in one run folder; goes on from what is there.
 
     Returns
     -------
-    network, run, found, cost
-        The labelled network, its run, the figures of its exit setting, and their price.
+    network, run, found, prices
+        The labelled network, its run, the figures of its exit setting, and their prices.
     """
     train, validation, test = (splits[name] for name in ("train", "validation", "test"))
     asked = {"data": {**identify(dict(splits)), "limit": settings.limit}, "stdp": settings.keywords}
     run = Run.start(path, kind="stdp", settings=asked, seed=settings.seed)
     with run.locked():
         title = _title(settings, splits)
-        network = learn_stdp(run, train, validation, settings.keywords, stages(f"learn {title}"), n_jobs=n_jobs)
+        network = learn_stdp(
+            run, train, validation, settings.keywords, stages(f"learn {title}"), n_jobs=n_jobs, meter=meter
+        )
         progress = stages(f"stop {title}")
         progress(0, 2, "threshold, then the test images")
 
@@ -167,12 +175,14 @@ def learn_and_stop(
             return look_closer(network, test, trace, rule)
 
         # Evidence of single spikes adds up: the more of it, the surer the answer, so the rule reads the sum.
-        found = stop_early(run, network, validation, test, max_drop=settings.max_drop, accumulate="sum", look=look)
+        found = stop_early(
+            run, network, validation, test, max_drop=settings.max_drop, accumulate="sum", look=look, meter=meter
+        )
         run.update(metrics={"accuracy_by_decoder": found["accuracy_by_decoder"]})
         progress(1, 2, f"price on {settings.platform}")
-        cost = price_exit(run, settings.max_drop, settings.platform)
+        prices = price_exit(run, settings.max_drop, settings.platform)
         progress(2, 2, "priced")
-    return network, run, found, cost
+    return network, run, found, prices
 
 
 def look_closer(
@@ -264,12 +274,12 @@ def _draw(run: Run, network: STDPClassifier, validation: ImageSet, rule: Any) ->
     write_pictures(RunContents.read(run), network, choice.images[[int(distance.argmin())]], rule, run.path / "pictures")
 
 
-def _page(run: Run) -> dict[str, Any]:
+def _page(run: Run, watts: float | None) -> dict[str, Any]:
     from spikewise.report.page import write_page
 
     path = run.path / "report.html"
     try:
-        write_page([run], path)
+        write_page([run], path, watts=watts)
     except MissingExtraError as error:
         return {"report": None, "remarks": [f"report.html was not written: {error}"]}
     return {"report": str(path), "remarks": []}

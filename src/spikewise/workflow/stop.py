@@ -1,4 +1,4 @@
-"""Second and third stage of a run: choose when to stop, really stop, and price what was computed.
+"""Second and third stage of a run: choose when to stop, really stop and measure it, and price what was computed.
 
 The threshold is chosen on validation images and is called what it is, a heuristic. The test set is then
 looked at once, and the look is logged in ``run.json``. Beside each early exit stand controls that spend as many steps
@@ -22,10 +22,13 @@ from spikewise.dynamic.calibrate import calibrate_entropy, random_exit_accuracy
 from spikewise.dynamic.rule import Accumulate, EntropyExit, NeverExit, rule_to_dict
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError
-from spikewise.price.cost import CostReport
-from spikewise.price.platform import estimate
+from spikewise.price.measure import EnergyMeter
+from spikewise.price.measured import INFERENCE, INFERENCE_EXIT, Measurement, entry
+from spikewise.price.prices import Prices, figures_of, price_all, write_prices
 from spikewise.runs import COST_FILE, EXIT_FILE, GALLERY_FILE, TRACE_FILE, WORKLOAD_FILE, Run
 from spikewise.workload import Workload
+
+from .metering import measure_answers
 
 _GALLERY_SIZE = 10
 _FIGURES = {
@@ -57,13 +60,14 @@ def stop_early(
     max_drop: float,
     accumulate: Accumulate,
     look: Look | None = None,
+    meter: EnergyMeter | None = None,
 ) -> dict[str, Any]:
     """Calibrate an entropy threshold on validation images and really stop on test images.
 
     Parameters
     ----------
     run : Run
-        Receives ``trace.npz``, ``workload.json`` (full runs) and ``exits/drop-.../``.
+        Receives ``trace.npz``, ``workload.json`` (full runs), ``exits/drop-.../``, and what the answers took.
     network : AnytimeClassifier
         The trained network.
     validation, test : ImageSet
@@ -74,6 +78,8 @@ def stop_early(
         Evidence that the rule reads.
     look : callable, optional
         What else to find out while the test set is being looked at; its figures join those of the exit setting.
+    meter : EnergyMeter, optional
+        Measures energy; by default with the counters that this machine has.
 
     Returns
     -------
@@ -87,8 +93,12 @@ def stop_early(
     calibration = calibrate_entropy(network.trace(validation.images, validation.labels), max_drop, accumulate)
     run.log_test_evaluation(f"static curve and exit {name}", test.n_samples)
     trace = network.trace(test.images, test.labels)
-    static = network.predict_with_exit(test.images, NeverExit())
-    result = network.predict_with_exit(test.images, calibration.rule)
+    meter = meter or EnergyMeter()
+
+    def answer(rule: EntropyExit | NeverExit) -> tuple[ExitResult, Measurement]:
+        return measure_answers(meter, lambda: network.predict_with_exit(test.images, rule), test.n_samples)
+
+    (static, took_full), (result, took_exit) = answer(NeverExit()), answer(calibration.rule)
     full_load = network.workload(test.images)
     exit_load = network.workload(test.images, calibration.rule)
     accuracy = trace.accuracy_by_step()
@@ -125,6 +135,7 @@ def stop_early(
             f"test_exit_s ({name})": result.wall_time_s,
             **{f"{key} ({name})": value for key, value in seconds.items()},
         },
+        measured={entry(INFERENCE, name): took_full.to_dict(), entry(INFERENCE_EXIT, name): took_exit.to_dict()},
     )
     write_json(folder / EXIT_FILE, report)  # last: its presence means that the stage is complete
     return report
@@ -186,17 +197,23 @@ def _read_exit(path: Path) -> dict[str, Any]:
     return found
 
 
-def price_exit(run: Run, max_drop: float, platform: str) -> CostReport:
-    """Price the workload of an exit setting, and keep the report beside it."""
-    folder = run.exit_folder(exit_name(max_drop))
+def price_exit(run: Run, max_drop: float, platform: str) -> Prices:
+    """Price the workload of an exit setting, and keep the reports in one file.
+
+    Returns
+    -------
+    tuple of CostReport
+        For the platform that was asked for, then for those that must be seen beside it.
+    """
+    name = exit_name(max_drop)
+    folder = run.exit_folder(name)
     with mendable(folder / WORKLOAD_FILE):
         load = Workload.read(folder / WORKLOAD_FILE)
-    report = estimate(load, platform)
-    report.write(folder / COST_FILE)
-    figures = {key: getattr(report, key) for key in ("energy_j", "latency_s", "area_m2", "memory_bits", "edp_saving")}
-    costs = run.record["metrics"].get("cost", {})
-    run.update(metrics={"cost": {**costs, f"{exit_name(max_drop)} on {report.platform}": figures}})
-    return report
+    prices = price_all(load, platform)
+    write_prices(folder / COST_FILE, prices)
+    figures = {f"{name} on {report.platform}": figures_of(report) for report in prices}
+    run.update(metrics={"cost": {**run.record["metrics"].get("cost", {}), **figures}})
+    return prices
 
 
 def _accuracy(result: ExitResult, test: ImageSet) -> float:

@@ -1,0 +1,72 @@
+"""What a run took on the machine that made it, in words: for tables and the page, and never without its label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from spikewise.price.measured import INFERENCE, INFERENCE_EXIT, LABELLING, TRAINING, Measurement
+from spikewise.units import format_si
+
+STAGES = {
+    TRAINING: "learning, per sample",
+    LABELLING: "labelling, per sample",
+    INFERENCE: "answering, per image",
+    INFERENCE_EXIT: "answering with exit, per image",
+}
+"""Stages of a run, and what their figures are a mean of."""
+
+NOT_MEASURED, NOT_RECORDED = "not measured", "not recorded"
+
+
+def read_measured(raw: Mapping[str, Any]) -> dict[str, Measurement]:
+    """Measurements by stage, from the figures of a run."""
+    return {stage: Measurement.from_dict(found) for stage, found in raw.items()}
+
+
+def joules_of(found: Measurement | None) -> str:
+    """Energy per sample, or that there is no figure.
+
+    Examples
+    --------
+    >>> joules_of(Measurement(2.0, 30.0, "RAPL (package-0)", n_samples=100)), joules_of(None)
+    ('300 mJ', 'not recorded')
+    """
+    if found is None:
+        return NOT_RECORDED
+    return NOT_MEASURED if found.joules_per_sample is None else format_si(found.joules_per_sample, "J")
+
+
+def seconds_of(found: Measurement | None) -> str:
+    """Time per sample, or a dash."""
+    return "–" if found is None or found.seconds_per_sample is None else format_si(found.seconds_per_sample, "s")
+
+
+def caption_of(remarks: Iterable[str]) -> str:
+    """The remarks as the caption of a table.
+
+    Examples
+    --------
+    >>> caption_of(["RAPL (package-0)"]), caption_of(["not measured: no counters."])
+    ('Energy measured: RAPL (package-0)', 'Energy not measured: no counters.')
+    """
+    told = "; ".join(dict.fromkeys(remarks))
+    return f"Energy {told}" if told.startswith("not ") else f"Energy measured: {told}"
+
+
+def remarks_of(measured: Mapping[str, Measurement]) -> list[str]:
+    """Where the joules come from, each source once; or why there are none, and what to do; and what is missing.
+
+    Examples
+    --------
+    >>> remarks_of({"training": Measurement(2.0, 30.0, "RAPL (package-0)", n_samples=100, n_missing=20)})
+    ['RAPL (package-0)', 'learning: 20 samples besides these 100 are not in the figures; a process was killed']
+    """
+    if not measured:
+        return ["not recorded: this run was made before runs kept what they took"]
+    sources = dict.fromkeys(found.source for found in measured.values())
+    lost = measured.get(TRAINING)
+    if lost is None or not lost.n_missing:
+        return list(sources)
+    told = f"{lost.n_missing:,} samples besides these {lost.n_samples:,} are not in the figures; a process was killed"
+    return [*sources, f"learning: {told}"]
