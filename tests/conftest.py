@@ -1,5 +1,6 @@
 import signal
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -32,3 +33,27 @@ def start():
         )
 
     return run
+
+
+@pytest.fixture
+def powercap(tmp_path, monkeypatch):
+    """A machine whose processor counts energy: the function that lets it spend some joules."""
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    zone = tmp_path / "powercap" / "intel-rapl:0"
+    zone.mkdir(parents=True)
+    for name, content in (("name", "package-0"), ("max_energy_range_uj", "262143328850"), ("energy_uj", "0")):
+        (zone / name).write_text(f"{content}\n")
+    monkeypatch.setattr("spikewise.price.measure.POWERCAP", str(zone.parent))
+
+    def spend(joules):
+        counter = zone / "energy_uj"
+        counter.write_text(f"{int(counter.read_text()) + round(joules * 1e6)}\n")
+
+    return spend
+
+
+@pytest.fixture
+def no_counters(tmp_path, monkeypatch):
+    """A machine that counts no energy, whatever the one that runs the tests does."""
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    monkeypatch.setattr("spikewise.price.measure.POWERCAP", str(tmp_path / "absent"))

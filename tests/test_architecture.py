@@ -16,7 +16,7 @@ ROOT = Path(spikewise.__file__).parent
 
 # From top to bottom: a folder or module imports only from those above it (and from itself).
 ORDER = [
-    "__init__", "_lazy", "errors", "units", "_files", "layer", "operations",
+    "__init__", "_lazy", "errors", "units", "_files", "_records", "layer", "operations",
     "_table_cells", "_table_file", "_table_layers", "workload", "layer_table", "metrics",
     "fixed_point", "weights", "runs", "_compile",
     "data", "spikes", "dynamic", "network", "learn", "shrink", "price", "search", "exchange", "report", "zoo",
@@ -24,7 +24,8 @@ ORDER = [
 ]  # fmt: skip
 TORCH_LIVES_IN = {
     "network", "learn.loss", "learn.fit", "learn._checkpoint", "data.augment", "exchange",
-    "price.nonideal", "price.crossbar_math", "price.crossbar_layers",
+    "price.nonideal", "price.nonideal_study", "price.crossbar_math", "price.crossbar_cells", "price.crossbar_rows",
+    "price.crossbar_layers",
 }  # fmt: skip
 MODULES = sorted(str(path.relative_to(ROOT).with_suffix("")).replace("/", ".") for path in ROOT.rglob("*.py"))
 

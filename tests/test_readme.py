@@ -15,7 +15,7 @@ def test_the_examples_of_the_readme_run(capsys):
     steps, mean_steps, own = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"\d+ of 350 steps, \d+ nJ, EDP -\d+%", steps)
     assert 1 <= float(mean_steps) <= 4
-    assert re.fullmatch(r"[\d.]+ uJ, \d+ us, [\d.]+ mm2", own)
+    assert re.fullmatch(r"weights 8 bits, states 16 bits, network input 8 bits: [\d.]+ uJ, \d+ us, [\d.]+ mm2", own)
     assert names["model"].score(names["test"].images, names["test"].labels) > 0.85
 
 

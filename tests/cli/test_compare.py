@@ -20,9 +20,21 @@ def folder(tmp_path_factory, few_digits):
 def test_runs_stand_side_by_side(folder, capsys):
     assert run(["compare", str(folder / "small"), str(folder / "large"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert [name.split(",")[0] for name in found["columns"]] == ["small", "large"]
-    assert all(len(cells) == 2 for cells in found["rows"].values())
-    assert found["rows"]["Energy per image"][0]["value"].endswith("J")
+    assert [column["run"] for column in found["columns"]] == ["small", "large"]
+    for column in found["columns"]:
+        assert 0 <= column["accuracy_exit"] <= 1
+        asked, *beside = column["prices"]
+        assert asked["asked"]
+        assert not any(each["asked"] for each in beside)
+        assert 0 < asked["energy_j"] <= asked["static"]["energy_j"]
+        low, nominal, high = asked["band"]["energy_j"]
+        assert low <= nominal == asked["energy_j"] <= high
+
+
+def test_a_run_is_not_compared_with_itself(folder, capsys):
+    for second in (folder / "small", folder):
+        assert run(["compare", str(folder / "small"), str(second)]) == 2
+        assert "twice" in capsys.readouterr().err
 
 
 def test_a_folder_of_runs_is_all_its_runs(folder, capsys):

@@ -12,6 +12,7 @@ import pytest
 from spikewise.cli.app import run
 from spikewise.cli.stdp import n_bits_of
 from spikewise.errors import ParameterError
+from spikewise.price.measured import measured_of
 from spikewise.runs import Run
 
 SMALL = ["--neurons", "20", "--steps", "100", "--epochs", "100", "--max-drop", "0.02"]
@@ -162,6 +163,9 @@ def test_a_run_that_was_killed_goes_on_and_ends_in_the_same_bits(folder, few_dig
     assert (out / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
     assert Run.open(out).record["metrics"] == Run.open(folder).record["metrics"]
     assert not (out / "checkpoint.safetensors").exists()
+    training = measured_of(Run.open(out))["training"]
+    assert training.n_missing > 0  # it was killed before it could tell what its snapshot took
+    assert training.n_samples + training.n_missing == Run.open(out).record["metrics"]["n_presentations"]
 
 
 def test_an_interrupt_says_how_to_go_on(few_digits, tmp_path, start):

@@ -31,10 +31,12 @@ def vgg16(n_steps, histogram=()):
 def workloads(draw):
     n_steps = draw(st.integers(1, 4))
     n_layers = draw(st.integers(1, 4))
+    channels = draw(st.lists(st.integers(1, 150), min_size=n_layers + 1, max_size=n_layers + 1))
+    heights = sorted(draw(st.lists(st.integers(1, 8), min_size=n_layers, max_size=n_layers)), reverse=True)
     layers = [
         LayerShape(
-            f"layer{n}", "conv", draw(st.integers(1, 150)), draw(st.integers(1, 150)), kernel=(3, 3),
-            out_height=draw(st.integers(1, 8)), out_width=4, weight_bits=draw(st.sampled_from([2, 4, 8])),
+            f"layer{n}", "conv", channels[n], channels[n + 1], kernel=(3, 3), out_height=heights[n], out_width=4,
+            weight_bits=draw(st.sampled_from([2, 4, 8])),
         )
         for n in range(n_layers)
     ]  # fmt: skip
@@ -199,7 +201,7 @@ def test_a_component_may_depend_on_the_data():
 def test_a_network_too_large_for_the_chip_is_refused():
     small = CHIP.model_copy(update={"mapping": CHIP.mapping.model_copy(update={"n_tiles": 1})})
     load = uniform_workload("net", [LayerShape("fc", "linear", 1024, 1024)], 1, [0.1])
-    with pytest.raises(CapacityError, match="needs 64 tiles"):
+    with pytest.raises(CapacityError, match=r"it needs 64, 64 of them for layer 'fc'. The first 0 of 1 layers"):
         small.estimate(load)
 
 

@@ -153,7 +153,7 @@ def test_a_damaged_file_is_named_once_with_what_to_do(tmp_path, broken):
 
 
 def test_an_absent_file_is_not_to_be_deleted(tmp_path):
-    with pytest.raises(DataError, match=r"cost.json must be .*; No such file or directory\.$"):
+    with pytest.raises(DataError, match=r"cost.json must be .*; No such file or directory\. Check the path\.$"):
         CostReport.read(tmp_path / "cost.json")
 
 

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from spikewise.price.arithmetic import AtBits
+from spikewise.price.arithmetic import AtBits, at_bits
 from spikewise.price.baseline import ann_workload
 from spikewise.price.digital import DigitalAccelerator
-from spikewise.price.technology import read_settings
+from spikewise.price.technology import constants_of, read_settings
 from spikewise.workload import LayerActivity, LayerShape, Workload, uniform_workload
 
 CHIP = read_settings(DigitalAccelerator, files("spikewise.price") / "presets" / "digital-45nm.toml")
@@ -72,11 +74,44 @@ def test_the_first_layer_multiplies_once_or_at_each_step():
     assert step[0] == golden("layer_1_each_step")
 
 
-def test_by_default_states_are_added_in_16_bits_and_products_in_32():
+def compute_j_per_weight(layer, chip=CHIP):
+    """Arithmetic of one dense step over the weights that it uses."""
+    return chip.estimate(uniform_workload("net", [layer], 1, [1.0])).breakdown()["compute"].energy_j / layer.n_macs
+
+
+def test_by_default_spikes_are_added_to_16_bits_and_products_to_as_many_as_they_need():
     spikes, values = (LayerShape("fc", "linear", 10, 10, input_bits=bits) for bits in (1, 8))
-    for layer, pj in ((spikes, 0.05), (values, 0.2 + 0.1)):
-        report = CHIP.estimate(uniform_workload("net", [layer], 1, [1.0]))
-        assert report.breakdown()["compute"].energy_j == pytest.approx(100 * pj * 1e-12, rel=1e-12)
+    assert compute_j_per_weight(spikes) == pytest.approx(0.05e-12, rel=1e-12)
+    add_20 = float(at_bits(CHIP.integer.add, 8 + 8 + 4)[1])  # ten products need four bits more
+    assert compute_j_per_weight(values) == pytest.approx(0.2e-12 + add_20, rel=1e-12)
+    fixed = CHIP.model_copy(update={"sum_bits": 32})
+    assert compute_j_per_weight(values, fixed) == pytest.approx(0.2e-12 + 0.1e-12, rel=1e-12)
+
+
+@pytest.mark.parametrize(("weight_bits", "input_bits"), [(3, 4), (4, 3), (2, 2), (1, 8)])
+def test_a_narrow_product_takes_its_share_of_the_partial_products(weight_bits, input_bits):
+    layer = LayerShape("fc", "linear", 16, 10, weight_bits=weight_bits, input_bits=input_bits)
+    adds = float(at_bits(CHIP.integer.add, weight_bits + input_bits + 4)[1])
+    products = 0.2e-12 * weight_bits * input_bits / 64
+    assert compute_j_per_weight(layer) == pytest.approx(products + adds, rel=1e-12)
+
+
+@given(st.integers(1, 16), st.integers(2, 16))
+def test_wider_factors_never_cost_less(weight_bits, input_bits):
+    wider = LayerShape("fc", "linear", 16, 10, weight_bits=weight_bits + 1, input_bits=input_bits)
+    assert compute_j_per_weight(replace(wider, weight_bits=weight_bits)) <= compute_j_per_weight(wider) * (1 + 1e-12)
+
+
+def test_guessed_constants_have_a_band_that_the_report_holds():
+    guessed = [each for _, each in constants_of(CHIP) if each.source.startswith("assumption")]
+    assert len(guessed) >= 8
+    assert all(each.low < each.high and each.tag == "unverified" for each in guessed)
+    report = CHIP.estimate(uniform_workload("net", [LayerShape("fc", "linear", 256, 256)], 3, [0.5]))
+    low, nominal, high = report.band("latency_s")
+    assert (high / nominal, nominal / low) == pytest.approx((4 * 2, 4 * 2.5), rel=1e-9)  # units and clock together
+    assert report.at("low").breakdown()["compute"].area_m2 == pytest.approx(
+        report.breakdown()["compute"].area_m2 / 4, rel=1e-12
+    )
 
 
 def test_accumulations_follow_the_unfolded_counts_exactly():
@@ -157,7 +192,7 @@ def test_a_reader_is_told_of_floats_and_narrow_products():
     )
     narrow = replace(layer, weight_bits=4, input_bits=4)
     lines = CHIP.estimate(uniform_workload("n", [narrow], 1, [1])).assumptions
-    assert any("charged as those of 8: fc" in line for line in lines)
+    assert any("take b1 b2 / 64 of one of 8 bits (assumed): fc" in line for line in lines)
 
 
 def test_units_are_as_large_as_the_most_demanding_layer_needs():
@@ -165,7 +200,8 @@ def test_units_are_as_large_as_the_most_demanding_layer_needs():
     adder = CHIP.estimate(uniform_workload("n", [add], 1, [1])).breakdown()["compute"].area_m2
     both = CHIP.estimate(uniform_workload("n", [mac, add], 1, [1, 1])).breakdown()["compute"].area_m2
     assert adder == pytest.approx(1024 * 67e-12, rel=1e-12)
-    assert both == pytest.approx(1024 * (282 + 137) * 1e-12, rel=1e-12)
+    add_19 = float(at_bits(CHIP.integer.add_area, 8 + 8 + 3)[1])  # sums of eight products
+    assert both == pytest.approx(1024 * (282e-12 + add_19), rel=1e-12)
 
 
 def test_a_read_out_of_one_step_keeps_no_state():

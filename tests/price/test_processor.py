@@ -34,10 +34,12 @@ every = pytest.mark.parametrize("platform", PLATFORMS.values(), ids=PLATFORMS)
 def workloads(draw, n_steps=None, once=True):
     n_steps = n_steps or draw(st.integers(1, 4))
     n_layers = draw(st.integers(1, 3))
+    channels = draw(st.lists(st.integers(1, 40), min_size=n_layers + 1, max_size=n_layers + 1))
+    height = draw(st.integers(1, 8))
     layers = [
         LayerShape(
-            f"layer{n}", "conv", draw(st.integers(1, 40)), draw(st.integers(1, 40)), kernel=(3, 3),
-            out_height=draw(st.integers(1, 8)), out_width=4, weight_bits=draw(st.sampled_from([4, 8, 32])),
+            f"layer{n}", "conv", channels[n], channels[n + 1], kernel=(3, 3),
+            out_height=height, out_width=4, weight_bits=draw(st.sampled_from([4, 8, 32])),
             lateral=draw(st.sampled_from(["none", "broadcast", "matrix"])), has_neurons=draw(st.booleans()),
             input_bits=draw(st.sampled_from([1, 8])), once_per_inference=once and n == 0 and draw(st.booleans()),
         )
@@ -185,13 +187,16 @@ def test_running_samples_and_all_samples_are_kept_apart(platform):
     assert report.energy_j < report.energy_at(2)
 
 
+SPEEDS = ("peak", "bandwidth", "n_units", "units_per_buffer")
+
+
 @every
 def test_the_strongest_constants_are_named(platform):
     load = uniform_workload("net", [LayerShape("fc", "linear", 256, 256)], 4, [0.2])
     swings = sensitivity(platform, load)
     assert swings
     # A larger constant costs more, except for one that says how fast something is.
-    assert all((swing.low > swing.high) == (swing.constant in ("peak", "bandwidth")) for swing in swings)
+    assert all((swing.low > swing.high) == (swing.constant in SPEEDS) for swing in swings)
     assert {swing.constant for swing in swings} <= {key for key, _ in constants_of(platform)}
 
 
@@ -202,16 +207,21 @@ def test_the_strongest_constants_are_named(platform):
         ("digital-45nm", "node_nm = 45", "node_nm = 7", "memory.node_nm: node_nm must be one of 22, 32, 45, 65; got 7"),
         ("digital-45nm", "bits = 16, value = 0.05", "bits = 8, value = 0.05", "integer.add: bits must be unique"),
         ("digital-45nm", "value = 0.03,", "value = 0,", "integer.add: low must be above 0 at 8 bits; got 0"),
-        ("digital-45nm", "bits = 8, value = 0.03", "bits = 0, value = 0.03", "integer.add.0.bits: Input should be"),
-        ("digital-45nm", "value = 25.6", "value = -1", "memory.dram_bandwidth.value: Input should be greater"),
-        ("digital-45nm", "[n_units]\nvalue = 1024", "[n_units]\nvalue = 0", "n_units: low must be above 0; got 0"),
-        ("embedded-cpu", "value_bits = 32", "value_bits = 12", "value_bits: Input should be a multiple of 8"),
+        (
+            "digital-45nm",
+            "bits = 8, value = 0.03",
+            "bits = 0, value = 0.03",
+            "integer.add.0.bits must be at least 1; got 0",
+        ),
+        ("digital-45nm", "value = 25.6", "value = -1", "memory.dram_bandwidth.value must be at least 0; got -1"),
+        ("digital-45nm", "value = 1024\nlow = 256", "value = 1024\nlow = 0", "n_units: low must be above 0; got 0"),
+        ("embedded-cpu", "value_bits = 32", "value_bits = 12", "value_bits must be a multiple of 8; got 12"),
         ("embedded-gpu", "low = 47.2", "low = 0", "peak: low must be above 0; got 0"),
         ("embedded-gpu", 'unit = "W"', 'unit = "GB/s"', "power: unit must be a power; got 'GB/s'"),
         ("embedded-gpu", 'unit = "Gop/s"', 'unit = "GHz"', "peak: unit must be a known one"),
-        ("loihi", "[hop]\n", "[hopp]\n", "hop: Field required"),
-        ("loihi", 'tag = "verified"', 'tag = "sure"', "synapse.tag: Input should be"),
-        ("loihi", "value = 0.46875", "value = nan", "core_area.value: Input should be a finite number"),
+        ("loihi", "[hop]\n", "[hopp]\n", "every key must be one of .*; got 'hopp'. Did you mean 'hop'"),
+        ("loihi", 'tag = "verified"', 'tag = "sure"', "synapse.tag must be one of .*; got 'sure'"),
+        ("loihi", "value = 0.46875", "value = nan", "core_area.value must be a finite number; got nan"),
     ],
 )
 def test_a_wrong_constant_is_named(tmp_path, name, old, new, message):

@@ -33,10 +33,7 @@ def simulate(durations, n_steps, share, pace=0):
     for step in range(n_steps):
         for layer, duration in enumerate(durations):
             free = ends[step - 1, layer] if step else 0
-            if layer:
-                ready = begins[step, layer - 1] + share * durations[layer - 1]
-            else:
-                ready = step * pace
+            ready = begins[step, layer - 1] + share * durations[layer - 1] if layer else step * pace
             begins[step, layer] = max(free, ready)
             ends[step, layer] = max(begins[step, layer] + duration, ends[step, layer - 1] if layer else 0)
     return begins, ends

@@ -159,6 +159,9 @@ class Guesser:
 
     n_steps = 4
 
+    def __init__(self, spend=lambda joules: None):
+        self.spend = spend
+
     def trace(self, X, y=None):
         n_classes = 3
         noise = np.random.default_rng(0).normal(0, 2, (self.n_steps, len(X), n_classes))
@@ -167,6 +170,7 @@ class Guesser:
 
     def predict_with_exit(self, X, rule):
         trace = self.trace(X)
+        self.spend(3.0)
         steps, classes = replay_exit(trace, rule)
         return ExitResult(classes, steps, trace.final_scores(), self.n_steps, 0.001 * steps.sum())
 
@@ -198,10 +202,12 @@ def toy_images(seed, n=60):
 
 @pytest.fixture
 def deep():
-    """Functions that make a run of the deep kind, and stop it."""
-    return deep_run, lambda run: stop_early(
-        run, Guesser(), toy_images(0), toy_images(1), max_drop=0.05, accumulate="sum"
-    )
+    """Functions that make a run of the deep kind, and stop it; answering 60 images may take three joules."""
+
+    def stop(run, *spend):
+        stop_early(run, Guesser(*spend), toy_images(0), toy_images(1), max_drop=0.05, accumulate="sum")
+
+    return deep_run, stop
 
 
 @pytest.fixture(scope="session")

@@ -1,22 +1,25 @@
-"""``spikewise price``: what a recorded network costs on a platform."""
+"""``spikewise price``: what a network costs on one platform or on several."""
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from spikewise._files import mendable
 from spikewise.cli.show import emit
-from spikewise.errors import DataError, ParameterError, unknown_name
+from spikewise.errors import DataError, ParameterError, RunError, unknown_name
 from spikewise.runs import WORKLOAD_FILE
 
+if TYPE_CHECKING:
+    from spikewise.workload import Workload
+
 _DEFAULT = "rram-64-32nm"
+_MOST_RUNS = 20  # names in a message
 
 
 def price(
@@ -24,8 +27,12 @@ def price(
     platform: Annotated[
         list[str] | None, typer.Option(help="Name of a platform, or its TOML file; several for a comparison.")
     ] = None,
-    by: Annotated[str, typer.Option(help="Break the cost down by component, layer or step.")] = "component",
+    by: Annotated[str, typer.Option(help="Break the cost down by component, layer or timestep.")] = "component",
     exit_name: Annotated[str, typer.Option("--exit", help="Exit setting of the run; the newest if empty.")] = "",
+    steps: Annotated[int | None, typer.Option(help="Timesteps of a table of layers.")] = None,
+    exit_histogram: Annotated[
+        str, typer.Option(help="Samples that leave a table's network after step 1, 2, ..., such as 75,12,5,8.")
+    ] = "",
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="Show which constants move the energy most.")
     ] = False,
@@ -34,64 +41,54 @@ def price(
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables in Markdown.")] = False,
 ) -> None:
     """Estimate energy, latency, area and memory of a network."""
-    from spikewise.price.baseline import ann_baseline, can_be_dense
     from spikewise.price.ledger import BREAKDOWNS
     from spikewise.price.platform import load_platform
-    from spikewise.price.stdp import phases_of
-    from spikewise.price.tornado import sensitivity as swings_of
-    from spikewise.report import compare_table
-    from spikewise.report.table import assumption_table, breakdown_csv, breakdown_table, cost_table
-    from spikewise.workload import Workload
+    from spikewise.report.priced import Priced
 
     if as_json + as_csv + as_markdown > 1:
         raise ParameterError("--json, --csv and --markdown exclude each other; got more than one. Choose one.")
+    if as_csv and sensitivity:
+        raise ParameterError("--csv has no columns for --sensitivity; got both. Choose --json or --markdown for it.")
     chosen = next((known for known in BREAKDOWNS if known == by), None)
     if chosen is None:
         raise unknown_name("--by", by, BREAKDOWNS)
-    path = find_workload(workload, exit_name)
-    with mendable(path) if workload.is_dir() else nullcontext():  # a file of one's own is not to be deleted
-        load = Workload.read(path)
+    load = read_workload(workload, exit_name, steps, exit_histogram)
     found = [load_platform(name) for name in platform or [_DEFAULT]]
-    reports = [each.estimate(load) for each in found]
+    priced = Priced.of(load, found, sensitivity=sensitivity)
     if as_csv:
-        for report in reports:
-            sys.stdout.write(breakdown_csv(report, chosen))
-        return
-    beside = [load_platform(name).estimate(load) for name in _companions(found)]
-    together = [*reports, *beside]
-    tables: list[Table] = [cost_table(reports[0])] if len(reports) == 1 else []
-    if len(together) > 1:
-        tables.append(compare_table.platforms_table(together))
-    tables += [breakdown_table(report, chosen) for report in reports]
-    rivals = [ann_baseline(load, each) if can_be_dense(each) else None for each in found]
-    tables.append(compare_table.pay_table(reports, rivals))
-    counted = {each.name: phases_of(load, each) for each in found}
-    tables += [compare_table.phases_table(phases, name) for name, phases in counted.items() if phases]
-    swings = [swings_of(each, load) for each in found] if sensitivity else []
-    tables += [
-        compare_table.tornado_table(those, f"the energy on {each.name}")
-        for each, those in zip(found, swings, strict=False)
-    ]
-    if as_markdown:
-        sys.stdout.write("\n\n".join(compare_table.as_markdown(table) for table in tables) + "\n")
-        return
-    summaries = [report.summary() for report in reports]
-    for summary, phases in zip(summaries, counted.values(), strict=True):
-        summary["operations"] = {phase: report.summary() for phase, report in phases.items()}
-    for summary, rival in zip(summaries, rivals, strict=True):
-        summary["ann"] = None if rival is None else {key: getattr(rival, key) for key in ("energy_j", "latency_s")}
-    for summary, those in zip(summaries, swings, strict=False):
-        summary["sensitivity"] = [asdict(swing) for swing in those]
-    value = summaries[0] if len(reports) == 1 else {"platforms": summaries}
-    value["beside"] = [report.summary() for report in beside]
-    emit(value, *tables, *(assumption_table(report) for report in reports), as_json=as_json)
+        sys.stdout.write(priced.to_csv(chosen))
+    elif as_markdown:
+        sys.stdout.write(priced.to_markdown(chosen))
+    elif as_json:
+        emit(priced.to_dict(), as_json=True)
+    else:
+        emit({}, *priced.tables(chosen))
 
 
-def _companions(found: list[Any]) -> list[str]:
-    """Platforms that want to be seen beside those that were asked for."""
-    asked = {each.name for each in found}
-    wanted = dict.fromkeys(getattr(each, "beside", None) for each in found)
-    return [name for name in wanted if name is not None and name not in asked]
+def read_workload(path: Path, exit_name: str = "", steps: int | None = None, exit_histogram: str = "") -> Workload:
+    """The workload of a file or of a run; steps and exits of a table of layers may be given beside it.
+
+    Raises
+    ------
+    ParameterError
+        If what is given beside it fits no table.
+    DataError
+        If nothing there is a workload.
+    """
+    from spikewise._table_file import is_table
+    from spikewise.layer_table import read_layer_table
+    from spikewise.workload import Workload
+
+    found = find_workload(path, exit_name)
+    if is_table(found):
+        return read_layer_table(found, n_steps=steps, exit_histogram=_counts(exit_histogram))
+    for flag, value in (("--steps", steps), ("--exit-histogram", exit_histogram)):
+        if value not in (None, ""):
+            raise ParameterError(
+                f"{flag} needs a table of layers; got {value!r} for {found}, which says it. Leave it out."
+            )
+    with mendable(found) if path.is_dir() else nullcontext():  # a file of one's own is not to be deleted
+        return Workload.read(found)
 
 
 def find_workload(path: Path, exit_name: str = "") -> Path:
@@ -103,12 +100,16 @@ def find_workload(path: Path, exit_name: str = "") -> Path:
         If the run has no exit setting of that name.
     DataError
         If nothing there is a workload.
+    RunError
+        If the exit settings of the run cannot be read.
     """
     if path.is_file():
         if exit_name:
             raise ParameterError(f"--exit needs a run folder; got the file {path}. Leave it out.")
         return path
-    exits = {file.parent.name: file for file in path.glob(f"exits/*/{WORKLOAD_FILE}")}
+    if not path.exists():
+        raise DataError(f"{path} must be a workload, a table of layers or a run folder; it does not exist.")
+    exits = _exit_settings(path / "exits")
     if exit_name:
         if exit_name not in exits:
             raise unknown_name("exit setting", exit_name, exits or ["(none)"])
@@ -117,5 +118,40 @@ def find_workload(path: Path, exit_name: str = "") -> Path:
         # Equal times are possible on coarse file systems: the name then decides, so that the choice is stable.
         return max(exits.values(), key=lambda file: (file.stat().st_mtime_ns, file.parent.name))
     if not (path / WORKLOAD_FILE).is_file():
-        raise DataError(f"{path} must be a workload file or a run folder with a {WORKLOAD_FILE}; got neither.")
+        raise DataError(_what_is_there(path))
     return path / WORKLOAD_FILE
+
+
+def _exit_settings(folder: Path) -> dict[str, Path]:
+    """Workloads of the exit settings of a run, by name."""
+    try:
+        # Listed and not globbed: a glob takes what it may not read for empty, and the price would be without exit.
+        settings = sorted(folder.iterdir()) if folder.is_dir() else []
+        return {
+            each.name: each / WORKLOAD_FILE for each in settings if each.is_dir() and WORKLOAD_FILE in os.listdir(each)
+        }
+    except OSError as error:
+        raise RunError(
+            f"{folder} must be readable, since the price depends on it; {error.strerror}. Mend its permissions."
+        ) from None
+
+
+def _what_is_there(folder: Path) -> str:
+    """What to say of a folder without workload: the runs in it, if there are some."""
+    runs = sorted({file.parent for level in ("*", "*/*") for file in folder.glob(f"{level}/run.json")})
+    if not runs:
+        return f"{folder} must be a workload file or a run folder with a {WORKLOAD_FILE}; got neither."
+    names = ", ".join(str(run) for run in runs[:_MOST_RUNS]) + (", ..." if len(runs) > _MOST_RUNS else "")
+    return f"{folder} must be one run; it holds {len(runs)}: {names}. Name one of them."
+
+
+def _counts(text: str) -> list[int] | None:
+    """Counts of an exit histogram; None where nothing was given."""
+    if not text:
+        return None
+    try:
+        return [int(count) for count in text.split(",")]
+    except ValueError:
+        raise ParameterError(
+            f"--exit-histogram must be whole numbers with commas between, such as 75,12,5,8; got {text!r}."
+        ) from None

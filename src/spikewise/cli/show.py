@@ -8,16 +8,27 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task
 from rich.table import Column
 from rich.text import Text
 
 from spikewise.errors import ParameterError
+from spikewise.report.cells import plain, visible
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-NOTES = Console(stderr=True, highlight=False)
+
+class PlainConsole(Console):
+    """Shows texts as they are: names come from outside, so a bracket is no markup and no control character gets out."""
+
+    def render_str(self, text: str, *args: Any, **options: Any) -> Text:
+        """The text itself; whatever is asked for markup, emoji or highlights is ignored."""
+        layout = {key: options[key] for key in ("style", "justify", "overflow") if options.get(key) is not None}
+        return Text(visible(text), **layout)
+
+
+NOTES = PlainConsole(stderr=True, highlight=False)
 """Progress and remarks go to standard error, so that standard output can be piped."""
 
 
@@ -26,7 +37,7 @@ def emit(value: dict[str, Any], *tables: RenderableType, as_json: bool = False) 
     if as_json:
         sys.stdout.write(json.dumps(value, allow_nan=False) + "\n")
         return
-    console = Console(highlight=False)
+    console = PlainConsole(highlight=False)
     for table in tables:
         console.print(table)
 
@@ -34,7 +45,7 @@ def emit(value: dict[str, Any], *tables: RenderableType, as_json: bool = False) 
 def progress(console: Console = NOTES) -> Progress:
     """Progress bars with ``elapsed<left`` as tqdm writes it, on standard error; a narrow terminal cuts the note."""
     return _Bars(
-        TextColumn("{task.description}"),
+        _Title(Column(no_wrap=True)),
         BarColumn(bar_width=6, table_column=Column(no_wrap=True)),
         _Times(Column(no_wrap=True)),
         _Note(Column()),  # the only one that may shrink
@@ -71,6 +82,13 @@ class _Bars(Progress):
             self.live.stop()
 
 
+class _Title(ProgressColumn):
+    """What is done, with names from outside."""
+
+    def render(self, task: Task) -> Text:
+        return plain(task.description)
+
+
 class _Times(ProgressColumn):
     """Time so far and, while there is something left and it can be told, the time left."""
 
@@ -85,7 +103,8 @@ class _Note(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         total = "?" if task.total is None else int(task.total)
-        return Text(f"{int(task.completed)}/{total} {task.fields['note']}", no_wrap=True, overflow="ellipsis")
+        note = visible(f"{int(task.completed)}/{total} {task.fields['note']}")
+        return Text(note, no_wrap=True, overflow="ellipsis")
 
 
 def _clock(seconds: float) -> str:

@@ -3,8 +3,11 @@ r"""Digital accelerators: accumulations, multiply-additions and the memory aroun
 .. math:: E = N_{AC} e_{add} + N_{MAC} (e_{mul} + e_{add}) + bits \cdot e_{mem} + N T (2 e_{add} + e_{read} + e_{write})
 
 A spike selects weights, so its synapses only add: :math:`N_{AC}` is the exact count of weights that active inputs meet.
-A layer whose inputs have several bits multiplies, and does so for every weight (:math:`N_{MAC}`), zeros included. Each
-neuron leaks, compares and has its membrane potential read and written at every step, silent or not.
+A layer whose inputs have several bits multiplies, and does so for every weight (:math:`N_{MAC}`), zeros included unless
+``skips_zeros`` says that these are gated. Spikes
+are added to states; products of :math:`b_1 \times b_2` bits to sums that never overflow, of
+:math:`b_1 + b_2 + \lceil \log_2 fan\ in \rceil` bits. Each neuron leaks, compares and has its membrane potential read
+and written at every step, silent or not.
 
 Memory has three levels. A layer's weights lie in an SRAM of their size, or in DRAM where they exceed its capacity, and
 those that are used are fetched once per step (``refetch`` times, where buffers are too small); a small buffer beside
@@ -26,7 +29,7 @@ from pydantic import Field
 from spikewise.workload import LayerShape, Workload
 
 from . import sram as tables
-from .arithmetic import Arithmetic, at_bits
+from .arithmetic import Arithmetic, at_bits, product_at_bits
 from .cost import CostReport
 from .hierarchy import Memories, kept_states, memories, stored_sums
 from .processor import Accounts, above_zero, in_order, measured, output_bits, per_layer, synaptic_operations
@@ -59,7 +62,12 @@ class DigitalAccelerator(PlatformSettings):
     integer: Arithmetic = Field(description="fixed-point arithmetic")
     floating: Arithmetic = Field(description="floating-point arithmetic")
     float_from_bits: int = Field(default=32, ge=2, le=33, description="weights of at least so many bits are floats")
-    sum_bits: int = Field(default=32, ge=1, le=64, description="width of the sum of integer products")
+    sum_bits: int | None = Field(
+        default=None, ge=1, le=64, description="width of the sum of integer products; as wide as needed if absent"
+    )
+    skips_zeros: bool = Field(
+        default=False, description="whether zeros among inputs of several bits save their products"
+    )
     memory: Memories = Field(description="SRAM and DRAM")
     n_units: Annotated[Ratio, above_zero] = Field(description="operations at once")
     units_per_buffer: Annotated[Ratio, above_zero] = Field(description="units that share a local buffer")
@@ -76,17 +84,23 @@ class DigitalAccelerator(PlatformSettings):
         return self._chosen(workload, "add", n_bits)
 
     def multiply_j(self, workload: Workload, n_bits: FloatArray) -> FloatArray:
-        """Energy (3, L) of a multiplication in each layer: of this width, or of its floats."""
+        """Energy (3, L) of a multiplication in each layer: of factors this wide (geometric mean), or of its floats."""
         return self._chosen(workload, "multiply", n_bits)
 
     def _chosen(self, workload: Workload, table: str, n_bits: FloatArray) -> FloatArray:
         """A table of the number format of each layer."""
         weights = per_layer(workload, "weight_bits")
+        look_up = product_at_bits if table.startswith("multiply") else at_bits
         floats, integers = (
             at_bits(getattr(self.floating, table), weights),
-            at_bits(getattr(self.integer, table), n_bits),
+            look_up(getattr(self.integer, table), n_bits),
         )
         return np.where(weights >= self.float_from_bits, floats, integers)
+
+    @property
+    def slot_s(self) -> FloatArray:
+        """Time (3,) per operation of the whole chip: low is a fast clock and many units."""
+        return np.asarray(self.cycle.corners * in_order(self.n_units.corners))
 
     def random_j(self) -> FloatArray:
         """Energy (3,) of the 32-bit additions that random numbers are made of, each."""
@@ -105,25 +119,28 @@ class DigitalAccelerator(PlatformSettings):
         self._build(accounts, workload, stored)
         accounts.leak("leakage", self._leakage_w(stored))
         return accounts.report(
-            self, workload.name, workload.exit_histogram, self._remarks(workload, stored), tables.SOURCE, tables.TAG
+            self, workload, workload.exit_histogram, self._remarks(workload, stored), tables.SOURCE, tables.TAG
         )
 
     def _operations(self, workload: Workload) -> FloatArray:
         """Additions to a sum, with or without a product before, (2, T, L)."""
-        n_macs = per_layer(workload, "n_macs")
-        return np.where(is_product(workload), n_macs, synaptic_operations(workload))
+        is_dense = is_product(workload) & (not self.skips_zeros)
+        return np.where(is_dense, per_layer(workload, "n_macs"), synaptic_operations(workload))
 
     def _compute(self, accounts: Accounts, workload: Workload) -> None:
         n_operations, (add_bits, product_bits) = self._operations(workload), self._widths(workload)
         energies = self.add_j(workload, add_bits) + is_product(workload) * self.multiply_j(workload, product_bits)
         accounts.energy("compute", energies, n_operations, once=True)
-        accounts.latency("compute", self.cycle.corners, n_operations / self.n_units.corners[1], once=True)
+        accounts.latency("compute", self.slot_s, n_operations, once=True)
 
     def _widths(self, workload: Workload) -> tuple[FloatArray, FloatArray]:
-        """Bits (L,) of the sum and of the factors of each layer: spikes are added to states, products to wider sums."""
+        """Bits (L,) of the sum of each layer, and of its factors as their geometric mean."""
         states, weights, inputs = (per_layer(workload, f"{name}_bits") for name in ("state", "weight", "input"))
-        sums = np.where(is_product(workload), np.maximum(states, self.sum_bits), states)
-        return sums, np.maximum(weights, inputs)
+        factors = weights + np.where(is_product(workload), inputs, 0.0)
+        exact = factors + np.ceil(np.log2(per_layer(workload, "fan_in")))
+        sums = exact if self.sum_bits is None else np.full_like(exact, self.sum_bits)
+        goes_to_state = ~is_product(workload) & (kept_states(workload) > 0)
+        return np.where(goes_to_state, states, sums), np.sqrt(weights * inputs)
 
     def _move_weights(self, accounts: Accounts, workload: Workload, stored: Stored) -> None:
         bits, n_weights = per_layer(workload, "weight_bits"), per_layer(workload, "n_weights")
@@ -136,9 +153,8 @@ class DigitalAccelerator(PlatformSettings):
         accounts.energy("local buffer", self._buffer_j(), n_operations * bits, once=True)
         # What the off-chip memory takes longer than the units.
         outside, speed = self.memory.is_outside(size), self.memory.dram_bandwidth
-        busy = n_operations / self.n_units.corners[1]
         for corner, slowness in enumerate(in_order(speed.corners)):
-            wait = np.maximum(outside * fetched[corner] * slowness - busy * self.cycle.corners[corner], 0.0)
+            wait = np.maximum(outside * fetched[corner] * slowness - n_operations * self.slot_s[corner], 0.0)
             accounts.latency("weight memory", only(corner, np.ones(3)), wait, once=True)
 
     def _buffer_j(self) -> FloatArray:
@@ -159,7 +175,7 @@ class DigitalAccelerator(PlatformSettings):
         accounts.energy("neuron update", adds, n_adds)
         accounts.energy("state memory", self.memory.read(size), (n_neurons + stored_sums(workload)) * bits)
         accounts.energy("state memory", self.memory.write(size), n_neurons * bits)
-        accounts.latency("neuron update", self.cycle.corners, n_adds / self.n_units.corners[1])
+        accounts.latency("neuron update", self.slot_s, n_adds)
 
     def _inhibit(self, accounts: Accounts, workload: Workload, stored: Stored) -> None:
         """Each output spike is subtracted from all other neurons; a matrix has a weight to be read for each."""
@@ -169,19 +185,20 @@ class DigitalAccelerator(PlatformSettings):
         accounts.energy("lateral", adds, n_pairs * is_on)
         size = stored["lateral"]
         accounts.energy("lateral", self.memory.read(size), n_pairs * (size > 0) * per_layer(workload, "weight_bits"))
-        accounts.latency("lateral", self.cycle.corners, n_pairs * is_on / self.n_units.corners[1])
+        accounts.latency("lateral", self.slot_s, n_pairs * is_on)
 
     def _build(self, accounts: Accounts, workload: Workload, stored: Stored) -> None:
         for component, n_bits in stored.items():
             accounts.memory(component, n_bits)
             accounts.area(component, self.memory.sram.area_m2(self.memory.on_chip(n_bits)))
-        accounts.area("compute", accounts.on_chip(self.unit_area(workload) * self.n_units.corners[1]))
-        accounts.memory("local buffer", accounts.on_chip(self._n_buffers() * self.memory.local_buffer.corners[1]))
+        accounts.area("compute", accounts.on_chip(self.unit_area(workload) * self.n_units.corners))
+        accounts.memory("local buffer", accounts.on_chip(self._n_buffers()[1] * self.memory.local_buffer.corners[1]))
         buffer_area = self.memory.sram.area_m2(self.memory.local_buffer.corners[1])
         accounts.area("local buffer", accounts.on_chip(self._n_buffers() * buffer_area))
 
-    def _n_buffers(self) -> float:
-        return float(np.ceil(self.n_units.corners[1] / self.units_per_buffer.corners[1]))
+    def _n_buffers(self) -> FloatArray:
+        """Local buffers (3,): low is few units and many of them at each."""
+        return np.ceil(self.n_units.corners * in_order(self.units_per_buffer.corners))
 
     def unit_area(self, workload: Workload) -> FloatArray:
         """Area (3,) of a unit that can do what the most demanding layer asks for."""
@@ -190,8 +207,8 @@ class DigitalAccelerator(PlatformSettings):
         return np.asarray((self._chosen(workload, "add_area", add_bits) + product).max(1))
 
     def _leakage_w(self, stored: Stored) -> FloatArray:
-        buffers = np.full(int(self._n_buffers()), self.memory.local_buffer.corners[1])
-        return self.memory.leakage_w(*stored.values(), buffers)
+        buffer = self.memory.leakage_w(self.memory.local_buffer.corners[1:2])
+        return np.asarray(self.memory.leakage_w(*stored.values()) + self._n_buffers() * buffer)
 
     def _remarks(self, workload: Workload, stored: Stored) -> list[str]:
         """What a reader of this report must know about this network on this chip."""
@@ -204,14 +221,17 @@ class DigitalAccelerator(PlatformSettings):
         ]
         floats = [layer.name for layer in layers if self.is_float(layer)]
         narrowest = self.integer.multiply[0].bits
-        narrow = [x.name for x in layers if x.input_bits > 1 and max(x.weight_bits, x.input_bits) < narrowest]
+        narrow = [x.name for x in layers if x.input_bits > 1 and x.weight_bits * x.input_bits < narrowest**2]
         if outside:
             limit = f"{self.memory.capacity.value:g} {self.memory.capacity.unit}"
             remarks.append(f"what exceeds {limit} lies in DRAM, which is in no area: {', '.join(outside)}.")
         if floats:
             remarks.append(f"these layers compute in floating point: {', '.join(floats)}.")
         if narrow:
-            remarks.append(f"multiplications of few bits are charged as those of {narrowest}: {', '.join(narrow)}.")
+            remarks.append(
+                f"multiplications of b1 x b2 bits take b1 b2 / {narrowest**2} of one of {narrowest} bits (assumed): "
+                f"{', '.join(narrow)}."
+            )
         return remarks
 
 

@@ -85,7 +85,7 @@ class NeuromorphicChip(PlatformSettings):
         accounts.memory("synapses", weight_memory(workload) + lateral_memory(workload))
         accounts.memory("neuron update", state_memory(workload))
         accounts.area("neuron update", np.multiply.outer(self.core_area.corners, cores))
-        return accounts.report(self, workload.name, workload.exit_histogram, self._remarks(workload, cores))
+        return accounts.report(self, workload, workload.exit_histogram, self._remarks(workload, cores))
 
     def _events(self, workload: Workload) -> tuple[FloatArray, FloatArray]:
         """Synaptic operations and messages of each layer, (2, T, L), counted where they arrive."""

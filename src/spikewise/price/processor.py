@@ -148,7 +148,7 @@ class Accounts:
     def report(
         self,
         platform: Any,
-        workload: str,
+        workload: Workload,
         histogram: Sequence[int],
         remarks: Sequence[str],
         source: str = "",
@@ -159,13 +159,13 @@ class Accounts:
         running, full = (tuple(self._ledger(corner, who) for corner in range(len(CORNERS))) for who in (0, 1))
         return CostReport(
             platform=platform.name,
-            workload=workload,
+            workload=workload.name,
             exit_histogram=tuple(histogram),
             layers=self.layers,
             components=self.components,
             running=running,
             full=full,
-            assumptions=(platform.label, *platform.notes, *remarks),
+            assumptions=(platform.label, *platform.notes, f"{workload.precision_note()}.", *remarks),
             sources=tuple(dict.fromkeys([*(quantity.source for quantity in constants), *[source] * bool(source)])),
             weakest_tag=weakest([*(quantity.tag for quantity in constants), tag]),
         )

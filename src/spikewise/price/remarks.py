@@ -30,7 +30,13 @@ _PARALLEL = {
 
 def remarks(chip: ImcChip, workload: Workload, placement: Placement, book: Ledger) -> list[str]:
     """One sentence each: mapping, order of work, what is done once, converters, and what is unusual."""
-    found = [f"{_SIGNS[chip.mapping.sign]}.", _order(chip), *_once(chip, workload), *_converters(chip, workload)]
+    found = [
+        f"{workload.precision_note()}.",
+        f"{_SIGNS[chip.mapping.sign]}.",
+        _order(chip),
+        *_once(chip, workload),
+        *_converters(chip, workload),
+    ]
     empty = [
         f"{layer.name} ({used:.1%})"
         for layer, used in zip(workload.layers, placement.utilisation, strict=True)

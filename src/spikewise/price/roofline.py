@@ -79,7 +79,7 @@ class RooflineProcessor(PlatformSettings):
             accounts.stretch(self.run_time.corners / (full[0] + full[1]))
             remarks.append("time is measured and shared out among layers and steps as the roofline would.")
         accounts.spend(self.power.corners)
-        return accounts.report(self, workload.name, workload.exit_histogram, remarks)
+        return accounts.report(self, workload, workload.exit_histogram, remarks)
 
     def seconds(self, n_operations: FloatArray, n_bits: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Time of so many operations, and how much longer so many bits take; shape (3, ...)."""

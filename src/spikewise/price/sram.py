@@ -26,7 +26,8 @@ FloatArray = NDArray[np.float64]
 SOURCE = "SRAM: CACTI 7, low operating power cells, one port, 64-bit access, 360 K (own runs)"
 TAG: Tag = "run"
 ACCESS_BITS = 64
-_SIZES_KIB = (1, 5, 8, 10, 20, 32, 64, 256, 1024)
+SIZES_KIB = (1, 5, 8, 10, 20, 32, 64, 256, 1024)
+"""Sizes of the table below."""
 _KIB = 8 * 1024
 # Read pJ, write pJ, area mm2, leakage mW, one row per size.
 _TABLE: dict[int, tuple[tuple[float, float, float, float], ...]] = {
@@ -52,14 +53,14 @@ _TABLE: dict[int, tuple[tuple[float, float, float, float], ...]] = {
     ),
 }  # fmt: skip
 NODES_NM = tuple(_TABLE)
-_LARGEST = float(_SIZES_KIB[-1] * _KIB)
+_LARGEST = float(SIZES_KIB[-1] * _KIB)
 
 
 @cache
 def _log_table(node_nm: int) -> tuple[FloatArray, FloatArray]:
     """Logarithms of sizes (bits) and of energies per bit (J), area (m2) and leakage (W), a row each."""
     scale = np.array([1e-12 / ACCESS_BITS, 1e-12 / ACCESS_BITS, 1e-6, 1e-3])
-    return np.log(np.array(_SIZES_KIB, np.float64) * _KIB), np.log(np.array(_TABLE[node_nm]) * scale).T
+    return np.log(np.array(SIZES_KIB, np.float64) * _KIB), np.log(np.array(_TABLE[node_nm]) * scale).T
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,7 @@ def _on_accelerator(
     accounts.energy("arithmetic", chip.exponential.corners * (add + multiply), _count(parts, "exponentials"))
     draw = chip.random_number.corners * chip.random_j()
     accounts.energy("random numbers", draw, _count(parts, "random_numbers"))
-    accounts.area("arithmetic", accounts.on_chip(chip.unit_area(workload) * chip.n_units.corners[1]))
+    accounts.area("arithmetic", accounts.on_chip(chip.unit_area(workload) * chip.n_units.corners))
     _take_time(accounts, chip, parts, sum(_bits_outside(chip, sizes, widths, parts), np.zeros(len(parts))))
     accounts.leak("leakage", memory.leakage_w(*sizes.values()))
     remarks = [_line(phase, workload)]
@@ -137,7 +137,7 @@ def _on_accelerator(
         limit = f"{memory.capacity.value:g} {memory.capacity.unit}"
         remarks.append(f"what exceeds {limit} lies in DRAM, which is in no area: {', '.join(outside)}.")
         remarks.append("every access goes there: against a network that fits, this compares DRAM with SRAM above all.")
-    return accounts.report(chip, workload.name, (workload.n_samples,), remarks, sram.SOURCE, sram.TAG)
+    return accounts.report(chip, workload, (workload.n_samples,), remarks, sram.SOURCE, sram.TAG)
 
 
 def _bits_outside(
@@ -160,7 +160,7 @@ def _take_time(
     """All units work at once; what off-chip memory takes longer is waited for."""
     for corner, alone in enumerate(np.eye(3)):
         rounds = _arithmetic(parts, chip.exponential.corners[corner], chip.random_number.corners[corner])
-        busy = rounds / chip.n_units.corners[1] * chip.cycle.corners[corner]
+        busy = rounds * chip.slot_s[corner]
         moving = bits_outside * in_order(chip.memory.dram_bandwidth.corners)[corner]
         accounts.latency("arithmetic", alone, busy)
         accounts.latency("weight memory", alone, np.maximum(moving - busy, 0.0))
@@ -188,7 +188,7 @@ def _on_processor(
         accounts.stretch(processor.run_time.corners / found)
         remarks.append("time is measured and shared out among the components as the roofline would.")
     accounts.spend(processor.power.corners)
-    return accounts.report(processor, workload.name, (workload.n_samples,), remarks)
+    return accounts.report(processor, workload, (workload.n_samples,), remarks)
 
 
 def _count(parts: Mapping[str, Operations], name: str) -> FloatArray:

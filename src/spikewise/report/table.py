@@ -1,25 +1,42 @@
-"""Costs as tables for people: totals with their band, and where they come from."""
+"""Costs as tables for people: totals with their band, breakdowns, and what was taken for granted."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import reduce
-from typing import Any
 
 from rich.table import Table
 
 from spikewise.price.cost import CostReport
 from spikewise.price.ledger import By, Cost
+from spikewise.price.merit import Merit, merit_of
 from spikewise.units import format_area, format_memory, format_share, format_si
+from spikewise.workload import Workload
 
+from .cells import add_row, format_joule_seconds, new_table, visible
+
+MERIT_WORDS = "SOP: synaptic operation, a weight that an active input meets; dense: two for every weight and step"
 _MOST_STEPS = 20  # rows of a table
+_ONCE_MODES = {
+    "fit_proportional": "a fitted share of a step",
+    "fit_per_crossbar": "a fitted energy per crossbar",
+    "first_layer": "the first layer's sums and the image",
+    "none": "nothing",
+}
 
 
-def cost_table(report: CostReport) -> Table:
+def cost_table(report: CostReport, workload: Workload | None = None) -> Table:
     """Totals of a report: with early exit, their band, and the static network beside.
+
+    Parameters
+    ----------
+    report : CostReport
+        A price.
+    workload : Workload, optional
+        What was priced, for the figures of merit.
 
     Examples
     --------
@@ -29,23 +46,36 @@ def cost_table(report: CostReport) -> Table:
     >>> [str(column.header) for column in cost_table(estimate(load)).columns]
     ['', 'with exit', 'low to high', 'static', 'saving']
     """
-    caption = f"per sample; weakest constant: {report.weakest_tag}"
-    table = Table(title=f"{report.workload} on {report.platform}", caption=caption, caption_justify="left")
-    table.add_column("")
-    for header in ("with exit", "low to high", "static", "saving"):
-        table.add_column(header, justify="right")
+    headers = ("", "with exit", "low to high", "static", "saving")
+    caption = [f"per sample; weakest constant: {report.weakest_tag}"]
+    caption += [MERIT_WORDS] if workload is not None else []
+    table = new_table(f"{report.workload} on {report.platform}", headers, caption)
     static = report.static
     for name, figure, show in _FIGURES:
         low, nominal, high = report.band(figure)
         full = float(getattr(static, figure))
         saving = format_share(1 - nominal / full) if full and figure in _SAVED else ""
-        table.add_row(name, show(nominal), f"{show(low)} to {show(high)}", show(full), saving)
-    table.add_row("latency, median", _seconds(report.latency_quantile(0.5)))
-    table.add_row("latency, 95 %", _seconds(report.latency_quantile(0.95)))
-    table.add_row("EDP of the means", _joule_seconds(report.edp_of_means_js))
-    table.add_row("memory", format_memory(report.memory_bits))
-    table.add_row("mean steps", f"{report.mean_steps:.3g}", "", str(report.n_steps))
+        add_row(table, name, show(nominal), f"{show(low)} to {show(high)}", show(full), saving)
+    add_row(table, "latency, median", _seconds(report.latency_quantile(0.5)))
+    add_row(table, "latency, 95 %", _seconds(report.latency_quantile(0.95)))
+    add_row(table, "EDP of the means", format_joule_seconds(report.edp_of_means_js))
+    add_row(table, "memory", format_memory(report.memory_bits))
+    add_row(table, "mean steps", f"{report.mean_steps:.3g}", "", str(report.n_steps))
+    if workload is not None:
+        table.add_section()
+        merits = merit_of(report, workload), merit_of(static, workload.without_exit())
+        for name, cells in merit_rows(merits):
+            add_row(table, name, cells[0], "", cells[1])
     return table
+
+
+def merit_rows(merits: Sequence[Merit]) -> list[tuple[str, tuple[str, ...]]]:
+    """Figures of merit as rows: a name, and a cell for each price."""
+    rows = []
+    for name, key, show in _MERITS:
+        values = [getattr(merit, key) for merit in merits]
+        rows.append((name, tuple("" if value is None else show(value) for value in values)))
+    return rows
 
 
 def breakdown_table(report: CostReport, by: By = "component") -> Table:
@@ -53,67 +83,73 @@ def breakdown_table(report: CostReport, by: By = "component") -> Table:
 
     Of more than twenty steps several stand on a line; :func:`breakdown_csv` has them all.
     """
-    table = Table(title=f"{report.workload} on {report.platform}, by {by}")
-    table.add_column(by)
-    for header in ("energy", "share", "latency", "area", "memory"):
-        table.add_column(header, justify="right")
+    headers = (by, "energy", "share", "latency", "area", "memory")
+    table = new_table(f"{report.workload} on {report.platform}, by {by}", headers, _remarks(report, by), fold=True)
     total = report.total
     rows = report.breakdown(by)
     for name, cost in [*(_binned(rows) if by == "timestep" else rows).items(), ("total", total)]:
         if name == "total":
             table.add_section()
-        share = format_share(cost.energy_j / total.energy_j) if total.energy_j else ""
-        table.add_row(
-            name,
-            _joules(cost.energy_j),
-            share if cost.energy_j else "",
-            _seconds(cost.latency_s) if cost.latency_s else "",
-            format_area(cost.area_m2) if cost.area_m2 else "",
-            format_memory(cost.memory_bits) if cost.memory_bits else "",
-        )
+        add_row(table, name, *cost_cells(cost, total.energy_j))
+    return table
+
+
+def cost_cells(cost: Cost, total_j: float) -> tuple[str, str, str, str, str]:
+    """Energy, its share of a total, latency, area and memory; nothing where there is none."""
+    return (
+        _joules(cost.energy_j),
+        format_share(cost.energy_j / total_j) if cost.energy_j and total_j else "",
+        _seconds(cost.latency_s) if cost.latency_s else "",
+        format_area(cost.area_m2) if cost.area_m2 else "",
+        format_memory(cost.memory_bits) if cost.memory_bits else "",
+    )
+
+
+def once_table(report: CostReport) -> Table | None:
+    """What each reading of "once per inference" makes of a price; None where there is but one."""
+    if not report.once_modes:
+        return None
+    caption = ["which of them holds is not known: the band of the price spans them; the first is the nominal one"]
+    table = new_table(
+        f"what {report.platform} does once per inference", ("once", "energy", "EDP saved by exit"), caption
+    )
+    for mode in report.once_modes:
+        add_row(table, _ONCE_MODES[mode.mode], _joules(mode.energy_j), format_share(mode.edp_saving))
     return table
 
 
 def assumption_table(report: CostReport) -> Table:
     """What was taken for granted, one line each."""
-    table = Table.grid(padding=(0, 1))
+    table = new_table(f"taken for granted on {report.platform}", ("", ""), left=(0, 1))
+    table.show_header, table.box, table.title_justify = False, None, "left"
     for line in report.assumptions:
-        table.add_row("-", line)
+        add_row(table, "-", line)
     return table
 
 
-def breakdown_csv(report: CostReport, by: By = "component") -> str:
-    """The breakdown in SI units as comma-separated values, with a header line and the total last."""
+def breakdown_csv(reports: Sequence[CostReport], by: By = "component") -> str:
+    """Breakdowns in SI units as comma-separated values: one header, and the total last for each platform."""
     out = io.StringIO()
-    rows = [{by: name, **asdict(cost)} for name, cost in [*report.breakdown(by).items(), ("total", report.total)]]
+    rows = [
+        {"workload": visible(report.workload), "platform": visible(report.platform), by: visible(name), **asdict(cost)}
+        for report in reports
+        for name, cost in [*report.breakdown(by).items(), ("total", report.total)]
+    ]
     writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue()
 
 
-def demo_table(results: Mapping[str, Any]) -> Table:
-    """The headline figures of the two networks of :func:`~spikewise.workflow.run_demo`, side by side."""
-    deep, stdp = results["deep"], results["stdp"]
-    table = Table(title=f"{results['data']}: learned, stopped early, priced on {deep['platform']}")
-    table.add_column("test images, threshold chosen on validation images")
-    table.add_column("deep SNN (gradients)", justify="right")
-    table.add_column("STDP (no labels)", justify="right")
-    rows = (
-        ("accuracy, all timesteps", deep["accuracy_static"], stdp["accuracy_full"], "{:.2%}".format),
-        ("accuracy, early exit", deep["accuracy_exit"], stdp["accuracy_exit"], "{:.2%}".format),
-        ("accuracy, same steps at random", deep["accuracy_random_exit"], stdp["accuracy_random_exit"], "{:.2%}".format),
-        ("mean timesteps", deep["mean_steps"], stdp["mean_steps"], "{:.2f}".format),
-        ("of", deep["n_steps"], stdp["n_steps"], "{}".format),
-        ("energy per image", deep["energy_j"], stdp["energy_j"], _joules),
-        ("latency per image", deep["latency_s"], stdp["latency_s"], _seconds),
-        ("area", deep["area_m2"], stdp["area_m2"], format_area),
-        ("on-chip memory", deep["memory_bits"], stdp["memory_bits"], format_memory),
-        ("EDP saved by early exit", deep["edp_saving"], stdp["edp_saving"], "{:.1%}".format),
-    )
-    for name, left, right, show in rows:
-        table.add_row(name, show(left), show(right))
-    return table
+def _remarks(report: CostReport, by: By) -> list[str]:
+    """What a reader of a breakdown must know."""
+    if by == "timestep":
+        return ["mean over all samples: a step counts with the share of samples that compute it; area is built once"]
+    if by == "component":
+        busy = [name for name, cost in report.breakdown("component").items() if cost.latency_s]
+        if len(busy) == 1 and len(report.components) > 1:
+            return [f"all time stands in {busy[0]}, which paces the parts beside it: they work at the same time"]
+    return []
 
 
 def _binned(rows: Mapping[str, Cost]) -> dict[str, Cost]:
@@ -136,14 +172,22 @@ def _seconds(value: float) -> str:
     return format_si(value, "s")
 
 
-def _joule_seconds(value: float) -> str:
-    return f"{value:.3g} J s"
+def _number(value: float) -> str:
+    return format_si(value, "").rstrip()
 
 
 _FIGURES: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("energy", "energy_j", _joules),
     ("latency", "latency_s", _seconds),
-    ("EDP", "edp_js", _joule_seconds),
+    ("EDP", "edp_js", format_joule_seconds),
     ("area", "area_m2", format_area),
 )
 _SAVED = ("energy_j", "latency_s", "edp_js")
+_MERITS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("energy per SOP", "energy_per_synaptic_operation_j", _joules),
+    ("SOPS/W", "synaptic_operations_per_j", _number),
+    ("OPS/W, dense", "dense_operations_per_j", _number),
+    ("inferences/s", "inferences_per_s", _number),
+    ("mean power", "mean_power_w", lambda value: format_si(value, "W")),
+    ("power density", "power_density_w_per_m2", lambda value: f"{format_si(value * 1e-6, 'W')}/mm²"),
+)
