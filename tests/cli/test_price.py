@@ -15,8 +15,10 @@ from spikewise.errors import DataError, ParameterError, RunError
 from spikewise.learn import STDPClassifier
 from spikewise.metrics import count_metrics
 from spikewise.price.baseline import ann_baseline
+from spikewise.price.measured import Measurement
 from spikewise.price.platform import estimate, load_platform
 from spikewise.report.priced import Priced
+from spikewise.runs import Run
 from spikewise.workload import LayerShape, uniform_workload
 
 LOAD = uniform_workload("toy", [LayerShape("fc", "linear", 64, 10)], 2, [0.2], [3, 1])
@@ -131,6 +133,42 @@ def test_a_run_folder_gives_its_newest_exit_setting_or_the_named_one(run_folder)
 def test_a_run_without_exits_gives_its_own_workload(tmp_path):
     LOAD.write(tmp_path / "workload.json")
     assert find_workload(tmp_path) == tmp_path / "workload.json"
+
+
+@pytest.fixture
+def measured_run(run_folder):
+    run = Run.start(run_folder, kind="stdp", settings={}, seed=0)
+    took = Measurement(seconds=10.0, joules=150.0, source="RAPL (package-0)", n_samples=100)
+    entries = ("training", "inference (loose)", "inference_exit (loose)")
+    run.update(measured={name: took.to_dict() for name in entries})
+    return run_folder
+
+
+def test_what_a_run_took_stands_beside_its_price(app, measured_run):
+    found = priced(app, measured_run, "--exit", "loose")["measured"]
+    assert found.keys() == {"training", "inference", "inference_exit"}
+    assert found["training"]["joules_per_sample"] == 1.5
+    text = CliRunner().invoke(app, [str(measured_run)]).output
+    assert "measured on the machine that made the run" in text
+    assert "RAPL (package-0)" in text
+
+
+def test_watts_turn_the_time_of_a_run_into_joules(app, measured_run):
+    found = priced(app, measured_run, "--watts", "20")["measured"]["training"]
+    assert found["joules"] == 200.0
+    assert "20 W" in found["source"]
+
+
+def test_watts_without_a_run_are_refused(toy):
+    with pytest.raises(ParameterError, match="--watts needs a run folder, whose time was measured; got"):
+        price(toy, watts=20)
+
+
+def test_an_empty_exit_histogram_is_refused(tmp_path):
+    table = tmp_path / "net.csv"
+    table.write_text("kind,in,out,kernel,stride,groups,height,width,rate\nlinear,8,4,1,1,1,1,1,0.5\n")
+    with pytest.raises(ParameterError, match="--exit-histogram must be whole numbers with commas between"):
+        price(table, steps=2, exit_histogram="")
 
 
 def test_what_cannot_be_found_is_named(run_folder, tmp_path):

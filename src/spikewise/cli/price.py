@@ -16,6 +16,7 @@ from spikewise.errors import DataError, ParameterError, RunError, unknown_name
 from spikewise.runs import WORKLOAD_FILE
 
 if TYPE_CHECKING:
+    from spikewise.price.measured import Measurement
     from spikewise.workload import Workload
 
 _DEFAULT = "rram-64-32nm"
@@ -31,8 +32,11 @@ def price(
     exit_name: Annotated[str, typer.Option("--exit", help="Exit setting of the run; the newest if empty.")] = "",
     steps: Annotated[int | None, typer.Option(help="Timesteps of a table of layers.")] = None,
     exit_histogram: Annotated[
-        str, typer.Option(help="Samples that leave a table's network after step 1, 2, ..., such as 75,12,5,8.")
-    ] = "",
+        str | None, typer.Option(help="Samples that leave a table's network after step 1, 2, ..., such as 75,12,5,8.")
+    ] = None,
+    watts: Annotated[
+        float | None, typer.Option(help="Mean power of the machine that made the run: measured time becomes joules.")
+    ] = None,
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="Show which constants move the energy most.")
     ] = False,
@@ -54,7 +58,7 @@ def price(
         raise unknown_name("--by", by, BREAKDOWNS)
     load = read_workload(workload, exit_name, steps, exit_histogram)
     found = [load_platform(name) for name in platform or [_DEFAULT]]
-    priced = Priced.of(load, found, sensitivity=sensitivity)
+    priced = Priced.of(load, found, sensitivity=sensitivity, measured=read_measured(workload, exit_name, watts))
     if as_csv:
         sys.stdout.write(priced.to_csv(chosen))
     elif as_markdown:
@@ -65,7 +69,9 @@ def price(
         emit({}, *priced.tables(chosen))
 
 
-def read_workload(path: Path, exit_name: str = "", steps: int | None = None, exit_histogram: str = "") -> Workload:
+def read_workload(
+    path: Path, exit_name: str = "", steps: int | None = None, exit_histogram: str | None = None
+) -> Workload:
     """The workload of a file or of a run; steps and exits of a table of layers may be given beside it.
 
     Raises
@@ -83,12 +89,30 @@ def read_workload(path: Path, exit_name: str = "", steps: int | None = None, exi
     if is_table(found):
         return read_layer_table(found, n_steps=steps, exit_histogram=_counts(exit_histogram))
     for flag, value in (("--steps", steps), ("--exit-histogram", exit_histogram)):
-        if value not in (None, ""):
+        if value is not None:
             raise ParameterError(
                 f"{flag} needs a table of layers; got {value!r} for {found}, which says it. Leave it out."
             )
     with mendable(found) if path.is_dir() else nullcontext():  # a file of one's own is not to be deleted
         return Workload.read(found)
+
+
+def read_measured(path: Path, exit_name: str = "", watts: float | None = None) -> dict[str, Measurement] | None:
+    """What the run in this folder took; None for a file.
+
+    Raises
+    ------
+    ParameterError
+        If there is power and no run.
+    """
+    from spikewise.price.measured import measured_of
+    from spikewise.runs import Run
+
+    if (path / "run.json").exists():
+        return measured_of(Run.open(path), exit_name, watts)
+    if watts is not None:
+        raise ParameterError(f"--watts needs a run folder, whose time was measured; got {path}. Leave it out.")
+    return None
 
 
 def find_workload(path: Path, exit_name: str = "") -> Path:
@@ -145,9 +169,9 @@ def _what_is_there(folder: Path) -> str:
     return f"{folder} must be one run; it holds {len(runs)}: {names}. Name one of them."
 
 
-def _counts(text: str) -> list[int] | None:
+def _counts(text: str | None) -> list[int] | None:
     """Counts of an exit histogram; None where nothing was given."""
-    if not text:
+    if text is None:
         return None
     try:
         return [int(count) for count in text.split(",")]

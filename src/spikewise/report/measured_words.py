@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rich.table import Table
+
 from spikewise.price.measured import INFERENCE, INFERENCE_EXIT, LABELLING, TRAINING, Measurement
 from spikewise.units import format_si
+
+from .cells import new_table
 
 STAGES = {
     TRAINING: "learning, per sample",
@@ -70,3 +74,17 @@ def remarks_of(measured: Mapping[str, Measurement]) -> list[str]:
         return list(sources)
     told = f"{lost.n_missing:,} samples besides these {lost.n_samples:,} are not in the figures; a process was killed"
     return [*sources, f"learning: {told}"]
+
+
+def measured_table(measured: Mapping[str, Measurement]) -> Table:
+    """What a run took on the machine that made it, stage by stage."""
+    caption = [
+        caption_of(remarks_of(measured)),
+        "of the machine that simulates the network, not of a chip built for it",
+    ]
+    table = new_table("measured on the machine that made the run", ("", "energy", "time", "samples"), caption)
+    for stage, words in STAGES.items():
+        if stage in measured:
+            found = measured[stage]
+            table.add_row(words, joules_of(found), seconds_of(found), f"{found.n_samples:,}")
+    return table

@@ -7,7 +7,7 @@ Platforms are kept by their place and not by their name. Those that must stand b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from spikewise.metrics import count_metrics
 from spikewise.price.beside import companions_of
 from spikewise.price.cost import CostReport
 from spikewise.price.ledger import By
+from spikewise.price.measured import Measurement
 from spikewise.price.merit import merit_of
 from spikewise.price.platform import load_platform
 from spikewise.price.scope import scope_of
@@ -29,6 +30,7 @@ from spikewise.workload import Workload
 from .cells import SideBySide, as_markdown
 from .compare_table import phases_table, platforms_table, tornado_table
 from .constants_table import constant_names
+from .measured_words import measured_table
 from .pay_table import Rivalry, pay_tables
 from .table import assumption_table, breakdown_csv, breakdown_table, cost_table, once_table
 from .workload_table import layer_figures, layer_table, workload_table
@@ -80,13 +82,24 @@ class PricedPlatform:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Priced:
-    """A network and what each platform asks for it: those that were asked for first, then their companions."""
+    """A network and what each platform asks for it: those that were asked for first, then their companions.
+
+    Beside them stands what a run of the network really took, by stage; None where there is no run.
+    """
 
     workload: Workload
     platforms: tuple[PricedPlatform, ...]
+    measured: Mapping[str, Measurement] | None = None
 
     @classmethod
-    def of(cls, workload: Workload, platforms: Sequence[Any], *, sensitivity: bool = False) -> Priced:
+    def of(
+        cls,
+        workload: Workload,
+        platforms: Sequence[Any],
+        *,
+        sensitivity: bool = False,
+        measured: Mapping[str, Measurement] | None = None,
+    ) -> Priced:
         """Price a network on platforms and on those that must stand beside them.
 
         Raises
@@ -115,7 +128,7 @@ class Priced:
             rivalry, phases = Rivalry.of(workload, platform, report), phases_of(workload, platform)
             swings = swings_of(platform, workload) if sensitivity else None
             found.append(PricedPlatform(platform, place < len(platforms), report, rivalry, phases, swings))
-        return cls(workload, tuple(found))
+        return cls(workload, tuple(found), measured)
 
     @property
     def reports(self) -> list[CostReport]:
@@ -130,6 +143,8 @@ class Priced:
             yield cost_table(self.platforms[0].report, self.workload)
         if len(chips) > 1:
             yield platforms_table(self.workload, self.reports, chips)
+        if self.measured is not None:
+            yield measured_table(self.measured)
         for each in self.platforms:
             once = once_table(each.report)
             if once is not None:
@@ -154,7 +169,9 @@ class Priced:
             **count_metrics(self.workload).to_dict(),
             "static": count_metrics(self.workload.without_exit()).to_dict(),
         }
-        return {"workload": network, "platforms": [each.to_dict(self.workload) for each in self.platforms]}
+        measured = {stage: found.summary() for stage, found in (self.measured or {}).items()}
+        platforms = [each.to_dict(self.workload) for each in self.platforms]
+        return {"workload": network, "platforms": platforms, "measured": measured}
 
     def to_csv(self, by: By = "component") -> str:
         """Breakdowns, a row per platform and part."""
