@@ -1,24 +1,25 @@
-r"""Convolutions and linear layers whose weighted sums run on crossbars.
+r"""Convolutions and linear layers whose weighted sums run on crossbars, of one chip or of several chips at once.
 
-Integer weights are written as :mod:`~spikewise.price.mapping` places them: input channels on the rows, in blocks of
-``n_rows``, one crossbar per kernel tap. The currents of all taps of a block are summed; the sum passes a converter
-of its own range, and blocks and digits are added as numbers:
+Blocks of rows (:mod:`~spikewise.price.crossbar_rows`) are read out (:mod:`~spikewise.price.crossbar_cells`) and added
+as numbers:
 
-.. math:: y = \sum_{block} \sum_{digit} \pm 2^{c \, digit} \; ADC( \sum_{tap} \sum_{row} x \, \tilde g
-              + \eta ), \qquad \eta \sim N(0, \sigma_{read}^2 \sum x^2 \tilde g^2) .
+.. math:: y = \sum_{block} \mathrm{read\_out}( ADC( \ldots ) ) .
 
-Drawing one :math:`\eta` per current has the distribution of noise on each cell. Inputs that are not spikes go
-in bit by bit, positive and negative parts apart. Leaves out: unused rows and columns (they lie far from drivers and
-converters, and carry nothing), noise that the columns share through a common reference.
+Inputs that are not spikes go in as codes, :math:`x \approx low + step \cdot code`, one bit plane after the other; what
+:math:`low` adds is known when the weights are written, and is added as a number. So a normalised image takes as many
+planes as it has bits, and no pass for its sign.
+
+Sample i of chip s, of S chips that run together, is row i S + s of the batch: all other layers need not know.
+Leaves out: unused rows and columns (they lie far from drivers and converters, and carry nothing), several groups on
+one crossbar (``pack_groups``; each is treated as if alone).
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,83 +27,29 @@ from torch.nn import functional
 from spikewise.errors import ParameterError
 
 from . import crossbar_math as physics
-from .crossbar_math import Nonideal
+from .crossbar_cells import ReadOut, kinds_of, read_out, write
+from .crossbar_faults import Nonideal
+from .crossbar_rows import Geometry, ReadNoise, RowBlock
 
 
-class ReadNoise:
-    """Source of the read noise of a chip; begins anew with every batch, at a place that follows from its content.
+@dataclass(frozen=True, slots=True)
+class InputCodes:
+    """Whole numbers 0..2^b - 1 that stand for inputs ``low + step * code``.
 
-    Parameters
-    ----------
-    seed : int
-        Of the chip.
+    Examples
+    --------
+    >>> InputCodes.spanning(-1.0, 2.0, n_bits=8)
+    InputCodes(low=-1.0, step=0.011764705882352941)
     """
 
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-        self.generator = torch.Generator()
+    low: float
+    step: float
 
-    def begin(self, x: Tensor) -> None:
-        """Start a run on these first inputs."""
-        digest = hashlib.blake2b(x.detach().cpu().contiguous().numpy().tobytes(), digest_size=8).digest()
-        self.generator = torch.Generator(x.device).manual_seed(seed_of(self.seed, int.from_bytes(digest, "big")))
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> ReadNoise:
-        return ReadNoise(self.seed)  # a generator cannot be copied, and begins anew in any case
-
-
-def seed_of(*entropy: int) -> int:
-    """One seed from several."""
-    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
-class RowBlock(nn.Module):
-    """Crossbars that share input rows, with their converters.
-
-    Parameters
-    ----------
-    channels : slice
-        Input channels of a group that lie on these rows.
-    cells : Tensor of shape (groups, O, P, C, h, w)
-        Conductances of the P columns of each weight, in cell levels.
-    power : Tensor of the same shape, optional
-        Variance of each cell's current from read to read; absent without read noise.
-    n_bits : int, optional
-        Of the converters; exact if absent.
-    """
-
-    kernel: Tensor
-    power: Tensor | None
-    step: Tensor
-
-    def __init__(self, channels: slice, cells: Tensor, power: Tensor | None, n_bits: int | None) -> None:
-        super().__init__()
-        self.channels, self.n_bits = channels, n_bits
-        self.n_columns = cells.shape[2]
-        # No column carries more than all of its rows together.
-        self.largest = tuple(map(float, cells.clamp(min=0).sum((3, 4, 5)).amax((0, 1))))
-        self.register_buffer("kernel", cells.flatten(0, 2), persistent=False)
-        self.register_buffer("power", None if power is None else power.flatten(0, 2), persistent=False)
-        self.register_buffer("step", torch.ones(self.n_columns, 1, 1, device=cells.device), persistent=False)
-        self.seen: Tensor | None = None  # histograms (P, bins) of the currents, while a design is calibrated
-        self.n_clipped = self.n_converted = 0
-
-    def forward(self, x: Tensor, squares: Tensor, geometry: dict[str, Any], noise: ReadNoise) -> Tensor:
-        """What the converters give, (B, O, P, H, W), for inputs (B, groups, C, H, W) and their squares."""
-        currents = functional.conv2d(x[:, :, self.channels].flatten(1, 2), self.kernel, **geometry)
-        if self.power is not None:
-            variance = functional.conv2d(squares[:, :, self.channels].flatten(1, 2), self.power, **geometry)
-            luck = torch.randn(currents.shape, generator=noise.generator, device=x.device)
-            currents += variance.clamp_(min=0).sqrt_().mul_(luck)
-        currents = currents.unflatten(1, (-1, self.n_columns))
-        if self.seen is not None:
-            columns = zip(currents.unbind(2), self.largest, strict=True)
-            self.seen += torch.stack([physics.histogram(column, most) for column, most in columns])
-        if self.n_bits is None:
-            return currents
-        self.n_clipped += int(torch.count_nonzero(currents > self.step * (2**self.n_bits - 0.5)))
-        self.n_converted += currents.numel()
-        return physics.convert(currents, self.step, self.n_bits)
+    @classmethod
+    def spanning(cls, least: float, most: float, n_bits: int) -> InputCodes:
+        """Codes from the least value, or 0, to the largest one, or 0."""
+        low = min(least, 0.0)
+        return cls(low, (max(most, 0.0) - low) / (2**n_bits - 1))
 
 
 class Crossbars(nn.Module):
@@ -115,13 +62,13 @@ class Crossbars(nn.Module):
     geometry : dict
         Stride, padding, dilation and groups, as ``torch.nn.functional.conv2d`` takes them.
     nonideal : Nonideal
-        The chip.
-    input_step : float, optional
-        Step of inputs that are not spikes; absent for spikes.
-    seed : int
-        Of this layer on this chip.
+        The design.
+    codes : InputCodes, optional
+        Of inputs that are not spikes; absent for spikes.
+    seeds : sequence of int
+        Of this layer on each chip.
     noise : ReadNoise, optional
-        Shared by the layers of a chip.
+        Shared by the layers of the chips.
     begins : bool
         Whether a run begins with this layer.
 
@@ -135,129 +82,92 @@ class Crossbars(nn.Module):
     integers: Tensor
 
     def __init__(
-        self, weights: Tensor, geometry: dict[str, Any], nonideal: Nonideal, input_step: float | None = None,
-        seed: int = 0, noise: ReadNoise | None = None, *, begins: bool = False,
+        self, weights: Tensor, geometry: Geometry, nonideal: Nonideal, codes: InputCodes | None = None,
+        seeds: Sequence[int] = (0,), noise: ReadNoise | None = None, *, begins: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.geometry, self.nonideal, self.input_step = geometry, nonideal, input_step
-        self.noise = ReadNoise(seed) if noise is None else noise
-        self.begins = begins
+        self.geometry, self.nonideal, self.codes, self.begins = geometry, nonideal, codes, begins
+        self.noise = ReadNoise(seeds) if noise is None else noise
+        self.n_chips = len(seeds)
         integers, self.weight_step = physics.quantize_weights(weights, nonideal.weight_bits)
-        counts, self.top = physics.digit_weights(
-            nonideal.weight_bits, nonideal.cell_bits, differential=nonideal.differential
-        )
-        counts = counts.to(weights.device)
         self.register_buffer("integers", integers, persistent=False)
-        blocks = [
-            (channels, cells, (nonideal.read_noise * cells) ** 2)
-            for channels, cells in self._written(counts, torch.Generator().manual_seed(seed))
-        ]
-        if nonideal.adc_bits is None:
-            # Nothing but noise happens to a column alone: all fold into one signed kernel, which is P times as fast.
-            whole = torch.stack([torch.einsum("gopchw,p->gochw", cells, counts) for _, cells, _ in blocks]).sum(0)
-            power = torch.stack([torch.einsum("gopchw,p->gochw", part, counts**2) for *_, part in blocks]).sum(0)
-            blocks, counts = [(slice(None), whole[:, :, None], power[:, :, None])], torch.ones_like(counts[:1])
-        self.counts = tuple(counts.tolist())
-        self.blocks = nn.ModuleList(
-            RowBlock(
-                channels,
-                cells[:, :, :, channels],
-                power[:, :, :, channels] if nonideal.read_noise else None,
-                nonideal.adc_bits,
-            )
-            for channels, cells, power in blocks
-        )
+        grouped = integers.unflatten(0, (int(geometry.get("groups", 1)), -1))  # (groups, O, C, h, w)
+        self.read_out = read_out(nonideal, grouped.shape[1])
+        self.blocks = nn.ModuleList(self._blocks(grouped, seeds))
 
-    def _written(self, counts: Tensor, generator: torch.Generator) -> Iterator[tuple[slice, Tensor]]:
-        """Channels of each block of rows, and its cells (groups, O, P, C, h, w), zero in other rows."""
-        chip, groups = self.nonideal, int(self.geometry.get("groups", 1))
-        weights = self.integers.unflatten(0, (groups, -1))  # (groups, O, C, h, w)
-        place = counts[: len(counts) // 2]
-        if chip.differential:
-            parts = [physics.digits_of(side.clamp(min=0), place, self.top) for side in (weights, -weights)]
-            levels = torch.cat(parts, -1)
-        else:
-            levels = physics.digits_of(weights + 2 ** (chip.weight_bits - 1), place, self.top)
-        _, _, n_in, *kernel = weights.shape
-        n_taps = kernel[0] * kernel[1]
-        levels = levels.flatten(3, 4).permute(0, 3, 2, 1, 4)  # (groups, taps, C, O, P)
-        if chip.scheme == "im2col":
-            levels = levels.transpose(1, 2).flatten(1, 2)[:, None]  # (groups, 1, C * taps, O, P)
-        n_rows, per_row = levels.shape[2], levels.shape[2] // n_in
-        n_side_by_side = chip.n_cols // chip.cells_per_weight
-        for first in range(0, n_rows, chip.n_rows):
-            last = min(first + chip.n_rows, n_rows)
-            blocks = levels[:, :, first:last].split(n_side_by_side, 3)
-            cells = levels.new_zeros(*levels.shape[:4], len(counts))
-            cells[:, :, first:last] = torch.cat([self._crossbar(block, place, generator) for block in blocks], 3)
-            if chip.scheme == "im2col":
-                cells = cells[:, 0].unflatten(1, (n_in, n_taps)).transpose(1, 2)
-            kernels = cells.permute(0, 3, 4, 2, 1).unflatten(4, kernel)
-            yield slice(first // per_row, -(-last // per_row)), kernels
+    def _blocks(self, grouped: Tensor, seeds: Sequence[int]) -> Iterator[RowBlock]:
+        """Blocks of rows of all chips, of weights (groups, O, C, h, w)."""
+        chip, reads = self.nonideal, self.read_out
+        is_exact = chip.adc_bits is None
+        # What is linear may be read out before the run: of P columns that makes one. Not so a noisy reference, whose
+        # noise all weights of a crossbar share.
+        is_linear = is_exact and not (chip.read_noise and chip.array.sign == "offset")
+        if is_linear:
+            self.read_out = ReadOut((1.0,))
+        for channels, cells in self._written(grouped, seeds, together=is_exact):
+            kinds = kinds_of(reads, cells.shape[1], chip.array)
+            power = None
+            if chip.read_noise:  # counted inputs have none
+                power = (chip.read_noise * cells * (kinds >= 0).to(cells.device)[:, None, None, None]) ** 2
+            if is_linear:
+                cells, power = reads(cells[None])[0], None if power is None else reads.squared(power[None])[0]
+                kinds = torch.zeros(cells.shape[1], dtype=torch.long)
+            apart = chip.array.tap_sum == "digital" and chip.array.scheme == "kernel_split" and not is_exact
+            yield RowBlock(channels, cells, power, kinds, len(seeds), chip.adc_bits, taps_apart=apart)
 
-    def _crossbar(self, levels: Tensor, place: Tensor, generator: torch.Generator) -> Tensor:
-        """Conductances that both sides of each weight seem to have; levels are (groups, taps, rows, O, P)."""
-        chip = self.nonideal
-        columns = levels.flatten(3)
-        if not chip.differential:
-            offset = torch.full((), 2.0 ** (chip.weight_bits - 1), device=levels.device)
-            reference = physics.digits_of(offset, place, self.top)
-            columns = torch.cat([columns, reference.expand(*columns.shape[:3], -1)], 3)
-        cells = physics.program(
-            columns, self.top, generator, on_off=chip.on_off, variation=chip.variation,
-            stuck_on=chip.stuck_on, stuck_off=chip.stuck_off,
-        )  # fmt: skip
-        siemens = (1 - 1 / chip.on_off) / chip.r_on_ohm / self.top  # of one cell level
-        cells = physics.wire_drop(cells, chip.wire_ohm * siemens)
-        if chip.differential:
-            return cells.unflatten(3, levels.shape[3:])
-        own, reference = cells[..., : -len(place)].unflatten(3, levels.shape[3:]), cells[..., None, -len(place) :]
-        return torch.cat([own, reference.expand_as(own)], 4)
+    def _written(self, grouped: Tensor, seeds: Sequence[int], *, together: bool) -> Iterable[tuple[slice, Tensor]]:
+        """Channels and cells (chips * groups, N, C, h, w) of each block of rows, or of all blocks together."""
+        chips = [write(grouped, self.nonideal, torch.Generator().manual_seed(seed)) for seed in seeds]
+        blocks = [(parts[0][0], torch.cat([cells for _, cells in parts])) for parts in zip(*chips, strict=True)]
+        if not together:
+            return blocks
+        whole = grouped.new_zeros(*blocks[0][1].shape[:2], *grouped.shape[2:])
+        for channels, cells in blocks:
+            whole[:, :, channels] += cells
+        return [(slice(None), whole)]
 
     def whole_sums(self, x: Tensor, squares: Tensor | None = None) -> Tensor:
         """Weighted sums (B, O, H, W) of spikes or whole numbers (B, C, H, W) and the integer weights.
 
-        ``squares`` are those of the inputs, for read noise; spikes are their own.
+        ``squares`` are those of the inputs, for read noise; spikes are their own. B is chips within samples.
         """
-        shape = (int(self.geometry.get("groups", 1)), -1)
-        x = x.unflatten(1, shape)
-        squares = x if squares is None else squares.unflatten(1, shape)
-        total: Tensor | None = None
-        for block in self.blocks:
-            columns = block(x, squares, self.geometry, self.noise).unbind(2)
-            for column, count in zip(columns, self.counts, strict=True):
-                total = column * count if total is None else total.add_(column, alpha=count)
-        assert total is not None
-        return total
+        shape = (-1, self.n_chips * int(self.geometry.get("groups", 1)), self.integers.shape[1], *x.shape[2:])
+        x = x.reshape(shape)
+        squares = x if squares is None else squares.reshape(shape)
+        parts = (self.read_out(block(x, squares, self.geometry, self.noise)) for block in self.blocks)
+        total = next(parts)
+        for part in parts:
+            total += part
+        return total.reshape(-1, len(self.integers), *total.shape[3:])
 
     def forward(self, x: Tensor) -> Tensor:
         """Weighted sums (B, O, H, W) of inputs (B, C, H, W)."""
-        chip = self.nonideal
+        chip, codes = self.nonideal, self.codes
         if self.begins and chip.read_noise:
-            self.noise.begin(x)
-        if self.input_step is None:
+            self.noise.begin(x[:: self.n_chips])
+        if codes is None:
             return self.whole_sums(x) * self.weight_step
-        most = 2**chip.input_bits - 1
-        codes = (x / self.input_step).round().clamp(-most, most)
+        whole = ((x - codes.low) / codes.step).round_().clamp_(0, 2**chip.input_bits - 1)
         if chip.adc_bits is None:
             # Without rounding the bits need not be read apart; only their noise counts apart.
             squares = None
             if chip.read_noise:
-                squares = sum(
-                    (worth**2 * plane for worth, plane in self._planes(codes)), torch.zeros((), device=x.device)
-                )
-            sums = self.whole_sums(codes, squares)
+                squares = sum((worth**2 * plane for worth, plane in self._planes(whole)), torch.zeros_like(whole))
+            sums = self.whole_sums(whole, squares)
         else:
-            parts = (self.whole_sums(plane).mul_(worth) for worth, plane in self._planes(codes))
-            sums = sum(parts, torch.zeros((), device=x.device))
-        return sums * (self.input_step * self.weight_step)
+            first, *others = ((worth, self.whole_sums(plane)) for worth, plane in self._planes(whole))
+            sums = first[1]
+            for worth, part in others:
+                sums.add_(part, alpha=worth)
+        if codes.low:
+            low = torch.full_like(x[:1], codes.low / codes.step)
+            sums = sums + functional.conv2d(low, self.integers, **self.geometry)
+        return sums * (codes.step * self.weight_step)
 
     def _planes(self, codes: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """Bits of whole numbers, each with what it is worth; those of negative ones apart."""
-        for sign in (1, -1):
-            side = (sign * codes).clamp(min=0)
-            for bit in range(self.nonideal.input_bits):
-                yield sign * 2**bit, (side / 2**bit).floor() % 2
+        """Bits of whole numbers, each with what it is worth."""
+        for bit in range(self.nonideal.input_bits):
+            yield 2**bit, (codes / 2**bit).floor() % 2
 
 
 class CrossbarConv2d(nn.Conv2d):

@@ -1,8 +1,6 @@
 r"""What a resistive crossbar makes of a weighted sum: cells, wires and converters, as tensor functions.
 
-An integer weight is cut into digits of a cell's bits, and signs are brought in by a second column: *differential*
-stores positive and negative parts apart, *offset* stores :math:`w + 2^{b-1}` and subtracts a reference column that
-holds :math:`2^{b-1}` and that all weights of a crossbar share. A digit d of at most :math:`D = 2^c - 1` becomes
+A digit d of at most :math:`D = 2^c - 1` in a cell of c bits becomes
 
 .. math:: G = G_{min} + (G_{max} - G_{min}) \frac{d}{D}, \qquad
           g = \frac{G \, D}{G_{max} - G_{min}} = d + \frac{D}{on/off - 1} .
@@ -23,110 +21,10 @@ transistors, offset and gain errors of converters. Constants are arguments: none
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
-from typing import Any, Literal
-
 import torch
 from torch import Tensor
 
-from spikewise.errors import ParameterError, positive_number, unknown_name, whole_number
-
 N_BINS = 4096  # of the histogram from which a converter's range is read
-
-
-@dataclass(frozen=True, slots=True)
-class Nonideal:
-    """How a chip falls short of exact integers; the defaults do not.
-
-    Parameters
-    ----------
-    variation : float
-        Standard deviation over mean of a programmed conductance, in [0, 1].
-    read_noise : float
-        The same, of a conductance from one read to the next.
-    on_off : float
-        Largest over smallest conductance, above 1.
-    adc_bits : int, optional
-        Bits of the converters, 1 to 16; exact if absent.
-    stuck_on, stuck_off : float
-        Shares of cells stuck at the largest and at the smallest conductance.
-    wire_ohm : float
-        Resistance of a wire from one cell to the next.
-    r_on_ohm : float
-        Resistance of a cell at the largest conductance; only wires ask for it.
-    weight_bits, cell_bits, input_bits : int
-        Bits of a weight with its sign (2 to 8), of a cell (1 to 8), of an input that is not a spike (1 to 8).
-    n_rows, n_cols : int
-        Size of a crossbar.
-    differential : bool
-        Whether negative weights have columns of their own; else an offset is stored and a reference column subtracted.
-    scheme : {"kernel_split", "im2col"}
-        Taps on crossbars of their own with their currents summed, or all taps on the rows of one.
-    clip : float
-        Share of the non-zero currents of calibration that may lie beyond a converter's range.
-
-    Examples
-    --------
-    >>> Nonideal(variation=0.1, on_off=10, adc_bits=6).weight_bits
-    4
-    """
-
-    variation: float = 0.0
-    read_noise: float = 0.0
-    on_off: float = math.inf
-    adc_bits: int | None = None
-    stuck_on: float = 0.0
-    stuck_off: float = 0.0
-    wire_ohm: float = 0.0
-    r_on_ohm: float = 20e3  # chips of DT-SNN's class, second-hand
-    weight_bits: int = 4
-    cell_bits: int = 4
-    input_bits: int = 8
-    n_rows: int = 64
-    n_cols: int = 64
-    differential: bool = True
-    scheme: Literal["kernel_split", "im2col"] = "kernel_split"
-    clip: float = 0.01
-
-    def __post_init__(self) -> None:
-        def put(key: str, value: Any) -> None:
-            object.__setattr__(self, key, value)
-
-        for key in ("variation", "read_noise", "stuck_on", "stuck_off"):
-            put(key, positive_number(key, getattr(self, key), 1, zero=True))
-        put("wire_ohm", positive_number("wire_ohm", self.wire_ohm, 1e6, zero=True))
-        put("r_on_ohm", positive_number("r_on_ohm", self.r_on_ohm, 1e12))
-        put("clip", positive_number("clip", self.clip, 0.5, zero=True))
-        for key, least, most in (("weight_bits", 2, 8), ("cell_bits", 1, 8), ("input_bits", 1, 8)):
-            put(key, whole_number(key, getattr(self, key), least, most))
-        for key in ("n_rows", "n_cols"):
-            put(key, whole_number(key, getattr(self, key), 1, 65_536))
-        if self.adc_bits is not None:
-            put("adc_bits", whole_number("adc_bits", self.adc_bits, 1, 16))
-        if not isinstance(self.on_off, int | float) or not self.on_off > 1:  # True is 1
-            raise ParameterError(
-                f"on_off must be a number above 1; got {self.on_off!r}. Give largest over smallest conductance."
-            )
-        if self.stuck_on + self.stuck_off > 1:
-            raise ParameterError(f"stuck_on + stuck_off must be at most 1; got {self.stuck_on + self.stuck_off:g}.")
-        if self.scheme not in ("kernel_split", "im2col"):
-            raise unknown_name("scheme", str(self.scheme), ("kernel_split", "im2col"))
-        if self.n_cols < self.cells_per_weight:
-            raise ParameterError(
-                f"n_cols must hold the {self.cells_per_weight} cells of a weight; got {self.n_cols}. Raise cell_bits."
-            )
-
-    @property
-    def cells_per_weight(self) -> int:
-        """Cells of one weight, without the shared reference."""
-        counts, _ = digit_weights(self.weight_bits, self.cell_bits, differential=self.differential)
-        return len(counts) if self.differential else len(counts) // 2
-
-    @property
-    def nominal(self) -> Nonideal:
-        """The same design without luck: no spread, no noise, no stuck cell."""
-        return replace(self, variation=0.0, read_noise=0.0, stuck_on=0.0, stuck_off=0.0)
 
 
 def quantize_weights(weights: Tensor, n_bits: int) -> tuple[Tensor, float]:
@@ -144,25 +42,27 @@ def quantize_weights(weights: Tensor, n_bits: int) -> tuple[Tensor, float]:
     return (weights.detach() / step).round().clamp(-top, top), step
 
 
-def digit_weights(weight_bits: int, cell_bits: int, *, differential: bool) -> tuple[Tensor, int]:
-    """What the digits of a column count, S of the plus and S of the minus side, and the largest digit D.
-
-    A magnitude has ``weight_bits - 1`` bits if it is stored apart from its sign, and ``weight_bits`` otherwise.
+def digits_of(magnitudes: Tensor, n_bits: int, n_digits: int) -> Tensor:
+    """Digits (..., n_digits) of ``n_bits`` each, lowest first, of whole numbers; of negative ones in complement.
 
     Examples
     --------
-    >>> digit_weights(8, 4, differential=True)
-    (tensor([  1.,  16.,  -1., -16.]), 15)
+    >>> digits_of(torch.tensor([35.0]), 4, 2)
+    tensor([[3., 2.]])
     """
-    n_bits = weight_bits - 1 if differential else weight_bits
-    bits = min(cell_bits, n_bits)
-    place = torch.tensor([2.0 ** (bits * index) for index in range(-(-n_bits // bits))])
-    return torch.cat([place, -place]), 2**bits - 1
+    place = 2.0 ** (n_bits * torch.arange(n_digits, device=magnitudes.device))
+    return (magnitudes[..., None] / place).floor() % 2**n_bits
 
 
-def digits_of(magnitudes: Tensor, counts: Tensor, top: int) -> Tensor:
-    """Digits (..., S) of whole numbers of at least 0; ``counts`` (S,) is what each digit counts."""
-    return (magnitudes[..., None] / counts).floor() % (top + 1)
+def pedestal(top: int, on_off: float) -> float:
+    """What a cell of digit 0 conducts, in cell levels.
+
+    Examples
+    --------
+    >>> pedestal(9, on_off=10)
+    1.0
+    """
+    return top / (on_off - 1)
 
 
 def program(
@@ -197,7 +97,7 @@ def program(
     >>> program(torch.tensor([0.0, 9.0]), 9, torch.Generator(), on_off=10).tolist()
     [1.0, 10.0]
     """
-    lowest = top / (on_off - 1)
+    lowest = pedestal(top, on_off)
     luck = torch.randn(levels.shape, generator=generator).to(levels.device)
     fate = torch.rand(levels.shape, generator=generator).to(levels.device)
     cells = ((levels + lowest) * (1 + variation * luck)).clamp(min=0)
@@ -243,7 +143,7 @@ def converter_step(full_scale: Tensor, n_bits: int) -> Tensor:
 
 
 def convert(currents: Tensor, step: Tensor, n_bits: int) -> Tensor:
-    """What a converter makes of currents: rounded to its step, cut off at both ends.
+    """What a converter makes of currents, in place: rounded to its step, cut off at both ends.
 
     Halves are rounded up, so that two columns with the same pedestal are rounded alike and their difference is exact.
 
@@ -252,7 +152,7 @@ def convert(currents: Tensor, step: Tensor, n_bits: int) -> Tensor:
     >>> convert(torch.tensor([-1.0, 14.0, 26.0, 999.0]), torch.tensor(10.0), 4).tolist()
     [0.0, 10.0, 30.0, 150.0]
     """
-    return (currents / step).add_(0.5).floor_().clamp_(0, 2**n_bits - 1).mul_(step)
+    return currents.div_(step).add_(0.5).floor_().clamp_(0, 2**n_bits - 1).mul_(step)
 
 
 def histogram(currents: Tensor, largest: float) -> Tensor:

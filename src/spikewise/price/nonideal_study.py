@@ -1,0 +1,158 @@
+r"""Accuracy and early exit of many imperfect chips: does leaving early suffer more than running to the end?
+
+:func:`study` runs many chips and answers with mean and spread: accuracy of all steps; of early exit with the bound of
+the clean model; and with a bound that was calibrated anew on each chip, on validation images. The chip distorts the
+scores, hence their entropy, so the clean bound meets another distribution than it was chosen for. A chip's own
+bound is a heuristic like any other (:mod:`~spikewise.dynamic.calibrate`): it aims at a loss and promises none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from spikewise.dynamic.anytime import replay_exit
+from spikewise.dynamic.calibrate import calibrate_entropy
+from spikewise.dynamic.rule import EntropyExit
+from spikewise.dynamic.trace import ScoreTrace
+from spikewise.errors import ParameterError, whole_number
+from spikewise.network._inputs import check_images, check_labels
+from spikewise.network.infer import SpikingClassifier
+from spikewise.network.models import SpikingNetwork
+
+from .crossbar_faults import Nonideal
+from .nonideal import clip_shares, design_crossbars
+
+Samples = tuple[ArrayLike, ArrayLike]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StudyRow:
+    """How the chips of one design did on the test images; one value per seed (S,) and design.
+
+    Parameters
+    ----------
+    nonideal : Nonideal
+        The design.
+    accuracy_static : float array of shape (S,)
+        Of all steps.
+    accuracy_clean, steps_clean : float array of shape (S,)
+        Of early exit with the given rule, and its mean steps.
+    accuracy_chip, steps_chip, bound_chip : float array of shape (S,)
+        Of early exit with the bound that was calibrated on this chip, and that bound.
+    clipped : float array of shape (S,)
+        Share of conversions beyond a converter's range.
+    """
+
+    nonideal: Nonideal
+    accuracy_static: NDArray[np.float64]
+    accuracy_clean: NDArray[np.float64]
+    steps_clean: NDArray[np.float64]
+    accuracy_chip: NDArray[np.float64]
+    steps_chip: NDArray[np.float64]
+    bound_chip: NDArray[np.float64]
+    clipped: NDArray[np.float64]
+
+    def mean(self) -> dict[str, float]:
+        """Mean of each figure over the chips."""
+        return {key: float(np.mean(values)) for key, values in self._figures().items()}
+
+    def spread(self) -> dict[str, float]:
+        """Standard deviation of each figure over the chips (n - 1); 0 for a single one."""
+        return {key: float(np.std(v, ddof=1)) if len(v) > 1 else 0.0 for key, v in self._figures().items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary, ready for JSON; exact values are None."""
+        return {"nonideal": self.nonideal.to_dict(), **{key: each.tolist() for key, each in self._figures().items()}}
+
+    def _figures(self) -> dict[str, NDArray[np.float64]]:
+        return {key: getattr(self, key) for key in self.__slots__ if key != "nonideal"}
+
+
+def study(
+    network: SpikingNetwork,
+    nonideal: Nonideal,
+    validation: Samples,
+    test: Samples,
+    rule: EntropyExit,
+    *,
+    seeds: Sequence[int] = tuple(range(10)),
+    max_drop: float = 0.005,
+    n_steps: int = 4,
+    calibration_images: ArrayLike | Tensor | None = None,
+    batch_size: int = 64,
+    n_together: int = 4,
+) -> StudyRow:
+    """Accuracy and early exit of many chips of one design. Test images choose nothing.
+
+    Parameters
+    ----------
+    network : SpikingNetwork
+        As it was trained.
+    nonideal : Nonideal
+        The design.
+    validation, test : pair of arrays
+        Images and labels: to calibrate each chip's own bound on, and to report on.
+    rule : EntropyExit
+        Calibrated on the clean model.
+    seeds : sequence of int
+        The chips.
+    max_drop : float
+        Loss of accuracy that a chip's own calibration tolerates.
+    n_steps : int
+        Of the full run.
+    calibration_images : array of shape (B, C, H, W), optional
+        For the design; the first 64 validation images if absent.
+    batch_size, n_together : int
+        Images, and chips, that run together: memory grows with their product. Figures do not depend on ``n_together``,
+        up to the rounding of sums in float32.
+    """
+    if not isinstance(rule, EntropyExit):
+        raise ParameterError(f"rule must be an EntropyExit; got {rule!r}. Calibrate one on the clean model.")
+    n_together = whole_number("n_together", n_together, 1)
+    seeds = tuple(seeds)
+    if not seeds:
+        raise ParameterError("seeds must name at least one chip; got none.")
+    images = np.asarray(validation[0])[:64] if calibration_images is None else calibration_images
+    design = design_crossbars(network, nonideal, images, n_steps)
+    figures: list[tuple[float, ...]] = []
+    for first in range(0, len(seeds), n_together):
+        some = seeds[first : first + n_together]
+        chips = design.chips(some)
+        found = (chip_traces(chips, len(some), *samples, n_steps, batch_size) for samples in (validation, test))
+        pairs = zip(*found, strict=True)
+        rows = [_one_chip(own, seen, rule, max_drop) for own, seen in pairs]
+        figures += [(*row, clipped) for row, clipped in zip(rows, clip_shares(chips), strict=True)]
+    return StudyRow(nonideal, *(np.array(column, np.float64) for column in zip(*figures, strict=True)))
+
+
+def chip_traces(
+    chips: SpikingNetwork, n_chips: int, images: ArrayLike, labels: ArrayLike, n_steps: int = 4, batch_size: int = 64
+) -> list[ScoreTrace]:
+    """Trace of each chip of a network of :meth:`CrossbarDesign.chips`, as if it ran alone in batches of this size."""
+    images = check_images(images, chips.spec.in_shape)
+    labels = check_labels(labels, len(images), chips.spec.n_classes)
+    classifier = SpikingClassifier(chips, n_steps, batch_size=batch_size * n_chips)
+    score_sum = np.empty((n_steps, len(images), n_chips, chips.spec.n_classes), np.float32)
+    for first in range(0, len(images), batch_size):
+        rows = slice(first, first + batch_size)
+        trace = classifier.trace(np.repeat(images[rows], n_chips, 0))
+        for step, scores in enumerate(trace.steps()):
+            score_sum[step, rows] = scores.reshape(-1, *score_sum.shape[2:])
+    return [ScoreTrace.dense(score_sum[:, :, chip], labels) for chip in range(n_chips)]
+
+
+def _one_chip(validation: ScoreTrace, test: ScoreTrace, rule: EntropyExit, max_drop: float) -> tuple[float, ...]:
+    """Figures of one chip, in the order of :class:`StudyRow`."""
+    own = calibrate_entropy(validation, max_drop, rule.accumulate).rule
+    return float(test.accuracy_by_step()[-1]), *_exit(test, rule), *_exit(test, own), own.max_entropy
+
+
+def _exit(trace: ScoreTrace, rule: EntropyExit) -> tuple[float, float]:
+    steps, classes = replay_exit(trace, rule)
+    return float(np.mean(classes == trace.labels)), float(steps.mean())
