@@ -275,7 +275,7 @@ def test_a_folder_of_runs_lists_them(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "run.json").write_text("{}")
-    with pytest.raises(DataError, match=r"must be one run; it holds 2: .*a, .*b\. Name one"):
+    with pytest.raises(DataError, match=r"must be a run itself; there are runs in it: .*a, .*b\. Name one"):
         find_workload(tmp_path)
 
 

@@ -348,3 +348,6 @@ def test_deciding_costs_less_than_a_thousandth_of_a_step_of_vgg16():
     energy = step.ledger.step_energy_j.sum()
     assert energy == pytest.approx(8.75e-6, rel=0.01)
     assert picojoules * 1e-12 < 0.001 * energy
+    physical = _load("price", "test_chip.py").vgg16(1, (), "rram-64-32nm-physical", 0.15)
+    assert physical.ledger.step_energy_j.sum() == pytest.approx(3.43e-6, rel=0.01)
+    assert picojoules * 1e-12 < 0.001 * physical.ledger.step_energy_j.sum()

@@ -18,13 +18,13 @@ VGG16 = [
 
 
 @cache
-def vgg16(n_steps, histogram=()):
+def vgg16(n_steps, histogram=(), platform="rram-64-32nm", rate=1.0):
     """The network on which the preset was calibrated: VGG-16 on CIFAR-10, convolutions alone, dense."""
     layers = [
         LayerShape(f"conv{n}", "conv", n_in, n_out, kernel=(3, 3), out_height=side, out_width=side, weight_bits=4)
         for n, (n_in, n_out, side) in enumerate(VGG16, start=1)
     ]
-    return CHIP.estimate(uniform_workload("vgg16", layers, n_steps, [1.0] * len(layers), histogram))
+    return load_platform(platform).estimate(uniform_workload("vgg16", layers, n_steps, [rate] * len(layers), histogram))
 
 
 @st.composite

@@ -11,6 +11,7 @@ from spikewise.workload import LayerActivity, LayerShape, Workload, uniform_work
 CONV = LayerShape("conv", "conv", 8, 100, kernel=(3, 3), out_height=4, out_width=4, weight_bits=4, state_bits=12)
 HEAD = LayerShape("head", "linear", 100, 10, weight_bits=8, has_neurons=False)
 ARRAY = CrossbarArray(n_rows=64, n_cols=64, cell_bits=4)
+CELLS = ("active_cell", "idle_cell")
 RATE = {"value": 1.0, "unit": "pJ", "source": "a paper", "tag": "run", "per": "pe_cycle"}
 
 
@@ -26,7 +27,7 @@ def test_every_event_is_counted_per_layer_and_for_the_chip(event):
     count = demand().count(event)
     assert np.broadcast_shapes(count.shape, (2, 2, 3)) == (2, 2, 3)
     assert (count >= 0).all()
-    assert count.sum() > 0 or event in ("partial_sum", "kept_sum")
+    assert count.sum() > 0 or event in ("partial_sum", "kept_sum", "idle_cell")
 
 
 @pytest.mark.parametrize(
@@ -73,6 +74,23 @@ def test_partial_sums_travel_where_row_blocks_lie_on_several_tiles():
     load = uniform_workload("net", [LayerShape("tall", "linear", 64 * 20, 10, weight_bits=4)], 1, [0.0])
     array = ARRAY.model_copy(update={"pes_per_tile": 8})
     assert demand_of(load, array).count("noc_bit_hop")[0, 0].tolist() == [10 * 2 * 16, 0]  # 20 blocks on 3 tiles
+
+
+def test_with_im2col_a_tile_holds_the_row_blocks_of_all_its_processing_elements():
+    load = uniform_workload("tall", [LayerShape("tall", "conv", 512, 10, kernel=(3, 3), weight_bits=4)], 1, [0.0])
+    array = ARRAY.model_copy(update={"scheme": "im2col", "pes_per_tile": 8, "crossbars_per_pe": 9})
+    assert demand_of(load, array).count("noc_bit_hop")[0, 0].tolist() == [0, 0]  # 72 row blocks, one tile
+    tighter = array.model_copy(update={"crossbars_per_pe": 8})
+    assert demand_of(load, tighter).count("noc_bit_hop")[0, 0].tolist() == [10 * 1 * 16, 0]
+
+
+def test_of_a_differential_pair_one_cell_is_programmed_and_a_reference_column_is_driven_too():
+    load = uniform_workload("net", [LayerShape("fc", "linear", 640, 10, weight_bits=4)], 1, [1 / 64])
+    counts = {
+        sign: [demand_of(load, ARRAY.model_copy(update={"sign": sign})).count(event)[1, 0, 0] for event in CELLS]
+        for sign in ("differential", "offset", "count")
+    }
+    assert counts == {"differential": [100, 100], "offset": [110, 0], "count": [100, 0]}
 
 
 def test_a_converter_of_other_bits_is_charged_at_its_own_price():

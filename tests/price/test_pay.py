@@ -3,7 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikewise.price import load_platform
+from spikewise.price.baseline import ann_rivals
 from spikewise.price.pay import FIGURES, Ratio, ratio_of
+from spikewise.price.tornado import variants
+from spikewise.report.pay_table import Rivalry
 from spikewise.workload import LayerShape, uniform_workload
 
 LAYERS = [LayerShape("one", "linear", 640, 320), LayerShape("two", "linear", 320, 10)]
@@ -55,3 +58,15 @@ def test_a_rival_that_may_be_built_in_two_ways_widens_the_band():
     alone, both = ratio_of(one, [other]), ratio_of(one, [other, cheaper])
     assert (both.low, both.nominal) == (alone.low, alone.nominal)
     assert both.high == ratio_of(one, [cheaper]).high > alone.high
+
+
+def test_no_constant_alone_reverses_a_verdict():
+    layers = [
+        LayerShape(f"conv{n}", "conv", n_in, n_out, kernel=(3, 3), out_height=8, out_width=8, weight_bits=4)
+        for n, (n_in, n_out) in enumerate([(8, 64), (64, 64)])
+    ]
+    load, chip = uniform_workload("net", layers, 4, [0.2, 0.05]), load_platform("rram-64-32nm-physical")
+    ratios = Rivalry.of(load, chip, chip.estimate(load)).ratios()["static"]
+    for _, _, varied in variants(chip):
+        alone = ratio_of(varied.estimate(load), ann_rivals(load, varied)[:1])
+        assert ratios["energy_j"].low <= alone.nominal <= ratios["energy_j"].high

@@ -166,7 +166,7 @@ def _what_is_there(folder: Path) -> str:
     if not runs:
         return f"{folder} must be a workload file or a run folder with a {WORKLOAD_FILE}; got neither."
     names = ", ".join(str(run) for run in runs[:_MOST_RUNS]) + (", ..." if len(runs) > _MOST_RUNS else "")
-    return f"{folder} must be one run; it holds {len(runs)}: {names}. Name one of them."
+    return f"{folder} must be a run itself; there are runs in it: {names}. Name one of them."
 
 
 def _counts(text: str | None) -> list[int] | None:

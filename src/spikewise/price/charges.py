@@ -5,24 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .ledger import CORNERS, FloatArray, Ledger
 from .once import FixedCost, OnceFigures, OnceMode, extremes
-from .parts import Component, Demand, Event, Rate
+from .parts import Component, Demand, Rate, SynapticEvent
 from .schedule import OVERLAP, SPECULATION, Schedule
 
 FIXED, LEAKAGE = "fixed", "leakage"
-SYNAPTIC: tuple[Event, ...] = (
-    "pe_cycle", "crossbar_read", "serial_cycle", "phase", "conversion", "conversion_bit", "partial_sum", "output",
-    "input_read_bit",
-    "active_input", "active_cell", "in_spike",
-)  # fmt: skip
-"""Events of a layer's weighted sum, which a layer that is computed once per inference has once."""
-
+_SYNAPTIC = get_args(SynapticEvent)
 _NOMINAL = CORNERS.index("nominal")
 _STEP = (slice(None), None, None, None)  # (3,) against (2, T, L + 1)
 
@@ -106,7 +100,7 @@ class _Books:
 
         def charge(rate: Rate, constants: FloatArray, stepwise: FloatArray, single: FloatArray, column: int) -> None:
             amount = constants[_STEP] * asked(rate)
-            if any_once and rate.per in SYNAPTIC:
+            if any_once and rate.per in _SYNAPTIC:
                 single[..., column] += np.broadcast_to(amount, stepwise.shape[:-1])[:, 1, 0] * is_once
                 amount = amount * ~is_once
             stepwise[..., column] += amount
@@ -123,11 +117,7 @@ class _Books:
             for rate in part.latency:
                 charge(rate, rate.corners, time, once_time, column)
             for rate in part.once:
-                single = rate.corners[:, None] * asked(rate)
-                if rate.per == "image_bit" and not demand.layer_shapes[0].once_per_inference:
-                    step[..., column] += single[:, None, None]  # an image that changes is loaded at every step
-                else:
-                    once[..., column] += single
+                once[..., column] += rate.corners[:, None] * asked(rate)
             for built, rates in ((area[..., column], part.area), (power, part.leakage)):
                 for rate in rates:
                     count = memory[:, column] if rate.per == "stored_bit" else asked(rate)

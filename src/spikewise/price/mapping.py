@@ -6,7 +6,7 @@ neighbouring cells of a row in one of four ways:
 ===============  ============================================  ====================================================
 sign             s                                             how the sign comes back
 ===============  ============================================  ====================================================
-differential     :math:`2 \lceil (b_w - 1)/b_{cell} \rceil`    positive minus negative column
+differential     :math:`2 \lceil (b_w - 1)/b_{cell} \rceil`    positive minus negative column; at least 2 cells
 offset           :math:`\lceil b_w/b_{cell} \rceil`            minus one reference column of each crossbar
 count            :math:`\lceil b_w/b_{cell} \rceil`            minus the offset times the counted inputs (SpikeSim)
 twos_complement  :math:`b_w`                                   the highest bit counts negative; 1-bit cells only
@@ -47,6 +47,8 @@ from spikewise.workload import LayerShape
 
 IntArray = NDArray[np.int64]
 Sign = Literal["differential", "offset", "count", "twos_complement"]
+Scheme = Literal["kernel_split", "im2col"]
+TapSum = Literal["analog", "digital"]
 
 
 class CrossbarArray(BaseModel):
@@ -60,12 +62,12 @@ class CrossbarArray(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    n_rows: int = Field(ge=1, description="rows of a crossbar, inputs")
-    n_cols: int = Field(ge=1, description="columns of a crossbar, outputs")
-    cell_bits: int = Field(ge=1, le=8, description="bits stored in one cell")
+    n_rows: int = Field(strict=True, ge=1, description="rows of a crossbar, inputs")
+    n_cols: int = Field(strict=True, ge=1, description="columns of a crossbar, outputs")
+    cell_bits: int = Field(strict=True, ge=1, le=8, description="bits stored in one cell")
     sign: Sign = Field(default="count", description="how cells without sign store weights that have one")
-    scheme: Literal["kernel_split", "im2col"] = Field(default="kernel_split", description="how kernels are cut")
-    tap_sum: Literal["analog", "digital"] = Field(
+    scheme: Scheme = Field(default="kernel_split", description="how kernels are cut")
+    tap_sum: TapSum = Field(
         default="analog", description="whether the taps of a split kernel are summed before or after the converter"
     )
     pack_groups: bool = Field(default=False, description="several groups of a layer share a crossbar, block-diagonally")
@@ -73,11 +75,13 @@ class CrossbarArray(BaseModel):
         default="all", description="blocks that work at the same time: all; those of a column; none"
     )
     tiles: Literal["per_layer", "packed"] = Field(default="per_layer", description="whether layers share tiles")
-    cols_per_adc: int = Field(default=8, ge=1, description="columns that share a converter, one after the other")
-    adc_bits: int = Field(default=4, ge=1, le=12, description="resolution of the converters")
-    crossbars_per_pe: int = Field(default=9, ge=1, description="crossbars of a processing element, with im2col")
-    pes_per_tile: int = Field(default=8, ge=1, description="processing elements of a tile")
-    n_tiles: int | None = Field(default=None, ge=1, description="tiles of the chip; as many as needed if absent")
+    cols_per_adc: int = Field(default=8, strict=True, ge=1, description="columns that take turns at a converter")
+    adc_bits: int = Field(default=4, strict=True, ge=1, le=12, description="resolution of the converters")
+    crossbars_per_pe: int = Field(default=9, strict=True, ge=1, description="crossbars of a PE, with im2col")
+    pes_per_tile: int = Field(default=8, strict=True, ge=1, description="processing elements of a tile")
+    n_tiles: int | None = Field(
+        default=None, strict=True, ge=1, description="tiles of the chip; as many as needed if absent"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -24,17 +24,23 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from spikewise.workload import LayerActivity, LayerShape, Workload
 
 from .converter import scaled
-from .mapping import CrossbarArray, Placement, hops, place
+from .mapping import CrossbarArray, Placement, Scheme, Sign, TapSum, hops, place
 from .technology import Quantity, of_dimension
 
 FloatArray = NDArray[np.float64]
-Event = Literal[
+SynapticEvent = Literal[
     "pe_cycle", "crossbar_read", "serial_cycle", "phase", "conversion", "conversion_bit", "partial_sum", "output",
-    "input_read_bit", "active_input", "active_cell", "in_spike", "neuron_update", "state_update_bit", "out_spike",
-    "noc_bit_hop", "kept_sum", "decision", "image_bit",
-    "input", "neuron", "cell", "row", "crossbar", "pe", "adc", "tile", "chip",
+    "input_read_bit", "active_input", "active_cell", "idle_cell", "in_spike",
+]  # fmt: skip
+"""Events of a layer's weighted sum, which a layer that is computed once per inference has once."""
+StepEvent = Literal["neuron_update", "state_update_bit", "out_spike", "noc_bit_hop", "kept_sum", "decision"]
+"""Events that every step has, whatever is computed once."""
+Built = Literal[
+    "image_bit", "input", "neuron", "cell", "row", "crossbar", "pe", "adc", "tile", "chip",
     "weight_bit", "state_bit", "input_bit", "stored_bit",
 ]  # fmt: skip
+"""Things that are there, and are counted but do not happen."""
+Event = Literal[SynapticEvent, StepEvent, Built]
 
 
 class Rate(Quantity):
@@ -60,10 +66,13 @@ class ReferenceCycle(Quantity):
     cell_bits: int = Field(ge=1, description="mapping.cell_bits that it holds for")
     cols_per_adc: int = Field(ge=1, description="mapping.cols_per_adc that it holds for")
     adc_bits: int = Field(ge=1, description="mapping.adc_bits that it holds for")
+    sign: Sign = Field(description="mapping.sign that it holds for")
+    scheme: Scheme = Field(description="mapping.scheme that it holds for")
+    tap_sum: TapSum = Field(description="mapping.tap_sum that it holds for")
 
     def check(self, array: CrossbarArray) -> None:
         """Raise ValueError if the crossbars are others than those of this cycle."""
-        for key in ("n_rows", "n_cols", "cell_bits", "cols_per_adc", "adc_bits"):
+        for key in ("n_rows", "n_cols", "cell_bits", "cols_per_adc", "adc_bits", "sign", "scheme", "tap_sum"):
             mine, theirs = getattr(self, key), getattr(array, key)
             if mine != theirs:
                 raise ValueError(
@@ -161,10 +170,17 @@ class Demand:
         counts = np.array([[value(row) for row in rows] for rows in both]).transpose(0, 2, 1)
         return np.concatenate([counts, np.zeros((*counts.shape[:2], 1))], axis=2)
 
+    def driven_cells(self, cells_per_weight: FloatArray, references: FloatArray) -> FloatArray:
+        """Cells that see an active input (2, T, L + 1): of the weights, and of a reference column per column block."""
+        rows = self.active(lambda row: row.active_unfolded) * self.layers(lambda layer: layer.input_bits)
+        weights = self.layers(lambda layer: layer.out_channels // layer.groups) * cells_per_weight
+        return rows * (weights + references)
+
     def noc_bit_hops(self) -> FloatArray:
         """Bits times links: spikes to the next layer, and partial sums of row blocks that lie on several tiles."""
         found = self.packet_bits() * self.placed(hops(self.placement.n_tiles))
-        tiles_of_a_sum = -(-self.placement.n_row_blocks // self.array.pes_per_tile)
+        blocks_per_pe = self.array.crossbars_per_pe if self.array.scheme == "im2col" else 1
+        tiles_of_a_sum = -(-self.placement.n_row_blocks // (self.array.pes_per_tile * blocks_per_pe))
         sums = self.layers(lambda layer: layer.n_positions * layer.out_channels) * self.placed(tiles_of_a_sum - 1)
         return found + sums * SUM_BITS
 
@@ -210,10 +226,12 @@ _COUNTS: dict[str, Callable[[Demand], FloatArray]] = {
         * n.layers(lambda layer: layer.input_bits)
         * n.placed(n.placement.n_col_blocks)
     ),
-    "active_cell": lambda n: (
-        n.active(lambda row: row.active_unfolded)
-        * n.layers(lambda layer: layer.out_channels // layer.groups * layer.input_bits)
-        * n.placed(n.placement.cells_per_weight)
+    "active_cell": lambda n: n.driven_cells(
+        n.placed(n.placement.cells_per_weight) / (2 if n.array.sign == "differential" else 1),
+        n.placed(n.placement.n_col_blocks) * (n.array.sign == "offset"),
+    ),
+    "idle_cell": lambda n: (  # of a differential pair, the one whose sign the weight has not
+        n.driven_cells(n.placed(n.placement.cells_per_weight) / 2, np.zeros(1)) * (n.array.sign == "differential")
     ),
     "in_spike": lambda n: n.active(lambda row: row.in_spikes),
     "neuron_update": lambda n: n.layers(lambda layer: layer.n_neurons * layer.has_neurons),

@@ -1,8 +1,9 @@
 """Does one price lie below another? The ratio of two prices on one platform, with its band and a verdict.
 
-Constants are uncertain, but the same constants stand in both prices and move together: a dear converter is dear for
-both. So the band of a ratio is that of the ratios at each corner, which is narrower than the ratio of the bands. Where
-a rival may be built in several ways, the band holds them all.
+Constants are uncertain, but the same constants stand in both prices: a dear converter is dear for both. So the band of
+a ratio holds the ratios with all constants low, nominal and high together and, since two prices lean on different
+parts, those with each constant alone at either end. That is narrower than the ratio of the bands. Where a rival may be
+built in several ways, the band holds them all.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _MARGIN = 0.05  # no model of hardware is right to five per cent
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A figure of one price over that of another: lowest and highest over the corners, and nominal.
+    """A figure of one price over that of another: lowest, nominal, and highest.
 
     Examples
     --------
@@ -36,7 +37,7 @@ class Ratio:
 
     @property
     def answer(self) -> Answer:
-        """Whether the first is cheaper: yes or no where every corner agrees, and by more than five per cent."""
+        """Whether the first is cheaper: yes or no where the whole band agrees, and by more than five per cent."""
         if max(self.high, self.nominal + _MARGIN) < 1:
             return "yes"
         if min(self.low, self.nominal - _MARGIN) > 1:
@@ -44,8 +45,24 @@ class Ratio:
         return "too close to say"
 
 
-def ratio_of(report: CostReport, rivals: Sequence[CostReport], figure: str = "energy_j") -> Ratio | None:
-    """A figure of a report over that of its rivals, of which the first is the nominal one; None where one has none.
+Pair = tuple[CostReport, Sequence[CostReport]]
+
+
+def ratio_of(
+    report: CostReport, rivals: Sequence[CostReport], figure: str = "energy_j", varied: Sequence[Pair] = ()
+) -> Ratio | None:
+    """A figure of a report over that of its rivals; None where one has none.
+
+    Parameters
+    ----------
+    report : CostReport
+        The one in question.
+    rivals : sequence of CostReport
+        What it is compared with, the nominal one first.
+    figure : str
+        The figure.
+    varied : sequence of (CostReport, sequence of CostReport)
+        The same with one constant at an end of its band: they widen the band of the ratio.
 
     Examples
     --------
@@ -64,4 +81,6 @@ def ratio_of(report: CostReport, rivals: Sequence[CostReport], figure: str = "en
         if not all(theirs):
             return None
         ratios += [one / other for one, other in zip(ours, theirs, strict=True)]
+    for one, others in varied:
+        ratios += [float(getattr(one, figure)) / float(getattr(other, figure)) for other in others]
     return Ratio(figure, min(ratios), ratios[CORNERS.index("nominal")], max(ratios))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,17 +77,22 @@ def sensitivity(
     if not isinstance(platform, BaseModel):
         raise ParameterError(f"platform must be a settings model, whose constants can be varied; got {platform!r}.")
     nominal = float(getattr(platform.estimate(workload), figure))  # type: ignore[attr-defined]
-    swings = []
-    for key, constant in constants_of(platform):
-        if constant.low == constant.high:
-            continue
-        ends = []
-        for end in (constant.low, constant.high):
-            varied = replaced(platform, constant, _at(constant, end))
-            ends.append(float(getattr(varied.estimate(workload), figure)))
-        swings.append(Swing(key, ends[0], nominal, ends[1], constant.source, constant.tag))
+    ends: dict[str, list[float]] = {}
+    known: dict[str, Quantity] = {}
+    for key, constant, varied in variants(platform):
+        known[key] = constant
+        ends.setdefault(key, []).append(float(getattr(varied.estimate(workload), figure)))
+    swings = [Swing(key, low, nominal, high, known[key].source, known[key].tag) for key, (low, high) in ends.items()]
     moving = [swing for swing in swings if swing.width > 0]
     return tuple(sorted(moving, key=lambda swing: -swing.width)[:n_strongest])
+
+
+def variants(platform: Any) -> Iterator[tuple[str, Quantity, Any]]:
+    """Each constant that has a band, with the platform where it alone stands at its low, then at its high end."""
+    for key, constant in constants_of(platform):
+        if constant.low < constant.high:
+            for end in (constant.low, constant.high):
+                yield key, constant, replaced(platform, constant, _at(constant, end))
 
 
 def replaced(settings: Any, old: Quantity, new: Quantity) -> Any:

@@ -10,8 +10,9 @@ from rich.table import Table
 
 from spikewise.price.baseline import ann_assumptions, ann_rivals, why_no_rival
 from spikewise.price.cost import CostReport
-from spikewise.price.pay import FIGURES, Ratio, ratio_of
+from spikewise.price.pay import FIGURES, Pair, Ratio, ratio_of
 from spikewise.price.platform import Platform
+from spikewise.price.tornado import variants
 from spikewise.units import format_si
 from spikewise.workload import Workload
 
@@ -41,12 +42,15 @@ class Rivalry:
         Why none is known, else empty.
     assumptions : sequence of str
         What was taken for granted of the rival.
+    varied : sequence of (CostReport, sequence of CostReport)
+        Both with each constant alone at its low and at its high end.
     """
 
     report: CostReport
     rivals: tuple[CostReport, ...] = ()
     reason: str = ""
     assumptions: tuple[str, ...] = ()
+    varied: tuple[Pair, ...] = ()
 
     @classmethod
     def of(cls, workload: Workload, platform: Platform, report: CostReport) -> Rivalry:
@@ -54,15 +58,18 @@ class Rivalry:
         reason = why_no_rival(workload, platform)
         if reason:
             return cls(report, (), reason)
-        return cls(report, ann_rivals(workload, platform), "", ann_assumptions(workload, platform))
+        varied = tuple((each.estimate(workload), ann_rivals(workload, each)) for _, _, each in variants(platform))
+        return cls(report, ann_rivals(workload, platform), "", ann_assumptions(workload, platform), varied)
 
     def ratios(self) -> dict[str, dict[str, Ratio]]:
         """Ratios with exit and static, by figure; empty without a rival."""
         if not self.rivals:
             return {}
-        both = {"with_exit": self.report, "static": self.report.static}
+        static = tuple((each.static, rivals) for each, rivals in self.varied)
+        both = {"with_exit": (self.report, self.varied), "static": (self.report.static, static)}
         found = {
-            how: {figure: ratio_of(report, self.rivals, figure) for figure in FIGURES} for how, report in both.items()
+            how: {figure: ratio_of(report, self.rivals, figure, varied) for figure in FIGURES}
+            for how, (report, varied) in both.items()
         }
         return {how: {key: ratio for key, ratio in row.items() if ratio is not None} for how, row in found.items()}
 
@@ -91,7 +98,7 @@ def pay_tables(rivalries: Sequence[Rivalry]) -> Iterator[Table]:
 
 def _pay_table(rivalry: Rivalry) -> Table:
     """The spiking network's figures over those of its rival, with exit and without."""
-    words = "times: spiking over rival, all constants low, nominal or high in both; the rival: a"
+    words = "times: spiking over rival, constants low or high in both, together or one alone; the rival: a"
     caption = [f"{words} {rivalry.assumptions[0]}", *rivalry.assumptions[1:]]
     headers = ("", "rival", "spiking", "times", "low to high", "does it pay?")
     table = new_table(f"does spiking pay on {rivalry.report.platform}?", headers, caption, (0, 5))
