@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ _SEQUENCES = ("exit_histogram", "layers", "components", "running", "full", "once
 _FORMAT = "spikewise-cost-1"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class CostReport:
     """What a network costs on a platform, as a mean per sample with its early exits.
 
@@ -108,7 +109,12 @@ class CostReport:
             raise unknown_name("corner", corner, CORNERS)
         return replace(self, corner=corner)
 
-    @property
+    @cached_property
+    def _corners(self) -> tuple[CostReport, ...]:
+        """The report at each corner."""
+        return tuple(self.at(corner) for corner in CORNERS)
+
+    @cached_property
     def static(self) -> CostReport:
         """The same network and platform with every sample run to the last step."""
         histogram = (0,) * (self.n_steps - 1) + (self.n_samples,)
@@ -123,7 +129,7 @@ class CostReport:
         """Lowest, nominal and highest value of a figure, such as ``"energy_j"``, over corners and once-modes."""
         if figure not in _BANDS:
             raise unknown_name("figure", figure, _BANDS)
-        values = [float(getattr(self.at(corner), figure)) for corner in CORNERS]
+        values = [float(getattr(report, figure)) for report in self._corners]
         modes = [mode.edp_saving for mode in self.once_modes] if figure == "edp_saving" else []
         return min(values + modes), values[1], max(values + modes)
 
