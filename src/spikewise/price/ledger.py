@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -25,8 +25,8 @@ class Cost:
     Examples
     --------
     >>> read, add = Cost(2e-12, 1e-9, 1e-10), Cost(1e-12, 3e-9, 1e-10)
-    >>> read.beside(add).latency_s, read.then(add).latency_s
-    (3e-09, 4e-09)
+    >>> read.then(add).latency_s
+    4e-09
     """
 
     energy_j: float = 0.0
@@ -38,10 +38,6 @@ class Cost:
         """The four figures by name."""
         return {key: getattr(self, key) for key in self.__slots__}
 
-    def beside(self, other: Cost) -> Cost:
-        """Cost of doing both at once: energies and areas add, the slower one waits."""
-        return replace(self.then(other), latency_s=max(self.latency_s, other.latency_s))
-
     def then(self, other: Cost) -> Cost:
         """Cost of one after the other, each on its own part: everything adds, latency too."""
         return Cost(
@@ -50,10 +46,6 @@ class Cost:
             area_m2=self.area_m2 + other.area_m2,
             memory_bits=self.memory_bits + other.memory_bits,
         )
-
-    def times(self, n: float) -> Cost:
-        """Cost of doing it n times on the same part: energy and latency multiply, area and memory stay."""
-        return replace(self, energy_j=n * self.energy_j, latency_s=n * self.latency_s)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,7 +20,6 @@ from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import ParameterError, require
 from spikewise.price.cost import CostReport
 from spikewise.price.measured import OF_AN_EXIT, Measurement
-from spikewise.price.once import OnceMode
 from spikewise.runs import Run
 from spikewise.units import format_area, format_share, format_si
 
@@ -28,6 +27,7 @@ from .chart import accuracy_chart, energy_chart, exit_chart, step_chart
 from .contents import ExitContents, Gallery, NeuronWeights, RunContents
 from .measured_words import STAGES, caption_of, joules_of, remarks_of, seconds_of
 from .summary import ROWS, Cell
+from .table import ONCE_WORDS
 
 _KINDS = {
     "deep": "Deep network, trained with gradients",
@@ -38,12 +38,6 @@ _TAGS = {
     "run": "some constants were obtained by running a published tool",
     "derived": "some constants are computed from others",
     "unverified": "some constants come from second hand or are assumptions",
-}
-_ONCE: dict[OnceMode, str] = {
-    "fit_proportional": "a fitted part of each network's step",
-    "fit_per_crossbar": "a fitted amount per crossbar",
-    "first_layer": "the first layer, where an image does not change",
-    "none": "nothing",
 }
 _SICK_SHARE = 0.1  # the estimator warns beyond it too
 _LAW_TOLERANCE = 0.005  # of the EDP saving
@@ -171,7 +165,7 @@ def _cost(cost: CostReport) -> dict[str, Any]:
         "by_step": step_chart(cost),
         "components": sorted(parts.items(), key=lambda item: -item[1]),
         "saving_by_law": _saving_by_law(cost),
-        "once": [(_ONCE[mode.mode], mode) for mode in cost.once_modes] if len(cost.once_modes) > 1 else [],
+        "once": [(ONCE_WORDS[mode.mode], mode) for mode in cost.once_modes] if len(cost.once_modes) > 1 else [],
         "tag_meaning": _TAGS.get(cost.weakest_tag, "see the assumptions"),
     }
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from spikewise.price.cost import CostReport
 from spikewise.price.ledger import By, Cost
 from spikewise.price.merit import Merit, merit_of
+from spikewise.price.once import OnceMode
 from spikewise.units import format_area, format_memory, format_share, format_si
 from spikewise.workload import Workload
 
@@ -20,12 +21,13 @@ from .cells import add_row, format_joule_seconds, new_table, visible
 
 MERIT_WORDS = "SOP: synaptic operation, a weight that an active input meets; dense: two for every weight and step"
 _MOST_STEPS = 20  # rows of a table
-_ONCE_MODES = {
+ONCE_WORDS: dict[OnceMode, str] = {
     "fit_proportional": "a fitted share of a step",
     "fit_per_crossbar": "a fitted energy per crossbar",
-    "first_layer": "the first layer's sums and the image",
+    "first_layer": "the first layer, where the image is constant",
     "none": "nothing",
 }
+"""What a chip does once per inference, mode by mode."""
 
 
 def cost_table(report: CostReport, workload: Workload | None = None) -> Table:
@@ -114,7 +116,7 @@ def once_table(report: CostReport) -> Table | None:
         f"what {report.platform} does once per inference", ("once", "energy", "EDP saved by exit"), caption
     )
     for mode in report.once_modes:
-        add_row(table, _ONCE_MODES[mode.mode], _joules(mode.energy_j), format_share(mode.edp_saving))
+        add_row(table, ONCE_WORDS[mode.mode], _joules(mode.energy_j), format_share(mode.edp_saving))
     return table
 
 
