@@ -117,6 +117,20 @@ def test_a_subset_picks_its_samples(data):
     assert (subset.n_samples, subset.n_classes, subset.shape) == (len(index), 4, (1, 3, 3))
 
 
+@given(st.data())
+def test_a_subset_of_recordings_picks_samples_and_keeps_all_frames(data):
+    frames = np.random.default_rng(0).integers(0, 9, (3, 8, 2, 4, 5), np.uint8)
+    recordings = ImageSet(frames, np.arange(8) % 2, ("a", "b"), "own", "all")
+    assert (recordings.n_samples, recordings.n_frames, recordings.shape) == (8, 3, (2, 4, 5))
+    index = data.draw(st.lists(st.integers(0, 7), min_size=1))
+    np.testing.assert_array_equal(recordings.subset(index).images, frames[:, index])
+    assert recordings.subset(np.random.default_rng(0).permutation(8)).sha256 == recordings.sha256
+
+
+def test_pictures_have_no_frames():
+    assert load_images("digits", "test").n_frames is None
+
+
 def test_a_subset_may_be_a_mask():
     images, labels = some_images(20)
     samples = ImageSet(images, labels, tuple("abcd"), "own", "all")

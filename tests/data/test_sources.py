@@ -94,6 +94,62 @@ def test_batches_archive_and_grid_of_cifar_are_one_set(tmp_path):
             np.testing.assert_array_equal(samples.labels, other[split].labels)
 
 
+def plain_pickle(images, labels, key):
+    """A batch as the publisher pickled it, the array given as its bytes in protocol 2."""
+    pixels = images.reshape(len(images), -1)
+    content = pixels.tobytes()
+    shape = b"J" + struct.pack("<i", pixels.shape[0]) + b"J" + struct.pack("<i", pixels.shape[1]) + b"\x86"
+    array = (
+        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01" + shape
+        + b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R\x89T" + struct.pack("<i", len(content)) + content + b"tb"
+    )  # fmt: skip
+    listed = b"".join(b"K" + bytes([label]) for label in labels)
+    name = b"U" + bytes([len(key)]) + key.encode()
+    return b"\x80\x02}(" + name + b"](" + listed + b"eU\x04data" + array + b"u."
+
+
+def cifar100_files():
+    """Folder, names and contents of the binary and of the pickled version, with the same samples."""
+    images, labels = CIFAR[0], np.arange(24) * 4
+    rows = np.column_stack([labels.astype(np.uint8) // 5, labels.astype(np.uint8), images.reshape(24, -1)])
+    binary = {"train.bin": rows[:20].tobytes(), "test.bin": rows[20:].tobytes()}
+    pickled = {
+        "train": plain_pickle(images[:20], labels[:20].tolist(), "fine_labels"),
+        "test": plain_pickle(images[20:], labels[20:].tolist(), "fine_labels"),
+    }
+    return {"cifar-100-binary": binary, "cifar-100-python": pickled}
+
+
+def test_both_versions_of_cifar100_are_one_set_loose_and_packed(tmp_path):
+    found = set()
+    for folder, files in cifar100_files().items():
+        loose, packed = tmp_path / folder / "cifar100" / folder, tmp_path / f"{folder}-packed"
+        loose.mkdir(parents=True)
+        packed.mkdir()
+        with tarfile.open(packed / f"{folder}.tar.gz", "w:gz") as archive:
+            for name, content in files.items():
+                (loose / name).write_bytes(content)
+                member = tarfile.TarInfo(f"{folder}/{name}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+        for root in (tmp_path / folder, packed):
+            test = load_images("cifar100", "test", root, download=False)
+            np.testing.assert_array_equal(test.images, CIFAR[0][20:])
+            assert test.labels.tolist() == [80, 84, 88, 92]
+            assert [test.classes[label] for label in (0, 80, 99)] == ["apple", "squirrel", "worm"]
+            found.add(load_images("cifar100", "all", root, download=False).sha256)
+    assert len(found) == 1
+
+
+def test_the_pickled_version_of_cifar10_is_found(tmp_path):
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    names = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
+    for name, images, labels in zip(names, np.split(CIFAR[0], 6), np.split(CIFAR[1], 6), strict=True):
+        (folder / name).write_bytes(plain_pickle(images, labels.tolist(), "labels"))
+    np.testing.assert_array_equal(load_images("cifar10", "test", tmp_path, download=False).images, CIFAR[0][20:])
+
+
 def test_root_comes_before_the_variable_and_the_variable_before_the_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("SPIKEWISE_DATA", str(tmp_path / "variable"))
     places = [tmp_path / "root" / "mnist", tmp_path / "variable" / "mnist", tmp_path / "cache" / "spikewise" / "mnist"]
@@ -179,7 +235,9 @@ def test_a_path_that_is_no_data_set_is_refused(tmp_path):
 def test_every_named_set_is_well_formed(name, monkeypatch):
     monkeypatch.delenv("SPIKEWISE_MIRROR")
     known = NAMED_SETS[name]
-    assert len(known.classes) == 10
+    n_classes = {"cifar100": 100, "dvs128-gesture": 11, "tiny-imagenet": 0}.get(name, 10)
+    assert len(set(known.classes)) == len(known.classes) == n_classes
+    assert known.files or known.homepage.startswith("https://") or name == "digits"
     for file, checksum in known.files.items():
         algorithm, digest = checksum.split(":")
         assert len(digest) == 2 * hashlib.new(algorithm).digest_size

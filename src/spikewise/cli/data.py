@@ -13,7 +13,7 @@ from spikewise.cli.show import emit, progress
 
 
 def data(
-    name: Annotated[str, typer.Argument(help="digits, mnist, fashion-mnist, cifar10, an .npz or a folder.")],
+    name: Annotated[str, typer.Argument(help="Such as digits, cifar100, nmnist; an .npz or a folder.")],
     root: Annotated[Path | None, typer.Option(help="Folder to look in first, and to download to.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

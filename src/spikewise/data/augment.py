@@ -1,16 +1,90 @@
-"""Random variants of images, drawn for a whole batch at once and from a given generator."""
+r"""Random variants of images, drawn for a whole batch at once and from a given generator.
+
+Moving, mirroring and blanking leave the label as it is. Mixing two images,
+
+.. math:: x = \lambda x_i + (1 - \lambda) x_j, \qquad
+          y = \lambda\, e_{y_i} + (1 - \lambda)\, e_{y_j}, \qquad \lambda \sim \mathrm{Beta}(\alpha, \alpha),
+
+gives a label that is shared by two classes. Every function indexes the whole batch; none loops over images. What
+is drawn comes from the generator on the CPU, so the variants are the same on every device.
+"""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn import functional
 
-from spikewise.errors import ParameterError
+from spikewise.errors import ParameterError, ShapeError, unknown_name, whole_number
+
+
+class Augmentation(BaseModel):
+    """Which variants of its images a network sees in training; by default the images as they are.
+
+    Examples
+    --------
+    >>> Augmentation.named("cifar100")
+    Augmentation(max_shift=4, flip=True, cutout=16, mixup=0.0)
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_shift: int = Field(0, ge=0, le=64, description="Largest shift in pixels: padding of the random crop.")
+    flip: bool = Field(False, description="Whether images are mirrored left to right at random.")
+    cutout: int = Field(0, ge=0, le=224, description="Side of the square that is blanked, in pixels; 0 blanks none.")
+    mixup: float = Field(0.0, ge=0, le=10, description="Both parameters of the Beta distribution; 0 mixes none.")
+
+    @classmethod
+    def named(cls, data: str) -> Augmentation:
+        """The customary variants for a data set."""
+        if data not in AUGMENTATIONS:
+            raise unknown_name("augmentation", data, AUGMENTATIONS)
+        return AUGMENTATIONS[data]
+
+    def vary(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Images moved, mirrored and blanked, in this order.
+
+        Parameters
+        ----------
+        images : Tensor of shape (B, C, H, W) or (B, T, C, H, W)
+            Any number type. All frames and channels of a sample are treated alike.
+        generator : torch.Generator
+            Source of chance, on the CPU; equal generators give equal variants.
+
+        Examples
+        --------
+        >>> images = torch.ones(2, 3, 8, 8, dtype=torch.uint8)
+        >>> variants = Augmentation.named("cifar10").vary(images, torch.Generator().manual_seed(0))
+        >>> tuple(variants.shape), variants.dtype
+        ((2, 3, 8, 8), torch.uint8)
+        """
+        if images.ndim not in (4, 5):
+            raise ShapeError(f"images must be (B, C, H, W) or (B, T, C, H, W); got {tuple(images.shape)}.")
+        variants = random_shift(images.flatten(1, -3), self.max_shift, generator)
+        if self.flip:
+            variants = random_flip(variants, generator)
+        return random_cutout(variants, self.cutout, generator).reshape(images.shape)
+
+    def mix(self, images: Tensor, labels: Tensor, n_classes: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Images mixed in pairs, and the share (B, K) of each class; see :func:`mixup`."""
+        return mixup(images, labels, n_classes, self.mixup, generator)
+
+
+# CIFAR-10 as in the code of DT-SNN (arXiv 2305.17346); CIFAR-100 there has AutoAugment besides, which is not here.
+# For Tiny-ImageNet, with twice the side, both lengths are doubled.
+AUGMENTATIONS = {
+    "cifar10": Augmentation(max_shift=4, flip=True),
+    "cifar100": Augmentation(max_shift=4, flip=True, cutout=16),
+    "tiny-imagenet": Augmentation(max_shift=8, flip=True, cutout=32),
+}
 
 
 def random_shift(images: Tensor, max_shift: int, generator: torch.Generator) -> Tensor:
     """Move each image by its own random offset; what enters is black.
+
+    It is the random crop of the images with a border of ``max_shift`` black pixels.
 
     Parameters
     ----------
@@ -48,3 +122,88 @@ def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
     """
     flipped = torch.rand(len(images), generator=generator).to(images.device) < 0.5
     return torch.where(flipped[:, None, None, None], images.flip(-1), images)
+
+
+def random_cutout(images: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    """Blank one square in each image; its middle is any pixel, so part of it may lie outside.
+
+    Parameters
+    ----------
+    images : Tensor of shape (B, C, H, W)
+        Any number type.
+    size : int
+        Side of the square in pixels; 0 changes nothing.
+    generator : torch.Generator
+        Source of chance, on the CPU.
+
+    References
+    ----------
+    .. [1] DeVries, Taylor, "Improved regularization of convolutional neural networks with cutout", 2017.
+
+    Examples
+    --------
+    >>> random_cutout(torch.ones(1, 1, 2, 4), 1, torch.Generator().manual_seed(0)).sum().item()
+    7.0
+    """
+    if whole_number("size", size, 0) == 0:
+        return images
+    n_samples, _, *sides = images.shape
+    blank = torch.ones((), dtype=torch.bool, device=images.device)
+    for side, axis in zip(sides, (-2, -1), strict=True):
+        starts = torch.randint(side, (n_samples, 1), generator=generator).to(images.device) - size // 2
+        places = torch.arange(side, device=images.device)
+        within = (places >= starts) & (places < starts + size)
+        blank = blank & within[:, None].unsqueeze(-1 if axis == -2 else -2)
+    return images.masked_fill(blank, 0)
+
+
+def mixup(
+    images: Tensor, labels: Tensor, n_classes: int, alpha: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Mix each image with another of the batch.
+
+    Parameters
+    ----------
+    images : Tensor of shape (B, ...)
+        Floats, or uint8, which is mixed in float32 and rounded.
+    labels : int Tensor of shape (B,)
+        Classes.
+    n_classes : int
+        Number of classes K.
+    alpha : float
+        Both parameters of the Beta distribution of each image's own share; 0 mixes nothing.
+    generator : torch.Generator
+        Source of chance, on the CPU.
+
+    Returns
+    -------
+    images : Tensor of shape (B, ...)
+        The mixtures, of the same type.
+    targets : float Tensor of shape (B, K)
+        Share of each class; a row sums to 1. ``cross_entropy`` takes it in place of labels.
+
+    References
+    ----------
+    .. [2] Zhang et al., "mixup: Beyond empirical risk minimization", 2018.
+
+    Examples
+    --------
+    >>> images, labels = torch.tensor([[0.0], [1.0]]), torch.tensor([0, 1])
+    >>> mixed, targets = mixup(images, labels, 2, 0.0, torch.Generator())
+    >>> targets.tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    if alpha < 0:
+        raise ParameterError(f"alpha must be at least 0; got {alpha}.")
+    targets = functional.one_hot(labels.long(), n_classes).float()
+    if alpha == 0:
+        return images, targets
+    partners = torch.randperm(len(images), generator=generator).to(images.device)
+    # torch draws no Beta from a given generator; NumPy does, seeded by it.
+    seed = int(torch.randint(2**62, (), generator=generator))
+    share = torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, len(images))).float().to(images.device)
+    weight = share.reshape(-1, *[1] * (images.ndim - 1))
+    values = images if images.is_floating_point() else images.float()
+    mixed = values[partners].lerp(values, weight.to(values.dtype))
+    mixed = mixed if images.is_floating_point() else mixed.round().to(images.dtype)
+    return mixed, targets[partners].lerp(targets, share[:, None])

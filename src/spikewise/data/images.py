@@ -1,9 +1,8 @@
 """Pictures with labels, ready to learn from: one call from a name to a split.
 
-The splits of a name are the same for everyone (see :mod:`~spikewise.data.splits`). ``test`` is the official
-test set in its own order; a source that has none gives up a fifth of each class. ``validation`` is a share of
-what remains, ``train`` the rest, both ordered by content, so training does not depend on the order of a file.
-``all`` is every sample of the source, for cross-validation.
+Which samples a split holds is the same for everyone (see :mod:`~spikewise.data.choose`). Event recordings are
+binned into frames on the way (see :mod:`~spikewise.data.frames`); their splits follow from the events, so they are
+the same for every number of steps.
 """
 
 from __future__ import annotations
@@ -11,23 +10,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikewise.errors import DataError, ParameterError, unknown_name
+from spikewise.errors import DataError
 
-from .formats.checks import Labels, Pixels, as_labels, check_channels, check_paired
+from .choose import Choice, Samples, Share, Split, check_split, choose, choose_all
+from .formats.checks import as_labels, check_channels, check_paired
+from .frames import Binning
 from .registry import NAMED_SETS
 from .sources import Source, open_source
-from .splits import content_digests, content_sha256, holdout_by_digest, sha256_of_digests
-
-Split = Literal["train", "validation", "test", "all"]
-
-TEST_FRACTION = 0.2  # of a source without an official test set
-_MAX_ENLARGED = 0.25  # validation is not enlarged further, however many samples are wished for
+from .splits import content_sha256, sha256_of_digests
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,8 +30,8 @@ class ImageSet:
 
     Parameters
     ----------
-    images : uint8 array of shape (B, C, H, W)
-        Pixels, 0 to 255, of 1 to 4 channels.
+    images : uint8 array of shape (B, C, H, W) or (T, B, C, H, W)
+        Pixels, 0 to 255, of 1 to 4 channels; or T frames of each recording, event counts of two polarities.
     labels : int64 array of shape (B,)
         Class of each picture, an index into ``classes``.
     classes : tuple of str
@@ -63,20 +57,21 @@ class ImageSet:
     def __post_init__(self) -> None:
         where = f"{self.name} ({self.split})"
         images = np.asarray(self.images)
-        if images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape:
+        if images.dtype != np.uint8 or images.ndim not in (4, 5) or 0 in images.shape:
             raise DataError(
-                f"{where}: images must be uint8 (B, C, H, W), not empty; got {images.dtype} {images.shape}."
+                f"{where}: images must be uint8 (B, C, H, W) or (T, B, C, H, W), not empty; "
+                f"got {images.dtype} {images.shape}."
             )
-        check_channels(images, where)
+        check_channels(images.reshape(-1, *images.shape[-3:]), where)
         object.__setattr__(self, "images", images)
         object.__setattr__(self, "classes", tuple(self.classes))
         object.__setattr__(self, "labels", as_labels(self.labels, len(self.classes), where))
-        check_paired(images, self.labels, where)
+        check_paired(self._by_sample, self.labels, where)
 
     @property
     def n_samples(self) -> int:
-        """Number of pictures B."""
-        return len(self.images)
+        """Number of pictures or recordings B."""
+        return len(self._by_sample)
 
     @property
     def n_classes(self) -> int:
@@ -85,14 +80,24 @@ class ImageSet:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Shape (C, H, W) of one picture."""
-        _, n_channels, height, width = self.images.shape
+        """Shape (C, H, W) of one picture or frame."""
+        *_, n_channels, height, width = self.images.shape
         return n_channels, height, width
+
+    @property
+    def n_frames(self) -> int | None:
+        """Frames T of a recording; None for pictures."""
+        return len(self.images) if self.images.ndim == 5 else None
+
+    @property
+    def _by_sample(self) -> NDArray[np.uint8]:
+        """The images with the samples first, as a view."""
+        return self.images.swapaxes(0, 1) if self.images.ndim == 5 else self.images
 
     @property
     def sha256(self) -> str:
         """Hash of pixels and labels, the same for any order of the samples."""
-        return content_sha256(self.images, self.labels)
+        return content_sha256(self._by_sample, self.labels)
 
     def subset(self, index: ArrayLike | slice) -> ImageSet:
         """The samples picked by indices, a mask or a slice, as a set of its own.
@@ -103,7 +108,8 @@ class ImageSet:
         100
         """
         rows = index if isinstance(index, slice) else np.asarray(index)
-        return ImageSet(self.images[rows], self.labels[rows], self.classes, self.name, self.split)
+        images = self.images[:, rows] if self.images.ndim == 5 else self.images[rows]
+        return ImageSet(images, self.labels[rows], self.classes, self.name, self.split)
 
 
 def load_images(
@@ -113,13 +119,16 @@ def load_images(
     *,
     download: bool = True,
     validation_fraction: float = 0.1,
+    n_steps: int = 4,
+    binning: Binning | None = None,
 ) -> ImageSet:
     """Read one split of a data set.
 
     Parameters
     ----------
     name : str or path
-        ``digits`` (comes with scikit-learn), ``mnist``, ``fashion-mnist`` or ``cifar10``; or the path of an
+        ``digits`` (comes with scikit-learn), ``mnist``, ``fashion-mnist``, ``cifar10``, ``cifar100`` or
+        ``tiny-imagenet``; the recordings ``nmnist``, ``cifar10-dvs`` or ``dvs128-gesture``; or the path of an
         ``.npz`` with ``images``, ``labels`` and perhaps ``classes``; or of a folder of class folders.
     split : {"train", "validation", "test", "all"}
         Which samples.
@@ -129,6 +138,10 @@ def load_images(
         Whether a set that is in none of them is fetched.
     validation_fraction : float
         Share of each class that ``train`` leaves to ``validation``, in [0, 1).
+    n_steps : int
+        Frames T of each recording; pictures have none.
+    binning : Binning, optional
+        How recordings become frames; by time and of the sensor's size if absent.
 
     Raises
     ------
@@ -145,11 +158,9 @@ def load_images(
     >>> train.n_samples, validation.n_samples, load_images("digits", "test").n_samples
     (1295, 143, 359)
     """
-    share = _Share(validation_fraction)
-    if split not in get_args(Split):
-        raise unknown_name("split", split, get_args(Split))
-    source = open_source(name, root, download=download)
-    return _as_set(source, split, *_pick(source, lambda part: _read(source, part), split, share))
+    share, split = Share(validation_fraction), check_split(split)
+    source = open_source(name, root, download=download, n_steps=n_steps, binning=binning)
+    return _as_set(source, split, choose(_reader(source), split, source.test is not None, share))
 
 
 def load_splits(
@@ -159,6 +170,8 @@ def load_splits(
     download: bool = True,
     validation_fraction: float = 0.1,
     min_validation: int = 0,
+    n_steps: int = 4,
+    binning: Binning | None = None,
 ) -> dict[str, ImageSet]:
     """Read ``train``, ``validation`` and ``test`` at once, each file a single time; see :func:`load_images`.
 
@@ -175,18 +188,19 @@ def load_splits(
     >>> {split: samples.n_samples for split, samples in load_splits("digits", min_validation=350).items()}
     {'train': 1086, 'validation': 352, 'test': 359}
     """
-    return read_splits(open_source(name, root, download=download), validation_fraction, min_validation)
+    source = open_source(name, root, download=download, n_steps=n_steps, binning=binning)
+    return read_splits(source, validation_fraction, min_validation)
 
 
 def read_splits(
     source: Source, validation_fraction: float = 0.1, min_validation: int = 0, *, skip_empty: bool = False
 ) -> dict[str, ImageSet]:
     """``train``, ``validation`` and ``test`` of a source that has been found; empty ones raise, or are left out."""
-    share = _Share(validation_fraction, min_validation)
-    once = cache(lambda part: _read(source, part))
-    splits: tuple[Split, ...] = ("train", "validation", "test")
-    picked = {split: _pick(source, once, split, share) for split in splits}
-    return {split: _as_set(source, split, *rows) for split, rows in picked.items() if len(rows[1]) or not skip_empty}
+    share = Share(validation_fraction, min_validation)
+    chosen = choose_all(_reader(source), source.test is not None, share)
+    return {
+        split: _as_set(source, split, choice) for split, choice in chosen.items() if len(choice.rows) or not skip_empty
+    }
 
 
 def verify(source: Source, splits: Mapping[str, ImageSet]) -> bool:
@@ -210,91 +224,25 @@ def verify(source: Source, splits: Mapping[str, ImageSet]) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class _Share:
-    """How much of what is learned from goes to validation."""
+def _reader(source: Source) -> Callable[[str], Samples]:
+    """Function that reads an official part and makes sure that it is not another set's: file names are shared."""
 
-    fraction: float
-    min_samples: int = 0
+    def read(part: str) -> Samples:
+        samples = (source.test if part == "test" and source.test else source.train)()
+        if source.known:
+            digest = sha256_of_digests(samples.digests, samples.content.shape[1:])
+            for other in NAMED_SETS.values():
+                if other is not source.known and digest in other.content.values():
+                    raise DataError(
+                        f"{source.where} must hold {source.name}; it holds {other.name}. Give another root."
+                    )
+        return samples
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.fraction < 1:
-            raise ParameterError(f"validation_fraction must lie in [0, 1); got {self.fraction}.")
-        if self.min_samples < 0:
-            raise ParameterError(f"min_validation must be at least 0; got {self.min_samples}.")
-
-    def of(self, n_samples: int) -> float:
-        """Fraction of this many samples."""
-        return max(self.fraction, min(_MAX_ENLARGED, self.min_samples / n_samples))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Samples:
-    """Samples of one official part with their digests."""
-
-    images: Pixels
-    labels: Labels
-    digests: NDArray[np.bytes_]
+    return read
 
 
-def _read(source: Source, part: str) -> _Samples:
-    """Samples of one official part, once they are known not to be another set's: file names are shared."""
-    read = source.test if part == "test" and source.test else source.train
-    images, labels = read()
-    digests = content_digests(images, labels)
-    if source.known:
-        digest = sha256_of_digests(digests, images.shape[1:])
-        for other in NAMED_SETS.values():
-            if other is not source.known and digest in other.content.values():
-                raise DataError(f"{source.where} must hold {source.name}; it holds {other.name}. Give another root.")
-    return _Samples(images, labels, digests)
-
-
-def _pick(
-    source: Source, read: Callable[[str], _Samples], split: Split, share: _Share
-) -> tuple[_Samples, NDArray[np.int64]]:
-    """A part and the rows of it that make up the split, read with as few files as it needs."""
-    if split == "test" and source.test is not None:
-        part = read("test")
-        return part, np.arange(len(part.labels))
-    part = read("train")
-    if split == "all" and source.test is not None:
-        part = _joined(part, read("test"))
-    return part, _chosen(part, split, source.test is not None, share)
-
-
-def _chosen(part: _Samples, split: Split, has_test: bool, share: _Share) -> NDArray[np.int64]:
-    """Indices of a split, in the order of the digests."""
-    if split == "all":
-        return np.argsort(part.digests, kind="stable")
-    rest = np.arange(len(part.labels))
-    if not has_test:
-        rest, test = holdout_by_digest(part.digests, part.labels, TEST_FRACTION)
-        if split == "test":
-            return test
-    kept, held_out = holdout_by_digest(
-        part.digests[rest], part.labels[rest], share.of(len(rest)), from_every_class=share.min_samples > 0
-    )
-    return rest[kept if split == "train" else held_out]
-
-
-def _as_set(source: Source, split: Split, part: _Samples, rows: NDArray[np.int64]) -> ImageSet:
-    if not len(rows):
-        sizes = np.unique(part.labels, return_counts=True)[1]
-        n_copies = len(part.digests) - len(np.unique(part.digests))
-        span = f"{sizes.min()} to {sizes.max()}" if np.ptp(sizes) else f"{sizes[0]}"
-        has = f"{len(part.labels)} samples in {len(sizes)} classes of {span}"
-        advice = "Give more" + (", or a larger validation_fraction." if split == "validation" else ".")
-        if n_copies:
-            has += f", {n_copies} of them exact copies of another,"
-            advice = "Copies are never divided between splits: give more different samples."
-        raise DataError(f"{source.name}: the split {split} must hold a sample; {has} leave none for it. {advice}")
-    return ImageSet(part.images[rows], part.labels[rows], source.classes, source.name, split)
-
-
-def _joined(first: _Samples, second: _Samples) -> _Samples:
-    return _Samples(
-        np.concatenate([first.images, second.images]),
-        np.concatenate([first.labels, second.labels]),
-        np.concatenate([first.digests, second.digests]),
-    )
+def _as_set(source: Source, split: str, choice: Choice) -> ImageSet:
+    choice.require(source.name, split)
+    images = choice.content()
+    time_first = np.ascontiguousarray(images.swapaxes(0, 1)) if images.ndim == 5 else images
+    return ImageSet(time_first, choice.labels(), source.classes, source.name, split)

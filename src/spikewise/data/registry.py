@@ -26,7 +26,7 @@ class NamedSet:
     name : str
         What the user types, and the folder it lies in.
     classes : tuple of str
-        Names of the classes 0, 1, ...
+        Names of the classes 0, 1, ...; none if the files themselves tell them.
     files : dict of str to str
         ``algorithm:hexdigest`` of each file to download.
     mirrors : tuple of str
@@ -35,6 +35,8 @@ class NamedSet:
         SHA-256 of the content of the official parts, ``train`` and ``test``.
     other_folders : tuple of str
         Where other programs put the files, below a common root.
+    homepage : str
+        Where the files can be had by hand, if they cannot be downloaded from here.
     """
 
     name: str
@@ -43,6 +45,7 @@ class NamedSet:
     mirrors: tuple[str, ...] = ()
     content: dict[str, str] = field(default_factory=dict)
     other_folders: tuple[str, ...] = ()
+    homepage: str = ""
 
     def urls(self, file: str) -> tuple[str, ...]:
         """Addresses of a file: the mirrors, or what SPIKEWISE_MIRROR says in their place.
@@ -60,6 +63,22 @@ class NamedSet:
 
 
 _DIGITS = tuple("0123456789")
+_CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+_CIFAR100 = tuple(
+    """
+    apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
+    caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant
+    flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man
+    maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree
+    plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail
+    snake spider squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train trout
+    tulip turtle wardrobe whale willow_tree wolf woman worm
+    """.split()  # noqa: SIM905 - a hundred quoted names would hide them
+)
+_GESTURES = (
+    "hand clapping", "right hand wave", "left hand wave", "right arm clockwise", "right arm counter clockwise",
+    "left arm clockwise", "left arm counter clockwise", "arm roll", "air drums", "air guitar", "other gestures",
+)  # fmt: skip
 _IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
@@ -111,7 +130,7 @@ NAMED_SETS = {
         ),
         NamedSet(
             "cifar10",
-            ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+            _CIFAR10,
             {"cifar-10-binary.tar.gz": "md5:c32a1d4ab5d03f1284b67883e8d87530"},
             ("https://www.cs.toronto.edu/~kriz/",),
             # Computed from a lossless copy whose channel means and deviations equal the published ones.
@@ -119,6 +138,37 @@ NAMED_SETS = {
                 "train": "da9d6a8662a459c369f515f06f83606361e2e65d0419447b83c10f8e28c311bc",
                 "test": "2a862bbf055f37f66ee37ebd56e4de56bc8d72ecae3c13c6b2de79e9e6235a14",
             },
+        ),
+        NamedSet(
+            "cifar100",
+            _CIFAR100,
+            {"cifar-100-binary.tar.gz": "md5:03b5dce01913d631647c71ecec9e9cb8"},
+            ("https://www.cs.toronto.edu/~kriz/",),
+        ),
+        NamedSet(
+            "tiny-imagenet",
+            (),
+            {"tiny-imagenet-200.zip": "md5:90528d7ca1a48142e341f4ef8d21d0de"},
+            ("http://cs231n.stanford.edu/",),
+            other_folders=("tiny-imagenet-200",),
+        ),
+        NamedSet(
+            "nmnist",
+            _DIGITS,
+            other_folders=("NMNIST", "N-MNIST"),
+            homepage="https://www.garrickorchard.com/datasets/n-mnist",
+        ),
+        NamedSet(
+            "cifar10-dvs",
+            _CIFAR10,
+            other_folders=("CIFAR10DVS", "CIFAR10-DVS"),
+            homepage="https://figshare.com/articles/dataset/CIFAR10-DVS_New/4724671",
+        ),
+        NamedSet(
+            "dvs128-gesture",
+            _GESTURES,
+            other_folders=("DVSGesture", "DvsGesture", "DVS128Gesture"),
+            homepage="https://research.ibm.com/interactive/dvsgesture/",
         ),
     )
 }

@@ -16,20 +16,19 @@ import numpy as np
 
 from spikewise.errors import DataError, unknown_name
 
+from .choose import Samples, image_samples
 from .fetch import fetch
-from .formats.checks import Labels, Pixels, as_pixels
-from .formats.cifar import read_cifar_archive, read_cifar_batches
+from .find_events import EVENT_SETS, EventFiles, Recordings, find_events
+from .find_images import Read, find_images
+from .formats.checks import Labels, Pixels, as_pixels, check_size
 from .formats.folder import read_class_folders
-from .formats.grid import read_picture_grids
-from .formats.idx import read_idx_pair
 from .formats.npz import read_npz_images
+from .frames import Binning, bin_events
 from .registry import DATA_VARIABLE, NAMED_SETS, NamedSet, named_set
+from .splits import content_digest, digest_array
 
-Part = Callable[[], tuple[Pixels, Labels]]
+Part = Callable[[], Samples]
 FileProgress = Callable[[str, int, int | None], None]
-
-_CIFAR_FOLDER = "cifar-10-batches-bin"
-_CIFAR_BATCHES = {"train": [f"data_batch_{i}.bin" for i in range(1, 6)], "test": ["test_batch.bin"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +65,12 @@ def open_source(
     *,
     download: bool = True,
     progress: FileProgress | None = None,
+    n_steps: int = 4,
+    binning: Binning | None = None,
 ) -> Source:
     """Find a data set by its name, or by the path of an ``.npz`` or of a folder of class folders.
+
+    Event recordings will be read as ``n_steps`` frames, binned as said.
 
     Raises
     ------
@@ -79,7 +82,13 @@ def open_source(
         If no mirror delivers it.
     """
     if name == "digits":
-        return Source("digits", "scikit-learn", named_set("digits").classes, _read_digits)
+        return Source("digits", "scikit-learn", named_set("digits").classes, _hashed(_read_digits))
+    if isinstance(name, str) and name in EVENT_SETS:
+        folder, files = open_recordings(name, root)
+        framed = partial(_framed, files.sensor, n_steps, Binning() if binning is None else binning)
+        test = partial(framed, files.test) if files.test else None
+        known = named_set(name)
+        return Source(name, str(folder), known.classes, partial(framed, files.train), test, known)
     if isinstance(name, str) and name in NAMED_SETS:
         known = named_set(name)
         for folder in _folders(known, root):
@@ -91,10 +100,29 @@ def open_source(
         return _open_folder(path)
     if path.suffix == ".npz":
         images, labels, classes = read_npz_images(path)
-        return Source(path.stem, str(path), classes, lambda: (images, labels))
+        return Source(path.stem, str(path), classes, _hashed(lambda: (images, labels)))
     if os.fspath(name) and path.exists():
         raise DataError(f"{path} must be an .npz file or a folder of class folders; it is neither.")
     raise unknown_name("data set", os.fspath(name), NAMED_SETS)
+
+
+def open_recordings(name: str, root: str | os.PathLike[str] | None = None) -> tuple[Path, EventFiles]:
+    """Find a named set of event recordings: its folder, and its files, not read yet.
+
+    Raises
+    ------
+    ParameterError
+        If the name is none of a set of recordings.
+    DataError
+        If the set is in none of the folders; these sets are not downloaded.
+    """
+    if name not in EVENT_SETS:
+        raise unknown_name("set of recordings", name, EVENT_SETS)
+    known = named_set(name)
+    for folder in _folders(known, root):
+        if (files := find_events(known, folder)) is not None:
+            return folder, files
+    raise _absent(known, root, f"Get it from {known.homepage}, and give root or set {DATA_VARIABLE}.")
 
 
 def search_folders(root: str | os.PathLike[str] | None = None) -> list[Path]:
@@ -114,12 +142,9 @@ def _folders(known: NamedSet, root: str | os.PathLike[str] | None) -> Iterator[P
 def _download(
     known: NamedSet, root: str | os.PathLike[str] | None, download: bool, progress: FileProgress | None
 ) -> Source:
-    places = search_folders(root)
     if not download:
-        raise DataError(
-            f"{known.name} must lie in {' or '.join(map(str, places))}; it is in none. "
-            f"Give root, set {DATA_VARIABLE}, or allow the download."
-        )
+        raise _absent(known, root, f"Give root, set {DATA_VARIABLE}, or allow the download.")
+    places = search_folders(root)
     folder = (places[0] if root else places[-1]) / known.name
     for file, checksum in known.files.items():
         fetch(known.urls(file), folder / file, checksum, progress=partial(progress, file) if progress else None)
@@ -129,53 +154,32 @@ def _download(
     return source
 
 
+def _absent(known: NamedSet, root: str | os.PathLike[str] | None, advice: str) -> DataError:
+    places = " or ".join(map(str, search_folders(root)))
+    return DataError(f"{known.name} must lie in {places}; it is in none. {advice}")
+
+
 def _find(known: NamedSet, folder: Path) -> Source | None:
-    """The data set in this folder, in whichever format it is there."""
-    parts = _find_cifar(folder, known) if known.name == "cifar10" else _find_idx(folder, known)
-    return Source(known.name, str(folder), known.classes, *parts, known) if parts else None
+    """The images in this folder, in whichever format they are there."""
+    files = find_images(known, folder)
+    if files is None:
+        return None
+    return Source(known.name, str(folder), files.classes, _hashed(files.train), _hashed(files.test), known)
 
 
-def _find_idx(folder: Path, known: NamedSet) -> tuple[Part, Part] | None:
-    def find(part: str) -> Part | None:
-        images = _idx_file(folder, f"{part}-images", 3)
-        labels = _idx_file(folder, f"{part}-labels", 1)
-        return partial(read_idx_pair, images, labels, len(known.classes)) if images and labels else None
-
-    train, test = find("train"), find("t10k")
-    return (train, test) if train and test else None
+def _hashed(read: Read) -> Part:
+    return lambda: image_samples(*read())
 
 
-def _idx_file(folder: Path, stem: str, n_dims: int) -> Path | None:
-    """The file under any of the names it goes by."""
-    names = [f"{stem}{dot}idx{n_dims}-ubyte{suffix}" for dot in "-." for suffix in (".gz", "")]
-    return next((folder / name for name in names if (folder / name).is_file()), None)
-
-
-def _find_cifar(folder: Path, known: NamedSet) -> tuple[Part, Part] | None:
-    for below in (folder / _CIFAR_FOLDER, folder):
-        batches = {part: [below / file for file in files] for part, files in _CIFAR_BATCHES.items()}
-        if all(path.is_file() for paths in batches.values() for path in paths):
-            return partial(read_cifar_batches, batches["train"]), partial(read_cifar_batches, batches["test"])
-    archive = folder / "cifar-10-binary.tar.gz"
-    if archive.is_file():
-        members = {part: [f"{_CIFAR_FOLDER}/{file}" for file in files] for part, files in _CIFAR_BATCHES.items()}
-        read = partial(read_cifar_archive, archive)
-        return partial(read, members["train"]), partial(read, members["test"])
-    labels, train, test = folder / "labels.npz", _numbered(folder), folder / "test.webp"
-    if labels.is_file() and train and test.is_file():
-        return (
-            partial(read_picture_grids, train, labels, "train", known.classes),
-            partial(read_picture_grids, [test], labels, "test", known.classes),
-        )
-    return None
-
-
-def _numbered(folder: Path) -> list[Path]:
-    """train-1.webp, train-2.webp, ... up to the first that is absent."""
-    pictures: list[Path] = []
-    while (path := folder / f"train-{len(pictures) + 1}.webp").is_file():
-        pictures.append(path)
-    return pictures
+def _framed(sensor: tuple[int, int], n_steps: int, binning: Binning, recordings: Recordings) -> Samples:
+    """Frames (B, T, 2, H, W) of recordings with the digests of their events."""
+    frames, labels, digests = [], [], []
+    for events, label in recordings():
+        frames.append(bin_events(events, sensor, n_steps, binning))
+        check_size((len(frames), *frames[0].shape), 1, "all frames together")
+        labels.append(label)
+        digests.append(content_digest(events.tobytes(), label))
+    return Samples(np.stack(frames), np.array(labels, np.int64), digest_array(digests))
 
 
 def _open_folder(path: Path) -> Source:
@@ -183,13 +187,12 @@ def _open_folder(path: Path) -> Source:
     below = {entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")}
     if below != {"train", "test"}:
         images, labels, classes = read_class_folders(path)
-        return Source(path.resolve().name, str(path), classes, lambda: (images, labels))
+        return Source(path.resolve().name, str(path), classes, _hashed(lambda: (images, labels)))
     parts = {part: read_class_folders(path / part) for part in ("train", "test")}
     if parts["train"][2] != parts["test"][2] or parts["train"][0].shape[1:] != parts["test"][0].shape[1:]:
         raise DataError(f"{path}: train and test must have the same classes and the same shape of picture.")
-    return Source(
-        path.resolve().name, str(path), parts["train"][2], lambda: parts["train"][:2], lambda: parts["test"][:2]
-    )
+    train, test = parts["train"], parts["test"]
+    return Source(path.resolve().name, str(path), train[2], _hashed(lambda: train[:2]), _hashed(lambda: test[:2]))
 
 
 def _read_digits() -> tuple[Pixels, Labels]:

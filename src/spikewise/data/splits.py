@@ -13,7 +13,7 @@ stay together, and a larger fraction holds out a superset of a smaller one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,13 +39,22 @@ def content_digests(images: ArrayLike, labels: ArrayLike) -> NDArray[np.bytes_]:
         raise ShapeError(f"images must be (B, ...) and labels (B,), not empty; got {pixels.shape}, {classes.shape}.")
     if classes.dtype.kind not in "iu":
         raise ParameterError(f"labels must be integers; got {classes.dtype}.")
-    content, salts = pixels.reshape(-1).view(np.uint8).data, classes.astype("<i8").tobytes()
-    width, blake2b = len(content) // len(classes), hashlib.blake2b
-    digests = b"".join(
-        blake2b(content[i * width : (i + 1) * width], digest_size=DIGEST_BYTES, salt=salts[8 * i : 8 * i + 8]).digest()
-        for i in range(len(classes))
+    content = pixels.reshape(-1).view(np.uint8).data
+    width = len(content) // len(classes)
+    return digest_array(
+        [content_digest(content[i * width : (i + 1) * width], label) for i, label in enumerate(classes.tolist())]
     )
-    return np.frombuffer(digests, f"S{DIGEST_BYTES}")
+
+
+def content_digest(content: bytes | memoryview, label: int) -> bytes:
+    """Digest of one sample's bytes and label, of 16 bytes."""
+    salt = label.to_bytes(8, "little", signed=True)
+    return hashlib.blake2b(content, digest_size=DIGEST_BYTES, salt=salt).digest()
+
+
+def digest_array(digests: Sequence[bytes]) -> NDArray[np.bytes_]:
+    """Digests of samples as an array (B,)."""
+    return np.frombuffer(b"".join(digests), f"S{DIGEST_BYTES}")
 
 
 def rank_by_content(images: ArrayLike, labels: ArrayLike) -> IndexArray:

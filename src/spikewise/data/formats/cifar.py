@@ -1,7 +1,9 @@
-"""The binary batches of CIFAR-10: one byte of label, then 3 x 32 x 32 bytes of picture, sample after sample.
+"""The batches of CIFAR-10 and CIFAR-100, binary or pickled, loose or in the archive that their publisher offers.
 
-The batches are read as they are or straight out of ``cifar-10-binary.tar.gz``. Members of the archive are
-picked by their exact name and read into memory; nothing is ever unpacked, so a hostile path goes nowhere.
+A binary batch is record after record: the label (CIFAR-100: a byte of superclass, then the class), then the
+3 x 32 x 32 bytes of the picture. A pickled batch holds the same as a dictionary; it is decoded by
+:mod:`~spikewise.data.formats.plain_pickle`, which runs nothing. Members of an archive are picked by their exact name
+and read into memory; nothing is ever unpacked, so a hostile path goes nowhere.
 """
 
 from __future__ import annotations
@@ -9,32 +11,57 @@ from __future__ import annotations
 import tarfile
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from spikewise.errors import DataError
 
-from .checks import Labels, Pixels, as_labels, as_pixels, check_size
+from .checks import Labels, Pixels, as_labels, as_pixels, check_paired, check_size
+from .plain_pickle import read_pickle
 
 _SHAPE = (3, 32, 32)
-_RECORD_BYTES = 1 + 3 * 32 * 32
-N_CLASSES = 10
+_PIXEL_BYTES = 3 * 32 * 32
+_PICKLE = b"\x80\x02"  # of protocol 2
 
 
-def read_cifar_batches(paths: Sequence[Path]) -> tuple[Pixels, Labels]:
-    """Images ``(B, 3, 32, 32)`` and labels of binary batches, one file after another."""
+@dataclass(frozen=True, slots=True)
+class CifarLayout:
+    """What tells CIFAR-10 and CIFAR-100 apart.
+
+    Parameters
+    ----------
+    n_classes : int
+        Number of classes.
+    label_bytes : int
+        Bytes before each picture of a binary batch; the last of them is the class.
+    label_key : str
+        Where a pickled batch keeps the classes.
+    """
+
+    n_classes: int
+    label_bytes: int
+    label_key: str
+
+
+CIFAR10 = CifarLayout(10, 1, "labels")
+CIFAR100 = CifarLayout(100, 2, "fine_labels")
+
+
+def read_cifar_batches(paths: Sequence[Path], layout: CifarLayout = CIFAR10) -> tuple[Pixels, Labels]:
+    """Images ``(B, 3, 32, 32)`` and labels of batches, one file after another."""
     batches = []
     for path in paths:
         try:
-            _check_length(path.stat().st_size, str(path))
-            batches.append(_decode(path.read_bytes(), str(path)))
+            check_size((path.stat().st_size,), 1, str(path))
+            batches.append(_decode(path.read_bytes(), str(path), layout))
         except OSError as error:
-            raise DataError(f"{path} must be a CIFAR-10 batch that can be read; {error.strerror}.") from None
+            raise DataError(f"{path} must be a CIFAR batch that can be read; {error.strerror}.") from None
     return _joined(batches)
 
 
-def read_cifar_archive(path: Path, members: Sequence[str]) -> tuple[Pixels, Labels]:
+def read_cifar_archive(path: Path, members: Sequence[str], layout: CifarLayout = CIFAR10) -> tuple[Pixels, Labels]:
     """Images and labels of the named members of a ``.tar.gz``, in the order named.
 
     Raises
@@ -52,8 +79,8 @@ def read_cifar_archive(path: Path, members: Sequence[str]) -> tuple[Pixels, Labe
                 stream = archive.extractfile(member) if member.isreg() else None
                 if stream is None:
                     raise DataError(f"{where} must be a plain file; it is a link or a folder.")
-                _check_length(member.size, where)
-                found[member.name] = _decode(stream.read(), where)
+                check_size((member.size,), 1, where)
+                found[member.name] = _decode(stream.read(), where, layout)
                 if len(found) == len(members):
                     break
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
@@ -63,18 +90,32 @@ def read_cifar_archive(path: Path, members: Sequence[str]) -> tuple[Pixels, Labe
     return _joined([found[name] for name in members])
 
 
-def _check_length(n_bytes: int, where: str) -> None:
-    check_size((n_bytes,), 1, where)
-    if n_bytes % _RECORD_BYTES:
-        raise DataError(f"{where} must hold records of {_RECORD_BYTES} bytes; got {n_bytes} bytes. Fetch it again.")
+def _decode(content: bytes, where: str, layout: CifarLayout) -> tuple[Pixels, Labels]:
+    """Images and labels of one batch; no class has the number with which every pickle starts."""
+    check_size((len(content),), 1, where)
+    if content.startswith(_PICKLE):
+        return _decode_pickle(content, where, layout)
+    record = layout.label_bytes + _PIXEL_BYTES
+    if len(content) % record:
+        raise DataError(f"{where} must hold records of {record} bytes; got {len(content)} bytes. Fetch it again.")
+    records = np.frombuffer(content, np.uint8).reshape(-1, record)
+    labels = as_labels(records[:, layout.label_bytes - 1], layout.n_classes, where)
+    return as_pixels(records[:, layout.label_bytes :].reshape(-1, *_SHAPE), where), labels
 
 
-def _decode(content: bytes, where: str) -> tuple[Pixels, Labels]:
-    if len(content) % _RECORD_BYTES:
-        raise DataError(f"{where} must hold records of {_RECORD_BYTES} bytes; got {len(content)}. Fetch it again.")
-    records = np.frombuffer(content, np.uint8).reshape(-1, _RECORD_BYTES)
-    labels = as_labels(records[:, 0], N_CLASSES, where)
-    return as_pixels(records[:, 1:].reshape(-1, *_SHAPE), where), labels
+def _decode_pickle(content: bytes, where: str, layout: CifarLayout) -> tuple[Pixels, Labels]:
+    batch = read_pickle(content, where)
+    if not isinstance(batch, dict) or not {"data", layout.label_key} <= batch.keys():
+        raise DataError(f"{where} must be a dictionary with data and {layout.label_key}; it is not.")
+    pixels, labels = batch["data"], batch[layout.label_key]
+    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != (_PIXEL_BYTES,):
+        raise DataError(f"{where}: data must be an array of bytes of shape (B, {_PIXEL_BYTES}); it is not.")
+    if not isinstance(labels, list) or not all(type(label) is int for label in labels):
+        raise DataError(f"{where}: {layout.label_key} must be a list of integers; it is not.")
+    if not all(0 <= label < layout.n_classes for label in labels):
+        raise DataError(f"{where}: {layout.label_key} must lie in 0..{layout.n_classes - 1}; one does not.")
+    images = as_pixels(pixels.reshape(-1, *_SHAPE), where)
+    return check_paired(images, as_labels(np.array(labels, np.int64), layout.n_classes, where), where)
 
 
 def _joined(batches: Sequence[tuple[Pixels, Labels]]) -> tuple[Pixels, Labels]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,24 +54,31 @@ def read_class_folders(path: Path) -> tuple[Pixels, Labels, tuple[str, ...]]:
 
 def open_picture(path: Path, n_channels: int | None = None) -> NDArray[np.uint8]:
     """Pixels (C, H, W) of one picture: 1 channel if it is grey, else 3, or as many as asked for."""
-    from PIL import Image
+    return decode_picture(path, str(path), n_channels)
+
+
+def decode_picture(source: Path | BinaryIO, where: str, n_channels: int | None = None) -> NDArray[np.uint8]:
+    """:func:`open_picture` of a file or of bytes in memory; ``where`` is what an error calls them."""
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower
-            with Image.open(path) as picture:
-                return _decoded(picture, n_channels, path)
+            with Image.open(source) as picture:
+                return _decoded(picture, n_channels, where)
     except DataError:
         raise
+    except UnidentifiedImageError:
+        raise DataError(f"{where} must be a whole picture; it is of no known format.") from None
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} must be a whole picture; {error}.") from None
+        raise DataError(f"{where} must be a whole picture; {error}.") from None
 
 
-def _decoded(picture: Any, n_channels: int | None, path: Path) -> NDArray[np.uint8]:
+def _decoded(picture: Any, n_channels: int | None, where: str) -> NDArray[np.uint8]:
     if picture.width * picture.height > _MAX_PIXELS:
-        raise DataError(f"{path} must have at most {_MAX_PIXELS} pixels; it has {picture.width}x{picture.height}.")
+        raise DataError(f"{where} must have at most {_MAX_PIXELS} pixels; it has {picture.width}x{picture.height}.")
     if picture.mode not in _GREY | _COLOUR:
-        raise DataError(f"{path} must have 8 bits per channel; its mode is {picture.mode}. Convert it.")
+        raise DataError(f"{where} must have 8 bits per channel; its mode is {picture.mode}. Convert it.")
     grey = picture.mode in _GREY if n_channels is None else n_channels == 1
     pixels = np.asarray(picture.convert("L" if grey else "RGB"))
     return pixels[None] if grey else pixels.transpose(2, 0, 1)

@@ -1,0 +1,173 @@
+"""Event recordings with labels, as they were recorded: one call from a name to a split.
+
+For training a network that takes frames, :func:`~spikewise.data.images.load_splits` bins each recording as it is
+read. Here the events themselves come, for augmentation in time, for other binnings, and for looking at them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spikewise.errors import DataError
+
+from .choose import Samples, Share, Split, check_split, choose
+from .event_augment import EventAugmentation
+from .find_events import Recordings
+from .formats.checks import as_labels, check_size
+from .formats.event_array import EVENT, Events
+from .frames import Binning, Size, bin_events
+from .images import ImageSet
+from .registry import named_set
+from .sources import open_recordings
+from .splits import content_digest, digest_array, sha256_of_digests
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventSet:
+    """Recordings of one split and their classes.
+
+    Parameters
+    ----------
+    recordings : sequence of structured arrays of shape (n,)
+        Events of each recording, with ``t`` in microseconds, ``x``, ``y`` and polarity ``p``, in order of time.
+    labels : int64 array of shape (B,)
+        Class of each recording, an index into ``classes``.
+    classes : tuple of str
+        Names of the classes.
+    sensor : tuple of int
+        Height and width of the sensor.
+    name : str
+        Name of the data set.
+    split : str
+        Which samples of it these are.
+
+    Examples
+    --------
+    >>> events = np.array([(0, 1, 0, 1), (10, 0, 0, 0)], EVENT)
+    >>> recordings = EventSet([events], [0], ("a",), (1, 2), "own", "all")
+    >>> recordings.n_samples, recordings.n_events.tolist()
+    (1, [2])
+    >>> recordings.frames(n_steps=2).images.shape
+    (2, 1, 2, 1, 2)
+    """
+
+    recordings: Sequence[Events]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    sensor: Size
+    name: str
+    split: str
+
+    def __post_init__(self) -> None:
+        where = f"{self.name} ({self.split})"
+        recordings = tuple(self.recordings)
+        if not recordings or any(events.dtype != EVENT or events.ndim != 1 for events in recordings):
+            raise DataError(f"{where}: recordings must be arrays of events (t, x, y, p), at least one; they are not.")
+        object.__setattr__(self, "recordings", recordings)
+        object.__setattr__(self, "classes", tuple(self.classes))
+        object.__setattr__(self, "labels", as_labels(self.labels, len(self.classes), where))
+        if len(self.labels) != len(recordings):
+            raise DataError(f"{where}: there must be one label per recording; got {len(self.labels)} labels.")
+
+    @property
+    def n_samples(self) -> int:
+        """Number of recordings B."""
+        return len(self.recordings)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes K, whether or not each occurs."""
+        return len(self.classes)
+
+    @property
+    def n_events(self) -> NDArray[np.int64]:
+        """Number of events of each recording (B,)."""
+        return np.array([len(events) for events in self.recordings], np.int64)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of events and labels, the same for any order of the samples."""
+        return sha256_of_digests(_digests(self.recordings, self.labels), self.sensor)
+
+    def subset(self, index: ArrayLike | slice) -> EventSet:
+        """The samples picked by indices, a mask or a slice, as a set of its own."""
+        rows = np.arange(self.n_samples)[index if isinstance(index, slice) else np.asarray(index)]
+        picked = [self.recordings[row] for row in rows]
+        return EventSet(picked, self.labels[rows], self.classes, self.sensor, self.name, self.split)
+
+    def varied(self, augmentation: EventAugmentation, seed: int) -> EventSet:
+        """Random variants of the recordings; each depends on the seed and its place only."""
+        varied = [
+            augmentation.vary(events, self.sensor, np.random.default_rng([seed, place]))
+            for place, events in enumerate(self.recordings)
+        ]
+        return EventSet(varied, self.labels, self.classes, self.sensor, self.name, self.split)
+
+    def frames(self, n_steps: int, binning: Binning | None = None) -> ImageSet:
+        """The recordings as frames (T, B, 2, H, W) of 8 bits; see :func:`~spikewise.data.frames.bin_events`."""
+        binned = []
+        for events in self.recordings:
+            binned.append(bin_events(events, self.sensor, n_steps, binning))
+            check_size((self.n_samples, *binned[0].shape), 1, "all frames together")
+        return ImageSet(np.stack(binned, 1), self.labels, self.classes, self.name, self.split)
+
+
+def load_events(
+    name: str,
+    split: Split = "train",
+    root: str | os.PathLike[str] | None = None,
+    *,
+    validation_fraction: float = 0.1,
+) -> EventSet:
+    """Read one split of a set of event recordings; the splits are those of its frames.
+
+    Parameters
+    ----------
+    name : str
+        ``nmnist``, ``cifar10-dvs`` or ``dvs128-gesture``.
+    split : {"train", "validation", "test", "all"}
+        Which samples. Reading any split needs memory for the whole part, 13 bytes an event.
+    root : path, optional
+        Folder looked at before ``$SPIKEWISE_DATA`` and the user's cache.
+    validation_fraction : float
+        Share of each class that ``train`` leaves to ``validation``, in [0, 1).
+
+    Raises
+    ------
+    ParameterError
+        If the name, the split or the fraction is not possible.
+    DataError
+        If the set is absent, a file is damaged, or the split is empty.
+    """
+    share, split = Share(validation_fraction), check_split(split)
+    _, files = open_recordings(name, root)
+    parts = {"train": partial(_collected, files.train, name)}
+    if files.test:
+        parts["test"] = partial(_collected, files.test, name)
+    chosen = choose(lambda part: parts[part](), split, "test" in parts, share)
+    chosen.require(name, split)
+    return EventSet(chosen.content(), chosen.labels(), named_set(name).classes, files.sensor, name, split)
+
+
+def _collected(recordings: Recordings, name: str) -> Samples:
+    """All recordings of a part, as long as they fit into memory."""
+    content, labels, n_events = [], [], 0
+    for events, label in recordings():
+        content.append(events)
+        labels.append(label)
+        n_events += len(events)
+        check_size((n_events,), EVENT.itemsize, f"all events of {name}")
+    classes = np.array(labels, np.int64)
+    return Samples(content, classes, _digests(content, classes))
+
+
+def _digests(recordings: Sequence[Events], labels: NDArray[np.int64]) -> NDArray[np.bytes_]:
+    return digest_array(
+        [content_digest(events.tobytes(), label) for events, label in zip(recordings, labels.tolist(), strict=True)]
+    )

@@ -1,0 +1,115 @@
+"""AEDAT, the files of the DVS128 event camera of 128x128 pixels, in its versions 2.0 and 3.1.
+
+Both begin with lines of text that start with ``#``. In version 2.0 (CIFAR10-DVS) then follow events of two
+*big-endian* 32-bit numbers, address and time in microseconds::
+
+    address: bit 0 polarity, 0 for ON; bits 1-7 column from the right; bits 8-14 row from the bottom
+
+In version 3.1 (DVS128-Gesture) the text ends with ``#!END-HEADER`` and packets follow, *little-endian*: a header
+of 28 bytes (type, source: 16 bits; bytes per event, place of the time, overflow of the time, capacity, number of
+events, number of valid events: 32 bits) and the events::
+
+    data: bit 1 polarity, 1 for ON; bits 2-16 row; bits 17-31 column        time: 31 bits of microseconds
+
+Packets of another type than polarity (1) are passed over. Times that jump back are put in order.
+
+References
+----------
+.. [1] iniVation, "AEDAT file formats".
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from spikewise.errors import DataError
+
+from .checks import check_size
+from .event_array import Events, as_events
+
+SIZE = (128, 128)
+_END = b"#!END-HEADER"
+_PACKET = struct.Struct("<hhiiiiii")
+_POLARITY = 1
+_POLARITY_BYTES = 8
+_MAX_HEADER_LINES = 1000
+
+
+def read_aedat2(path: Path) -> Events:
+    """Events of a DVS128 recording in AEDAT 2.0, the row counted from the top.
+
+    Raises
+    ------
+    DataError
+        If it is cut short, empty, or another version.
+    """
+    body = _body(_content(path), b"2.0", path)
+    if len(body) % 8:
+        raise DataError(f"{path} must hold events of 8 bytes after its header; got {len(body)} bytes. Fetch it again.")
+    address, t = np.frombuffer(body, ">u4").reshape(-1, 2).astype(np.int64).T
+    if (address >> 15).any():
+        raise DataError(f"{path} must hold addresses of a DVS128, below 32768; got {address.max()}. Is it damaged?")
+    height, width = SIZE
+    x, y = width - 1 - (address >> 1 & 0x7F), height - 1 - (address >> 8)
+    return as_events(t, x, y, 1 - (address & 1), SIZE, str(path))
+
+
+def read_aedat3(path: Path) -> Events:
+    """Polarity events of a DVS128 recording in AEDAT 3.1.
+
+    Raises
+    ------
+    DataError
+        If a packet is cut short or contradicts itself, or there is no event.
+    """
+    body = memoryview(_body(_content(path), b"3.1", path))
+    words, place = [], 0
+    while place < len(body):
+        if len(body) - place < _PACKET.size:
+            raise DataError(f"{path} must be whole; it ends within the header of a packet. Fetch it again.")
+        kind, _, n_bytes, time_place, overflow, _, n_events, _ = _PACKET.unpack_from(body, place)
+        place += _PACKET.size
+        if n_bytes < 1 or n_events < 0 or n_events * n_bytes > len(body) - place:
+            raise DataError(
+                f"{path} must be whole; a packet announces {n_events} events of {n_bytes} bytes and "
+                f"{len(body) - place} bytes are left. Fetch it again."
+            )
+        if kind == _POLARITY:
+            if (n_bytes, time_place) != (_POLARITY_BYTES, 4) or overflow < 0:
+                raise DataError(f"{path}: polarity events must have 8 bytes with the time last; a packet has not.")
+            packet = np.frombuffer(body, "<u4", 2 * n_events, place).reshape(-1, 2).astype(np.int64)
+            packet[:, 1] += overflow << 31
+            words.append(packet)
+        place += n_events * n_bytes
+    data, t = np.concatenate([np.empty((0, 2), np.int64), *words]).T
+    return as_events(t, data >> 17, data >> 2 & 0x7FFF, data >> 1 & 1, SIZE, str(path))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        check_size((path.stat().st_size,), 1, str(path))
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} must be an AEDAT file that can be read; {error.strerror}.") from None
+
+
+def _body(content: bytes, version: bytes, path: Path) -> bytes:
+    """What follows the lines of text, whose first must name the version."""
+    if not content.startswith(b"#!AER-DAT" + version):
+        raise DataError(f"{path} must start with #!AER-DAT{version.decode()}; it starts with {content[:12]!r}.")
+    place, has_end = 0, version.startswith(b"3")
+    for _ in range(_MAX_HEADER_LINES):
+        is_text = content.startswith(b"#", place)
+        if not is_text and not has_end:
+            return content[place:]
+        line_end = content.find(b"\n", place)
+        if not is_text or line_end < 0:
+            break
+        is_last = has_end and content.startswith(_END, place)
+        place = line_end + 1
+        if is_last:
+            return content[place:]
+    raise DataError(f"{path} must have a header of text lines with an end; it has not. Fetch it again.")

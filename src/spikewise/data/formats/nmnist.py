@@ -1,0 +1,64 @@
+"""N-MNIST: recordings of MNIST digits by an event camera that shakes, on 34x34 pixels for about 0.3 s.
+
+The published files hold one recording each, five bytes per event::
+
+    x   y   p t22..t16   t15..t8   t7..t0        p: top bit, 1 for ON; t in microseconds
+
+Many recordings together come as an ``.npz``: ``x``, ``y``, ``p``, ``t`` of all events one after another, ``labels``
+and ``offsets`` (n+1), where recording i is ``[offsets[i]:offsets[i+1]]``.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from spikewise.errors import DataError
+
+from .checks import Labels, as_labels, check_size
+from .event_array import Events, as_events
+from .npz import read_arrays
+
+SIZE = (34, 34)
+N_CLASSES = 10
+_EVENT_BYTES = 5
+
+
+def read_nmnist_bin(path: Path) -> Events:
+    """Events of one recording.
+
+    Raises
+    ------
+    DataError
+        If the file is cut short, empty, or has an event outside 34x34 pixels.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} must be a recording that can be read; {error.strerror}.") from None
+    check_size((len(content),), 1, str(path))
+    if len(content) % _EVENT_BYTES:
+        raise DataError(f"{path} must hold events of {_EVENT_BYTES} bytes; got {len(content)} bytes. Fetch it again.")
+    x, y, high, middle, low = np.frombuffer(content, np.uint8).reshape(-1, _EVENT_BYTES).astype(np.int64).T
+    return as_events((high & 0x7F) << 16 | middle << 8 | low, x, y, high >> 7, SIZE, str(path))
+
+
+def read_nmnist_npz(path: Path) -> tuple[list[Events], Labels]:
+    """Recordings and labels of an ``.npz``."""
+    arrays = read_arrays(path, ["x", "y", "p", "t", "offsets", "labels"])
+    labels = as_labels(arrays["labels"], N_CLASSES, str(path))
+    offsets, n_events = arrays["offsets"], len(np.atleast_1d(arrays["t"]))
+    if offsets.shape != (len(labels) + 1,) or offsets.dtype.kind not in "iu":
+        raise DataError(f"{path}: offsets must be {len(labels) + 1} integers, one more than labels; they are not.")
+    bounds = offsets.tolist()
+    if bounds[0] != 0 or bounds[-1] != n_events or any(a > b for a, b in pairwise(bounds)):
+        raise DataError(f"{path}: offsets must rise from 0 to the number of events, {n_events}; they do not.")
+    if any(arrays[name].shape != (n_events,) for name in "xypt"):
+        raise DataError(f"{path}: x, y, p and t must have one entry per event; they do not.")
+    recordings = []
+    for i, (start, stop) in enumerate(pairwise(bounds)):
+        t, x, y, p = (arrays[name][start:stop] for name in "txyp")
+        recordings.append(as_events(t, x, y, p, SIZE, f"{path}: recording {i}"))
+    return recordings, labels

@@ -1,0 +1,173 @@
+"""Plain data out of a pickle, without running it.
+
+A pickle is a program for a small stack machine, and two of its instructions, ``GLOBAL`` and ``REDUCE``, import and
+call whatever they name. Here the program is read by :func:`pickletools.genops`, which only splits it into
+instructions, and a machine of our own executes the harmless ones: numbers, strings, lists, dictionaries, tuples.
+The three names with which NumPy pickles an array become inert tuples, and the array is built from its bytes.
+Every other name or instruction is refused. So a hostile file can at worst be rejected.
+"""
+
+from __future__ import annotations
+
+import math
+import pickletools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewise.errors import DataError
+
+_RECONSTRUCT = {f"numpy.{core}.multiarray _reconstruct" for core in ("core", "_core")}
+_NAMES = _RECONSTRUCT | {"numpy ndarray", "numpy dtype"}
+_BYTE = "u1"  # the only type of array that is read
+
+_PUSH = {"INT", "BININT", "BININT1", "BININT2", "LONG1", "SHORT_BINSTRING", "BINSTRING", "BINUNICODE"}
+_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+_EMPTY: dict[str, Callable[[], Any]] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
+_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+
+
+class _ByteArray:
+    """A place for an array of bytes; only what NumPy's own pickles do to it is possible."""
+
+    def __init__(self) -> None:
+        self.value: NDArray[np.uint8] | None = None
+
+    def fill(self, state: Any) -> None:
+        _, shape, dtype, is_fortran, content = state
+        if dtype != ("dtype", _BYTE) or not all(type(side) is int and side >= 0 for side in shape):
+            raise ValueError("an array is none of bytes")
+        raw = content.encode("latin-1")
+        if len(raw) != math.prod(shape):
+            raise ValueError(f"an array holds {len(raw)} bytes where {shape} are announced")
+        self.value = np.frombuffer(raw, np.uint8).reshape(shape, order="F" if is_fortran else "C")
+
+
+def read_pickle(content: bytes, where: str) -> Any:
+    """The value of a pickle of protocol 2, as Python 2 wrote them, made of plain values and arrays of bytes.
+
+    Parameters
+    ----------
+    content : bytes
+        The pickle. Its byte strings come out as text, byte for character.
+    where : str
+        What to call the source in an error.
+
+    Raises
+    ------
+    DataError
+        If it is damaged, or asks for anything but plain data.
+
+    Examples
+    --------
+    >>> import pickle
+    >>> read_pickle(pickle.dumps({"labels": [1, 2]}, protocol=2), "batch")
+    {'labels': [1, 2]}
+    >>> read_pickle(pickle.dumps(print, protocol=2), "batch")
+    Traceback (most recent call last):
+    spikewise.errors.DataError: batch must be a pickle of plain data; it names '__builtin__ print'.
+    """
+    machine = _Machine()
+    try:
+        for instruction, argument, _ in pickletools.genops(content):
+            machine.execute(instruction.name, argument)
+        (value,) = machine.stack
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+        raise DataError(f"{where} must be a pickle of plain data; {error}.") from None
+    return _finished(value)
+
+
+def _finished(value: Any) -> Any:
+    """The value with its arrays in place; they stand nowhere deeper in a batch."""
+    if isinstance(value, dict):
+        return {key: item.value if isinstance(item, _ByteArray) else item for key, item in value.items()}
+    return value.value if isinstance(value, _ByteArray) else value
+
+
+class _Machine:
+    """The stack machine of pickles, without its power to import and to call."""
+
+    def __init__(self) -> None:
+        self.stack: list[Any] = []
+        self.marks: list[int] = []  # where groups of values begin on it
+        self.memo: dict[int, Any] = {}
+
+    def execute(self, name: str, argument: Any) -> None:
+        """Run one instruction."""
+        if name in _PUSH:
+            self.stack.append(argument)
+        elif name in _CONSTANTS:
+            self.stack.append(_CONSTANTS[name])
+        elif name in _EMPTY:
+            self.stack.append(_EMPTY[name]())
+        elif name in ("BINPUT", "LONG_BINPUT"):
+            self.memo[argument] = self.stack[-1]
+        elif name in ("BINGET", "LONG_BINGET"):
+            self.stack.append(self.memo[argument])
+        elif name in _TUPLES:
+            self.stack.append(tuple(self._last(_TUPLES[name])))
+        elif name not in ("PROTO", "STOP"):
+            self._compose(name, argument)
+
+    def _compose(self, name: str, argument: Any) -> None:
+        """Run an instruction that works on values below the top."""
+        match name:
+            case "MARK":
+                self.marks.append(len(self.stack))
+            case "TUPLE":
+                self.stack.append(tuple(self._since_mark()))
+            case "APPEND":
+                self._extend(self._last(1))
+            case "APPENDS":
+                self._extend(self._since_mark())
+            case "SETITEM":
+                self._set(self._last(2))
+            case "SETITEMS":
+                self._set(self._since_mark())
+            case "GLOBAL":
+                if argument not in _NAMES:
+                    raise ValueError(f"it names {argument!r}")
+                self.stack.append(("name", argument))
+            case "REDUCE":
+                self.stack.append(self._call(*self._last(2)))
+            case "BUILD":
+                (state,) = self._last(1)
+                if isinstance(self.stack[-1], _ByteArray):
+                    self.stack[-1].fill(state)
+            case _:
+                raise ValueError(f"it uses the instruction {name}")
+
+    def _call(self, function: Any, arguments: Any) -> Any:
+        """What the two calls in the pickle of an array stand for."""
+        if function == ("name", "numpy dtype"):
+            return ("dtype", arguments[0])
+        if function[0] == "name" and function[1] in _RECONSTRUCT:
+            return _ByteArray()
+        raise ValueError("it calls what is no array")
+
+    def _last(self, count: int) -> list[Any]:
+        return self._cut(len(self.stack) - count, self.marks[-1] if self.marks else 0)
+
+    def _since_mark(self) -> list[Any]:
+        place = self.marks.pop()
+        return self._cut(place, place)
+
+    def _cut(self, place: int, lowest: int) -> list[Any]:
+        if place < lowest:
+            raise ValueError("a value is missing")
+        values = self.stack[place:]
+        del self.stack[place:]
+        return values
+
+    def _extend(self, values: list[Any]) -> None:
+        if type(self.stack[-1]) is not list:
+            raise ValueError("it appends to what is no list")
+        self.stack[-1].extend(values)
+
+    def _set(self, values: list[Any]) -> None:
+        keys = values[::2]
+        if type(self.stack[-1]) is not dict or not all(type(key) is str for key in keys):
+            raise ValueError("it has a dictionary whose keys are no text")
+        self.stack[-1].update(zip(keys, values[1::2], strict=True))
