@@ -18,12 +18,13 @@ ROOT = Path(spikewise.__file__).parent
 ORDER = [
     "__init__", "_lazy", "errors", "units", "_files", "_records", "layer", "operations",
     "_table_cells", "_table_file", "_table_layers", "workload", "layer_table", "metrics",
-    "fixed_point", "weights", "runs", "_compile",
+    "fixed_point", "weights", "runs", "_compile", "_lanes",
     "data", "spikes", "dynamic", "network", "learn", "shrink", "price", "search", "exchange", "report", "zoo",
     "workflow", "config", "cli", "__main__",
 ]  # fmt: skip
 TORCH_LIVES_IN = {
-    "network", "learn.loss", "learn.fit", "learn._checkpoint", "data.augment", "exchange",
+    "network", "learn.loss", "learn.fit", "learn._checkpoint", "learn.average",
+    "learn.device", "learn.optimize", "learn.parallel", "learn.settings", "learn.trainer", "data.augment", "exchange",
     "price.nonideal", "price.nonideal_study", "price.crossbar_math", "price.crossbar_cells", "price.crossbar_rows",
     "price.crossbar_layers",
 }  # fmt: skip

@@ -24,7 +24,9 @@ config: Any = numba.config
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _PACKAGE = Path(__file__).parent
-_WITH_KERNELS = ("_compile.py", "spikes/*.py", "learn/kernels/*.py", "learn/rules/*.py")
+_WITH_KERNELS = (
+    "_compile.py", "_lanes.py", "spikes/*.py", "network/kernels/*.py", "learn/kernels/*.py", "learn/rules/*.py",
+)  # fmt: skip
 
 
 def kernel(function: Function) -> Function:

@@ -194,8 +194,8 @@ def test_every_way_to_run_gives_the_counts_of_the_oracle(way, batch_size, frames
         np.testing.assert_allclose(found, oracle[layer.name], rtol=1e-9)
     stem, deep, _ = load.layers
     assert (stem.out_height, stem.in_height, deep.out_height, deep.in_height, deep.groups) == (8, 8, 2, 4, 2)
-    # Without a module, nobody knows whether the pooling came before or after the neurons.
-    assert (stem.pool, deep.pool) == ((1, 1) if way == "no neuron modules" else (2, 2), (1, 1))
+    # The module that pools reads the very sums: it comes before the neurons, whether or not these are a module.
+    assert (stem.pool, deep.pool) == ((2, 2), (1, 1))
     assert [layer.has_neurons for layer in load.layers] == [True, True, False]
     assert {layer.input_bits for layer in load.layers} == {1}
     assert not any(layer.once_per_inference for layer in load.layers)

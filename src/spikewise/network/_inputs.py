@@ -18,7 +18,11 @@ from spikewise.errors import ParameterError, ShapeError
 
 
 def check_images(
-    images: ArrayLike | Tensor, in_shape: tuple[int, int, int], what: str = "X", at_least: int = 1
+    images: ArrayLike | Tensor,
+    in_shape: tuple[int, int, int],
+    what: str = "X",
+    at_least: int = 1,
+    n_frames: int | None = None,
 ) -> NDArray[Any]:
     """Images as a ``uint8`` or ``float32`` array (B, C, H, W) that torch can share.
 
@@ -32,6 +36,8 @@ def check_images(
         What to call them in an error.
     at_least : int
         Fewest images B.
+    n_frames : int, optional
+        If given, recordings (T, B, C, H, W) of at least so many frames T are taken as well.
 
     Examples
     --------
@@ -39,8 +45,14 @@ def check_images(
     dtype('float32')
     """
     values = _array(images, what)
-    if values.ndim != 4 or values.shape[1:] != in_shape or len(values) < at_least:
-        wanted = ", ".join(map(str, in_shape))
+    wanted = ", ".join(map(str, in_shape))
+    if n_frames is not None and values.ndim == 5:
+        if values.shape[2:] != in_shape or values.shape[1] < at_least or len(values) < n_frames:
+            raise ShapeError(
+                f"recordings {what} must have shape (T, B, {wanted}) with T at least {n_frames} and B at least "
+                f"{at_least}; got {values.shape}. Time comes first."
+            )
+    elif values.ndim != 4 or values.shape[1:] != in_shape or len(values) < at_least:
         raise ShapeError(f"{what} must have shape (B, {wanted}) with B at least {at_least}; got {values.shape}.")
     if values.dtype == np.uint8:
         return np.require(values, np.uint8, ["C", "W"])
@@ -52,6 +64,17 @@ def check_images(
             f"floating-point {what} must be finite and lie in [0, 1]; got {low:g}..{high:g}. Divide by 255?"
         )
     return np.require(values, np.float32, ["C", "W"])
+
+
+def sample_axis(images: NDArray[Any] | Tensor) -> int:
+    """Axis that counts the samples: 0 of images (B, C, H, W), 1 of recordings (T, B, C, H, W).
+
+    Examples
+    --------
+    >>> sample_axis(np.zeros((4, 1, 2, 8, 8)))
+    1
+    """
+    return 1 if images.ndim == 5 else 0
 
 
 def check_labels(

@@ -145,12 +145,10 @@ class Tally:
 
 def _pool(layer: WatchedLayer, shape: tuple[int, ...]) -> tuple[int, int]:
     """How far the sums were pooled on their way to the neurons: there are fewer of these."""
-    flat = isinstance(layer.module, nn.Conv1d)
-    n_axes = 1 if flat else 2
+    n_axes = 1 if isinstance(layer.module, nn.Conv1d) else 2
     if isinstance(layer.module, nn.Linear) or len(shape) < n_axes + 2 or shape[-n_axes - 1] != layer.channels[1]:
         return 1, 1  # flattened maps do not tell their sides
-    height, width = (1, shape[-1]) if flat else shape[-2:]
-    return max(1, layer.out_size[0] // height), max(1, layer.out_size[1] // width)
+    return layer.pooled_to(shape)
 
 
 def _drives(layer: WatchedLayer, after: WatchedLayer) -> bool:

@@ -24,9 +24,11 @@ from spikewise.errors import DataError, ParameterError
 from spikewise.weights import read_weights, write_weights
 from spikewise.workload import Workload
 
-from ._inputs import check_images, check_labels, check_rule
-from .models import ModelSpec, SpikingNetwork, select
+from ._inputs import check_images, check_labels, check_rule, sample_axis
+from .models import SpikingNetwork
+from .protocol import TrainableNetwork, check_network, select
 from .record import record_workload
+from .spec import ModelSpec
 
 _FORMAT = "spikewise-classifier-1"
 
@@ -36,8 +38,8 @@ class SpikingClassifier:
 
     Parameters
     ----------
-    model : SpikingNetwork
-        Put into eval mode.
+    model : TrainableNetwork
+        One of :func:`build_model`, or one's own (:mod:`spikewise.network.protocol`); put into eval mode.
     n_steps : int
         Timesteps T of a full run.
     class_names : sequence of str, optional
@@ -56,15 +58,16 @@ class SpikingClassifier:
     """
 
     def __init__(
-        self, model: SpikingNetwork, n_steps: int, class_names: Sequence[str] | None = None, batch_size: int = 256
+        self, model: TrainableNetwork, n_steps: int, class_names: Sequence[str] | None = None, batch_size: int = 256
     ) -> None:
+        network = check_network(model).eval()
         if n_steps < 1 or batch_size < 1:
             raise ParameterError(f"n_steps and batch_size must be at least 1; got {n_steps} and {batch_size}.")
         n_classes = model.spec.n_classes
         self.class_names = tuple(map(str, range(n_classes) if class_names is None else class_names))
         if len(self.class_names) != n_classes:
             raise ParameterError(f"class_names must name the {n_classes} classes; got {len(self.class_names)}.")
-        self.model = model.eval()
+        self.model: Any = network  # a module and a TrainableNetwork, which no type says at once
         self.n_steps = n_steps
         self.batch_size = batch_size
 
@@ -73,15 +76,16 @@ class SpikingClassifier:
 
         Parameters
         ----------
-        X : array of shape (B, C, H, W)
-            Images, uint8 or floats in [0, 1].
+        X : array of shape (B, C, H, W) or (T, B, C, H, W)
+            Images, or recordings with a frame for each step; uint8, or floats in [0, 1].
         y : int array of shape (B,), optional
             Their classes, -1 where unknown.
         """
         images = self._check(X)
         n_classes = self.model.spec.n_classes
-        labels = None if y is None else check_labels(y, len(images), n_classes, allow_unknown=True)
-        score_sum = np.empty((self.n_steps, len(images), n_classes), np.float32)
+        n_samples = images.shape[sample_axis(images)]
+        labels = None if y is None else check_labels(y, n_samples, n_classes, allow_unknown=True)
+        score_sum = np.empty((self.n_steps, n_samples, n_classes), np.float32)
         for rows, step, running, scores, _ in self._run(images, None):
             score_sum[step - 1, rows.start + running] = scores
         return ScoreTrace.dense(score_sum, labels)
@@ -91,14 +95,15 @@ class SpikingClassifier:
 
         Parameters
         ----------
-        X : array of shape (B, C, H, W)
-            Images, uint8 or floats in [0, 1].
+        X : array of shape (B, C, H, W) or (T, B, C, H, W)
+            Images, or recordings with a frame for each step; uint8, or floats in [0, 1].
         rule : ExitRule
             Asked after every step but the last.
         """
         images, rule = self._check(X), check_rule(rule)
-        steps = np.empty(len(images), np.int64)
-        scores = np.empty((len(images), self.model.spec.n_classes), np.float32)
+        n_samples = images.shape[sample_axis(images)]
+        steps = np.empty(n_samples, np.int64)
+        scores = np.empty((n_samples, self.model.spec.n_classes), np.float32)
         began = time.perf_counter()
         for rows, step, running, score_sum, leaves in self._run(images, rule):
             left = rows.start + running[leaves]
@@ -114,17 +119,21 @@ class SpikingClassifier:
         """What the network asks of hardware on these samples, with early exit if a rule is given."""
         rule = None if rule is None else check_rule(rule)
         images = torch.as_tensor(self._check(X)).to(self._device)
-        name = self.model.spec.name
-        return record_workload(self.model, images, self.n_steps, rule, name=name, batch_size=self.batch_size)
+        name, axis = self.model.spec.name, sample_axis(images)
+        return record_workload(
+            self.model, images, self.n_steps, rule, name=name, batch_size=self.batch_size, sample_axis=axis
+        )
 
     @torch.no_grad()
     def _run(
         self, images: NDArray[Any], rule: ExitRule | None
     ) -> Iterator[tuple[slice, int, NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]]:
         """Yield per batch and step: rows of the batch, step, samples that ran it, their scores, who leaves."""
-        for start in range(0, len(images), self.batch_size):
-            rows = slice(start, min(start + self.batch_size, len(images)))
-            state = self.model.start(torch.as_tensor(images[rows]).to(self._device))
+        axis = sample_axis(images)
+        for start in range(0, images.shape[axis], self.batch_size):
+            rows = slice(start, min(start + self.batch_size, images.shape[axis]))
+            batch = images[:, rows] if axis else images[rows]
+            state = self.model.start(torch.as_tensor(batch).to(self._device))
             running = np.arange(rows.stop - rows.start)
             score_sum = np.zeros((len(running), self.model.spec.n_classes), np.float32)
             for step in range(1, self.n_steps + 1):
@@ -142,10 +151,10 @@ class SpikingClassifier:
 
     @property
     def _device(self) -> torch.device:
-        return self.model.mean.device
+        return next((weights.device for weights in self.model.parameters()), torch.device("cpu"))
 
     def _check(self, X: ArrayLike | Tensor) -> NDArray[Any]:
-        return check_images(X, self.model.spec.in_shape)
+        return check_images(X, self.model.spec.in_shape, n_frames=self.n_steps)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and architecture to ``path`` (safetensors), with a readable card beside it (``.json``)."""
@@ -159,18 +168,27 @@ class SpikingClassifier:
         write_weights(path, weights, card)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> SpikingClassifier:
+    def load(cls, path: str | os.PathLike[str], model: TrainableNetwork | None = None) -> SpikingClassifier:
         """Read what :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : path
+            The file of weights.
+        model : TrainableNetwork, optional
+            A network of one's own, which receives the weights: its code is not in the file.
 
         Raises
         ------
         DataError
-            If the file is absent, damaged or of another kind.
+            If the file is absent, damaged or of another kind, or belongs to another network.
         """
         weights, card = read_weights(path, _FORMAT)
         try:
-            model = SpikingNetwork(ModelSpec.from_dict(card["model"]))
-            model.load_state_dict({key: torch.as_tensor(value) for key, value in weights.items()})
-            return cls(model, card["n_steps"], card["class_names"])
+            network: Any = SpikingNetwork(ModelSpec.from_dict(card["model"])) if model is None else check_network(model)
+            if model is not None and card["model"] != network.spec.to_dict():
+                raise DataError(f"it belongs to {card['model']}")
+            network.load_state_dict({key: torch.as_tensor(value) for key, value in weights.items()})
+            return cls(network, card["n_steps"], card["class_names"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise DataError(f"{path} must be a deep network saved by spikewise; {error}. Train it again.") from None

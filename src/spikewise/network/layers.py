@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from .neurons import LIF, LIFParams
+from .fused import NormLIF
+from .neurons import LIFParams
 
 
 class SpikingLayer(nn.Module):
@@ -35,20 +36,29 @@ class SpikingLayer(nn.Module):
         self.synapses = synapses
         self.pool = nn.AvgPool2d(pool) if pool > 1 else nn.Identity()
         self.norm = norm
-        self.neurons = LIF(params)
+        self.neurons = NormLIF(params)
 
-    def current(self, x: Tensor) -> Tensor:
-        """Input current of the neurons, (M, ...) for inputs (M, ...); M is T * B, or B for a static input."""
+    def sums(self, x: Tensor) -> Tensor:
+        """Pooled weighted sums, (M, ...) for inputs (M, ...); M is T * B, or B for a static input."""
         if isinstance(self.synapses, nn.Linear):
             x = x.flatten(1)
-        current: Tensor = self.norm(self.pool(self.synapses(x)))
+        sums: Tensor = self.pool(self.synapses(x))
+        return sums
+
+    def current(self, x: Tensor) -> Tensor:
+        """Input current of the neurons: normalised sums, (M, ...) for inputs (M, ...)."""
+        current: Tensor = self.norm(self.sums(x))
         return current
+
+    def fire(self, sums: Tensor, n_steps: int, v: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Spikes (T, B, ...) and last potential for sums (T, B, ...), or (1, B, ...) of a static input."""
+        out: tuple[Tensor, Tensor] = self.neurons(sums, v, self.norm, n_steps)
+        return out
 
     def forward(self, spikes: Tensor, v: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Spikes (T, B, ...) and last potential for input spikes (T, B, ...)."""
-        current = self.current(spikes.flatten(0, 1))
-        out: tuple[Tensor, Tensor] = self.neurons(current.reshape(*spikes.shape[:2], *current.shape[1:]), v)
-        return out
+        sums = self.sums(spikes.flatten(0, 1))
+        return self.fire(sums.reshape(*spikes.shape[:2], *sums.shape[1:]), len(spikes), v)
 
 
 def conv_layer(n_in: int, n_out: int, params: LIFParams, pool: int = 1) -> SpikingLayer:

@@ -1,111 +1,59 @@
-"""Spiking networks of the VGG family, small to paper size, that run at once or step by step.
+"""Spiking networks by name, small to paper size, that run at once or step by step.
 
-*Direct coding*: the image itself is the input current of every step. Nothing is copied over time: the
-first convolution runs once per image and its result drives the first neurons at every step. A linear
-read-out without neurons turns the last spikes into logits ``o_t``; their running sum or mean is the
-network's evidence (DT-SNN, arXiv 2305.17346, Eq. 1).
+*Direct coding*: the image itself is the input current of every step. Nothing is copied over time: the first convolution
+runs once per image and its result drives the first neurons at every step. *Event frames* differ from step to step,
+and so the first convolution runs at each. A linear read-out without neurons turns the last spikes into logits ``o_t``;
+their running sum or mean is the network's evidence (DT-SNN, arXiv 2305.17346, Eq. 1).
+
+A network that ends in maps averages them before the read-out. The mean and the read-out may change places, both being
+linear: the read-out runs at every pixel, as a 1x1 convolution, and reads spikes; its sums are averaged.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from spikewise.errors import DataError, ParameterError, ShapeError, unknown_name
+from spikewise.errors import ParameterError, ShapeError
 
-from .layers import SpikingLayer, conv_layer, linear_layer
+from .decay import train_decay
+from .layers import SpikingLayer
 from .neurons import LIFParams
+from .norm import Norm, scale_to_threshold
+from .protocol import select
+from .resnet import RESNET, resnet_layers
+from .spec import ModelSpec
+from .vgg import VGG, vgg_layers
 
-# Channels of each 3x3 convolution at width 1; "P" halves the map of the convolution before it; "F" is a
-# fully connected layer. vgg16 is the body of configuration D (arXiv 1409.1556) with four poolings, as in DT-SNN.
-_VGG: dict[str, tuple[int | str, ...]] = {
-    "vgg5": (32, "P", 64, 64, "P", "F128"),
-    "vgg9": (64, 64, "P", 128, 128, "P", 256, 256, "P", "F1024"),
-    "vgg16": (64, 64, "P", 128, 128, "P", 256, 256, 256, "P", 512, 512, 512, "P", 512, 512, 512),
-}
-
-
-def _smallest_side(name: str) -> int:
-    """Height and width that a model halves down to one pixel."""
-    return 1 << _VGG[name].count("P")
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSpec:
-    """All that is needed to build a network again, apart from its weights.
-
-    Parameters
-    ----------
-    name : {"vgg5", "vgg9", "vgg16"}
-        Architecture.
-    in_shape : tuple of int
-        Channels, height and width of an image.
-    n_classes : int
-        Classes, at least 2.
-    width : float
-        Factor on all channel counts.
-    neurons : LIFParams
-        Shared by all layers.
-    """
-
-    name: str
-    in_shape: tuple[int, int, int]
-    n_classes: int
-    width: float = 1.0
-    neurons: LIFParams = field(default_factory=LIFParams)
-
-    def __post_init__(self) -> None:
-        if self.name not in _VGG:
-            raise unknown_name("model", self.name, _VGG)
-        object.__setattr__(self, "in_shape", tuple(self.in_shape))
-        if len(self.in_shape) != 3 or min(self.in_shape) < 1:
-            raise ParameterError(f"in_shape must be (channels, height, width), each at least 1; got {self.in_shape}.")
-        if self.n_classes < 2:
-            raise ParameterError(f"n_classes must be at least 2; got {self.n_classes}. Give images of a second class.")
-        if not 0 < self.width <= 16:
-            raise ParameterError(f"width must lie in (0, 16]; got {self.width}.")
-        side, given = _smallest_side(self.name), min(self.in_shape[1:])
-        if given < side:
-            others = [name for name in _VGG if _smallest_side(name) <= given]
-            advice = f"Scale them up, or take {' or '.join(others)}." if others else "Scale them up."
-            raise ParameterError(f"{self.name} needs images of at least {side}x{side}; got {self.in_shape}. {advice}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary, ready for JSON."""
-        values = {key: getattr(self, key) for key in ("name", "n_classes", "width")}
-        return {**values, "in_shape": list(self.in_shape), "neurons": self.neurons.to_dict()}
-
-    @classmethod
-    def from_dict(cls, raw: dict[str, Any]) -> ModelSpec:
-        """Inverse of :meth:`to_dict`; raises DataError if an entry is missing, unknown or impossible."""
-        try:
-            return cls(**{**raw, "neurons": LIFParams.from_dict(raw["neurons"])})
-        except (KeyError, TypeError, ParameterError) as error:
-            raise DataError(f"the model has a missing, unknown or impossible entry; {error}") from None
+__all__ = ["ModelSpec", "NetworkState", "SpikingNetwork", "build_model", "select"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkState:
-    """A network in mid-run: the constant current of its first neurons and all potentials.
+    """A network in mid-run: what drives it, and all potentials.
 
     Parameters
     ----------
-    drive : Tensor of shape (B, C, H, W)
-        What the first neurons receive at every step.
-    potentials : tuple of Tensor (B, ...)
-        One per spiking layer; empty before the first step.
+    drive : Tensor
+        Of an image, the weighted sums (B, C, H, W) that drive the first neurons at every step; of a recording, the
+        frames (T, B, C, H, W) that are still to come.
+    is_static : bool
+        Whether it is an image.
+    potentials : tuple
+        One per layer, a tensor (B, ...) or a tuple of them; empty before the first step.
     """
 
     drive: Tensor
-    potentials: tuple[Tensor, ...] = ()
+    is_static: bool = True
+    potentials: tuple[Any, ...] = ()
 
-
-def select(state: NetworkState, keep: Tensor) -> NetworkState:
-    """State of the samples where ``keep`` (B,) is true: how a batch shrinks."""
-    return NetworkState(state.drive[keep], tuple(v[keep] for v in state.potentials))
+    def select(self, keep: Tensor) -> NetworkState:
+        """State of the samples where ``keep`` (B,) is true."""
+        drive = self.drive[keep] if self.is_static else self.drive[:, keep]
+        return NetworkState(drive, self.is_static, select(self.potentials, keep))
 
 
 class SpikingNetwork(nn.Module):
@@ -120,44 +68,56 @@ class SpikingNetwork(nn.Module):
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.layers, n_features = _spiking_layers(spec)
-        self.readout = nn.Linear(n_features, spec.n_classes)
+        self.layers, self.readout, self.average = _parts(spec)
+        if spec.norm == "threshold":
+            scale_to_threshold(self)
+        if spec.trains_decay:
+            train_decay(self)
         self.register_buffer("mean", torch.zeros(spec.in_shape[0]))
         self.register_buffer("std", torch.ones(spec.in_shape[0]))
 
     def normalize_by(self, images: Tensor) -> None:
-        """Take over mean and standard deviation of each channel of these (training) images."""
+        """Take over mean and standard deviation of each channel of these (training) images.
+
+        Recordings (T, B, C, H, W) are divided by their root mean square alone, so that a silent pixel stays silent.
+        """
         values = _unit_range(images)
+        if values.ndim == 5:
+            self.mean.zero_()
+            self.std.copy_(values.square().mean((0, 1, 3, 4)).sqrt().clamp(min=1 / 255))
+            return
         self.mean.copy_(values.mean((0, 2, 3)))
         # The floor keeps a constant channel finite: one grey level of 255.
         self.std.copy_(values.std((0, 2, 3), correction=0).clamp(min=1 / 255))
 
     def start(self, images: Tensor) -> NetworkState:
-        """State before the first step: runs the first synapses, once.
+        """State before the first step: runs the first synapses of an image, once.
 
         Parameters
         ----------
-        images : Tensor of shape (B, C, H, W)
-            uint8, or floats in [0, 1].
+        images : Tensor of shape (B, C, H, W) or (T, B, C, H, W)
+            Images, or recordings with a frame for each step; uint8, or floats in [0, 1].
         """
-        if images.ndim != 4 or tuple(images.shape[1:]) != self.spec.in_shape:
-            raise ShapeError(f"images must have shape (B, {self.spec.in_shape}); got {tuple(images.shape)}.")
-        mean, std = self.mean[:, None, None], self.std[:, None, None]
-        return NetworkState(self._first.current((_unit_range(images) - mean) / std))
+        if images.ndim not in (4, 5) or tuple(images.shape[-3:]) != self.spec.in_shape:
+            raise ShapeError(
+                f"images must have shape (B, {self.spec.in_shape}), or (T, B, {self.spec.in_shape}) if they are "
+                f"recordings; got {tuple(images.shape)}."
+            )
+        if images.ndim == 5:
+            return NetworkState(images, is_static=False)
+        return NetworkState(self._first.sums(self._normalized(images)))
 
     def advance(self, state: NetworkState, n_steps: int) -> tuple[Tensor, NetworkState]:
         """Logits (n_steps, B, K) of the next steps, and the state after them."""
         if n_steps < 1:
             raise ParameterError(f"n_steps must be at least 1; got {n_steps}.")
         before = state.potentials or (None,) * len(self.layers)
-        # expand makes a view: the drive is not copied over time.
-        spikes, v = self._first.neurons(state.drive.expand(n_steps, *state.drive.shape), before[0])
+        spikes, v, drive = self._first_spikes(state, before[0], n_steps)
         after = [v]
         for layer, v in zip(list(self.layers.values())[1:], before[1:], strict=True):
             spikes, v = layer(spikes, v)
             after.append(v)
-        outputs: Tensor = self.readout(spikes.flatten(2))
-        return outputs, NetworkState(state.drive, tuple(after))
+        return self._logits(spikes), NetworkState(drive, state.is_static, tuple(after))
 
     def step(self, state: NetworkState) -> tuple[Tensor, NetworkState]:
         """Logits (B, K) of the next step, and the state after it."""
@@ -167,6 +127,30 @@ class SpikingNetwork(nn.Module):
     def forward(self, images: Tensor, n_steps: int) -> Tensor:
         """Logits o_t of every step, shape (T, B, K), not accumulated."""
         return self.advance(self.start(images), n_steps)[0]
+
+    def _first_spikes(self, state: NetworkState, v: Tensor | None, n_steps: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Spikes (n_steps, B, ...) and potential of the first layer, and the drive of the steps after these."""
+        if state.is_static:
+            spikes, v = self._first.fire(state.drive[None], n_steps, v)
+            return spikes, v, state.drive
+        if n_steps > len(state.drive):
+            raise ParameterError(
+                f"n_steps must be at most the {len(state.drive)} frames that are left; got {n_steps}. "
+                "Bin the recordings into more frames."
+            )
+        spikes, v = self._first(self._normalized(state.drive[:n_steps]), v)
+        return spikes, v, state.drive[n_steps:]
+
+    def _logits(self, spikes: Tensor) -> Tensor:
+        outputs: Tensor
+        if isinstance(self.readout, nn.Linear):
+            outputs = self.readout(spikes)
+            return outputs
+        outputs = self.average(self.readout(spikes.flatten(0, 1)))
+        return outputs.reshape(*spikes.shape[:2], -1)
+
+    def _normalized(self, images: Tensor) -> Tensor:
+        return (_unit_range(images) - self.mean[:, None, None]) / self.std[:, None, None]
 
     @property
     def _first(self) -> SpikingLayer:
@@ -179,24 +163,15 @@ def _unit_range(images: Tensor) -> Tensor:
     return images if images.is_floating_point() else images.to(torch.float32) / 255
 
 
-def _spiking_layers(spec: ModelSpec) -> tuple[nn.ModuleDict, int]:
-    """Layers of a VGG table by name, and the number of features they end in."""
-    layers = nn.ModuleDict()
-    channels, height, width = spec.in_shape
-    table = _VGG[spec.name]
-    for entry, following in zip(table, [*table[1:], None], strict=True):
-        if entry == "P":
-            height, width = height // 2, width // 2
-        elif isinstance(entry, int):
-            n_out = max(1, round(entry * spec.width))
-            pool = 2 if following == "P" else 1
-            layers[f"conv{len(layers) + 1}"] = conv_layer(channels, n_out, spec.neurons, pool)
-            channels = n_out
-        else:
-            n_out = max(1, round(int(entry[1:]) * spec.width))
-            layers[f"linear{len(layers) + 1}"] = linear_layer(channels * height * width, n_out, spec.neurons)
-            channels, height, width = n_out, 1, 1
-    return layers, channels * height * width
+def _parts(spec: ModelSpec) -> tuple[nn.ModuleDict, nn.Module, nn.Module]:
+    """Spiking layers, read-out, and what averages its sums over a map."""
+    if spec.name in VGG:
+        layers, n_features = vgg_layers(VGG[spec.name], spec.in_shape, spec.width, spec.neurons)
+    else:
+        layers, n_features = resnet_layers(RESNET[spec.name], spec.in_shape, spec.width, spec.neurons)
+    if list(layers)[-1].startswith("linear"):
+        return layers, nn.Linear(n_features, spec.n_classes), nn.Identity()
+    return layers, nn.Conv2d(n_features, spec.n_classes, kernel_size=1), nn.AdaptiveAvgPool2d(1)
 
 
 def build_model(
@@ -206,22 +181,28 @@ def build_model(
     *,
     width: float = 1.0,
     neurons: LIFParams | None = None,
+    norm: Norm = "batch",
+    trains_decay: bool = False,
     seed: int = 0,
 ) -> SpikingNetwork:
     """Build a spiking network with fresh weights.
 
     Parameters
     ----------
-    name : {"vgg5", "vgg9", "vgg16"}
+    name : {"vgg5", "vgg9", "vgg11", "vgg16", "resnet18", "resnet19"}
         Architecture.
     in_shape : tuple of int
-        Channels, height and width of an image.
+        Channels, height and width of an image, or of one frame of events.
     n_classes : int
         Classes, at least 2.
     width : float
         Factor on all channel counts.
     neurons : LIFParams, optional
         Shared by all layers.
+    norm : {"batch", "threshold"}
+        How normalisation begins; see :mod:`spikewise.network.norm`.
+    trains_decay : bool
+        Whether each layer learns its decay; that of ``neurons`` is where it begins.
     seed : int
         Of the weights; torch's own random state is left as it was.
 
@@ -230,8 +211,15 @@ def build_model(
     >>> model = build_model("vgg5", (1, 8, 8), 10, width=0.25)
     >>> tuple(model(torch.zeros(3, 1, 8, 8), n_steps=4).shape)
     (4, 3, 10)
+
+    Six frames of events for each of three recordings, of which four are run:
+
+    >>> model = build_model("resnet19", (2, 8, 8), 10, width=0.1)
+    >>> tuple(model(torch.zeros(6, 3, 2, 8, 8), n_steps=4).shape)
+    (4, 3, 10)
     """
-    spec = ModelSpec(name, in_shape, n_classes, width, LIFParams() if neurons is None else neurons)
+    neurons = LIFParams() if neurons is None else neurons
+    spec = ModelSpec(name, in_shape, n_classes, width, neurons, norm, trains_decay)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return SpikingNetwork(spec)

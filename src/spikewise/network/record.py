@@ -14,7 +14,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,22 +29,10 @@ from spikewise.workload import Workload
 from ._calls import Timing
 from ._inputs import check_rule
 from ._tally import Tally
+from .protocol import SteppingNetwork
 from .watch import Watch
 
 Run = Callable[[Any, Tensor], Any]
-
-
-@runtime_checkable
-class SteppingNetwork(Protocol):
-    """A network that runs step by step."""
-
-    def start(self, images: Tensor) -> Any:
-        """State before the first step."""
-        ...
-
-    def step(self, state: Any) -> tuple[Tensor, Any]:
-        """Logits (B, K) of the next step, and the state after it."""
-        ...
 
 
 @torch.no_grad()

@@ -15,6 +15,10 @@ only at the first layer, since further on they are spikes that happen to repeat.
 module after a layer, other than torch's own, whose outputs were zeros and ones throughout. If there is no such
 module either, a layer fires where the next one reads nothing but zeros and ones and fits its outputs.
 
+**Shortcuts.** Sums that are added before the neurons belong to one population, that of the layer which ran last; the
+other is a layer without neurons. Where a module averages the very sums of a layer, they are pooled before whatever
+follows. The addition itself, one per neuron, has no weights and is not recorded.
+
 **What hooks cannot see**: weights that are used without a module of torch's (``functional.conv2d``, attention,
 products of tensors), what happens between modules (pooling that was called as a function), and spikes of other
 values than one, which count as numbers of several bits. Neurons without a module show their spikes only after pooling:
@@ -44,6 +48,7 @@ _UNSEEN = (
     nn.MultiheadAttention,
 )  # fmt: skip
 
+_AVERAGES = (nn.AvgPool1d, nn.AvgPool2d, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d)
 _BOXES = {nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict}  # whatever else torch brings does not spike
 
 
@@ -142,6 +147,11 @@ class WatchedLayer:
             in_height=self.in_size[0], in_width=self.in_size[1], pool=self.pool, **common,
         )  # fmt: skip
 
+    def pooled_to(self, sizes: tuple[int, ...]) -> tuple[int, int]:
+        """How far the sums of a convolution are pooled if so many are left, (..., channels, width) or so of maps."""
+        height, width = (1, sizes[-1]) if isinstance(self.module, nn.Conv1d) else sizes[-2:]
+        return max(1, self.out_size[0] // height), max(1, self.out_size[1] // width)
+
     @property
     def channels(self) -> tuple[int, int]:
         """Channels in and out, or features."""
@@ -213,6 +223,7 @@ class Watch:
         self.starting = False
         self.says_neurons = any(getattr(module, "emits_spikes", False) for module in model.modules())
         self._last: str | None = None
+        self._sums: Tensor | None = None
         self._timing: Timing | None = None
         self.in_start: set[str] = set()
 
@@ -226,11 +237,14 @@ class Watch:
             elif isinstance(module, Synapses):
                 handles.append(module.register_forward_pre_hook(self._before_synapses(path), with_kwargs=True))
                 handles.append(module.register_forward_hook(self._on_synapses(path), with_kwargs=True))
+            elif isinstance(module, _AVERAGES):
+                handles.append(module.register_forward_hook(self._on_average))
             elif self._may_fire(module):
                 handles.append(module.register_forward_hook(self._on_neurons(path)))
         try:
             yield
         finally:
+            self._sums = None
             for handle in handles:
                 handle.remove()
 
@@ -263,11 +277,18 @@ class Watch:
             assert self._timing is not None
             layer = self.layers.setdefault(path, WatchedLayer(_shown(path), module, is_first=not self.layers))
             layer.see(x, out, self._timing)
-            self._last = path
+            self._last, self._sums = path, out
             if self.starting:
                 self.in_start.add(path)
 
         return hook
+
+    def _on_average(self, module: nn.Module, args: tuple[Any, ...], out: Tensor) -> None:
+        """A layer whose very sums are averaged hands on fewer, whether or not neurons of its own follow."""
+        if args and args[0] is self._sums and self._last is not None:
+            layer = self.layers[self._last]
+            if not isinstance(layer.module, nn.Linear):
+                layer.pool = layer.pooled_to(tuple(out.shape))
 
     def _on_neurons(self, path: str) -> Any:
         def hook(module: nn.Module, args: Any, out: Any) -> None:

@@ -1,0 +1,97 @@
+r"""Neurons that learn how fast they forget: one decay per layer, trained with the weights.
+
+The decay :math:`\lambda = \sigma(a)` stays in (0, 1) for any real :math:`a` (arXiv 2007.05785). Its gradient needs no
+other neuron than the usual one: in :math:`u_t = \lambda v_{t-1} + x_t` the input :math:`x_t` and the potential
+:math:`u_t` have the same gradient, so that
+
+.. math:: \frac{\partial L}{\partial\lambda} = \sum_t \frac{\partial L}{\partial x_t}\,v_{t-1},
+
+and :math:`v_{t-1}` is computed again from the inputs when it is asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from spikewise.errors import ParameterError
+
+from .fused import BatchNorm, NormLIF, norm_lif
+from .layers import SpikingLayer
+from .neurons import LIFParams, lif_sequence, lif_step
+
+
+class TrainableLIF(NormLIF):
+    """A LIF population whose decay is a parameter; ``params.decay`` is where it begins.
+
+    Parameters
+    ----------
+    params : LIFParams
+        With a decay inside (0, 1).
+
+    Examples
+    --------
+    >>> neurons = TrainableLIF(LIFParams(decay=0.5))
+    >>> spikes, v = neurons(torch.full((3, 1), 0.6))
+    >>> v.sum().backward()
+    >>> round(neurons.current_params().decay, 3), neurons.logit.grad is not None
+    (0.5, True)
+    """
+
+    def __init__(self, params: LIFParams) -> None:
+        if not 0 < params.decay < 1:
+            raise ParameterError(f"a decay that is trained must begin inside (0, 1); got {params.decay}.")
+        super().__init__(params)
+        self.logit = nn.Parameter(torch.tensor(math.log(params.decay / (1 - params.decay))))
+
+    def current_params(self) -> LIFParams:
+        """The neurons as they are now."""
+        return replace(self.params, decay=self.logit.detach().sigmoid().item())
+
+    def forward(
+        self, currents: Tensor, v0: Tensor | None = None, norm: BatchNorm | None = None, n_steps: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Spikes (T, B, ...) and last potential, as those of an ordinary population of this decay."""
+        params, n_steps = self.current_params(), len(currents) if n_steps is None else n_steps
+        learns = torch.is_grad_enabled() and self.logit.requires_grad
+        if norm is not None and not learns:
+            return norm_lif(currents, norm, params, n_steps, v0)
+        if norm is not None:
+            currents = norm(currents.flatten(0, 1)).reshape(currents.shape)
+        currents = currents.expand(n_steps, *currents.shape[1:])
+        if learns:
+            currents = _TellDecay.apply(currents, self.logit.sigmoid(), v0, params)  # type: ignore[no-untyped-call]
+        return lif_sequence(currents, params, v0)
+
+
+def train_decay(network: nn.Module) -> None:
+    """Let every spiking layer of a network learn its decay."""
+    for module in network.modules():
+        if isinstance(module, SpikingLayer):
+            module.neurons = TrainableLIF(module.neurons.params)
+
+
+class _TellDecay(torch.autograd.Function):
+    """Hands currents on as they are; on the way back it tells the decay its share."""
+
+    @staticmethod
+    def forward(ctx: Any, currents: Tensor, decay: Tensor, v0: Tensor | None, params: LIFParams) -> Tensor:
+        ctx.save_for_backward(currents, v0)
+        ctx.params = params
+        return currents.view_as(currents)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        currents, v0 = ctx.saved_tensors
+        v = torch.zeros_like(currents[0]) if v0 is None else v0
+        share = torch.zeros((), dtype=torch.float32, device=currents.device)
+        for grad, current in zip(grads[0], currents, strict=True):
+            share += (grad * v).sum(dtype=torch.float32)
+            _, v = lif_step(current, v, ctx.params)
+        return grads[0], share, None, None

@@ -1,0 +1,1 @@
+"""Compiled loops of the deep networks: flat arrays in, flat arrays out."""

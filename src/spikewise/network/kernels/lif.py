@@ -1,0 +1,139 @@
+r"""Normalisation and LIF neurons over many steps in one pass, forward and backward, sixteen neighbours at a time.
+
+With :math:`x_t` the weighted sum, and scale and shift of its channel,
+
+.. math:: u_t = \lambda v_{t-1} + (a x_t + b), \qquad s_t = [u_t \ge v_{th}], \qquad v_t = \text{reset}(u_t, s_t) .
+
+Backward runs the steps again instead of keeping potentials and spikes: it reads the sums and the gradients of the
+spikes once, and writes the gradient of :math:`a x + b` once, with the sums over it that normalisation needs. What is
+touched often, T potentials of sixteen neurons, lies in the nearest cache.
+
+Arrays are flat and channels-last: ``(T, n)`` with n = B H W C elements per step, and channels repeat every
+``len(scale)`` elements, a multiple of 16. A static input has ``stride`` 0: its one step serves all.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from spikewise._compile import inlined, kernel
+from spikewise._lanes import LANES, absolute, exp_of_negative, load, splat, store, where_ge
+
+_ROWS = 16  # rows of all channels per block: what backward reads and writes then fits the second cache
+_F = np.float32
+_ZERO, _ONE, _TWO, _FOUR = _F(0.0), _F(1.0), _F(2.0), _F(4.0)
+DSPIKE, TRIANGLE = 0, 1
+
+
+@kernel
+def moments(x: Any, begin: int, end: int, centre: Any, sums: Any, squares: Any) -> None:
+    """Add x - centre and its square, channel by channel, over elements begin to end."""
+    n_channels = len(centre)
+    for channel in range(0, n_channels, LANES):
+        middle, total, square = load(centre, channel), splat(_ZERO), splat(_ZERO)
+        for place in range(begin + channel, end, n_channels):
+            distance = load(x, place) - middle
+            total = total + distance
+            square = square + distance * distance
+        store(sums, channel, load(sums, channel) + total)
+        store(squares, channel, load(squares, channel) + square)
+
+
+@inlined
+def _reset(u: Any, threshold: Any, v_reset: Any, is_soft: bool) -> Any:
+    if is_soft:
+        return where_ge(u, threshold, u - threshold, u)
+    return where_ge(u, threshold, v_reset, u)
+
+
+@kernel
+def forward(
+    x: Any, stride: int, scale: Any, shift: Any, v: Any, spikes: Any, n_steps: int, n: int, begin: int, end: int,
+    decay: Any, v_threshold: Any, v_reset: Any, is_soft: bool,
+) -> None:  # fmt: skip
+    """Spikes (T, n) of elements begin to end; ``v`` (n,) holds the potentials before and, later, after the steps."""
+    leak, threshold, rest, zero, one = splat(decay), splat(v_threshold), splat(v_reset), splat(_ZERO), splat(_ONE)
+    n_channels = len(scale)
+    for row in range(begin, end, n_channels):
+        for channel in range(0, n_channels, LANES):
+            place, a, b = row + channel, load(scale, channel), load(shift, channel)
+            potential = load(v, place)
+            for step in range(n_steps):
+                u = potential * leak + (load(x, step * stride + place) * a + b)
+                store(spikes, step * n + place, where_ge(u, threshold, one, zero))
+                potential = _reset(u, threshold, rest, is_soft)
+            store(v, place, potential)
+
+
+@inlined
+def _slope(distance: Any, surrogate: int, gamma: Any, height: Any) -> Any:
+    """Slope of the surrogate at this distance (at least 0) from the threshold."""
+    zero, one, reach = splat(_ZERO), splat(_ONE), splat(gamma)
+    if surrogate == TRIANGLE:
+        return where_ge(reach, distance, (reach - distance) * splat(height), zero)
+    y = exp_of_negative(splat(-_TWO * gamma) * distance)  # sech² = 4 y / (1 + y)²
+    return where_ge(reach, distance, splat(_FOUR * height) * y / ((one + y) * (one + y)), zero)
+
+
+@kernel
+def backward(
+    x: Any, stride: int, scale: Any, shift: Any, mean: Any, v: Any, grad_spikes: Any, grad_v: Any, grad: Any,
+    sum_grad: Any, sum_product: Any, n_steps: int, n: int, begin: int, end: int, decay: Any, v_threshold: Any,
+    v_reset: Any, is_soft: bool, surrogate: int, gamma: Any, height: Any,
+) -> None:  # fmt: skip
+    """Gradient of a x + b for elements begin to end, and its channel sums, alone and times x - mean.
+
+    ``v`` (n,) holds the potentials before the first step, ``grad_v`` (n,) the gradient of those after the last on entry
+    and of those before the first on return. Gradients of a static input add up over the steps.
+    """
+    leak, threshold, rest, zero = splat(decay), splat(v_threshold), splat(v_reset), splat(_ZERO)
+    n_channels = len(scale)
+    potentials = np.empty(n_steps * LANES, np.float32)
+    for block in range(begin, end, _ROWS * n_channels):
+        last = min(block + _ROWS * n_channels, end)
+        for channel in range(0, n_channels, LANES):
+            a, b, middle = load(scale, channel), load(shift, channel), load(mean, channel)
+            total, product = load(sum_grad, channel), load(sum_product, channel)
+            for place in range(block + channel, last, n_channels):
+                potential = load(v, place)
+                for step in range(n_steps):
+                    u = potential * leak + (load(x, step * stride + place) * a + b)
+                    store(potentials, step * LANES, u)
+                    potential = _reset(u, threshold, rest, is_soft)
+                g_v = load(grad_v, place)
+                g_all = zero
+                for back in range(n_steps):
+                    step = n_steps - 1 - back
+                    u = load(potentials, step * LANES)
+                    slope = _slope(absolute(u - threshold), surrogate, gamma, height)
+                    # What a spike changes in the potential, times what the potential is worth.
+                    jump = zero - threshold if is_soft else rest - u
+                    kept = g_v if is_soft else where_ge(u, threshold, zero, g_v)
+                    g = (load(grad_spikes, step * n + place) + g_v * jump) * slope + kept
+                    g_v = g * leak
+                    if stride == 0:
+                        g_all = g_all + g
+                    else:
+                        store(grad, step * stride + place, g)
+                        total = total + g
+                        product = product + g * (load(x, step * stride + place) - middle)
+                if stride == 0:
+                    store(grad, place, g_all)
+                    total = total + g_all
+                    product = product + g_all * (load(x, place) - middle)
+                store(grad_v, place, g_v)
+            store(sum_grad, channel, total)
+            store(sum_product, channel, product)
+
+
+@kernel
+def normalise_gradient(x: Any, grad: Any, scale: Any, slope: Any, offset: Any, begin: int, end: int) -> None:
+    """Gradient of x in place of that of a x + b: ``scale * grad - slope * x - offset``, channel by channel."""
+    n_channels = len(scale)
+    for row in range(begin, end, n_channels):
+        for channel in range(0, n_channels, LANES):
+            place = row + channel
+            found = load(grad, place) * load(scale, channel) - load(x, place) * load(slope, channel)
+            store(grad, place, found - load(offset, channel))

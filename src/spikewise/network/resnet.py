@@ -1,0 +1,122 @@
+r"""The ResNet family: blocks of two spiking convolutions whose input is added before the last neurons.
+
+.. math:: s^1 = \mathrm{LIF}(\mathrm{BN}(W^1 s)), \qquad s' = \mathrm{LIF}(\mathrm{BN}(W^2 s^1) + \mathrm{short}(s))
+
+The sum of both branches is a current and the spike follows the addition, so whatever leaves a block is zero or one.
+The shortcut is the identity where shapes allow it, else average pooling, a 1x1 convolution and a normalisation. A 1x1
+convolution and the mean over a square may change places, both being linear: here the convolution comes first, so that
+it reads spikes and not their means, which a crossbar with one-bit inputs could not take.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from .layers import SpikingLayer, conv_layer
+from .neurons import LIFParams
+from .vgg import scaled
+
+Potentials = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """Channels of the stem and channels, blocks and stride of each stage, at width 1.
+
+    ResNet-18 is that of arXiv 1512.03385 with the stem for small images: 3x3, no pooling. ResNet-19 is DT-SNN's.
+    """
+
+    stem: int
+    channels: tuple[int, ...]
+    n_blocks: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+RESNET: dict[str, Stages] = {
+    "resnet18": Stages(64, (64, 128, 256, 512), (2, 2, 2, 2), (1, 2, 2, 2)),
+    "resnet19": Stages(128, (128, 256, 512), (3, 3, 2), (1, 2, 2)),
+}
+
+
+class Shortcut(nn.Module):
+    """1x1 convolution - average pooling - batch normalisation: a current for neurons elsewhere.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Channels.
+    stride : int
+        Side of the squares that are averaged; one at the edge of an odd map is narrower, as a strided convolution's.
+    """
+
+    def __init__(self, n_in: int, n_out: int, stride: int) -> None:
+        super().__init__()
+        self.synapses = nn.Conv2d(n_in, n_out, kernel_size=1, bias=False)
+        self.pool = nn.AvgPool2d(stride, ceil_mode=True) if stride > 1 else nn.Identity()
+        self.norm = nn.BatchNorm2d(n_out)
+
+    def forward(self, spikes: Tensor) -> Tensor:
+        """Current (M, n_out, H / stride, W / stride) for spikes (M, n_in, H, W)."""
+        current: Tensor = self.norm(self.pool(self.synapses(spikes)))
+        return current
+
+
+class ResidualBlock(nn.Module):
+    """Two spiking convolutions and a shortcut around them; see the module's equation.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Channels.
+    params : LIFParams
+        Of both populations.
+    stride : int
+        Of the first convolution.
+    """
+
+    def __init__(self, n_in: int, n_out: int, params: LIFParams, stride: int = 1) -> None:
+        super().__init__()
+        first = nn.Conv2d(n_in, n_out, kernel_size=3, stride=stride, padding=1, bias=False)
+        self.shortcut = nn.Identity() if stride == 1 and n_in == n_out else Shortcut(n_in, n_out, stride)
+        self.conv1 = SpikingLayer(first, nn.BatchNorm2d(n_out), params)
+        self.conv2 = conv_layer(n_out, n_out, params)
+
+    def forward(self, spikes: Tensor, v: Potentials | None = None) -> tuple[Tensor, Potentials]:
+        """Spikes (T, B, ...) and last potentials of both populations for input spikes (T, B, ...)."""
+        v1, v2 = (None, None) if v is None else v
+        # The shortcut runs before conv2: neurons belong to the synapses that ran last (see network.watch).
+        residual = self.shortcut(spikes.flatten(0, 1))
+        inner, v1 = self.conv1(spikes, v1)
+        current = self.conv2.current(inner.flatten(0, 1)) + residual
+        out, v2 = self.conv2.neurons(current.reshape(inner.shape), v2)
+        return out, (v1, v2)
+
+
+def n_resnet_halvings(stages: Stages) -> int:
+    """How often a map is halved."""
+    return sum(stride == 2 for stride in stages.strides)
+
+
+def resnet_layers(
+    stages: Stages, in_shape: tuple[int, int, int], width: float, params: LIFParams
+) -> tuple[nn.ModuleDict, int]:
+    """Stem and blocks by name, and the channels in which they end; parameters as for ``vgg_layers``.
+
+    Examples
+    --------
+    >>> layers, n_channels = resnet_layers(RESNET["resnet19"], (3, 32, 32), 0.25, LIFParams())
+    >>> list(layers)[:3], len(layers), n_channels
+    (['conv1', 'block2', 'block3'], 9, 128)
+    """
+    stem = scaled(stages.stem, width)
+    layers = nn.ModuleDict({"conv1": conv_layer(in_shape[0], stem, params)})
+    channels, strides = [stem], []
+    for n_out, n_blocks, stride in zip(stages.channels, stages.n_blocks, stages.strides, strict=True):
+        channels += [scaled(n_out, width)] * n_blocks
+        strides += [stride] + [1] * (n_blocks - 1)
+    for (n_in, n_out), stride in zip(pairwise(channels), strides, strict=True):
+        layers[f"block{len(layers) + 1}"] = ResidualBlock(n_in, n_out, params, stride)
+    return layers, channels[-1]

@@ -1,0 +1,120 @@
+"""What a network is, apart from its weights: enough to build it again, or to know what it takes and gives.
+
+:class:`ModelSpec` describes the networks that this package builds, by name. :class:`OwnSpec` describes one that a user
+wrote: samples go in, classes come out, and the rest is in her code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from spikewise.errors import DataError, ParameterError, unknown_name
+
+from .neurons import LIFParams
+from .norm import NORMS, Norm
+from .resnet import RESNET, n_resnet_halvings
+from .vgg import VGG, n_vgg_halvings
+
+_HALVINGS = {name: n_vgg_halvings(table) for name, table in VGG.items()} | {
+    name: n_resnet_halvings(stages) for name, stages in RESNET.items()
+}
+MODEL_NAMES = tuple(_HALVINGS)
+
+
+def _smallest_side(name: str) -> int:
+    """Height and width that a model halves down to one pixel."""
+    return 1 << _HALVINGS[name]
+
+
+def _check_samples(in_shape: tuple[int, ...], n_classes: int) -> None:
+    if len(in_shape) != 3 or min(in_shape) < 1:
+        raise ParameterError(f"in_shape must be (channels, height, width), each at least 1; got {in_shape}.")
+    if n_classes < 2:
+        raise ParameterError(f"n_classes must be at least 2; got {n_classes}. Give images of a second class.")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """All that is needed to build a network again, apart from its weights.
+
+    Parameters
+    ----------
+    name : {"vgg5", "vgg9", "vgg11", "vgg16", "resnet18", "resnet19"}
+        Architecture.
+    in_shape : tuple of int
+        Channels, height and width of an image, or of one frame of events.
+    n_classes : int
+        Classes, at least 2.
+    width : float
+        Factor on all channel counts.
+    neurons : LIFParams
+        Shared by all layers.
+    norm : {"batch", "threshold"}
+        How normalisation begins; see :mod:`spikewise.network.norm`.
+    trains_decay : bool
+        Whether each layer learns its decay; that of ``neurons`` is where it begins.
+    """
+
+    name: str
+    in_shape: tuple[int, int, int]
+    n_classes: int
+    width: float = 1.0
+    neurons: LIFParams = field(default_factory=LIFParams)
+    norm: Norm = "batch"
+    trains_decay: bool = False
+
+    def __post_init__(self) -> None:
+        if self.name not in MODEL_NAMES:
+            raise unknown_name("model", self.name, MODEL_NAMES)
+        object.__setattr__(self, "in_shape", tuple(self.in_shape))
+        _check_samples(self.in_shape, self.n_classes)
+        if not 0 < self.width <= 16:
+            raise ParameterError(f"width must lie in (0, 16]; got {self.width}.")
+        if self.norm not in NORMS:
+            raise unknown_name("norm", self.norm, NORMS)
+        side, given = _smallest_side(self.name), min(self.in_shape[1:])
+        if given < side:
+            others = [name for name in MODEL_NAMES if _smallest_side(name) <= given]
+            advice = f"Scale them up, or take {' or '.join(others)}." if others else "Scale them up."
+            raise ParameterError(f"{self.name} needs images of at least {side}x{side}; got {self.in_shape}. {advice}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary, ready for JSON."""
+        values = {key: getattr(self, key) for key in ("name", "n_classes", "width", "norm", "trains_decay")}
+        return {**values, "in_shape": list(self.in_shape), "neurons": self.neurons.to_dict()}
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> ModelSpec:
+        """Inverse of :meth:`to_dict`; raises DataError if an entry is missing, unknown or impossible."""
+        try:
+            return cls(**{**raw, "neurons": LIFParams.from_dict(raw["neurons"])})
+        except (KeyError, TypeError, ParameterError) as error:
+            raise DataError(f"the model has a missing, unknown or impossible entry; {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSpec:
+    """What a network of one's own takes and gives.
+
+    Parameters
+    ----------
+    name : str
+        Shown in reports; checkpoints and files belong to networks of this name.
+    in_shape : tuple of int
+        Channels, height and width of an image, or of one frame of events.
+    n_classes : int
+        Classes, at least 2.
+    """
+
+    name: str
+    in_shape: tuple[int, int, int]
+    n_classes: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "in_shape", tuple(self.in_shape))
+        _check_samples(self.in_shape, self.n_classes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary, ready for JSON."""
+        return {"name": self.name, "in_shape": list(self.in_shape), "n_classes": self.n_classes}

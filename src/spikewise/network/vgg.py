@@ -1,0 +1,76 @@
+"""The VGG family: rows of 3x3 convolutions, the map halved between them, spiking after each.
+
+A table lists the channels of each convolution at width 1; ``"P"`` halves the map of the convolution before it, and
+``"F"`` is a fully connected layer. Following DT-SNN's code, VGG-11 and VGG-16 are the bodies of configurations A and D
+(arXiv 1409.1556) with four poolings, and end in maps of spikes; the smaller ones end in a fully connected layer.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from .layers import conv_layer, linear_layer
+from .neurons import LIFParams
+
+Table = tuple[int | str, ...]
+
+VGG: dict[str, Table] = {
+    "vgg5": (32, "P", 64, 64, "P", "F128"),
+    "vgg9": (64, 64, "P", 128, 128, "P", 256, 256, 256, "P", "F1024"),
+    "vgg11": (64, "P", 128, "P", 256, 256, "P", 512, 512, "P", 512, 512),
+    "vgg16": (64, 64, "P", 128, 128, "P", 256, 256, 256, "P", 512, 512, 512, "P", 512, 512, 512),
+}
+
+
+def scaled(n_channels: int, width: float) -> int:
+    """Channels at a width, at least one.
+
+    Examples
+    --------
+    >>> scaled(64, 0.3), scaled(64, 1e-3)
+    (19, 1)
+    """
+    return max(1, round(n_channels * width))
+
+
+def n_vgg_halvings(table: Table) -> int:
+    """How often a map is halved."""
+    return table.count("P")
+
+
+def vgg_layers(
+    table: Table, in_shape: tuple[int, int, int], width: float, params: LIFParams
+) -> tuple[nn.ModuleDict, int]:
+    """Spiking layers by name, and the channels (or features) in which they end.
+
+    Parameters
+    ----------
+    table : tuple
+        A row of ``VGG``.
+    in_shape : tuple of int
+        Channels, height and width of an image.
+    width : float
+        Factor on all channel counts.
+    params : LIFParams
+        Of all neurons.
+
+    Examples
+    --------
+    >>> layers, n_features = vgg_layers(VGG["vgg5"], (1, 8, 8), 0.5, LIFParams())
+    >>> list(layers), n_features
+    (['conv1', 'conv2', 'conv3', 'linear4'], 64)
+    """
+    layers = nn.ModuleDict()
+    channels, height, width_px = in_shape
+    for entry, following in zip(table, [*table[1:], None], strict=True):
+        if entry == "P":
+            height, width_px = height // 2, width_px // 2
+        elif isinstance(entry, int):
+            n_out = scaled(entry, width)
+            layers[f"conv{len(layers) + 1}"] = conv_layer(channels, n_out, params, 2 if following == "P" else 1)
+            channels = n_out
+        else:
+            n_out = scaled(int(entry[1:]), width)
+            layers[f"linear{len(layers) + 1}"] = linear_layer(channels * height * width_px, n_out, params)
+            channels, height, width_px = n_out, 1, 1
+    return layers, channels

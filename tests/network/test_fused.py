@@ -1,0 +1,159 @@
+"""Normalisation and neurons as one operation, against the same in plain PyTorch with 64 bits."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from spikewise.network.fused import can_fuse, norm_lif
+from spikewise.network.neurons import LIFParams, lif_sequence
+from spikewise.network.surrogate import Triangle
+
+NEURONS = [
+    LIFParams(),
+    LIFParams(reset="soft", decay=0.7),
+    LIFParams(surrogate=Triangle(1.0), v_reset=-0.2, v_threshold=0.8),
+]
+SHAPES = [(4, 3, 32, 4, 4), (1, 3, 32, 4, 4), (4, 8, 64), (3, 2, 8, 4, 4), (2, 5, 48, 2, 2)]
+
+
+def norm_of(shape, is_training):
+    norm = (nn.BatchNorm2d if len(shape) == 5 else nn.BatchNorm1d)(shape[2])
+    nn.init.normal_(norm.weight, 1, 0.2)
+    nn.init.normal_(norm.bias, 0.3, 0.2)
+    norm.running_mean.normal_()
+    norm.running_var.uniform_(0.5, 2)
+    return norm.train(is_training)
+
+
+def oracle(sums, norm, params, n_steps, v0=None):
+    currents = norm(sums.flatten(0, 1)).reshape(sums.shape)
+    return lif_sequence(currents.expand(n_steps, *sums.shape[1:]), params, v0)
+
+
+def relative(found, expected):
+    return float((found.double() - expected.double()).abs().max() / expected.abs().max())
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("params", NEURONS)
+@pytest.mark.parametrize("is_training", [True, False])
+def test_values_gradients_and_statistics_are_those_of_the_oracle(shape, params, is_training):
+    n_steps = max(shape[0], 4) if shape[0] == 1 else shape[0]
+    norm = norm_of(shape, is_training)
+    exact = copy.deepcopy(norm).double()
+    sums = (1.5 * torch.randn(shape)).requires_grad_()
+    v0 = (0.5 * torch.randn(shape[1:])).requires_grad_()
+    sums64, v64 = (each.detach().double().requires_grad_() for each in (sums, v0))
+    assert can_fuse(sums, norm, params)
+    spikes, v = norm_lif(sums, norm, params, n_steps, v0)
+    expected, last = oracle(sums64, exact, params, n_steps, v64)
+    assert torch.equal(spikes.double(), expected)
+    assert relative(v.detach(), last.detach()) < 1e-6
+    weights = [torch.randn_like(each) for each in (spikes, v)]
+    sum((each * w).sum() for each, w in zip((spikes, v), weights, strict=True)).backward()
+    sum((each * w).sum() for each, w in zip((expected, last), weights, strict=True)).backward()
+    for found, wanted in ((sums, sums64), (v0, v64), (norm.weight, exact.weight), (norm.bias, exact.bias)):
+        assert relative(found.grad, wanted.grad) < 2e-6
+    for key in ("running_mean", "running_var"):
+        assert relative(getattr(norm, key), getattr(exact, key)) < 1e-6
+    assert norm.num_batches_tracked == exact.num_batches_tracked
+
+
+@pytest.mark.parametrize("params", NEURONS)
+def test_steps_one_by_one_and_plain_pytorch_give_the_same_bits(params, monkeypatch):
+    shape = (4, 3, 32, 4, 4)
+    norm, sums = norm_of(shape, False), 1.5 * torch.randn(shape)
+    with torch.no_grad():
+        spikes, v = norm_lif(sums, norm, params, 4)
+        state, singles = None, []
+        for step in range(4):
+            one, state = norm_lif(sums[step : step + 1], norm, params, 1, state)
+            singles.append(one)
+        monkeypatch.setattr("spikewise.network.fused.can_fuse", lambda *_: False)
+        plain, v_plain = norm_lif(sums, norm, params, 4)
+    assert torch.equal(torch.cat(singles), spikes)
+    assert torch.equal(state, v)
+    assert torch.equal(plain, spikes)
+    assert torch.equal(v_plain, v)
+
+
+def test_the_number_of_threads_changes_no_bit():
+    shape = (4, 16, 32, 8, 8)
+    sums, weights = torch.randn(shape), torch.randn(shape)
+    before, found = torch.get_num_threads(), []
+    try:
+        for n_threads in (1, 2):
+            torch.set_num_threads(n_threads)
+            torch.manual_seed(1)
+            norm, x = norm_of(shape, True), sums.clone().requires_grad_()
+            spikes, _ = norm_lif(x, norm, LIFParams(), 4)
+            (spikes * weights).sum().backward()
+            found.append((spikes.detach(), x.grad, norm.weight.grad, norm.running_var))
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(one, two) for one, two in zip(*found, strict=True))
+
+
+def test_a_static_input_is_one_that_repeats():
+    norm, params = norm_of((1, 3, 16, 4, 4), False), LIFParams()
+    once = torch.randn(1, 3, 16, 4, 4, requires_grad=True)
+    often = once.detach().repeat(4, 1, 1, 1, 1).requires_grad_()
+    weights = torch.randn(4, 3, 16, 4, 4)
+    for sums in (once, often):
+        (norm_lif(sums, norm, params, 4)[0] * weights).sum().backward()
+    assert relative(once.grad[0], often.grad.sum(0)) < 1e-6
+
+
+def test_only_the_sums_are_kept_for_backward():
+    shape = (4, 8, 32, 8, 8)
+    norm, sums, kept = norm_of(shape, True), torch.randn(shape, requires_grad=True), []
+
+    def pack(tensor):
+        kept.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        norm_lif(sums, norm, LIFParams(), 4)
+    large = [tensor for tensor in kept if tensor.numel() >= 1000]
+    assert [tensor.data_ptr() for tensor in large] == [sums.data_ptr()]
+
+
+def test_sixteen_bits_are_as_good_as_their_rounding():
+    shape = (4, 8, 32, 4, 4)
+    norm, params = norm_of(shape, True), LIFParams()
+    exact = copy.deepcopy(norm).double()
+    sums = torch.randn(shape).to(torch.bfloat16).requires_grad_()
+    sums64 = sums.detach().double().requires_grad_()
+    spikes, _ = norm_lif(sums, norm, params, 4)
+    expected, _ = oracle(sums64, exact, params, 4)
+    weights = torch.randn(shape).to(torch.bfloat16)
+    (spikes * weights).sum().backward()
+    (expected * weights.double()).sum().backward()
+    assert spikes.dtype == sums.grad.dtype == torch.bfloat16
+    assert (spikes.double() != expected).float().mean() < 1e-3
+    assert relative(sums.grad, sums64.grad) < 0.01
+    assert relative(norm.weight.grad, exact.weight.grad) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "is_fused"),
+    [
+        ((4, 3, 32, 4, 4), torch.float32, True),
+        ((4, 3, 32, 4, 4), torch.float64, False),
+        ((4, 3, 12, 4, 4), torch.float32, False),
+        ((4, 1, 8, 1, 1), torch.float32, False),
+    ],
+)
+def test_rows_that_fill_no_vector_and_other_precisions_run_in_plain_pytorch(shape, dtype, is_fused):
+    norm, sums = norm_of(shape, False).to(dtype), torch.randn(shape, dtype=dtype)
+    assert can_fuse(sums, norm, LIFParams()) == is_fused
+    spikes, _ = norm_lif(sums, norm, LIFParams(), 4)
+    expected, _ = oracle(sums.double(), copy.deepcopy(norm).double(), LIFParams(), 4)
+    assert torch.equal(spikes.double(), expected)

@@ -1,0 +1,86 @@
+"""Sixteen floats at a time give the bits that NumPy gives one by one."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from spikewise._compile import kernel
+from spikewise._lanes import LANES, absolute, exp_of_negative, floor, load, splat, store, where_ge
+
+floats = st.floats(-1e6, 1e6, width=32)
+rows = hnp.arrays(np.float32, LANES, elements=floats)
+
+
+@kernel
+def arithmetic(a, b, out):
+    x, y = load(a, 0), load(b, 0)
+    store(out, 0, x + y)
+    store(out, LANES, x - y)
+    store(out, 2 * LANES, x * y)
+    store(out, 3 * LANES, x / y)
+    store(out, 4 * LANES, where_ge(x, y, x, y))
+    store(out, 5 * LANES, floor(x))
+    store(out, 6 * LANES, absolute(y))
+
+
+@kernel
+def spread(value, out):
+    store(out, 0, splat(value))
+
+
+@kernel
+def exponential(z, out):
+    for place in range(0, len(z), LANES):
+        store(out, place, exp_of_negative(load(z, place)))
+
+
+@kernel
+def copy(source, out):
+    store(out, 0, load(source, 0))
+
+
+@settings(deadline=None)  # the first call compiles
+@given(rows, rows)
+def test_operations_give_the_bits_of_numpy(a, b):
+    out = np.empty(7 * LANES, np.float32)
+    arithmetic(a, b, out)
+    with np.errstate(all="ignore"):
+        expected = np.stack([a + b, a - b, a * b, a / b, np.where(a >= b, a, b), np.floor(a), np.abs(b)])
+    np.testing.assert_array_equal(out.reshape(7, LANES), expected)
+
+
+@given(floats)
+def test_a_scalar_fills_all_lanes(value):
+    out = np.empty(LANES, np.float32)
+    spread(np.float32(value), out)
+    assert (out == np.float32(value)).all()
+
+
+def test_the_exponential_is_right_to_three_units_in_the_last_place():
+    z = -np.linspace(0, 87, 16 * 20_000, dtype=np.float32)
+    found = np.empty_like(z)
+    exponential(z, found)
+    exact = np.exp(z.astype(np.float64))
+    assert np.abs(found - exact).max() < 1e-6
+    assert (np.abs(found - exact) <= 3 * np.spacing(exact.astype(np.float32))).all()
+
+
+def test_far_below_zero_the_exponential_stays_a_number():
+    z, found = np.full(LANES, -1e30, np.float32), np.empty(LANES, np.float32)
+    exponential(z, found)
+    assert (found == found[0]).all()
+    assert 0 < found[0] < 1e-37
+
+
+@given(rows)
+def test_sixteen_bits_are_rounded_to_the_nearest_even(values):
+    torch = pytest.importorskip("torch")
+    out = np.empty(LANES, np.uint16)
+    copy(values, out)
+    expected = torch.from_numpy(values).to(torch.bfloat16)
+    assert torch.equal(torch.from_numpy(out).view(torch.bfloat16), expected)
+    again = np.empty(LANES, np.float32)
+    copy(out, again)
+    assert torch.equal(torch.from_numpy(again), expected.float())
