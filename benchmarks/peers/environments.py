@@ -58,6 +58,15 @@ BINDSNET = Peer(
 # brian2 2.9.0 calls numpy.ndarray.ptp, which numpy 2.4 no longer has.
 BRIAN2 = Peer("brian2", ("brian2==2.9.0", "numpy==2.3.5"), programs=("g++", "make"))
 PEERS = {peer.name: peer for peer in (BINDSNET, BRIAN2)}
+# Both ask for whatever torch is newest, and for packages that a training step does not need.
+SPIKINGJELLY = Peer(
+    "spikingjelly",
+    ("torch==2.13.0", "numpy==2.4.6", "scipy==1.17.1", "matplotlib==3.11.2", "tqdm==4.70.1", "tensorboard==2.20.0",
+     "einops==0.8.1", "loguru==0.7.3"),
+    alone=("spikingjelly==2.0.0",),
+)  # fmt: skip
+SNNTORCH = Peer("snntorch", ("torch==2.13.0", "numpy==2.4.6"), alone=("snntorch==1.0.0",))
+DEEP_PEERS = {peer.name: peer for peer in (SPIKINGJELLY, SNNTORCH)}
 
 
 def cache_folder() -> Path:

@@ -34,7 +34,7 @@ def stdp(few_digits, out, *more):
 @pytest.fixture
 def undrawn(monkeypatch):
     monkeypatch.setattr("spikewise.workflow.stdp._draw", lambda *_: None)
-    monkeypatch.setattr("spikewise.workflow.stdp._page", lambda *_: {"report": None, "remarks": []})
+    monkeypatch.setattr("spikewise.workflow.stdp.page_of", lambda *_: {"report": None, "remarks": []})
 
 
 @pytest.fixture(scope="module")

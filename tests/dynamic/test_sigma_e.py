@@ -216,7 +216,8 @@ def deep_trace():
     """Scores of a small deep network on all digits, and on those it was validated on."""
     torch = pytest.importorskip("torch")
     from spikewise.data.images import load_images, load_splits
-    from spikewise.learn.fit import FitSettings, fit
+    from spikewise.learn import FitSettings
+    from spikewise.learn.fit import fit
     from spikewise.network import SpikingClassifier, build_model
 
     n_threads = torch.get_num_threads()

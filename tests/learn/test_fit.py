@@ -1,3 +1,5 @@
+import csv
+
 import numpy as np
 import pytest
 import torch
@@ -5,11 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from spikewise.data.augment import Augmentation
 from spikewise.errors import DataError, ParameterError, ShapeError
-from spikewise.learn.fit import FitSettings, fit, learning_rate
-from spikewise.network import build_model
+from spikewise.learn.average import measure_statistics
+from spikewise.learn.fit import fit
+from spikewise.learn.optimize import learning_rate
+from spikewise.learn.settings import FitSettings
+from spikewise.network import OwnSpec, build_model
+from spikewise.network.protocol import run_steps
 
-SETTINGS = FitSettings(epochs=3, batch_size=16, n_steps=2, max_shift=1, flip=True, lr=1e-2)
+SETTINGS = FitSettings(epochs=3, batch_size=16, n_steps=2, augment=Augmentation(max_shift=1, flip=True), lr=1e-2)
 
 
 def data(n, seed):
@@ -77,8 +84,8 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(trained):
 
 @pytest.mark.parametrize("killed_after", [1, 2])
 def test_a_killed_and_resumed_run_ends_in_the_same_weights(trained, tmp_path, killed_after):
-    def kill(record):
-        if record.epoch == killed_after:
+    def kill(moment):
+        if moment.record and moment.record.epoch == killed_after:
             raise KeyboardInterrupt
 
     path = tmp_path / "checkpoint.safetensors"
@@ -97,7 +104,7 @@ def test_resuming_a_finished_run_only_restores_it(trained, tmp_path):
     called = []
     fit(model, TRAIN, VALIDATION, SETTINGS, checkpoint=path, resume=True, progress=called.append)
     assert same_weights(model, trained[0])
-    assert not called
+    assert [moment.epochs_done for moment in called] == [3]
 
 
 def test_a_checkpoint_of_another_run_or_none_at_all_is_refused(tmp_path):
@@ -148,6 +155,14 @@ def test_a_diverging_run_says_so():
         fit(model, TRAIN, VALIDATION, SETTINGS)
 
 
+def test_neurons_that_nan_keeps_silent_are_noticed():
+    model = small_model()
+    with torch.no_grad():
+        next(iter(model.layers.values())).synapses.weight.fill_(float("nan"))
+    with pytest.raises(ParameterError, match=r"the weights must stay finite; layers\.conv1.* after epoch 1.*Lower lr"):
+        fit(model, TRAIN, VALIDATION, SETTINGS)
+
+
 @pytest.mark.parametrize(
     ("train", "error", "message"),
     [
@@ -179,3 +194,126 @@ def test_settings_out_of_range_are_refused(wrong):
 
 def test_every_setting_says_what_it_is():
     assert all(field.description for field in FitSettings.model_fields.values())
+
+
+RICH = SETTINGS.model_copy(
+    update={
+        "optimizer": "sgd", "lr": 0.05, "ema": 0.9, "n_steps_min": 1, "distill": 0.5, "clip_norm": 1.0,
+        "augment": Augmentation(max_shift=1, cutout=2, mixup=0.3), "schedule": "cosine", "warmup": 0.1,
+    }
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, RICH], ids=["plain", "rich"])
+def test_killed_after_any_update_it_ends_the_same(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr("spikewise.learn.fit._CHECKPOINT_S", 0.0)  # a checkpoint after every update
+    monkeypatch.setattr("spikewise.learn.fit._REPORT_S", 0.0)
+    moments = []
+    whole = small_model()
+    expected = fit(whole, TRAIN, VALIDATION, settings, progress=moments.append)
+    for kill_at in range(2, len(moments), 3):  # the first is before any update
+        calls = 0
+
+        def kill(moment, kill_at=kill_at):
+            nonlocal calls
+            calls += 1
+            if calls == kill_at:
+                raise KeyboardInterrupt
+
+        path = tmp_path / f"{kill_at}.safetensors"
+        with pytest.raises(KeyboardInterrupt):
+            fit(small_model(), TRAIN, VALIDATION, settings, checkpoint=path, progress=kill)
+        torch.rand(3)  # whatever torch drew meanwhile
+        resumed = small_model(seed=7)
+        found = fit(resumed, TRAIN, VALIDATION, settings, checkpoint=path, resume=True)
+        assert same_weights(resumed, whole)
+        for one, other in zip(found.history, expected.history, strict=True):
+            assert (one.loss, one.validation_loss) == (other.loss, other.validation_loss)
+
+
+def test_the_epochs_are_logged_once_whatever_happens(tmp_path):
+    def kill(moment):
+        if moment.record and moment.record.epoch == 2:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        fit(small_model(), TRAIN, VALIDATION, SETTINGS, checkpoint=path, progress=kill, logs=tmp_path)
+    result = fit(small_model(), TRAIN, VALIDATION, SETTINGS, checkpoint=path, resume=True, logs=tmp_path)
+    with open(tmp_path / "training.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
+    assert [float(row["loss"]) for row in rows] == [row.loss for row in result.history]
+    assert [float(row["accuracy_step_2"]) for row in rows] == [row.validation_accuracy for row in result.history]
+
+
+def test_the_last_step_of_the_accuracies_is_the_accuracy(trained):
+    for row in trained[1].history:
+        assert len(row.accuracy_by_step) == SETTINGS.n_steps
+        assert row.accuracy_by_step[-1] == row.validation_accuracy
+
+
+def test_averaged_weights_are_kept_with_statistics_of_their_own():
+    model = small_model()
+    fit(model, TRAIN, VALIDATION, SETTINGS.model_copy(update={"ema": 0.9, "epochs": 1}))
+    plain = small_model()
+    fit(plain, TRAIN, VALIDATION, SETTINGS.model_copy(update={"epochs": 1}))
+    assert not same_weights(model, plain)
+    norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    before = [norm.running_mean.clone() for norm in norms]
+    batches = [torch.as_tensor(TRAIN[0]).float() / 255]
+    measure_statistics(model, batches, SETTINGS.n_steps)
+    # Measured on batches of the same images, so nearly what one batch of all of them gives.
+    for norm, mean in zip(norms, before, strict=True):
+        torch.testing.assert_close(norm.running_mean, mean, rtol=0.1, atol=0.02)
+
+
+def test_bfloat16_trains_and_keeps_weights_in_single_precision():
+    model = small_model()
+    result = fit(model, TRAIN, VALIDATION, SETTINGS.model_copy(update={"precision": "bfloat16"}))
+    assert result.precision == "bfloat16"
+    assert result.history[-1].loss < result.history[0].loss
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+def test_a_device_that_is_not_there_is_refused():
+    with pytest.raises(ParameterError, match=r"device must be one that this machine has \(cpu"):
+        fit(small_model(), TRAIN, VALIDATION, SETTINGS.model_copy(update={"device": "cuda:99"}))
+
+
+def test_a_network_of_ones_own_trains_on_recordings():
+    class Own(torch.nn.Module):
+        spec = OwnSpec("own", (1, 8, 8), 2)
+
+        def __init__(self):
+            super().__init__()
+            self.hidden, self.drop, self.out = torch.nn.Linear(64, 16), torch.nn.Dropout(0.2), torch.nn.Linear(16, 2)
+
+        def start(self, images):
+            return images.float(), 0
+
+        def step(self, state):
+            frames, t = state
+            return self.out(self.drop(self.hidden(frames[t].flatten(1)).relu())), (frames, t + 1)
+
+        def forward(self, images, n_steps):
+            return run_steps(self, images, n_steps)
+
+    def recordings(pair):
+        return np.stack([pair[0]] * 3), pair[1]
+
+    settings = FitSettings(epochs=4, batch_size=16, n_steps=2, lr=1e-2)
+    weights = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        own = Own()
+        result = fit(own, recordings(TRAIN), recordings(VALIDATION), settings)
+        weights.append(own)
+    assert result.best_validation_accuracy > 0.9
+    assert same_weights(*weights)  # dropout too is a function of the seed
+
+
+@pytest.mark.parametrize("wrong", [{"n_steps": 2, "n_steps_min": 3}, {"loss": "static", "regularization": 0.1}])
+def test_settings_that_do_not_go_together_are_refused(wrong):
+    with pytest.raises(ValidationError, match=list(wrong)[-1]):
+        FitSettings(**wrong)

@@ -150,7 +150,7 @@ def test_joules_arrive_in_the_record_of_a_real_run(kind, splits, tmp_path, power
         keywords = {"n_neurons": 10, "n_steps": 60, "n_epochs": 9, "random_state": 0}
         network, n_presentations = learn_stdp(run, train, validation, keywords, spend), 9 * train.n_samples
     else:
-        from spikewise.learn.fit import FitSettings
+        from spikewise.learn import FitSettings
 
         settings = FitSettings(epochs=2, n_steps=2)
         network, n_presentations = learn_deep(run, train, validation, settings, spend, width=0.25), 2 * train.n_samples

@@ -5,13 +5,14 @@ import shutil
 import numpy as np
 import pytest
 
+from spikewise.data.images import ImageSet
 from spikewise.dynamic import EntropyExit, replay_exit
 from spikewise.dynamic.rule import rule_from_dict
 from spikewise.errors import DataError, ParameterError, RunError
 from spikewise.price.cost import CostReport
 from spikewise.runs import Run, find_runs
 from spikewise.workflow import learn_deep, learn_stdp, open_network, price_exit, stop_early
-from spikewise.workflow.stop import read_trace
+from spikewise.workflow.stop import _pictures, read_trace
 from spikewise.workload import Workload
 
 KEYWORDS = {"n_neurons": 30, "n_epochs": 4, "random_state": 0}
@@ -98,7 +99,7 @@ def test_a_trained_network_is_not_trained_again(stdp_run, splits):
 
 
 def test_interrupted_deep_training_goes_on_and_ends_the_same(splits, tmp_path):
-    from spikewise.learn.fit import FitSettings
+    from spikewise.learn import FitSettings
 
     settings = FitSettings(epochs=3, n_steps=2)
     calls = []
@@ -146,7 +147,7 @@ class Killed(BaseException):
 
 def job(kind, path, splits):
     """All stages of a small run, from whatever is in the folder."""
-    from spikewise.learn.fit import FitSettings
+    from spikewise.learn import FitSettings
 
     run = new_run(path, kind)
     with run.locked():
@@ -208,3 +209,14 @@ def test_a_damaged_exit_setting_is_named(stdp_run, splits, tmp_path):
     run = Run.open(folder)
     with pytest.raises(DataError, match=r"exit\.json must hold .* Delete it"):
         stop_early(run, open_network(run), splits["validation"], splits["test"], max_drop=0.02, accumulate="sum")
+
+
+def test_a_recording_is_shown_as_one_picture_with_a_colour_for_each_polarity():
+    frames = np.zeros((3, 2, 2, 4, 4), np.uint8)
+    frames[:, 0, 0, 1, 1] = 5  # first sample, first polarity, in every frame
+    frames[1, 1, 1, 2, 2] = 1
+    found = _pictures(ImageSet(frames, np.array([0, 1]), ("a", "b"), "toy", "test"))
+    assert found.shape == (2, 3, 4, 4)
+    assert found.dtype == np.uint8
+    assert found[0, 0, 1, 1] == found[1, 1, 2, 2] == 255
+    assert found.sum() == 2 * 255

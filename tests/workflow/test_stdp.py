@@ -31,7 +31,7 @@ def silent(title):
 def undrawn(monkeypatch):
     """Leaves out the pictures and the page, which take most of the time of a small run."""
     monkeypatch.setattr("spikewise.workflow.stdp._draw", lambda *_: None)
-    monkeypatch.setattr("spikewise.workflow.stdp._page", lambda *_: {"report": None, "remarks": []})
+    monkeypatch.setattr("spikewise.workflow.stdp.page_of", lambda *_: {"report": None, "remarks": []})
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from .price import price
 from .report import report
 from .show import NOTES
 from .stdp import stdp
+from .train import train
 
 app = typer.Typer(
     name="spikewise",
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-_COMMANDS = {command.__name__: command for command in (demo, stdp, data, price, platforms, compare, report)}
+_COMMANDS = {command.__name__: command for command in (demo, train, stdp, data, price, platforms, compare, report)}
 for command in _COMMANDS.values():
     app.command()(command)
 

@@ -55,10 +55,10 @@ def progress(console: Console = NOTES) -> Progress:
     )
 
 
-def stages_on(bars: Progress) -> Callable[[str], Callable[[int, int, str], None]]:
+def stages_on(bars: Progress) -> Callable[[str], Callable[[float, int, str], None]]:
     """Opens a bar per stage of a workflow, and gives the function that moves it."""
 
-    def open_stage(title: str) -> Callable[[int, int, str], None]:
+    def open_stage(title: str) -> Callable[[float, int, str], None]:
         task = bars.add_task(title, total=None, note="")
         return lambda done, total, note: bars.update(task, completed=done, total=total, note=note)
 
@@ -68,7 +68,9 @@ def stages_on(bars: Progress) -> Callable[[str], Callable[[int, int, str], None]
 def first_problem(error: ValidationError, options: Mapping[str, str]) -> ParameterError:
     """The first thing that is wrong with settings, named by its option on the command line."""
     problem = error.errors()[0]
-    key = str(problem["loc"][0])
+    if not problem["loc"]:  # settings that do not go together
+        return ParameterError(problem["msg"].removeprefix("Value error, ") + ".")
+    key = str(problem["loc"][-1])
     return ParameterError(f"{options.get(key, key)}: {problem['msg']}; got {problem['input']!r}.")
 
 

@@ -6,12 +6,13 @@ __getattr__, __all__ = lazy_exports(
     __name__,
     {
         "FitResult": ".fit",
-        "FitSettings": ".fit",
+        "FitSettings": ".settings",
         "STDPClassifier": ".stdp",
         "STDPEncoder": ".encoder",
         "cumulative_loss": ".loss",
         "loss_named": ".loss",
         "per_step_loss": ".loss",
+        "prefix_distillation": ".loss",
         "static_loss": ".loss",
     },
 )

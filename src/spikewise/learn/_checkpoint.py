@@ -1,13 +1,14 @@
-"""One file per training run: weights, optimiser, best weights and history, replaced in one move.
+"""One file per training run: weights, optimiser, average, best weights and history, replaced in one move.
 
-Tensors and the JSON header live in a single safetensors file, so that no kill can part them.
+Tensors and the JSON header live in a single safetensors file, so that no kill can part them. There is no random state
+in it, since every random number of training is a function of (seed, epoch, update).
 """
 
 from __future__ import annotations
 
 import os
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -16,7 +17,10 @@ from torch import Tensor, nn
 from spikewise.errors import DataError, ParameterError
 from spikewise.weights import read_weights, write_weights
 
-_FORMAT = "spikewise-checkpoint-1"
+from .trainer import Trainer
+
+_FORMAT = "spikewise-checkpoint-2"
+_HEADER = ("identity", "history", "best_epoch", "n_batches", "loss", "seconds")
 
 
 @dataclass(slots=True)
@@ -31,55 +35,59 @@ class Progress:
         One record per finished epoch.
     best_epoch : int
         Epoch (from 1) of the best validation accuracy so far, the lower loss deciding ties; 0 before the first.
+    n_batches : int
+        Updates of the epoch that has begun.
+    loss, seconds : float
+        Their mean loss, weighed by images and summed over this epoch, and the time they took.
     best_weights : dict of Tensor
         The model's state at that epoch.
     """
 
     identity: dict[str, Any]
-    history: list[dict[str, Any]]
-    best_epoch: int
-    best_weights: dict[str, Tensor]
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best_epoch: int = 0
+    n_batches: int = 0
+    loss: float = 0.0
+    seconds: float = 0.0
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
 
-    @classmethod
-    def fresh(cls, model: Any, settings: dict[str, Any], data: tuple[Tensor, ...]) -> Progress:
-        """Progress of a run that has not begun."""
-        checksum = 0
-        for part in data:
-            checksum = zlib.crc32(part.contiguous().cpu().numpy().tobytes(), checksum)
-        # Threads change speed (and the last bits), not what is being trained.
-        kept = {key: value for key, value in settings.items() if key != "threads"}
-        return cls({"settings": kept, "model": model.spec.to_dict(), "data": checksum}, [], 0, {})
-
-    def add(self, model: nn.Module, record: dict[str, Any]) -> None:
-        """Take note of a finished epoch, and of its weights if they are the best so far."""
+    def end_epoch(self, model: nn.Module, record: dict[str, Any]) -> None:
+        """Take note of a finished epoch, and of the weights if they are the best so far."""
         self.history.append(record)
+        self.n_batches, self.loss, self.seconds = 0, 0.0, 0.0
         best = self.history[self.best_epoch - 1] if self.best_epoch else None
         if best is None or _merit(record) > _merit(best):
             self.best_epoch = len(self.history)
             self.best_weights = {key: value.detach().clone() for key, value in model.state_dict().items()}
 
 
+def identity_of(model: Any, settings: dict[str, Any], data: tuple[Tensor, ...]) -> dict[str, Any]:
+    """What decides the result of a training run: settings, network, data."""
+    checksum = 0
+    for part in data:
+        checksum = zlib.crc32(part.contiguous().cpu().numpy().tobytes(), checksum)
+    return {"settings": settings, "model": model.spec.to_dict(), "data": checksum}
+
+
 def _merit(record: dict[str, Any]) -> tuple[float, float]:
     return record["validation_accuracy"], -record["validation_loss"]
 
 
-def write_checkpoint(
-    path: str | os.PathLike[str], model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
-) -> None:
+def write_checkpoint(path: str | os.PathLike[str], trainer: Trainer, progress: Progress) -> None:
     """Replace the checkpoint file atomically."""
-    tensors = {f"model/{key}": value for key, value in model.state_dict().items()}
+    tensors = {f"model/{key}": value for key, value in trainer.model.state_dict().items()}
     tensors |= {f"best/{key}": value for key, value in progress.best_weights.items()}
-    for index, values in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{key}": value for key, value in values.items()}
-    header = {"format": _FORMAT, **{key: getattr(progress, key) for key in ("identity", "history", "best_epoch")}}
+    if trainer.average is not None:
+        tensors |= {f"average/{key}": value for key, value in trainer.average.model.state_dict().items()}
+    for index, values in trainer.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{key}": value for key, value in values.items() if value is not None}
+    header = {"format": _FORMAT, **{key: getattr(progress, key) for key in _HEADER}}
     arrays = {key: value.detach().cpu().numpy() for key, value in tensors.items()}
     write_weights(path, arrays, header, sidecar=False)
 
 
-def read_checkpoint(
-    path: str | os.PathLike[str], model: nn.Module, optimizer: torch.optim.Optimizer, *, expected: Progress
-) -> Progress:
-    """Load model and optimiser from a checkpoint and return how far it had come.
+def read_checkpoint(path: str | os.PathLike[str], trainer: Trainer, identity: dict[str, Any]) -> Progress:
+    """Load all that a trainer holds from a checkpoint and return how far it had come.
 
     Raises
     ------
@@ -91,24 +99,27 @@ def read_checkpoint(
     arrays, header = read_weights(path, _FORMAT)
     tensors = {key: torch.as_tensor(value) for key, value in arrays.items()}
     try:
-        found = Progress(header["identity"], header["history"], header["best_epoch"], _under(tensors, "best/"))
+        found = Progress(**{key: header[key] for key in _HEADER}, best_weights=_under(tensors, "best/"))
     except KeyError as error:
         raise DataError(
             f"{path} must be a training checkpoint written by spikewise; it lacks {error}. "
             "Delete it and run the command again."
         ) from None
-    differing = [key for key, value in expected.identity.items() if found.identity.get(key) != value]
+    differing = [key for key, value in identity.items() if found.identity.get(key) != value]
     if differing:
         raise ParameterError(
             f"{path} must belong to this run to be resumed; it differs in {', '.join(differing)}. "
             "Use the old settings, or another file."
         )
-    model.load_state_dict(_under(tensors, "model/"))
+    trainer.model.load_state_dict(_under(tensors, "model/"))
+    if trainer.average is not None:
+        trainer.average.model.load_state_dict(_under(tensors, "average/"))
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in _under(tensors, "optimizer/").items():
         index, name = key.split("/", 1)
         state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    groups = trainer.optimizer.state_dict()["param_groups"]
+    trainer.optimizer.load_state_dict({"state": state, "param_groups": groups})
     return found
 
 

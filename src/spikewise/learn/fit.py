@@ -1,74 +1,59 @@
-"""Gradient training of spiking networks: a short loop on ``accelerate``.
+"""Gradient training of spiking networks.
 
-Everything random is a function of (seed, epoch), and one file written at the end of each epoch holds
-weights, optimiser and history. So a run that was killed at any point and resumed ends in the same
+Everything random is a function of (seed, epoch, update), and one file, replaced at the end of each epoch and
+now and then within one, holds the rest. So a run that was killed at any point and resumed ends in the same
 weights, bit for bit, as one that was left alone. The weights that are kept are those of the epoch with
 the best *validation* accuracy; test data have no way in.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
+from torch import Tensor
 
-from spikewise.data.augment import random_flip, random_shift
-from spikewise.errors import ParameterError, require
-from spikewise.network._inputs import check_images, check_labels
-from spikewise.network.models import SpikingNetwork
+from spikewise.network._inputs import check_images, check_labels, sample_axis
+from spikewise.network.protocol import TrainableNetwork, check_network
 
-from ._checkpoint import Progress, read_checkpoint, write_checkpoint
-from .loss import Accumulate, accumulate_outputs, loss_named
+from ._checkpoint import Progress, identity_of, read_checkpoint, write_checkpoint
+from .device import choose_device, choose_precision, thread_count
+from .logs import TrainingLog
+from .parallel import connect, this_process
+from .settings import FitSettings
+from .trainer import Images, Trainer
 
 Pair = tuple[ArrayLike | Tensor, ArrayLike | Tensor]
 
-
-class FitSettings(BaseModel):
-    """How a deep network is trained.
-
-    Examples
-    --------
-    >>> FitSettings(epochs=5).n_steps
-    4
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    epochs: int = Field(16, ge=1, le=10_000, description="Passes over the training images.")
-    batch_size: int = Field(64, ge=2, le=65_536, description="Images per update, over all processes together.")
-    n_steps: int = Field(4, ge=1, le=1024, description="Timesteps T of a training run.")
-    lr: float = Field(5e-3, gt=0, le=10, description="Highest learning rate of the schedule.")
-    schedule: Literal["one_cycle", "cosine"] = Field("one_cycle", description="Course of the learning rate.")
-    weight_decay: float = Field(1e-2, ge=0, le=1, description="Of weight matrices; AdamW, so relative to lr.")
-    loss: Literal["cumulative", "per_step", "static"] = Field("cumulative", description="Loss on outputs over time.")
-    accumulate: Accumulate = Field("mean", description="How outputs become evidence; must match the exit rule.")
-    label_smoothing: float = Field(0.0, ge=0, le=0.5, description="Share of the target spread over all classes.")
-    max_shift: int = Field(0, ge=0, le=64, description="Largest random shift of a training image, in pixels.")
-    flip: bool = Field(False, description="Whether training images are mirrored at random.")
-    seed: int = Field(0, ge=0, lt=2**32, description="Fixes the order of the data and their variants.")
-    threads: int = Field(0, ge=0, le=1024, description="CPU threads of torch; 0 leaves them as they are.")
+_CHECKPOINT_S = 300.0  # at most so much work is lost by a kill within a long epoch
+_REPORT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
-    """What one epoch brought: training loss, validation loss and accuracy, seconds."""
+    """What one epoch brought: training loss, validation loss, accuracy after the last and after each step, seconds."""
 
     epoch: int
     loss: float
     validation_loss: float
     validation_accuracy: float
+    accuracy_by_step: tuple[float, ...]
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment of training: epochs done, as a fraction, loss of the current one, and its record once it is over."""
+
+    epochs_done: float
+    loss: float
+    record: EpochRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +66,29 @@ class FitResult:
         One per epoch, those before a resume included.
     best_epoch : int
         Epoch (from 1) whose weights the model now holds.
-    best_validation_accuracy : float
-        Its accuracy on the validation images after the last step, in [0, 1].
-    seconds : float
-        Training time, summed over the epochs.
+    device, precision : str
+        Where it ran, and with which type of activations.
     """
 
     history: tuple[EpochRecord, ...]
     best_epoch: int
-    best_validation_accuracy: float
-    seconds: float
+    device: str
+    precision: str
+
+    @property
+    def best(self) -> EpochRecord:
+        """Record of the epoch whose weights were kept."""
+        return self.history[self.best_epoch - 1]
+
+    @property
+    def best_validation_accuracy(self) -> float:
+        """Accuracy of the kept weights on the validation images after the last step, in [0, 1]."""
+        return self.best.validation_accuracy
+
+    @property
+    def seconds(self) -> float:
+        """Training time, summed over the epochs."""
+        return sum(row.seconds for row in self.history)
 
     @property
     def n_epochs(self) -> int:
@@ -98,50 +96,41 @@ class FitResult:
         return len(self.history)
 
 
-def learning_rate(settings: FitSettings, progress: float) -> float:
-    """Learning rate after a share ``progress`` in [0, 1] of all updates.
-
-    Examples
-    --------
-    >>> settings = FitSettings(lr=1.0)
-    >>> [round(learning_rate(settings, p), 3) for p in (0.0, 0.3, 1.0)]
-    [0.04, 1.0, 0.0]
-    """
-    if settings.schedule == "cosine":
-        return settings.lr * (1 + math.cos(math.pi * progress)) / 2
-    # One cycle (arXiv 1708.07120): up from lr / 25 during the first 30 %, then down to nothing.
-    rise = 0.3
-    if progress < rise:
-        return settings.lr * (1 / 25 + (1 - 1 / 25) * (1 - math.cos(math.pi * progress / rise)) / 2)
-    return settings.lr * (1 + math.cos(math.pi * (progress - rise) / (1 - rise))) / 2
-
-
 def fit(
-    model: SpikingNetwork,
+    model: TrainableNetwork,
     train: Pair,
     validation: Pair,
     settings: FitSettings | None = None,
     *,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
-    progress: Callable[[EpochRecord], None] | None = None,
+    progress: Callable[[Moment], None] | None = None,
+    logs: Path | None = None,
+    tensorboard: bool = False,
 ) -> FitResult:
     """Train a spiking network by gradient descent; it ends with its best weights and in eval mode.
 
+    Started by ``torchrun`` or ``accelerate launch``, each process computes its share of every batch.
+
     Parameters
     ----------
-    model : SpikingNetwork
-        Changed in place; its normalisation is taken from the training images.
+    model : TrainableNetwork
+        One of :func:`~spikewise.network.build_model`, or one's own (:mod:`spikewise.network.protocol`); changed in
+        place.
     train, validation : pair of arrays
-        Images (B, C, H, W), uint8 or floats in [0, 1], and their integer labels (B,).
+        Images (B, C, H, W) or recordings (T, B, C, H, W), uint8 or floats in [0, 1], and their integer labels (B,).
     settings : FitSettings, optional
         The defaults if absent.
     checkpoint : path, optional
-        File that is replaced at the end of every epoch.
+        File that is replaced at the end of every epoch, and every few minutes within a long one.
     resume : bool
         Go on from that file if it exists.
     progress : callable, optional
-        Called with the record of each epoch, after its checkpoint is written.
+        Called at the start, about every second, and with the record of each epoch after its checkpoint is written.
+    logs : Path, optional
+        Folder that receives ``training.csv``.
+    tensorboard : bool
+        Whether it receives event files of TensorBoard too.
 
     Raises
     ------
@@ -150,108 +139,109 @@ def fit(
         settings or data.
     """
     settings = FitSettings() if settings is None else settings
-    train_set, validation_set = _pair(model, "train", train), _pair(model, "validation", validation)
-    accelerate = require("accelerate", "deep")
-    with _threads(settings.threads):
-        accelerator = accelerate.Accelerator()
-        data, held_out = (_to(accelerator.device, pair) for pair in (train_set, validation_set))
-        model.to(accelerator.device).normalize_by(data[0])
-        wrapped, optimizer = accelerator.prepare(model, _optimizer(model, settings))
-        inner = optimizer.optimizer
-        state = Progress.fresh(model, settings.model_dump(), (*train_set, *validation_set))
+    network = check_network(model)
+    train_set, validation_set = (
+        _pair(network, what, pair, settings) for what, pair in (("train", train), ("validation", validation))
+    )
+    device = choose_device(settings.device, this_process().local_rank)
+    dtype = choose_precision(settings.precision, device)
+    processes = connect(device)
+    with thread_count(settings.threads), _own_randomness(device):
+        processes.check_batch(settings.batch_size)
+        is_main = processes.is_main
+        log = TrainingLog(logs if is_main else None, tensorboard=tensorboard)
+        data, held_out = (_to(device, pair) for pair in (train_set, validation_set))
+        network.to(device)
+        if hasattr(network, "normalize_by"):
+            network.normalize_by(_time_first(data[0]))
+        trainer = Trainer(network, data, settings, dtype, processes)
+        decided = {**settings.of_the_result, "precision": str(dtype)}
+        identity = identity_of(network, decided, (*train_set, *validation_set))
+        state = Progress(identity)
         if resume and checkpoint is not None and Path(checkpoint).exists():
-            state = read_checkpoint(checkpoint, model, inner, expected=state)
-        for epoch in range(len(state.history) + 1, settings.epochs + 1):
-            began = time.perf_counter()
-            loss = _train_epoch(accelerator, wrapped, optimizer, data, settings, epoch)
-            validation_loss, accuracy = _evaluate(model, held_out, settings)
-            record = EpochRecord(epoch, loss, validation_loss, accuracy, time.perf_counter() - began)
-            state.add(model, asdict(record))
-            if checkpoint is not None and accelerator.is_main_process:
-                write_checkpoint(checkpoint, model, inner, state)
-            if progress is not None and accelerator.is_main_process:
-                progress(record)
-        model.load_state_dict(state.best_weights)
-        model.eval()
-    history = tuple(EpochRecord(**row) for row in state.history)
-    best = history[state.best_epoch - 1]
-    return FitResult(history, best.epoch, best.validation_accuracy, sum(row.seconds for row in history))
+            state = read_checkpoint(checkpoint, trainer, identity)
+
+        def report(moment: Moment) -> None:
+            if is_main and progress is not None:
+                progress(moment)
+
+        def save() -> None:
+            if is_main and checkpoint is not None:
+                write_checkpoint(checkpoint, trainer, state)
+
+        report(Moment(len(state.history) + state.n_batches / trainer.n_batches, state.loss))
+        log.write([_flat(row) for row in state.history])
+        while len(state.history) < settings.epochs:
+            record = _epoch(trainer, held_out, state, save, report)
+            log.write([_flat(row) for row in state.history])
+            report(Moment(record.epoch, record.loss, record))
+        log.close()
+        network.load_state_dict(state.best_weights)
+        network.eval()
+    history = tuple(_record(row) for row in state.history)
+    return FitResult(history, state.best_epoch, str(device), str(dtype).removeprefix("torch."))
 
 
-def _train_epoch(
-    accelerator: Any, model: nn.Module, optimizer: Any, data: tuple[Tensor, Tensor], settings: FitSettings, epoch: int
-) -> float:
-    """One pass over the training images; returns the mean loss."""
-    images, labels = data
-    loss_of = loss_named(settings.loss, accumulate=settings.accumulate, label_smoothing=settings.label_smoothing)
-    generator = torch.Generator().manual_seed(_epoch_seed(settings.seed, epoch))
-    order = torch.randperm(len(labels), generator=generator)
-    n_batches = math.ceil(len(labels) / settings.batch_size)
-    model.train()
-    total = torch.zeros((), device=images.device)
-    # tensor_split makes batches of nearly equal size: a last batch of one would break batch normalisation.
-    for index, batch in enumerate(order.tensor_split(n_batches)):
-        rate = learning_rate(settings, (epoch - 1 + index / n_batches) / settings.epochs)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        rows = batch[accelerator.process_index :: accelerator.num_processes].to(images.device)
-        variants = random_shift(images[rows], settings.max_shift, generator)
-        if settings.flip:
-            variants = random_flip(variants, generator)
-        loss = loss_of(model(variants, settings.n_steps), labels[rows])
-        optimizer.zero_grad()
-        accelerator.backward(loss)
-        optimizer.step()
-        total += loss.detach() * len(rows) / len(labels)
-    mean_loss = float(accelerator.reduce(total))
-    if not math.isfinite(mean_loss):
-        raise ParameterError(f"the training loss must stay finite; got {mean_loss} in epoch {epoch}. Lower lr.")
-    return mean_loss
+def _epoch(
+    trainer: Trainer,
+    held_out: Images,
+    state: Progress,
+    save: Callable[[], None],
+    report: Callable[[Moment], None],
+) -> EpochRecord:
+    """Do the rest of an epoch, and bring the state of the run up to date."""
+    epoch, n_samples = len(state.history) + 1, len(trainer.labels)
+    saved = reported = time.perf_counter()
+    began = saved - state.seconds
+    loss = torch.tensor(state.loss, dtype=torch.float64, device=trainer.device)
+    batches = trainer.batches(epoch)
+    for index in range(state.n_batches, len(batches)):
+        loss += trainer.update(epoch, index, batches[index]) * (len(batches[index]) / n_samples)
+        now = time.perf_counter()
+        state.n_batches = index + 1
+        if now - saved >= _CHECKPOINT_S and state.n_batches < len(batches):
+            state.loss, state.seconds, saved = float(loss), now - began, now
+            save()
+        if now - reported >= _REPORT_S:
+            done = state.n_batches / len(batches)
+            report(Moment(epoch - 1 + done, float(loss) * n_samples / sum(map(len, batches[: index + 1]))))
+            reported = now
+    candidate = trainer.candidate(epoch)
+    validation_loss, accuracy = trainer.evaluate(candidate, held_out)
+    seconds = time.perf_counter() - began
+    record = EpochRecord(epoch, float(loss), validation_loss, accuracy[-1], tuple(accuracy), seconds)
+    state.end_epoch(candidate, asdict(record))
+    save()
+    return record
 
 
-@torch.no_grad()
-def _evaluate(model: SpikingNetwork, held_out: tuple[Tensor, Tensor], settings: FitSettings) -> tuple[float, float]:
-    """Loss and accuracy of the evidence after the last step."""
-    loss_of = loss_named(settings.loss, accumulate=settings.accumulate)
-    model.eval()
-    loss, n_right = 0.0, 0
-    for images, labels in zip(*(torch.split(part, 256) for part in held_out), strict=True):
-        outputs = model(images, settings.n_steps)
-        loss += float(loss_of(outputs, labels)) * len(labels) / len(held_out[1])
-        n_right += int((accumulate_outputs(outputs)[-1].argmax(1) == labels).sum())
-    return loss, n_right / len(held_out[1])
+def _record(row: dict[str, Any]) -> EpochRecord:
+    return EpochRecord(**{**row, "accuracy_by_step": tuple(row["accuracy_by_step"])})
 
 
-def _optimizer(model: nn.Module, settings: FitSettings) -> torch.optim.Optimizer:
-    """AdamW that shrinks weight matrices but neither biases nor normalisation."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.lr)
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """A record as one line of a table."""
+    steps = {f"accuracy_step_{step}": value for step, value in enumerate(row["accuracy_by_step"], 1)}
+    return {**{key: value for key, value in row.items() if key != "accuracy_by_step"}, **steps}
 
 
-def _to(device: torch.device, pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def _own_randomness(device: torch.device) -> Any:
+    """Torch's random state, put back after the block."""
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
+
+
+def _to(device: torch.device, pair: Images) -> Images:
     return pair[0].to(device), pair[1].to(device)
 
 
-def _epoch_seed(seed: int, epoch: int) -> int:
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
-@contextmanager
-def _threads(n_threads: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _pair(model: SpikingNetwork, what: str, pair: Pair) -> tuple[Tensor, Tensor]:
-    """Images and labels as tensors, checked against the model; batch normalisation needs two images."""
-    images = check_images(pair[0], model.spec.in_shape, f"{what} images", at_least=2)
+def _pair(model: Any, what: str, pair: Pair, settings: FitSettings) -> Images:
+    """Images and labels as tensors, samples first, checked against the model; batch normalisation needs two images."""
+    values = check_images(pair[0], model.spec.in_shape, f"{what} images", at_least=2, n_frames=settings.n_steps)
+    images = torch.from_numpy(values).movedim(sample_axis(values), 0)
     labels = check_labels(pair[1], len(images), model.spec.n_classes, f"{what} labels")
-    return torch.from_numpy(images), torch.from_numpy(labels)
+    return images, torch.from_numpy(labels)
+
+
+def _time_first(images: Tensor) -> Tensor:
+    """Recordings as the network takes them."""
+    return images.movedim(1, 0) if images.ndim == 5 else images

@@ -4,24 +4,28 @@ With the outputs :math:`o_t` of shape (B, K), the label y, and the evidence
 :math:`z_t = \sum_{s \le t} o_s` or its mean :math:`z_t / t`:
 
 * *static*: :math:`CE(z_T, y)`, only the last answer counts;
-* *per step* (TET): :math:`\frac1T \sum_t CE(o_t, y)`, every step alone must be right;
+* *per step* (TET): :math:`\frac1T \sum_t CE(o_t, y)`, every step alone must be right; with a regulariser,
+  :math:`(1-\lambda) \frac1T \sum_t CE(o_t, y) + \lambda\, MSE(o, 1)`;
 * *cumulative*: :math:`\frac1T \sum_t CE(z_t, y)`, every prefix must be right. It trains exactly what an
   exit rule reads, so its accumulation must be the rule's. Step t sees the outputs 1..t, itself included.
+
+*Prefix distillation* may be added to any of them. The last evidence is a teacher that the earlier ones follow:
+:math:`\alpha \frac{\tau^2}{T} \sum_t KL(\mathrm{softmax}(z_T / \tau) \,\|\, \mathrm{softmax}(z_t / \tau))`,
+where no gradient reaches the teacher. Labels are classes (B,), or probabilities (B, K) of mixed images.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from spikewise.dynamic.rule import Accumulate
 from spikewise.errors import ParameterError, ShapeError, unknown_name
 
-Accumulate = Literal["mean", "sum"]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -45,10 +49,9 @@ def accumulate_outputs(outputs: Tensor, accumulate: Accumulate = "mean") -> Tens
 
 
 def _cross_entropy(evidence: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
-    """Mean cross-entropy of (T, B, K) against labels (B,) that hold at every step."""
-    return functional.cross_entropy(
-        evidence.flatten(0, 1), labels.repeat(len(evidence)), label_smoothing=label_smoothing
-    )
+    """Mean cross-entropy of (T, B, K) against labels (B,) or (B, K) that hold at every step."""
+    at_every_step = labels.repeat(len(evidence), *[1] * (labels.ndim - 1))
+    return functional.cross_entropy(evidence.flatten(0, 1), at_every_step, label_smoothing=label_smoothing)
 
 
 def static_loss(
@@ -60,8 +63,8 @@ def static_loss(
     ----------
     outputs : Tensor of shape (T, B, K)
         Logits of each step, not accumulated.
-    labels : int Tensor of shape (B,)
-        True classes.
+    labels : int Tensor of shape (B,), or float Tensor of shape (B, K)
+        True classes, or their probabilities.
     accumulate : {"mean", "sum"}
         How outputs become evidence.
     label_smoothing : float
@@ -71,17 +74,24 @@ def static_loss(
 
 
 def per_step_loss(
-    outputs: Tensor, labels: Tensor, *, accumulate: Accumulate = "mean", label_smoothing: float = 0.0
+    outputs: Tensor,
+    labels: Tensor,
+    *,
+    accumulate: Accumulate = "mean",
+    label_smoothing: float = 0.0,
+    regularization: float = 0.0,
 ) -> Tensor:
-    """Cross-entropy of each step's own output, mean over the steps (TET). ``accumulate`` plays no part.
+    r"""Cross-entropy of each step's own output, mean over the steps (TET). ``accumulate`` plays no part.
 
-    Parameters are those of :func:`static_loss`.
+    Parameters are those of :func:`static_loss`, and ``regularization``, the share :math:`\lambda` in [0, 1) of the
+    mean squared distance of all outputs from 1, which the official code of DT-SNN sets to 1e-3.
 
     References
     ----------
     .. [1] Deng et al., "Temporal efficient training of spiking neural network via gradient re-weighting", ICLR 2022.
     """
-    return _cross_entropy(outputs, labels, label_smoothing)
+    loss = _cross_entropy(outputs, labels, label_smoothing)
+    return torch.lerp(loss, (outputs - 1).square().mean(), regularization) if regularization else loss
 
 
 def cumulative_loss(
@@ -94,11 +104,50 @@ def cumulative_loss(
     return _cross_entropy(accumulate_outputs(outputs, accumulate), labels, label_smoothing)
 
 
+def prefix_distillation(outputs: Tensor, *, accumulate: Accumulate = "mean", temperature: float = 2.0) -> Tensor:
+    """How far the evidence after each step is from the evidence after the last, which no gradient reaches.
+
+    Parameters
+    ----------
+    outputs : Tensor of shape (T, B, K)
+        Logits of each step, not accumulated.
+    accumulate : {"mean", "sum"}
+        How outputs become evidence.
+    temperature : float
+        Both are divided by it before the softmax; above 0.
+
+    Examples
+    --------
+    >>> prefix_distillation(torch.ones(4, 1, 10)).item()
+    0.0
+    """
+    log_p = functional.log_softmax(accumulate_outputs(outputs, accumulate) / temperature, -1)
+    teacher = log_p[-1].detach()
+    return temperature**2 * (teacher.exp() * (teacher - log_p)).sum(-1).mean()
+
+
 LOSSES = {"static": static_loss, "per_step": per_step_loss, "cumulative": cumulative_loss}
 
 
-def loss_named(name: str, *, accumulate: Accumulate = "mean", label_smoothing: float = 0.0) -> Loss:
+def loss_named(
+    name: str,
+    *,
+    accumulate: Accumulate = "mean",
+    label_smoothing: float = 0.0,
+    regularization: float = 0.0,
+    distill: float = 0.0,
+    temperature: float = 2.0,
+) -> Loss:
     """Loss of (outputs, labels) with its options set.
+
+    Parameters
+    ----------
+    name : {"static", "per_step", "cumulative"}
+        Form of the loss.
+    accumulate, label_smoothing, regularization
+        As above.
+    distill, temperature : float
+        Weight of :func:`prefix_distillation`, and its temperature.
 
     Examples
     --------
@@ -110,4 +159,19 @@ def loss_named(name: str, *, accumulate: Accumulate = "mean", label_smoothing: f
         raise unknown_name("loss", name, LOSSES)
     if not 0 <= label_smoothing <= 1:
         raise ParameterError(f"label_smoothing must lie in [0, 1]; got {label_smoothing}.")
-    return partial(LOSSES[name], accumulate=accumulate, label_smoothing=label_smoothing)
+    if not 0 <= regularization < 1 or (regularization and name != "per_step"):
+        raise ParameterError(
+            f"regularization must lie in [0, 1), and be 0 but with per_step; got {regularization} with {name}."
+        )
+    if distill < 0 or temperature <= 0:
+        raise ParameterError(f"distill must be at least 0 and temperature above 0; got {distill} and {temperature}.")
+    form = partial(LOSSES[name], regularization=regularization) if regularization else LOSSES[name]  # type: ignore[call-arg]
+    plain: Loss = partial(form, accumulate=accumulate, label_smoothing=label_smoothing)
+    if not distill:
+        return plain
+
+    def with_teacher(outputs: Tensor, labels: Tensor) -> Tensor:
+        taught = prefix_distillation(outputs, accumulate=accumulate, temperature=temperature)
+        return plain(outputs, labels) + distill * taught
+
+    return with_teacher

@@ -11,12 +11,14 @@ __getattr__, __all__ = lazy_exports(
     {
         "DemoSettings": ".demo",
         "STDPSettings": ".stdp",
+        "TrainSettings": ".train",
         "learn_deep": ".learn",
         "learn_stdp": ".learn",
         "open_network": ".learn",
         "price_exit": ".stop",
         "run_demo": ".demo",
         "run_stdp": ".stdp",
+        "run_train": ".train",
         "stop_early": ".stop",
     },
 )

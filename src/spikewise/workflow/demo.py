@@ -17,15 +17,13 @@ from spikewise.price.measure import EnergyMeter
 from spikewise.price.prices import Prices, all_figures_of, platforms_for
 from spikewise.runs import Run, make_folder
 
-from .learn import identify, learn_deep
 from .results import measured_figures
 from .stdp import Stages, STDPSettings, learn_and_stop
-from .stop import price_exit, stop_early
+from .train import ENOUGH_VALIDATION, TrainSettings, train_and_stop
 
 if TYPE_CHECKING:
-    from spikewise.learn.fit import FitSettings
+    from spikewise.learn.settings import FitSettings
 
-_ENOUGH_VALIDATION = 350  # images; fewer make the threshold a lottery
 _SMALL_SET = 10_000
 
 
@@ -94,12 +92,12 @@ def run_demo(
 
 
 def _splits(data: str, root: Path | None) -> dict[str, ImageSet]:
-    return load_splits(data, root, min_validation=_ENOUGH_VALIDATION)
+    return load_splits(data, root, min_validation=ENOUGH_VALIDATION)
 
 
 def deep_settings(settings: DemoSettings, n_train: int) -> tuple[FitSettings, float]:
     """Training settings and width for this much data: many passes over few images, few over many."""
-    from spikewise.learn.fit import FitSettings
+    from spikewise.learn.settings import FitSettings
 
     epochs, batch_size, width = (20, 64, 1.0) if n_train < _SMALL_SET else (3, 128, 0.5)
     fit_settings = FitSettings(
@@ -111,24 +109,17 @@ def deep_settings(settings: DemoSettings, n_train: int) -> tuple[FitSettings, fl
 def _deep(
     settings: DemoSettings, folder: Path, splits: dict[str, ImageSet], stages: Stages, meter: EnergyMeter
 ) -> dict[str, Any]:
-    train, validation, test = (splits[name] for name in ("train", "validation", "test"))
+    train = splits["train"]
     fit_settings, width = deep_settings(settings, train.n_samples)
     path = folder / f"{train.name}-{settings.model}-{settings.seed}"
-    run = Run.start(
-        path,
-        kind="deep",
-        settings={"data": identify(splits), "model": settings.model, "width": width, "fit": fit_settings.model_dump()},
-        seed=settings.seed,
+    asked = TrainSettings(
+        data=settings.data,
+        model=settings.model,
+        width=width,
+        max_drop=settings.max_drop_deep,
+        platform=settings.platform,
     )
-    with run.locked():
-        title = f"{settings.model} on {train.name}"
-        progress = stages(f"train {title}")
-        network = learn_deep(
-            run, train, validation, fit_settings, progress, model=settings.model, width=width, meter=meter
-        )
-        tolerated, accumulate = settings.max_drop_deep, fit_settings.accumulate
-        found = stop_early(run, network, validation, test, max_drop=tolerated, accumulate=accumulate, meter=meter)
-        prices = price_exit(run, tolerated, settings.platform)
+    _, run, found, prices = train_and_stop(asked, fit_settings, path, splits, stages, meter=meter)
     return {"accuracy_static": found["accuracy_full"], **_figures(run, found, prices, meter.watts)}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikewise.data.images import ImageSet
@@ -21,12 +22,14 @@ from spikewise.runs import MODEL_FILE, Run
 from .metering import LearningMeter
 
 if TYPE_CHECKING:
-    from spikewise.learn.fit import FitSettings
+    from spikewise.learn.fit import Moment
+    from spikewise.learn.settings import FitSettings
 
-Progress = Callable[[int, int, str], None]
+Progress = Callable[[float, int, str], None]
 """Called with what is done, what there is to do, and a remark."""
 
-_CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
+"""Name of the file that interrupted learning goes on from."""
 
 
 def learn_deep(
@@ -38,6 +41,7 @@ def learn_deep(
     *,
     model: str = "vgg5",
     width: float = 1.0,
+    tensorboard: bool = False,
     meter: EnergyMeter | None = None,
 ) -> AnytimeClassifier:
     """Train a deep spiking network by gradients; resumes from the last epoch if it was interrupted.
@@ -56,51 +60,56 @@ def learn_deep(
         Name of an architecture.
     width : float
         Factor on its channel counts.
+    tensorboard : bool
+        Whether to write event files of TensorBoard beside ``training.csv``.
     meter : EnergyMeter, optional
         Measures energy; by default with the counters that this machine has.
     """
-    if _is_learned(run):
+    if is_learned(run.path):
         progress(1, 1, "was there already")
         return open_network(run)
     torch = require("torch", "deep")
-    from spikewise.learn.fit import EpochRecord, fit
+    from spikewise.learn.fit import fit
     from spikewise.network.infer import SpikingClassifier
     from spikewise.network.models import build_model
-
-    def note(epoch: EpochRecord) -> None:
-        measure.piece((epoch.epoch - 1) * train.n_samples, epoch.epoch * train.n_samples)
-        remark = f"loss {epoch.loss:.3f}, validation {epoch.validation_accuracy:.2%}"
-        progress(epoch.epoch, settings.epochs, remark)
 
     network = build_model(model, train.shape, train.n_classes, width=width, seed=settings.seed)
     meter = meter or EnergyMeter()
     with meter:
-        measure = LearningMeter(run, meter, run.path / _CHECKPOINT)
+        clock = _EpochClock(progress, LearningMeter(run, meter, run.path / CHECKPOINT), settings, train.n_samples)
         result = fit(
             network,
             (train.images, train.labels),
             (validation.images, validation.labels),
             settings,
-            checkpoint=run.path / _CHECKPOINT,
+            checkpoint=run.path / CHECKPOINT,
             resume=True,
-            progress=note,
+            progress=clock,
+            logs=run.path,
+            tensorboard=tensorboard,
         )
-        measured = measure.finish(settings.epochs * train.n_samples)
+        measured = clock.measure.finish(settings.epochs * train.n_samples)
     classifier = SpikingClassifier(network, settings.n_steps, train.classes)
     run.update(
         data=_describe(train, validation),
         metrics={
             "n_parameters": sum(p.numel() for p in network.parameters()),
+            "n_epochs": result.n_epochs,
             "best_epoch": result.best_epoch,
             "validation_accuracy": result.best_validation_accuracy,
+            "validation_accuracy_by_step": list(result.best.accuracy_by_step),
             "train_loss": [row.loss for row in result.history],
         },
         timings={"train_s": result.seconds},
         measured=measured,
-        versions={"torch_threads": settings.threads or torch.get_num_threads()},  # decides the last bits
+        versions={  # they decide the last bits
+            "torch_threads": settings.threads or torch.get_num_threads(),
+            "device": result.device,
+            "precision": result.precision,
+        },
     )
     classifier.save(run.path / MODEL_FILE)
-    (run.path / _CHECKPOINT).unlink(missing_ok=True)
+    (run.path / CHECKPOINT).unlink(missing_ok=True)
     return classifier
 
 
@@ -131,15 +140,15 @@ def learn_stdp(
     meter : EnergyMeter, optional
         Measures energy; by default with the counters that this machine has.
     """
-    if _is_learned(run):
+    if is_learned(run.path):
         progress(1, 1, "was there already")
         return STDPClassifier.load(run.path / MODEL_FILE).set_params(n_jobs=n_jobs)  # type: ignore[no-any-return]
     meter = meter or EnergyMeter()
     classifier = STDPClassifier(**settings, n_jobs=n_jobs)
     with meter:
-        measure = LearningMeter(run, meter, run.path / _CHECKPOINT)
-        clock = _LearningClock(progress, measure, samples_learned(run.path / _CHECKPOINT))
-        classifier.fit(train.images, train.labels, progress=clock, checkpoint=run.path / _CHECKPOINT)
+        measure = LearningMeter(run, meter, run.path / CHECKPOINT)
+        clock = _LearningClock(progress, measure, samples_learned(run.path / CHECKPOINT))
+        classifier.fit(train.images, train.labels, progress=clock, checkpoint=run.path / CHECKPOINT)
         health, n_presentations = classifier.encoder_.health_, classifier.encoder_.n_presentations_
         seconds, measured = clock.seconds(), measure.finish(n_presentations, train.n_samples)
     progress(n_presentations, n_presentations, "samples, labelled")
@@ -158,8 +167,28 @@ def learn_stdp(
         measured=measured,
     )
     classifier.save(run.path / MODEL_FILE)
-    (run.path / _CHECKPOINT).unlink(missing_ok=True)
+    (run.path / CHECKPOINT).unlink(missing_ok=True)
     return classifier
+
+
+class _EpochClock:
+    """Shows progress of gradient training, and measures how much energy each piece of it takes."""
+
+    def __init__(self, progress: Progress, measure: LearningMeter, settings: FitSettings, n_samples: int) -> None:
+        self.progress, self.measure, self.settings, self.n_samples = progress, measure, settings, n_samples
+        self.position: int | None = None
+        self.validated = ""
+
+    def __call__(self, moment: Moment) -> None:
+        done = round(moment.epochs_done * self.n_samples)
+        if self.position is None:  # where training begins or goes on
+            self.position = done
+            return
+        self.measure.piece(self.position, done)
+        self.position = done
+        if moment.record is not None:
+            self.validated = f", validation {moment.record.validation_accuracy:.2%}"
+        self.progress(moment.epochs_done, self.settings.epochs, f"loss {moment.loss:.3f}{self.validated}")
 
 
 class _LearningClock:
@@ -197,11 +226,11 @@ def identify(splits: Mapping[str, ImageSet]) -> dict[str, str]:
     return {"name": splits["train"].name, **{f"{split}_sha256": images.sha256 for split, images in splits.items()}}
 
 
-def _is_learned(run: Run) -> bool:
-    """Whether the network is there; a checkpoint beside it is a leftover."""
-    if not (run.path / MODEL_FILE).exists():
+def is_learned(folder: Path) -> bool:
+    """Whether the network of a run is there; a checkpoint beside it is a leftover."""
+    if not (folder / MODEL_FILE).exists():
         return False
-    (run.path / _CHECKPOINT).unlink(missing_ok=True)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
     return True
 
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from spikewise.data.images import ImageSet, load_splits
 from spikewise.dynamic.rule import EntropyExit, rule_from_dict
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.errors import DataError, MissingExtraError, ParameterError, RunError, unknown_name
+from spikewise.errors import DataError, ParameterError, unknown_name
 from spikewise.fixed_point import Rounding
 from spikewise.learn.encoder import STDPEncoder
 from spikewise.learn.parameters import Bits
@@ -28,6 +28,7 @@ from spikewise.price.prices import Prices, platforms_for
 from spikewise.runs import Run
 from spikewise.spikes.decode import DECODERS, evidence_of
 
+from .folder import is_new, nothing_to_resume, page_of
 from .learn import Progress, identify, learn_stdp
 from .results import CPU_TIMES, all_figures
 from .stop import price_exit, stop_at_first_spike, stop_early
@@ -122,11 +123,7 @@ def run_stdp(
         If the folder holds a run and ``resume`` is false, or a run with other settings or data.
     """
     settings.check()
-    if not resume and (out / "run.json").exists():
-        raise RunError(
-            f"{out} must not hold a run yet; it does. Go on with it by --resume, or choose another by --out."
-        )
-    is_missed = resume and not (out / "run.json").exists()
+    is_missed = is_new(out, resume) and resume
     splits = _splits(settings, root)
     meter = meter or EnergyMeter()
     network, run, found, prices = learn_and_stop(settings, out, splits, stages, n_jobs=n_jobs, meter=meter)
@@ -137,9 +134,9 @@ def run_stdp(
         _draw(run, network, splits["validation"], rule_from_dict(results["exit"]["rule"]))
         results["pictures"] = str(run.path / "pictures")
         progress(1, 2, "report.html")
-        results |= _page(run, meter.watts)
+        results |= page_of(run, meter.watts)
     if is_missed:
-        results["remarks"].append(f"{out} held no run to go on with, so this is a new one.")
+        results["remarks"].append(nothing_to_resume(out))
     progress(2, 2, "report.html")
     return results
 
@@ -243,6 +240,8 @@ def _title(settings: STDPSettings, splits: Mapping[str, ImageSet]) -> str:
 def _splits(settings: STDPSettings, root: Path | None) -> dict[str, ImageSet]:
     splits = load_splits(settings.data, root, min_validation=_VALIDATION)
     train, name = splits["train"], splits["train"].name
+    if train.n_frames is not None:
+        raise ParameterError(f"data must be pictures to learn without labels; got the recordings {name}.")
     if settings.limit is not None:
         if settings.limit > train.n_samples:
             raise ParameterError(
@@ -272,14 +271,3 @@ def _draw(run: Run, network: STDPClassifier, validation: ImageSet, rule: Any) ->
         answered.labels != choice.labels
     )
     write_pictures(RunContents.read(run), network, choice.images[[int(distance.argmin())]], rule, run.path / "pictures")
-
-
-def _page(run: Run, watts: float | None) -> dict[str, Any]:
-    from spikewise.report.page import write_page
-
-    path = run.path / "report.html"
-    try:
-        write_page([run], path, watts=watts)
-    except MissingExtraError as error:
-        return {"report": None, "remarks": [f"report.html was not written: {error}"]}
-    return {"report": str(path), "remarks": []}

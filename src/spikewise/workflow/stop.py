@@ -244,12 +244,23 @@ def _write_gallery(path: Any, test: ImageSet, result: ExitResult) -> None:
     with replacing(path) as handle:
         np.savez_compressed(
             handle,
-            images=test.images[rows],
+            images=_pictures(test.subset(rows)),
             labels=test.labels[rows],
             predicted=result.labels[rows],
             steps=result.steps[rows],
             is_easy=np.arange(2 * n) < n,
         )
+
+
+def _pictures(images: ImageSet) -> NDArray[np.uint8]:
+    """Pictures (B, C, H, W) of images, as they are; of recordings all frames in one, a colour for each polarity."""
+    if images.n_frames is None:
+        return images.images
+    events = images.images.sum(0, dtype=np.float64)
+    brightest = np.maximum(events.max((1, 2, 3), keepdims=True), 1)
+    scaled = np.zeros((len(events), 3, *events.shape[2:]), np.uint8)
+    scaled[:, : events.shape[1]] = 255 * events / brightest
+    return scaled
 
 
 def read_trace(run: Run) -> ScoreTrace:

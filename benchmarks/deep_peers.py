@@ -1,0 +1,79 @@
+"""Training of a deep spiking network on one CPU core: ours against eager PyTorch, SpikingJelly and snnTorch.
+
+Same convolutions, batch, timesteps and precision; forward and backward, without the optimiser; see
+``peers/run_deep.py`` for the network and what each engine is given. Each measurement is a process of its own on one
+pinned thread, and rounds go through all engines in turn, so that a busy machine slows all alike. Compared are medians
+over the rounds of CPU time per image, and peak memory of the process.
+
+    python benchmarks/deep_peers.py [--dtype float32] [--batch 128] [--rounds 3] [--json FILE]
+
+The peers' environments are made once, in ``$SPIKEWISE_PEERS`` or ``~/.cache/spikewise/peers``, by plain pip.
+"""
+
+import argparse
+import json
+import platform
+import sys
+from pathlib import Path
+from statistics import median
+
+from peers.environments import DEEP_PEERS, HERE, PeerError, call_lines, make_environment
+from rich.console import Console
+from rich.table import Table
+
+ENGINES = ("ours", "eager", *DEEP_PEERS)
+
+
+def measure(engines, request, rounds, core):
+    """Answers of each engine, round by round, and why some have none."""
+    pythons, problems = {}, {}
+    for engine in engines:
+        try:
+            pythons[engine] = str(make_environment(DEEP_PEERS[engine])) if engine in DEEP_PEERS else sys.executable
+        except PeerError as error:
+            problems[engine] = str(error)
+    found = {engine: [] for engine in pythons}
+    for number in range(rounds):
+        for engine, python in pythons.items():
+            if engine in problems:
+                continue
+            try:
+                found[engine] += call_lines(python, HERE / "run_deep.py", request | {"engine": engine}, core)
+            except PeerError as error:
+                problems[engine] = str(error)
+        print(f"round {number + 1} of {rounds}", flush=True)
+    return found, problems
+
+
+def main():
+    """Measure, compare, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=ENGINES)
+    parser.add_argument("--core", type=int, default=None, help="core to pin to")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    request = {"dtype": options.dtype, "batch": options.batch, "n_steps": options.steps, "warm": 2, "repeats": 5}
+    found, problems = measure(options.engines, request, options.rounds, options.core)
+    speeds = {name: median(row["images_per_s"] for row in rows) for name, rows in found.items() if rows}
+    memory = {name: median(row["peak_bytes"] for row in rows) for name, rows in found.items() if rows}
+    table = Table(title=f"{options.dtype}, batch {options.batch}, T = {options.steps}, one thread")
+    for header in ("engine", "images/s", "ours is faster by", "peak memory", "of ours"):
+        table.add_column(header, justify="left" if header == "engine" else "right")
+    for name in speeds:
+        ratio = f"{speeds['ours'] / speeds[name]:.2f}" if "ours" in speeds else ""
+        share = f"{memory[name] / memory['ours']:.2f}" if "ours" in memory else ""
+        table.add_row(name, f"{speeds[name]:.1f}", ratio, f"{memory[name] / 1e9:.2f} GB", share)
+    Console().print(table)
+    for name, why in problems.items():
+        print(f"{name}: {why}")
+    if options.json:
+        result = {"machine": platform.processor() or platform.machine(), "request": request, "rows": found}
+        options.json.write_text(json.dumps(result | {"problems": problems}, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""One training step of the same small spiking network in one engine: CPU time per image, and peak memory.
+
+The network: 3x3 convolutions of 32, 64 and 128 channels on 32x32 colour images, sums halved by average pooling after
+the second and third, batch normalisation over time and batch, LIF neurons with decay 1/2 and hard reset, a linear
+read-out, cross-entropy of the mean logits, T = 4. The first convolution of the static image runs once, in all engines.
+Each engine's neurons and surrogate are those that its users take by default.
+"""
+
+import importlib
+import json
+import resource
+import sys
+import time
+from importlib.metadata import version
+
+import torch
+from torch import nn
+
+WIDTHS, POOLS, SIDE, N_CLASSES = (32, 64, 128), (1, 2, 2), 32, 10
+
+
+class Fire(torch.autograd.Function):
+    """A step forward, a triangle backward: what everybody writes first."""
+
+    @staticmethod
+    def forward(ctx, x):
+        """Zeros and ones."""
+        ctx.save_for_backward(x)
+        return (x >= 0).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx, grad):
+        """Slope of the triangle."""
+        (x,) = ctx.saved_tensors
+        return grad * (1 - x.abs()).clamp(min=0)
+
+
+class Body(nn.Module):
+    """Convolutions and normalisation, which all engines share; ``neurons`` turns currents (T, B, ...) into spikes."""
+
+    def __init__(self, neurons):
+        super().__init__()
+        before = (3, *WIDTHS[:-1])
+        sizes = zip(before, WIDTHS, strict=True)
+        self.convs = nn.ModuleList(nn.Conv2d(n_in, n_out, 3, padding=1, bias=False) for n_in, n_out in sizes)
+        self.pools = nn.ModuleList(nn.AvgPool2d(p) if p > 1 else nn.Identity() for p in POOLS)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(o) for o in WIDTHS)
+        self.neurons = nn.ModuleList(neurons() for _ in WIDTHS)
+        self.readout = nn.Linear(WIDTHS[-1] * (SIDE // 4) ** 2, N_CLASSES)
+
+    def forward(self, images, n_steps):
+        """Mean logits (B, K)."""
+        drive = self.norms[0](self.pools[0](self.convs[0](images)))
+        x = self.neurons[0](drive.unsqueeze(0).expand(n_steps, *drive.shape))
+        for conv, pool, norm, neurons in list(zip(self.convs, self.pools, self.norms, self.neurons, strict=True))[1:]:
+            sums = norm(pool(conv(x.flatten(0, 1))))
+            x = neurons(sums.unflatten(0, (n_steps, -1)))
+        return self.readout(x.flatten(2)).mean(0)
+
+
+class EagerLIF(nn.Module):
+    """A loop over time."""
+
+    def forward(self, currents):
+        """Spikes (T, B, ...)."""
+        v, spikes = torch.zeros_like(currents[0]), []
+        for current in currents:
+            v = 0.5 * v + current
+            spike = Fire.apply(v - 1.0)
+            v = v * (1 - spike)
+            spikes.append(spike)
+        return torch.stack(spikes)
+
+
+def eager():
+    """Plain PyTorch."""
+    return Body(EagerLIF), ["torch"]
+
+
+def ours():
+    """The fused layers of this project."""
+    layers = importlib.import_module("spikewise.network.layers")
+    params = importlib.import_module("spikewise.network.neurons").LIFParams()
+
+    class Fused(nn.Module):
+        def __init__(self):
+            super().__init__()
+            sizes = zip((3, *WIDTHS[:-1]), WIDTHS, POOLS, strict=True)
+            self.layers = nn.ModuleList(layers.conv_layer(n_in, n_out, params, pool) for n_in, n_out, pool in sizes)
+            self.readout = nn.Linear(WIDTHS[-1] * (SIDE // 4) ** 2, N_CLASSES)
+
+        def forward(self, images, n_steps):
+            first, *others = self.layers
+            x, _ = first.fire(first.sums(images).unsqueeze(0), n_steps)
+            for layer in others:
+                x, _ = layer(x)
+            return self.readout(x.flatten(2)).mean(0)
+
+    return Fused(), ["torch", "spikewise", "numba"]
+
+
+def spikingjelly():
+    """Its multi-step neurons, torch backend."""
+    neuron = importlib.import_module("spikingjelly.activation_based.neuron")
+    functional = importlib.import_module("spikingjelly.activation_based.functional")
+    surrogate = importlib.import_module("spikingjelly.activation_based.surrogate")
+
+    class Multi(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lif = neuron.LIFNode(tau=2.0, decay_input=False, surrogate_function=surrogate.ATan(), step_mode="m")
+
+        def forward(self, currents):
+            functional.reset_net(self.lif)
+            return self.lif(currents)
+
+    return Body(Multi), ["torch", "spikingjelly"]
+
+
+def snntorch():
+    """Its leaky neurons, step by step as it teaches."""
+    snn = importlib.import_module("snntorch")
+
+    class Loop(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lif = snn.Leaky(beta=0.5, reset_mechanism="zero")
+
+        def forward(self, currents):
+            mem, spikes = self.lif.reset_mem(), []
+            for current in currents:
+                spike, mem = self.lif(current, mem)
+                spikes.append(spike)
+            return torch.stack(spikes)
+
+    return Body(Loop), ["torch", "snntorch"]
+
+
+def measure(request):
+    """Median CPU seconds of a training step over several, after some to warm up."""
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    network, packages = {f.__name__: f for f in (eager, ours, spikingjelly, snntorch)}[request["engine"]]()
+    dtype = getattr(torch, request["dtype"])
+    network = network.to(dtype).to(memory_format=torch.channels_last)
+    images = torch.rand(request["batch"], 3, SIDE, SIDE).to(dtype).to(memory_format=torch.channels_last)
+    labels = torch.randint(N_CLASSES, (request["batch"],))
+    seconds = []
+    for _ in range(request["warm"] + request["repeats"]):
+        network.zero_grad(set_to_none=True)
+        began = time.process_time()
+        nn.functional.cross_entropy(network(images, request["n_steps"]).float(), labels).backward()
+        seconds.append(time.process_time() - began)
+    seconds = sorted(seconds[request["warm"] :])
+    return {
+        "engine": request["engine"],
+        "images_per_s": request["batch"] / seconds[len(seconds) // 2],
+        "best_images_per_s": request["batch"] / seconds[0],
+        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "versions": {name: version(name) for name in packages},
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(json.loads(sys.argv[1]))))

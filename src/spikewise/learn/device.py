@@ -1,0 +1,70 @@
+"""Where a network trains: device, number type and threads, chosen so that the default is never slower than it must be.
+
+Mixed precision keeps weights in float32 and computes activations in bfloat16. That pays on GPUs and on processors with
+matrix units for it (AMX); elsewhere it is emulated, and float32 is the fast type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+
+from spikewise.errors import ParameterError
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def choose_device(name: str, local_rank: int = 0) -> torch.device:
+    """The device of that name; ``auto`` takes a GPU, of several processes each its own, if there is one.
+
+    Examples
+    --------
+    >>> choose_device("cpu")
+    device(type='cpu')
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        if name == "cuda":
+            device = torch.device("cuda", local_rank)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        n_gpus = torch.cuda.device_count()
+        there = ", ".join(["cpu", *(f"cuda:{index}" for index in range(n_gpus))])
+        raise ParameterError(f"device must be one that this machine has ({there}); got {name!r}.") from None
+    return device
+
+
+def choose_precision(name: Precision, device: torch.device) -> torch.dtype:
+    """Type of the activations; ``auto`` is bfloat16 only where the device computes it natively.
+
+    Examples
+    --------
+    >>> choose_precision("float32", torch.device("cpu"))
+    torch.float32
+    """
+    if name == "auto":
+        return torch.bfloat16 if _is_bfloat16_native(device) else torch.float32
+    return torch.bfloat16 if name == "bfloat16" else torch.float32
+
+
+def _is_bfloat16_native(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    # Not part of torch's public interface, so it may be gone one day.
+    return device.type == "cpu" and bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
+
+
+@contextmanager
+def thread_count(n_threads: int) -> Iterator[None]:
+    """Use this many CPU threads within the block; 0 leaves them as they are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,81 @@
+"""The course of a training run for people and programs: a CSV file, and TensorBoard where it is installed.
+
+Both follow from the history that the checkpoint holds, so a resumed run leaves no gap and no line twice.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from spikewise._files import write_text
+from spikewise.errors import MissingExtraError
+
+CSV_FILE, TENSORBOARD_FOLDER = "training.csv", "tensorboard"
+
+
+class TrainingLog:
+    """Writes what each epoch brought.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Where to; nothing is written if absent.
+    tensorboard : bool
+        Whether to write event files of TensorBoard too.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     TrainingLog(Path(folder)).write([{"epoch": 1, "loss": 0.5}])
+    ...     print((Path(folder) / "training.csv").read_text())
+    epoch,loss
+    1,0.5
+    <BLANKLINE>
+    """
+
+    def __init__(self, folder: Path | None, *, tensorboard: bool = False) -> None:
+        self._folder = folder
+        self._writer_kind = _writer_kind() if tensorboard and folder is not None else None
+        self._writer: Any = None
+        self._n_written = 0
+
+    def write(self, history: Sequence[Mapping[str, Any]]) -> None:
+        """Bring the logs up to this history."""
+        if self._folder is None or not history:
+            return
+        text = io.StringIO()
+        table = csv.DictWriter(text, list(history[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(history)
+        write_text(self._folder / CSV_FILE, text.getvalue())
+        if self._writer_kind is not None:
+            if self._writer is None:
+                # Epochs after the checkpoint, if an earlier process wrote any, are hidden by what follows.
+                self._writer = self._writer_kind(str(self._folder / TENSORBOARD_FOLDER), purge_step=1)
+            for row in history[self._n_written :]:
+                for key, value in row.items():
+                    if key != "epoch":
+                        self._writer.add_scalar(key, value, row["epoch"])
+            self._writer.flush()
+        self._n_written = len(history)
+
+    def close(self) -> None:
+        """Finish the event file."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+def _writer_kind() -> Any:
+    try:
+        return importlib.import_module("torch.utils.tensorboard").SummaryWriter
+    except ModuleNotFoundError:
+        raise MissingExtraError(
+            "the event log needs the package 'tensorboard', which is not installed. Run: pip install tensorboard, "
+            "or do without: training.csv holds the same."
+        ) from None

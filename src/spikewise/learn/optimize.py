@@ -1,0 +1,82 @@
+r"""One update of the weights: the optimiser, the course of its learning rate, and the longest step it may take.
+
+The learning rate is a function of the share of all updates that are done, so it has no state of its own:
+
+.. math:: \eta(p) = \eta_{max} \begin{cases} \frac1{25} + \frac{24}{25}\,c(p / r) & p < r \\
+          1 - c((p - r) / (1 - r)) & p \ge r \end{cases}, \qquad c(x) = \frac{1 - \cos \pi x}2
+
+with the rise r = 0.3 of one cycle (arXiv 1708.07120) and r = 0 of plain cosine, unless a warm-up is set.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from .settings import FitSettings
+
+_START = 1 / 25  # of the highest learning rate
+
+
+def learning_rate(settings: FitSettings, progress: float) -> float:
+    """Learning rate after a share ``progress`` in [0, 1] of all updates.
+
+    Examples
+    --------
+    >>> settings = FitSettings(lr=1.0)
+    >>> [round(learning_rate(settings, p), 3) for p in (0.0, 0.3, 1.0)]
+    [0.04, 1.0, 0.0]
+    """
+    rise = settings.rise
+    if progress < rise:
+        return settings.peak_lr * (_START + (1 - _START) * _bend(progress / rise))
+    return settings.peak_lr * (1 - _bend((progress - rise) / (1 - rise)))
+
+
+def _bend(x: float) -> float:
+    """Half a cosine, from 0 at 0 to 1 at 1."""
+    return (1 - math.cos(math.pi * x)) / 2
+
+
+def build_optimizer(model: nn.Module, settings: FitSettings) -> torch.optim.Optimizer:
+    """Optimiser that shrinks weight matrices but neither biases nor normalisation.
+
+    Examples
+    --------
+    >>> optimizer = build_optimizer(nn.Linear(4, 2), FitSettings(optimizer="sgd"))
+    >>> [group["weight_decay"] for group in optimizer.param_groups]
+    [0.0005, 0.0]
+    """
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=settings.peak_lr)
+    momentum = settings.momentum
+    return torch.optim.SGD(groups, lr=settings.peak_lr, momentum=momentum, nesterov=momentum > 0)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Use this learning rate for the next update."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def clip(gradients: list[Tensor], longest: float) -> None:
+    """Shorten gradients in place so that they have, all together, at most this Euclidean norm; 0 changes nothing.
+
+    Examples
+    --------
+    >>> gradient = torch.tensor([3.0, 4.0])
+    >>> clip([gradient], 1.0)
+    >>> gradient.norm().item()
+    1.0
+    """
+    if longest and gradients:
+        norms = torch.stack([gradient.norm() for gradient in gradients])
+        # At most 1, and without looking at the value: on a GPU that would wait for it.
+        torch._foreach_mul_(gradients, (longest / norms.norm()).clamp(max=1.0))

@@ -1,0 +1,90 @@
+"""How a deep network is trained: every choice in one frozen table, checked before any work."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from spikewise.data.augment import Augmentation
+from spikewise.dynamic.rule import Accumulate
+
+_PEAK_LR = {"adamw": 5e-3, "sgd": 0.1}
+_WEIGHT_DECAY = {"adamw": 1e-2, "sgd": 5e-4}
+_WARMUP = {"one_cycle": 0.3, "cosine": 0.0}
+
+
+class FitSettings(BaseModel):
+    """How a deep network is trained.
+
+    Examples
+    --------
+    >>> FitSettings(epochs=5).n_steps
+    4
+    >>> FitSettings(optimizer="sgd").peak_lr
+    0.1
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(16, ge=1, le=10_000, description="Passes over the training images.")
+    batch_size: int = Field(64, ge=2, le=65_536, description="Images per update, over all processes together.")
+    n_steps: int = Field(4, ge=1, le=1024, description="Timesteps T of a training run.")
+    n_steps_min: int | None = Field(
+        None, ge=1, le=1024, description="Each update draws its T evenly from this many to n_steps; n_steps if absent."
+    )
+    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or SGD with Nesterov momentum.")
+    lr: float | None = Field(
+        None, gt=0, le=10, description="Highest learning rate; 5e-3 with AdamW and 0.1 with SGD if absent."
+    )
+    momentum: float = Field(0.9, ge=0, lt=1, description="Of SGD.")
+    weight_decay: float | None = Field(
+        None, ge=0, le=1, description="Of weight matrices; 1e-2 with AdamW and 5e-4 with SGD if absent."
+    )
+    schedule: Literal["one_cycle", "cosine"] = Field("one_cycle", description="Course of the learning rate.")
+    warmup: float | None = Field(
+        None, ge=0, lt=1, description="Share of all updates in which lr rises; 0.3 of one_cycle, 0 of cosine if absent."
+    )
+    clip_norm: float = Field(0.0, ge=0, description="Longest gradient, of all weights together; 0 leaves it as it is.")
+    ema: float = Field(0.0, ge=0, lt=1, description="Decay of averaged weights, which are then kept; 0 for none.")
+    loss: Literal["cumulative", "per_step", "static"] = Field("cumulative", description="Loss on outputs over time.")
+    regularization: float = Field(0.0, ge=0, lt=1, description="Pull of outputs towards 1 (TET), of per_step alone.")
+    distill: float = Field(0.0, ge=0, le=100, description="Weight of the last answer as a teacher of the earlier ones.")
+    temperature: float = Field(2.0, gt=0, le=100, description="Softness of that teacher.")
+    accumulate: Accumulate = Field("mean", description="How outputs become evidence; must match the exit rule.")
+    label_smoothing: float = Field(0.0, ge=0, le=0.5, description="Share of the target spread over all classes.")
+    augment: Augmentation = Field(Augmentation(), description="Random variants of the training images.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Type of activations; auto is bfloat16 where the machine computes it natively."
+    )
+    device: str = Field("auto", description="cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Fixes the order of the data and their variants.")
+    threads: int = Field(0, ge=0, le=1024, description="CPU threads of torch; 0 leaves them as they are.")
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.n_steps_min is not None and self.n_steps_min > self.n_steps:
+            raise ValueError(f"n_steps_min must be at most n_steps ({self.n_steps}); got {self.n_steps_min}")
+        if self.regularization and self.loss != "per_step":
+            raise ValueError(f"regularization must be 0 with the loss {self.loss}; got {self.regularization}")
+        return self
+
+    @property
+    def peak_lr(self) -> float:
+        """Highest learning rate, by optimiser if it was not set."""
+        return _PEAK_LR[self.optimizer] if self.lr is None else self.lr
+
+    @property
+    def decay(self) -> float:
+        """Weight decay, by optimiser if it was not set."""
+        return _WEIGHT_DECAY[self.optimizer] if self.weight_decay is None else self.weight_decay
+
+    @property
+    def rise(self) -> float:
+        """Share of all updates in which the learning rate rises."""
+        return _WARMUP[self.schedule] if self.warmup is None else self.warmup
+
+    @property
+    def of_the_result(self) -> dict[str, object]:
+        """The settings that decide what is trained; device and threads change speed, and the last bits."""
+        return self.model_dump(exclude={"device", "threads"})

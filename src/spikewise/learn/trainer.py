@@ -1,0 +1,165 @@
+"""What changes while a network trains, and the two things that are done with it: an update, an evaluation.
+
+Everything random is a function of (seed, epoch, update): the order of the images, their variants, the number of
+timesteps, and torch's own random numbers. So there is no random state to be kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from spikewise.errors import ParameterError
+
+from .average import WeightAverage, measure_statistics
+from .loss import accumulate_outputs, loss_named
+from .optimize import build_optimizer, clip, learning_rate, set_learning_rate
+from .parallel import Processes, shared_statistics
+from .settings import FitSettings
+
+_EVALUATED_TOGETHER = 256  # images
+_MEASURED_BATCHES = 10  # for statistics of normalisation, as temporal-flexibility training recommends
+_CHECK_EVERY = 50  # updates between looks at the loss on a GPU, where each look waits
+
+Images = tuple[Tensor, Tensor]
+"""Images (B, C, H, W), or recordings (B, T, C, H, W), and labels (B,)."""
+
+
+class Trainer:
+    """A network, its optimiser and its average, on one device.
+
+    Parameters
+    ----------
+    model : TrainableNetwork
+        The network.
+    train : pair of Tensor
+        Images (B, C, H, W) or recordings (B, T, C, H, W), and labels (B,).
+    settings : FitSettings
+        How to train.
+    dtype : torch.dtype
+        Type of the activations.
+    processes : Processes
+        Who else works on it.
+    """
+
+    def __init__(
+        self, model: Any, train: Images, settings: FitSettings, dtype: torch.dtype, processes: Processes
+    ) -> None:
+        self.model, self.settings, self.processes, self.dtype = model, settings, processes, dtype
+        self.images, self.labels = train
+        self.device = self.images.device
+        self.optimizer = build_optimizer(model, settings)
+        self.average = WeightAverage(model, settings.ema) if settings.ema else None
+        options = ("accumulate", "label_smoothing", "regularization", "distill", "temperature")
+        self._loss_of = loss_named(settings.loss, **{key: getattr(settings, key) for key in options})
+        self._plain_loss_of = loss_named(settings.loss, accumulate=settings.accumulate)
+        self._weights_type = next(model.parameters()).dtype
+
+    @property
+    def n_batches(self) -> int:
+        """Updates per epoch."""
+        return math.ceil(len(self.labels) / self.settings.batch_size)
+
+    def batches(self, epoch: int) -> tuple[Tensor, ...]:
+        """Rows of each batch of an epoch; their sizes differ by one at most."""
+        generator = torch.Generator().manual_seed(_seed_of(self.settings.seed, epoch))
+        # tensor_split, since a last batch of one would break batch normalisation.
+        return torch.randperm(len(self.labels), generator=generator).tensor_split(self.n_batches)
+
+    def update(self, epoch: int, index: int, batch: Tensor) -> Tensor:
+        """Change the weights by one batch, the ``index``-th of an epoch (from 1); returns the loss, a scalar."""
+        settings, processes = self.settings, self.processes
+        generator = torch.Generator().manual_seed(_seed_of(settings.seed, epoch, index + 1))
+        torch.manual_seed(_seed_of(settings.seed, epoch, index + 1, processes.rank + 1))  # for dropout and the like
+        n_done = (epoch - 1) * self.n_batches + index
+        set_learning_rate(self.optimizer, learning_rate(settings, n_done / (settings.epochs * self.n_batches)))
+        images, labels = self._variants(batch, generator)
+        least = settings.n_steps if settings.n_steps_min is None else settings.n_steps_min
+        n_steps = int(torch.randint(least, settings.n_steps + 1, (), generator=generator))
+        images, labels = processes.mine(images), processes.mine(labels)
+        self.model.train()
+        with (
+            shared_statistics(self.model, processes),
+            torch.autocast(self.device.type, self.dtype, enabled=self.dtype == torch.bfloat16),
+        ):
+            outputs = self.model(self._as_input(images), n_steps)
+            share = len(labels) / len(batch)
+            loss = self._loss_of(_wide(outputs), labels) * share
+            self.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        loss = loss.detach()
+        processes.add_up([*gradients, loss])
+        clip(gradients, settings.clip_norm)
+        self.optimizer.step()
+        if self.average is not None:
+            self.average.follow(self.model, n_done + 1)
+        if self.device.type == "cpu" or (index + 1) % _CHECK_EVERY == 0 or index + 1 == self.n_batches:
+            self._check_finite(loss, epoch, index)
+        return loss
+
+    def candidate(self, epoch: int) -> nn.Module:
+        """The network that is evaluated and may be kept, in eval mode."""
+        # A neuron whose potential is no number stays silent, so the loss alone would not tell.
+        for name, values in self.model.state_dict().items():
+            if values.is_floating_point() and not values.isfinite().all():
+                raise self._diverged(f"the weights must stay finite; {name} are not after epoch {epoch}.")
+        model = self.model if self.average is None else self.average.model
+        if self.average is not None or self.settings.n_steps_min is not None:
+            measure_statistics(model, self._some(epoch), self.settings.n_steps)
+        return model.eval()
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module, held_out: Images) -> tuple[float, list[float]]:
+        """Loss, and accuracy of the evidence after each step."""
+        n_samples = len(held_out[1])
+        found = torch.zeros(1 + self.settings.n_steps, dtype=torch.float64, device=self.device)
+        for rows in torch.split(self.processes.mine(torch.arange(n_samples)), _EVALUATED_TOGETHER):
+            images, labels = (part[rows.to(self.device)] for part in held_out)
+            outputs = model(self._as_input(images), self.settings.n_steps)
+            found[0] += self._plain_loss_of(outputs, labels) * len(labels)
+            found[1:] += (accumulate_outputs(outputs).argmax(2) == labels).sum(1)
+        self.processes.add_up([found])
+        loss, *accuracy = (found / n_samples).tolist()
+        return loss, accuracy
+
+    def _variants(self, batch: Tensor, generator: torch.Generator) -> Images:
+        """Random variants of the images of a whole batch: each process draws them all, so that all agree."""
+        rows = batch.to(self.device)
+        augment, labels = self.settings.augment, self.labels[rows]
+        images = augment.vary(self.images[rows], generator)
+        return augment.mix(images, labels, self.model.spec.n_classes, generator) if augment.mixup else (images, labels)
+
+    def _some(self, epoch: int) -> Iterator[Tensor]:
+        for batch in self.batches(epoch)[:_MEASURED_BATCHES]:
+            yield self._as_input(self.images[batch.to(self.device)])
+
+    def _as_input(self, images: Tensor) -> Tensor:
+        """In [0, 1], of the type of the weights, and recordings with time first."""
+        scale = 1 if images.is_floating_point() else 255
+        values = images.to(self._weights_type) / scale
+        return values.movedim(1, 0) if values.ndim == 5 else values
+
+    def _check_finite(self, loss: Tensor, epoch: int, index: int) -> None:
+        if not math.isfinite(value := float(loss)):
+            raise self._diverged(
+                f"the training loss must stay finite; got {value} in epoch {epoch}, update {index + 1}."
+            )
+
+    def _diverged(self, what: str) -> ParameterError:
+        clipped = "" if self.settings.clip_norm else ", or shorten gradients by clip_norm = 1"
+        exact = ", or use precision = float32" if self.dtype == torch.bfloat16 else ""
+        return ParameterError(f"{what} Lower lr (it is {self.settings.peak_lr:g}){clipped}{exact}.")
+
+
+def _wide(outputs: Tensor) -> Tensor:
+    return outputs if outputs.dtype == torch.float64 else outputs.float()
+
+
+def _seed_of(*place: int) -> int:
+    return int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -1,0 +1,217 @@
+"""The main job with gradients: train a deep network, stop early, and price it, in one run folder.
+
+What is already there is not done again, so that a run that was interrupted at any point goes on from there and ends in
+the same bits. The best epoch and the threshold are chosen on validation images; the test images are looked at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from spikewise.data.images import ImageSet, load_splits
+from spikewise.dynamic.anytime import AnytimeClassifier
+from spikewise.errors import require
+from spikewise.price.measure import EnergyMeter
+from spikewise.price.prices import Prices, all_figures_of, platforms_for
+from spikewise.runs import Run
+
+from .folder import is_new, nothing_to_resume, page_of
+from .learn import CHECKPOINT, identify, is_learned, learn_deep
+from .results import measured_figures
+from .stdp import Stages
+from .stop import cut_at, price_exit, stop_early
+
+if TYPE_CHECKING:
+    from spikewise.learn.settings import FitSettings
+
+ENOUGH_VALIDATION = 350
+"""Images; fewer make the threshold a lottery."""
+
+
+class TrainSettings(BaseModel):
+    """What a run with gradients does, besides how it trains.
+
+    Examples
+    --------
+    >>> TrainSettings(data="cifar10").model
+    'vgg9'
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: str = Field("digits", description="Name of a data set, an .npz file or a folder of class folders.")
+    model: str = Field("vgg9", description="Architecture.")
+    width: float = Field(1.0, gt=0, le=16, description="Factor on its channels.")
+    max_drop: float = Field(0.005, ge=0, lt=1, description="Tolerated loss of accuracy by early exit.")
+    platform: str = Field("rram-64-32nm", description="Platform that the network is priced on.")
+
+
+def run_train(
+    settings: TrainSettings,
+    fit_settings: FitSettings,
+    out: Path,
+    stages: Stages,
+    root: Path | None = None,
+    *,
+    resume: bool = False,
+    tensorboard: bool = False,
+    meter: EnergyMeter | None = None,
+) -> dict[str, Any]:
+    """Train by gradients, stop early and price, with a page.
+
+    Of several processes that a launcher started, the first one does all of it and the others help it to train.
+
+    Parameters
+    ----------
+    settings : TrainSettings
+        What to run.
+    fit_settings : FitSettings
+        How to train.
+    out : Path
+        Folder of the run.
+    stages : callable
+        Opens a progress report per stage.
+    root : Path, optional
+        Where to look for data first.
+    resume : bool
+        Whether to go on with the run that is there.
+    tensorboard : bool
+        Whether to write event files of TensorBoard beside ``training.csv``.
+    meter : EnergyMeter, optional
+        Measures energy; by default with the counters that this machine has.
+
+    Returns
+    -------
+    dict
+        All figures (fractions, SI units), ready for JSON; empty of a process that helped.
+
+    Raises
+    ------
+    RunError
+        If the folder holds a run and ``resume`` is false, or a run with other settings or data.
+    """
+    require("torch", "deep")
+    from spikewise.learn.device import choose_device
+    from spikewise.learn.parallel import this_process
+
+    platforms_for(settings.platform)
+    process = this_process()
+    choose_device(fit_settings.device, process.local_rank)
+    splits = load_splits(settings.data, root, min_validation=ENOUGH_VALIDATION, n_steps=fit_settings.n_steps)
+    if not process.is_main:
+        _help(settings, fit_settings, out, splits)
+        return {}
+    is_missed = is_new(out, resume) and resume
+    meter = meter or EnergyMeter()
+    _, run, found, prices = train_and_stop(
+        settings, fit_settings, out, splits, stages, tensorboard=tensorboard, meter=meter
+    )
+    results = _figures(settings, fit_settings, run, found, prices, meter.watts)
+    with run.locked():
+        results |= page_of(run, meter.watts)
+    if is_missed:
+        results["remarks"].append(nothing_to_resume(out))
+    return results
+
+
+def train_and_stop(
+    settings: TrainSettings,
+    fit_settings: FitSettings,
+    path: Path,
+    splits: Mapping[str, ImageSet],
+    stages: Stages,
+    *,
+    tensorboard: bool = False,
+    meter: EnergyMeter | None = None,
+) -> tuple[AnytimeClassifier, Run, dict[str, Any], Prices]:
+    """Train, stop early and price in one run folder; goes on from what is there.
+
+    Returns
+    -------
+    network, run, found, prices
+        The trained network, its run, the figures of its exit setting, and their prices.
+    """
+    from spikewise.network.spec import ModelSpec
+
+    train, validation, test = (splits[name] for name in ("train", "validation", "test"))
+    # Before there is a folder: a wrong name or size should leave none behind.
+    ModelSpec(settings.model, train.shape, train.n_classes, settings.width)
+    asked = {
+        "data": identify(splits), "model": settings.model, "width": settings.width, "fit": fit_settings.of_the_result,
+    }  # fmt: skip
+    run = Run.start(path, kind="deep", settings=asked, seed=fit_settings.seed)
+    with run.locked():
+        title = f"{settings.model} on {train.name}"
+        network = learn_deep(
+            run, train, validation, fit_settings, stages(f"train {title}"),
+            model=settings.model, width=settings.width, tensorboard=tensorboard, meter=meter,
+        )  # fmt: skip
+        progress = stages(f"stop {title}")
+        progress(0, 2, "threshold, then the test images")
+        accumulate, max_drop = fit_settings.accumulate, settings.max_drop
+        found = stop_early(run, network, validation, test, max_drop=max_drop, accumulate=accumulate, meter=meter)
+        progress(1, 2, f"price on {settings.platform}")
+        prices = price_exit(run, max_drop, settings.platform)
+        progress(2, 2, "priced")
+    return network, run, found, prices
+
+
+def _help(settings: TrainSettings, fit_settings: FitSettings, out: Path, splits: Mapping[str, ImageSet]) -> None:
+    """Compute this process's share of every batch; the first process keeps what comes of it."""
+    from spikewise.learn.fit import fit
+    from spikewise.network.models import build_model
+
+    if is_learned(out):
+        return
+    train, validation = splits["train"], splits["validation"]
+    network = build_model(settings.model, train.shape, train.n_classes, width=settings.width, seed=fit_settings.seed)
+    learned_from, chosen_on = ((images.images, images.labels) for images in (train, validation))
+    fit(network, learned_from, chosen_on, fit_settings, checkpoint=out / CHECKPOINT, resume=True)
+
+
+def _figures(
+    settings: TrainSettings,
+    fit_settings: FitSettings,
+    run: Run,
+    found: Mapping[str, Any],
+    prices: Prices,
+    watts: float | None,
+) -> dict[str, Any]:
+    data, metrics, timings = (run.record[section] for section in ("data", "metrics", "timings"))
+    n_seen = metrics["n_epochs"] * data["n_train"]
+    return {
+        "run": str(run.path),
+        "data": {**{key: data[key] for key in ("name", "n_train", "n_validation")}, "n_test": found["n_test"]},
+        "settings": {
+            **settings.model_dump(exclude={"data"}),
+            **fit_settings.model_dump(),
+            "lr": fit_settings.peak_lr,
+            "weight_decay": fit_settings.decay,
+        },
+        "n_parameters": metrics["n_parameters"],
+        "best_epoch": metrics["best_epoch"],
+        "training": {
+            "seconds": timings["train_s"],
+            "images_per_s": n_seen / timings["train_s"],
+            **{key: run.record["versions"][key] for key in ("device", "precision", "torch_threads")},
+        },
+        "validation_accuracy": metrics["validation_accuracy"],
+        "validation_accuracy_by_step": metrics["validation_accuracy_by_step"],
+        "accuracy": found["accuracy_full"],
+        "accuracy_by_step": metrics["accuracy_by_step"],
+        "exit": {
+            "accuracy": found["accuracy_exit"],
+            **{key: found[key] for key in ("mean_steps", "n_steps", "in_spike_share", "rule", "threshold")},
+        },
+        "controls": {
+            "truncated": {"accuracy": found["accuracy_truncated"], "mean_steps": float(cut_at(found["mean_steps"]))},
+            "random_exit": {"accuracy": found["accuracy_random_exit"], "mean_steps": found["mean_steps"]},
+        },
+        "cost": {**all_figures_of(prices), "without_exit": all_figures_of(tuple(report.static for report in prices))},
+        "measured": measured_figures(run, found["name"], watts),
+        "n_test_evaluations": len(run.record["test_evaluations"]),
+    }
