@@ -157,3 +157,17 @@ def test_rows_that_fill_no_vector_and_other_precisions_run_in_plain_pytorch(shap
     spikes, _ = norm_lif(sums, norm, LIFParams(), 4)
     expected, _ = oracle(sums.double(), copy.deepcopy(norm).double(), LIFParams(), 4)
     assert torch.equal(spikes.double(), expected)
+
+
+def test_a_channel_of_weight_zero_still_learns():
+    shape = (4, 8, 32, 4, 4)
+    norm, sums = norm_of(shape, True), torch.randn(shape).requires_grad_()
+    with torch.no_grad():
+        norm.weight[:16] = 0
+        norm.bias[:16] = 0.7
+    exact, sums64 = copy.deepcopy(norm).double(), sums.detach().double().requires_grad_()
+    weights = torch.randn(shape)
+    (norm_lif(sums, norm, LIFParams(), 4)[0] * weights).sum().backward()
+    (oracle(sums64, exact, LIFParams(), 4)[0] * weights.double()).sum().backward()
+    assert relative(norm.weight.grad, exact.weight.grad) < 2e-6
+    assert relative(sums.grad, sums64.grad) < 2e-6

@@ -73,7 +73,7 @@ def norm_lif(
         currents = norm(sums.flatten(0, 1)).reshape(sums.shape)
     else:
         each = (1, 1, -1, *[1] * (sums.ndim - 3))
-        _, scale, shift = _of_running(norm)
+        scale, shift = _line(norm, *_of_running(norm))
         currents = sums * scale.to(sums.dtype).view(each) + shift.to(sums.dtype).view(each)
     return lif_sequence(currents.expand(n_steps, *sums.shape[1:]), params, v0)
 
@@ -99,15 +99,20 @@ def can_fuse(sums: Tensor, norm: BatchNorm, params: LIFParams) -> bool:
     return whole and known and sums.device.type == "cpu" and sums.dtype in (torch.float32, torch.bfloat16)
 
 
-def _of_running(norm: BatchNorm) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean, scale and shift (C,) of each channel from the running statistics."""
+def _line(norm: BatchNorm, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale and shift (C,) that normalise and then weigh each channel."""
+    scale = norm.weight / std
+    return scale, norm.bias - mean * scale
+
+
+def _of_running(norm: BatchNorm) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (C,) of each channel from the running statistics."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
-    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    return norm.running_mean, scale, norm.bias - norm.running_mean * scale
+    return norm.running_mean, torch.sqrt(norm.running_var + norm.eps)
 
 
-def _of_batch(x: _Flat, norm: BatchNorm) -> tuple[Tensor, Tensor, Tensor]:
+def _of_batch(x: _Flat, norm: BatchNorm) -> tuple[Tensor, Tensor]:
     """The same from this batch, which the running statistics take note of."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
@@ -124,8 +129,7 @@ def _of_batch(x: _Flat, norm: BatchNorm) -> tuple[Tensor, Tensor, Tensor]:
     share = 1.0 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
     norm.running_mean.lerp_(mean.to(norm.running_mean), share)
     norm.running_var.lerp_((variance * (count / max(count - 1, 1))).to(norm.running_var), share)
-    scale = norm.weight / torch.sqrt(variance + norm.eps)
-    return mean, scale, norm.bias - mean * scale
+    return mean, torch.sqrt(variance + norm.eps)
 
 
 class _Flat:
@@ -186,7 +190,8 @@ class _NormLIF(torch.autograd.Function):
         n_steps: int,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         x = _Flat(sums)
-        mean, scale, shift = _of_batch(x, norm) if norm.training else _of_running(norm)
+        mean, std = _of_batch(x, norm) if norm.training else _of_running(norm)
+        scale, shift = _line(norm, mean, std)
         a, b, before = x.tiled(scale), x.tiled(shift), _potentials(x, v0)
         v, spikes, stride = before.copy(), np.empty(n_steps * x.n, x.data.dtype), x.n if len(sums) > 1 else 0
         neurons = np.float32(params.decay), np.float32(params.v_threshold), np.float32(params.v_reset)
@@ -196,7 +201,7 @@ class _NormLIF(torch.autograd.Function):
                 x.data, stride, a, b, v, spikes, n_steps, x.n, begin, end, *neurons, is_soft
             )
         )
-        ctx.save_for_backward(sums, weight, mean, scale, shift, v0)
+        ctx.save_for_backward(sums, mean, std, scale, shift, v0)
         ctx.settings = params, n_steps, norm.training
         ctx.set_materialize_grads(False)
         return x.like(spikes, n_steps), x.like(v).to(sums.dtype)
@@ -204,7 +209,7 @@ class _NormLIF(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        sums, weight, mean, scale, shift, v0 = ctx.saved_tensors
+        sums, mean, std, scale, shift, v0 = ctx.saved_tensors
         params, n_steps, is_training = ctx.settings
         x, grad_spikes, grad_v = _Flat(sums), *grads
         a, b, centre = x.tiled(scale), x.tiled(shift), x.tiled(mean)
@@ -224,16 +229,15 @@ class _NormLIF(torch.autograd.Function):
             )
         )  # fmt: skip
         grad_shift, product = (torch.from_numpy(x.by_channel(each)) for each in (sum_grad, sum_product))
-        inverse = (scale / weight).double()  # of the standard deviation
-        grad_weight = product * inverse
+        grad_weight = product / std.double()
         count = x.data.size // x.n_channels if is_training else math.inf
-        slope = scale.double() * inverse * grad_weight / count
+        slope = scale.double() / std.double() * grad_weight / count
         offset = scale.double() * grad_shift / count - mean.double() * slope
         arrays = a, x.tiled(slope), x.tiled(offset)
         x.each_part(lambda _, begin, end: kernels.normalise_gradient(x.data, grad, *arrays, begin, end), all_steps=True)
         grad_sums = x.like(grad, len(sums))
         grad_v0 = None if v0 is None or not ctx.needs_input_grad[3] else x.like(after).to(sums.dtype)
-        return grad_sums, grad_weight.to(weight.dtype), grad_shift.to(weight.dtype), grad_v0, None, None, None
+        return grad_sums, grad_weight.to(std.dtype), grad_shift.to(std.dtype), grad_v0, None, None, None
 
 
 def _potentials(x: _Flat, v: Tensor | None) -> Any:
