@@ -31,7 +31,7 @@ from spikewise.spikes.decode import DECODERS, evidence_of
 from .folder import is_new, nothing_to_resume, page_of
 from .learn import Progress, identify, learn_stdp
 from .results import CPU_TIMES, all_figures
-from .stop import price_exit, stop_at_first_spike, stop_early
+from .stop import stop_and_price, stop_at_first_spike
 
 Stages = Callable[[str], Progress]
 """Opens a progress report for a stage with this title."""
@@ -165,20 +165,16 @@ def learn_and_stop(
         network = learn_stdp(
             run, train, validation, settings.keywords, stages(f"learn {title}"), n_jobs=n_jobs, meter=meter
         )
-        progress = stages(f"stop {title}")
-        progress(0, 2, "threshold, then the test images")
 
         def look(trace: ScoreTrace, rule: EntropyExit) -> tuple[dict[str, Any], dict[str, float]]:
             return look_closer(network, test, trace, rule)
 
         # Evidence of single spikes adds up: the more of it, the surer the answer, so the rule reads the sum.
-        found = stop_early(
-            run, network, validation, test, max_drop=settings.max_drop, accumulate="sum", look=look, meter=meter
-        )
+        found, prices = stop_and_price(
+            run, network, validation, test, settings.platform, stages(f"stop {title}"),
+            max_drop=settings.max_drop, accumulate="sum", look=look, meter=meter,
+        )  # fmt: skip
         run.update(metrics={"accuracy_by_decoder": found["accuracy_by_decoder"]})
-        progress(1, 2, f"price on {settings.platform}")
-        prices = price_exit(run, settings.max_drop, settings.platform)
-        progress(2, 2, "priced")
     return network, run, found, prices
 
 

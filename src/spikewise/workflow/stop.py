@@ -28,6 +28,7 @@ from spikewise.price.prices import Prices, figures_of, price_all, write_prices
 from spikewise.runs import COST_FILE, EXIT_FILE, GALLERY_FILE, TRACE_FILE, WORKLOAD_FILE, Run
 from spikewise.workload import Workload
 
+from .learn import Progress
 from .metering import measure_answers
 
 _GALLERY_SIZE = 10
@@ -139,6 +140,26 @@ def stop_early(
     )
     write_json(folder / EXIT_FILE, report)  # last: its presence means that the stage is complete
     return report
+
+
+def stop_and_price(
+    run: Run,
+    network: AnytimeClassifier,
+    validation: ImageSet,
+    test: ImageSet,
+    platform: str,
+    progress: Progress,
+    *,
+    max_drop: float,
+    **how: Any,
+) -> tuple[dict[str, Any], Prices]:
+    """:func:`stop_early` with these settings, then :func:`price_exit`, with progress in two steps."""
+    progress(0, 2, "threshold, then the test images")
+    found = stop_early(run, network, validation, test, max_drop=max_drop, **how)
+    progress(1, 2, f"price on {platform}")
+    prices = price_exit(run, max_drop, platform)
+    progress(2, 2, "priced")
+    return found, prices
 
 
 def cut_at(mean_steps: float) -> int:

@@ -23,7 +23,7 @@ from .folder import is_new, nothing_to_resume, page_of
 from .learn import CHECKPOINT, identify, is_learned, learn_deep
 from .results import measured_figures
 from .stdp import Stages
-from .stop import cut_at, price_exit, stop_early
+from .stop import cut_at, stop_and_price
 
 if TYPE_CHECKING:
     from spikewise.learn.settings import FitSettings
@@ -150,13 +150,10 @@ def train_and_stop(
             run, train, validation, fit_settings, stages(f"train {title}"),
             model=settings.model, width=settings.width, tensorboard=tensorboard, meter=meter,
         )  # fmt: skip
-        progress = stages(f"stop {title}")
-        progress(0, 2, "threshold, then the test images")
-        accumulate, max_drop = fit_settings.accumulate, settings.max_drop
-        found = stop_early(run, network, validation, test, max_drop=max_drop, accumulate=accumulate, meter=meter)
-        progress(1, 2, f"price on {settings.platform}")
-        prices = price_exit(run, max_drop, settings.platform)
-        progress(2, 2, "priced")
+        found, prices = stop_and_price(
+            run, network, validation, test, settings.platform, stages(f"stop {title}"),
+            max_drop=settings.max_drop, accumulate=fit_settings.accumulate, meter=meter,
+        )  # fmt: skip
     return network, run, found, prices
 
 
