@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,12 +22,12 @@ from torch.autograd.function import once_differentiable
 
 from spikewise._lanes import LANES
 
+from ._arrays import N_PARTS, each_part, empty, flat, tensor_of
 from .kernels import lif as kernels
 from .neurons import LIF, LIFParams, lif_sequence
 from .surrogate import Dspike, Triangle
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
-_PARTS = 8  # whatever the number of threads, so that sums are the same
 
 
 def norm_lif(
@@ -92,11 +90,15 @@ class NormLIF(LIF):
 
 def can_fuse(sums: Tensor, norm: BatchNorm, params: LIFParams) -> bool:
     """Whether the fused operation applies: a CPU, 32 or 16 bits, a known surrogate, and rows of whole vectors."""
-    n_channels, n = sums.shape[2], sums[0].numel()
-    whole = (n_channels % LANES == 0 or LANES % n_channels == 0) and n % LANES == 0
+    whole = sums[0].numel() % _period(sums.shape[2]) == 0
     known = isinstance(params.surrogate, Dspike | Triangle) and norm.affine and norm.track_running_stats
     known &= "forward" not in vars(norm)  # learn.parallel shares its statistics among processes
     return whole and known and sums.device.type == "cpu" and sums.dtype in (torch.float32, torch.bfloat16)
+
+
+def _period(n_channels: int) -> int:
+    """After how many elements both the channels and the vectors begin anew."""
+    return n_channels * LANES // math.gcd(n_channels, LANES)
 
 
 def _line(norm: BatchNorm, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
@@ -117,7 +119,7 @@ def _of_batch(x: _Flat, norm: BatchNorm) -> tuple[Tensor, Tensor]:
     assert norm.running_mean is not None
     assert norm.running_var is not None
     centre = x.tiled(norm.running_mean)
-    sums, squares = np.zeros((2, _PARTS, x.period), np.float32)
+    sums, squares = np.zeros((2, N_PARTS, x.period), np.float32)
     x.each_part(
         lambda part, begin, end: kernels.moments(x.data, begin, end, centre, sums[part], squares[part]), all_steps=True
     )
@@ -138,9 +140,9 @@ class _Flat:
     def __init__(self, sums: Tensor) -> None:
         self.shape, self.n_channels = sums.shape, sums.shape[2]
         self.order = [0, 1, *range(3, sums.ndim), 2]
-        self.data = _array(sums.permute(self.order))
+        self.data = flat(sums.permute(self.order))
         self.n = self.data.size // len(sums)
-        self.period = self.n_channels * LANES // math.gcd(self.n_channels, LANES)
+        self.period = _period(self.n_channels)
 
     def tiled(self, values: Tensor) -> Any:
         """Values of the channels (C,) for a period of elements, float32."""
@@ -154,31 +156,13 @@ class _Flat:
         """A flat channels-last array as a tensor of the usual order of dimensions."""
         steps = () if n_steps is None else (n_steps,)
         shape = (*steps, *(self.shape[axis] for axis in self.order[1:]))
-        tensor = torch.from_numpy(values)
-        tensor = tensor.view(torch.bfloat16) if values.dtype == np.uint16 else tensor
-        return tensor.view(shape).movedim(-1, len(steps) + 1)
+        return tensor_of(values, shape).movedim(-1, len(steps) + 1)
 
     def each_part(self, work: Callable[[int, int, int], None], *, all_steps: bool = False) -> None:
-        """Call with number, begin and end of each part of the elements of a step, on as many threads as torch has."""
-        n_rows = (self.data.size if all_steps else self.n) // self.period
-        bounds = [n_rows * part // _PARTS * self.period for part in range(_PARTS + 1)]
-        n_threads = min(torch.get_num_threads(), _PARTS)
-        if n_threads == 1:
-            for part in range(_PARTS):
-                work(part, bounds[part], bounds[part + 1])
-        else:
-            list(_pool(n_threads).map(work, range(_PARTS), bounds, bounds[1:]))
-
-
-@cache
-def _pool(n_threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(n_threads, thread_name_prefix="norm-lif")
-
-
-def _array(tensor: Tensor) -> Any:
-    """Flat contiguous array of a tensor; 16-bit floats by their bits."""
-    flat = tensor.detach().contiguous().view(-1)
-    return flat.view(torch.uint16).numpy() if flat.dtype == torch.bfloat16 else flat.numpy()
+        """Call with number, begin and end of each part of the elements of a step, or of all steps."""
+        period = self.period
+        n_rows = (self.data.size if all_steps else self.n) // period
+        each_part(n_rows, lambda part, begin, end: work(part, begin * period, end * period))
 
 
 class _NormLIF(torch.autograd.Function):
@@ -193,7 +177,7 @@ class _NormLIF(torch.autograd.Function):
         mean, std = _of_batch(x, norm) if norm.training else _of_running(norm)
         scale, shift = _line(norm, mean, std)
         a, b, before = x.tiled(scale), x.tiled(shift), _potentials(x, v0)
-        v, spikes, stride = before.copy(), np.empty(n_steps * x.n, x.data.dtype), x.n if len(sums) > 1 else 0
+        v, spikes, stride = before.copy(), empty(n_steps * x.n, x.data.dtype), x.n if len(sums) > 1 else 0
         neurons = np.float32(params.decay), np.float32(params.v_threshold), np.float32(params.v_reset)
         is_soft = params.reset == "soft"
         x.each_part(
@@ -217,9 +201,9 @@ class _NormLIF(torch.autograd.Function):
         if grad_spikes is None:
             incoming = np.zeros(n_steps * x.n, x.data.dtype)
         else:
-            incoming = _array(grad_spikes.to(sums.dtype).permute(x.order))
-        grad = np.empty_like(x.data)
-        sum_grad, sum_product = np.zeros((2, _PARTS, x.period), np.float32)
+            incoming = flat(grad_spikes.to(sums.dtype).permute(x.order))
+        grad = empty(x.data.size, x.data.dtype)
+        sum_grad, sum_product = np.zeros((2, N_PARTS, x.period), np.float32)
         surrogate, gamma, height = _surrogate(params)
         x.each_part(
             lambda part, begin, end: kernels.backward(
@@ -244,7 +228,7 @@ def _potentials(x: _Flat, v: Tensor | None) -> Any:
     """Potentials (B, C, ...) as a flat array of floats of its own; zeros if there are none."""
     if v is None:
         return np.zeros(x.n, np.float32)
-    return _array(v.movedim(1, -1).to(torch.float32)).copy()
+    return flat(v.movedim(1, -1).to(torch.float32)).copy()
 
 
 def _surrogate(params: LIFParams) -> tuple[int, Any, Any]:

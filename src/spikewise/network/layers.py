@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from .fused import NormLIF
 from .neurons import LIFParams
+from .pooling import pooled_sums
 
 
 class SpikingLayer(nn.Module):
@@ -42,8 +43,7 @@ class SpikingLayer(nn.Module):
         """Pooled weighted sums, (M, ...) for inputs (M, ...); M is T * B, or B for a static input."""
         if isinstance(self.synapses, nn.Linear):
             x = x.flatten(1)
-        sums: Tensor = self.pool(self.synapses(x))
-        return sums
+        return pooled_sums(x, self.synapses, self.pool)
 
     def current(self, x: Tensor) -> Tensor:
         """Input current of the neurons: normalised sums, (M, ...) for inputs (M, ...)."""

@@ -1,0 +1,97 @@
+"""How tensors go to compiled loops and come back: flat arrays, on several threads, in memory that is used again.
+
+Fresh memory is not free: the system clears every page of it at the first touch, which takes longer than a pass of a
+good loop. A training step asks for the same few large arrays again and again, so those that were given up are kept
+here, and handed out again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+N_PARTS = 8
+"""Into how many parts work is cut, whatever the number of threads, so that sums are the same."""
+
+_LARGE = 1 << 20  # bytes; below, the allocator reuses memory anyhow
+_KEPT = 16  # blocks
+_MAY_EXCEED = 4  # how much larger than asked a block may be: runs of one to four timesteps share theirs
+
+_idle: list[Any] = []
+
+
+class _Lease:
+    """The owner of an array's memory, which is idle once the array and all views of it are gone."""
+
+    def __init__(self, block: Any) -> None:
+        self._block = block
+        self.__array_interface__ = block.__array_interface__
+
+    def __del__(self) -> None:
+        _idle.append(self._block)
+        del _idle[:-_KEPT]
+
+
+def empty(n: int, dtype: Any) -> Any:
+    """Flat array of n elements that hold anything.
+
+    Examples
+    --------
+    >>> large = empty(1 << 20, np.float32)
+    >>> place = large.ctypes.data
+    >>> del large
+    >>> empty(1 << 19, np.float32).ctypes.data == place
+    True
+    """
+    n_bytes = n * np.dtype(dtype).itemsize
+    if n_bytes < _LARGE:
+        return np.empty(n, dtype)
+    return np.asarray(_Lease(_block(n_bytes)))[:n_bytes].view(dtype)
+
+
+def release() -> None:
+    """Give idle memory back to the system."""
+    _idle.clear()
+
+
+def _block(n_bytes: int) -> Any:
+    fitting = [block for block in list(_idle) if n_bytes <= block.nbytes <= _MAY_EXCEED * n_bytes]
+    for block in sorted(fitting, key=lambda block: block.nbytes):
+        for place, idle in enumerate(_idle):
+            if idle is block:
+                return _idle.pop(place)
+    return np.empty(n_bytes, np.uint8)
+
+
+def flat(tensor: Tensor) -> Any:
+    """Flat contiguous array of a tensor on a CPU, of its own memory where that is contiguous; 16-bit floats by bits."""
+    values = tensor.detach().contiguous().view(-1)
+    return values.view(torch.uint16).numpy() if values.dtype == torch.bfloat16 else values.numpy()
+
+
+def tensor_of(values: Any, shape: tuple[int, ...]) -> Tensor:
+    """The other way: a tensor on the memory of a flat array."""
+    tensor = torch.from_numpy(values)
+    return (tensor.view(torch.bfloat16) if values.dtype == np.uint16 else tensor).view(shape)
+
+
+def each_part(n_rows: int, work: Callable[[int, int, int], None]) -> None:
+    """Call with number, begin and end of each part of so many rows, on as many threads as torch has."""
+    bounds = [n_rows * part // N_PARTS for part in range(N_PARTS + 1)]
+    n_threads = min(torch.get_num_threads(), N_PARTS)
+    if n_threads == 1:
+        for part in range(N_PARTS):
+            work(part, bounds[part], bounds[part + 1])
+    else:
+        list(_pool(n_threads).map(work, range(N_PARTS), bounds, bounds[1:]))
+
+
+@cache
+def _pool(n_threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(n_threads, thread_name_prefix="norm-lif")

@@ -1,0 +1,87 @@
+"""Pooling before the sums instead of after them: the same numbers, and out of the way when somebody looks."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from spikewise.network import LIFParams, build_model
+from spikewise.network.kernels.means import means_of_squares
+from spikewise.network.layers import conv_layer
+from spikewise.network.pooling import pooled_sums
+from spikewise.network.record import record_workload
+
+
+def the_long_way(x, conv, pool):
+    return pool(conv(x))
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 8, 8), (2, 16, 7, 9), (1, 1, 2, 2), (2, 21, 16, 16), (2, 32, 3, 32)])
+@pytest.mark.parametrize("groups", [1, 0])
+def test_sums_and_gradients_are_those_of_pooling_afterwards(shape, groups):
+    torch.manual_seed(0)
+    groups = groups or shape[1]
+    conv = nn.Conv2d(shape[1], 2 * shape[1], 3, padding=1, groups=groups)
+    exact, pool = copy.deepcopy(conv).double(), nn.AvgPool2d(2)
+    x = (torch.rand(shape) < 0.3).float().requires_grad_()
+    x64 = x.detach().double().requires_grad_()
+    found, expected = pooled_sums(x, conv, pool), the_long_way(x64, exact, pool)
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max() < 1e-5
+    weights = torch.randn(found.shape)
+    (found * weights).sum().backward()
+    (expected * weights.double()).sum().backward()
+    for mine, theirs in ((x, x64), *zip(conv.parameters(), exact.parameters(), strict=True)):
+        assert (mine.grad - theirs.grad).abs().max() <= 1e-5 * theirs.grad.abs().max()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("border", [0, 1])
+def test_means_of_spikes_are_exact_in_any_precision(dtype, border):
+    x = (torch.rand(5, 6, 7, 16) < 0.4).to(dtype)
+    expected = nn.functional.avg_pool2d(x.double().permute(0, 3, 1, 2), 2, 1, border).permute(0, 2, 3, 1)
+    found = torch.zeros(expected.shape, dtype=dtype)
+    arrays = [(t.view(torch.uint16) if dtype == torch.bfloat16 else t).flatten().numpy() for t in (x, found)]
+    means_of_squares(*arrays, 6, 7, 16, border, 0, 5)
+    assert torch.equal(found.double(), expected)
+
+
+@pytest.mark.parametrize(
+    ("conv", "pool"),
+    [
+        (nn.Conv2d(4, 4, 3, padding=1, stride=2), nn.AvgPool2d(2)),
+        (nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular"), nn.AvgPool2d(2)),
+        (nn.Conv2d(4, 4, 5, padding=2), nn.AvgPool2d(2)),
+        (nn.Conv2d(4, 4, 3, padding=1), nn.AvgPool2d(3)),
+        (nn.Conv2d(4, 4, 3, padding=1), nn.MaxPool2d(2)),
+        (nn.Conv2d(4, 4, 3, padding=1), nn.Identity()),
+        (nn.Sequential(nn.Conv2d(4, 4, 3, padding=1)), nn.AvgPool2d(2)),
+    ],
+)
+def test_other_operations_go_the_long_way(conv, pool):
+    x = torch.rand(2, 4, 12, 12)
+    assert torch.equal(pooled_sums(x, conv, pool), pool(conv(x)))
+
+
+def test_whoever_watches_the_convolution_sees_it_read_spikes_and_write_all_sums():
+    layer = conv_layer(16, 32, LIFParams(), pool=2).eval()
+    spikes, seen = (torch.rand(4, 2, 16, 8, 8) < 0.3).float(), []
+    short, _ = layer(spikes)
+    handle = layer.synapses.register_forward_hook(lambda module, args, out: seen.append((args[0], out)))
+    layer(spikes)
+    handle.remove()
+    ((read, written),) = seen
+    assert torch.equal(read, spikes.flatten(0, 1))
+    assert written.shape == (8, 32, 8, 8)
+    assert short.shape == (4, 2, 32, 4, 4)
+
+
+def test_a_network_is_priced_as_it_is_written():
+    network = build_model("vgg5", (1, 16, 16), 10, width=0.5).eval()
+    workload = record_workload(network, torch.rand(3, 1, 16, 16), 4)
+    pooled = [layer for layer in workload.layers if layer.pool != (1, 1)]
+    assert [(shape.stride, shape.out_height, shape.pool) for shape in pooled] == [
+        ((1, 1), 16, (2, 2)),
+        ((1, 1), 8, (2, 2)),
+    ]
