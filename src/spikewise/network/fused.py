@@ -176,13 +176,13 @@ class _NormLIF(torch.autograd.Function):
         x = _Flat(sums)
         mean, std = _of_batch(x, norm) if norm.training else _of_running(norm)
         scale, shift = _line(norm, mean, std)
-        a, b, before = x.tiled(scale), x.tiled(shift), _potentials(x, v0)
-        v, spikes, stride = before.copy(), empty(n_steps * x.n, x.data.dtype), x.n if len(sums) > 1 else 0
+        a, b, (before, v_stride) = x.tiled(scale), x.tiled(shift), _potentials(v0)
+        v, spikes, stride = empty(x.n, np.float32), empty(n_steps * x.n, x.data.dtype), x.n if len(sums) > 1 else 0
         neurons = np.float32(params.decay), np.float32(params.v_threshold), np.float32(params.v_reset)
         is_soft = params.reset == "soft"
         x.each_part(
             lambda _, begin, end: kernels.forward(
-                x.data, stride, a, b, v, spikes, n_steps, x.n, begin, end, *neurons, is_soft
+                x.data, stride, a, b, before, v_stride, v, spikes, n_steps, x.n, begin, end, *neurons, is_soft
             )
         )
         ctx.save_for_backward(sums, mean, std, scale, shift, v0)
@@ -197,7 +197,8 @@ class _NormLIF(torch.autograd.Function):
         params, n_steps, is_training = ctx.settings
         x, grad_spikes, grad_v = _Flat(sums), *grads
         a, b, centre = x.tiled(scale), x.tiled(shift), x.tiled(mean)
-        before, after = _potentials(x, v0), _potentials(x, grad_v)
+        (before, v_stride), (after, g_stride) = _potentials(v0), _potentials(grad_v)
+        grad_before = empty(x.n * v_stride, np.float32)
         if grad_spikes is None:
             incoming = np.zeros(n_steps * x.n, x.data.dtype)
         else:
@@ -207,9 +208,10 @@ class _NormLIF(torch.autograd.Function):
         surrogate, gamma, height = _surrogate(params)
         x.each_part(
             lambda part, begin, end: kernels.backward(
-                x.data, x.n if len(sums) > 1 else 0, a, b, centre, before, incoming, after, grad, sum_grad[part],
-                sum_product[part], n_steps, x.n, begin, end, np.float32(params.decay), np.float32(params.v_threshold),
-                np.float32(params.v_reset), params.reset == "soft", surrogate, gamma, height,
+                x.data, x.n if len(sums) > 1 else 0, a, b, centre, before, v_stride, incoming, after, g_stride,
+                grad, grad_before, sum_grad[part], sum_product[part], n_steps, x.n, begin, end,
+                np.float32(params.decay), np.float32(params.v_threshold), np.float32(params.v_reset),
+                params.reset == "soft", surrogate, gamma, height,
             )
         )  # fmt: skip
         grad_shift, product = (torch.from_numpy(x.by_channel(each)) for each in (sum_grad, sum_product))
@@ -220,15 +222,15 @@ class _NormLIF(torch.autograd.Function):
         arrays = a, x.tiled(slope), x.tiled(offset)
         x.each_part(lambda _, begin, end: kernels.normalise_gradient(x.data, grad, *arrays, begin, end), all_steps=True)
         grad_sums = x.like(grad, len(sums))
-        grad_v0 = None if v0 is None or not ctx.needs_input_grad[3] else x.like(after).to(sums.dtype)
+        grad_v0 = None if v0 is None or not ctx.needs_input_grad[3] else x.like(grad_before).to(sums.dtype)
         return grad_sums, grad_weight.to(std.dtype), grad_shift.to(std.dtype), grad_v0, None, None, None
 
 
-def _potentials(x: _Flat, v: Tensor | None) -> Any:
-    """Potentials (B, C, ...) as a flat array of floats of its own; zeros if there are none."""
+def _potentials(v: Tensor | None) -> tuple[Any, int]:
+    """Potentials (B, C, ...) as a flat array of floats, and how far apart they lie: sixteen zeros if there are none."""
     if v is None:
-        return np.zeros(x.n, np.float32)
-    return flat(v.movedim(1, -1).to(torch.float32)).copy()
+        return np.zeros(LANES, np.float32), 0
+    return flat(v.movedim(1, -1).to(torch.float32)), 1
 
 
 def _surrogate(params: LIFParams) -> tuple[int, Any, Any]:

@@ -73,7 +73,7 @@ class SpikingNetwork(nn.Module):
             scale_to_threshold(self)
         if spec.trains_decay:
             train_decay(self)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # as the fused layers lay out spikes
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as the fused layers lay out spikes
         self.register_buffer("mean", torch.zeros(spec.in_shape[0]))
         self.register_buffer("std", torch.ones(spec.in_shape[0]))
 

@@ -9,7 +9,8 @@ spikes once, and writes the gradient of :math:`a x + b` once, with the sums over
 touched often, T potentials of sixteen neurons, lies in the nearest cache.
 
 Arrays are flat and channels-last: ``(T, n)`` with n = B H W C elements per step, and channels repeat every
-``len(scale)`` elements, a multiple of 16. A static input has ``stride`` 0: its one step serves all.
+``len(scale)`` elements, a multiple of 16. A static input has ``stride`` 0: its one step serves all. Potentials that are
+zero throughout have ``v_stride`` 0, and gradients of them ``g_stride`` 0: sixteen zeros serve all elements.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ import numpy as np
 from spikewise._compile import inlined, kernel
 from spikewise._lanes import LANES, absolute, exp_of_negative, load, splat, store, where_ge
 
-_ROWS = 16  # rows of all channels per block: what backward reads and writes then fits the second cache
 _F = np.float32
 _ZERO, _ONE, _TWO, _FOUR = _F(0.0), _F(1.0), _F(2.0), _F(4.0)
 DSPIKE, TRIANGLE = 0, 1
@@ -50,16 +50,16 @@ def _reset(u: Any, threshold: Any, v_reset: Any, is_soft: bool) -> Any:
 
 @kernel
 def forward(
-    x: Any, stride: int, scale: Any, shift: Any, v: Any, spikes: Any, n_steps: int, n: int, begin: int, end: int,
-    decay: Any, v_threshold: Any, v_reset: Any, is_soft: bool,
+    x: Any, stride: int, scale: Any, shift: Any, before: Any, v_stride: int, v: Any, spikes: Any, n_steps: int, n: int,
+    begin: int, end: int, decay: Any, v_threshold: Any, v_reset: Any, is_soft: bool,
 ) -> None:  # fmt: skip
-    """Spikes (T, n) of elements begin to end; ``v`` (n,) holds the potentials before and, later, after the steps."""
+    """Spikes (T, n) of elements begin to end, and their potentials ``v`` (n,) after the steps, from those before."""
     leak, threshold, rest, zero, one = splat(decay), splat(v_threshold), splat(v_reset), splat(_ZERO), splat(_ONE)
     n_channels = len(scale)
     for row in range(begin, end, n_channels):
         for channel in range(0, n_channels, LANES):
             place, a, b = row + channel, load(scale, channel), load(shift, channel)
-            potential = load(v, place)
+            potential = load(before, place * v_stride)
             for step in range(n_steps):
                 u = potential * leak + (load(x, step * stride + place) * a + b)
                 store(spikes, step * n + place, where_ge(u, threshold, one, zero))
@@ -79,53 +79,48 @@ def _slope(distance: Any, surrogate: int, gamma: Any, height: Any) -> Any:
 
 @kernel
 def backward(
-    x: Any, stride: int, scale: Any, shift: Any, mean: Any, v: Any, grad_spikes: Any, grad_v: Any, grad: Any,
-    sum_grad: Any, sum_product: Any, n_steps: int, n: int, begin: int, end: int, decay: Any, v_threshold: Any,
-    v_reset: Any, is_soft: bool, surrogate: int, gamma: Any, height: Any,
+    x: Any, stride: int, scale: Any, shift: Any, mean: Any, before: Any, v_stride: int, grad_spikes: Any, grad_v: Any,
+    g_stride: int, grad: Any, grad_before: Any, sum_grad: Any, sum_product: Any, n_steps: int, n: int, begin: int,
+    end: int, decay: Any, v_threshold: Any, v_reset: Any, is_soft: bool, surrogate: int, gamma: Any, height: Any,
 ) -> None:  # fmt: skip
     """Gradient of a x + b for elements begin to end, and its channel sums, alone and times x - mean.
 
-    ``v`` (n,) holds the potentials before the first step, ``grad_v`` (n,) the gradient of those after the last on entry
-    and of those before the first on return. Gradients of a static input add up over the steps.
+    ``grad_v`` is the gradient of the potentials after the last step; that of those before the first goes to
+    ``grad_before`` if there are any. Gradients of a static input add up over the steps.
     """
     leak, threshold, rest, zero = splat(decay), splat(v_threshold), splat(v_reset), splat(_ZERO)
     n_channels = len(scale)
     potentials = np.empty(n_steps * LANES, np.float32)
-    for block in range(begin, end, _ROWS * n_channels):
-        last = min(block + _ROWS * n_channels, end)
+    for row in range(begin, end, n_channels):
         for channel in range(0, n_channels, LANES):
-            a, b, middle = load(scale, channel), load(shift, channel), load(mean, channel)
-            total, product = load(sum_grad, channel), load(sum_product, channel)
-            for place in range(block + channel, last, n_channels):
-                potential = load(v, place)
-                for step in range(n_steps):
-                    u = potential * leak + (load(x, step * stride + place) * a + b)
-                    store(potentials, step * LANES, u)
-                    potential = _reset(u, threshold, rest, is_soft)
-                g_v = load(grad_v, place)
-                g_all = zero
-                for back in range(n_steps):
-                    step = n_steps - 1 - back
-                    u = load(potentials, step * LANES)
-                    slope = _slope(absolute(u - threshold), surrogate, gamma, height)
-                    # What a spike changes in the potential, times what the potential is worth.
-                    jump = zero - threshold if is_soft else rest - u
-                    kept = g_v if is_soft else where_ge(u, threshold, zero, g_v)
-                    g = (load(grad_spikes, step * n + place) + g_v * jump) * slope + kept
-                    g_v = g * leak
-                    if stride == 0:
-                        g_all = g_all + g
-                    else:
-                        store(grad, step * stride + place, g)
-                        total = total + g
-                        product = product + g * (load(x, step * stride + place) - middle)
-                if stride == 0:
-                    store(grad, place, g_all)
-                    total = total + g_all
-                    product = product + g_all * (load(x, place) - middle)
-                store(grad_v, place, g_v)
-            store(sum_grad, channel, total)
-            store(sum_product, channel, product)
+            place, a, b, middle = row + channel, load(scale, channel), load(shift, channel), load(mean, channel)
+            potential = load(before, place * v_stride)
+            for step in range(n_steps):
+                u = potential * leak + (load(x, step * stride + place) * a + b)
+                store(potentials, step * LANES, u)
+                potential = _reset(u, threshold, rest, is_soft)
+            g_v = load(grad_v, place * g_stride)
+            total, product = zero, zero
+            for back in range(n_steps):
+                step = n_steps - 1 - back
+                u = load(potentials, step * LANES)
+                slope = _slope(absolute(u - threshold), surrogate, gamma, height)
+                # What a spike changes in the potential, times what the potential is worth.
+                jump = zero - threshold if is_soft else rest - u
+                kept = g_v if is_soft else where_ge(u, threshold, zero, g_v)
+                g = (load(grad_spikes, step * n + place) + g_v * jump) * slope + kept
+                g_v = g * leak
+                total = total + g
+                if stride:
+                    store(grad, step * stride + place, g)
+                    product = product + g * (load(x, step * stride + place) - middle)
+            if stride == 0:
+                store(grad, place, total)
+                product = total * (load(x, place) - middle)
+            if v_stride:
+                store(grad_before, place, g_v)
+            store(sum_grad, channel, load(sum_grad, channel) + total)
+            store(sum_product, channel, load(sum_product, channel) + product)
 
 
 @kernel
