@@ -8,7 +8,7 @@ from torch import nn
 
 from spikewise.network.fused import can_fuse, norm_lif
 from spikewise.network.neurons import LIFParams, lif_sequence
-from spikewise.network.surrogate import Triangle
+from spikewise.network.surrogate import Triangle, fire
 
 NEURONS = [
     LIFParams(),
@@ -66,18 +66,46 @@ def test_values_gradients_and_statistics_are_those_of_the_oracle(shape, params, 
     assert norm.num_batches_tracked == exact.num_batches_tracked
 
 
+@pytest.mark.parametrize("n_given", [4, 1])
+@pytest.mark.parametrize("params", NEURONS)
+def test_shortcuts_and_decays_receive_their_gradients(params, n_given):
+    shape = (n_given, 3, 48, 4, 4)
+    norm, each = norm_of(shape, True), (4, *shape[1:])
+    exact = copy.deepcopy(norm).double()
+    sums, residual, v0 = (torch.randn(size).requires_grad_() for size in (shape, each, shape[1:]))
+    decay = torch.tensor(params.decay).requires_grad_()
+    exactly = [value.detach().double().requires_grad_() for value in (sums, residual, v0, decay)]
+    assert can_fuse(sums, norm, params)
+    spikes, v = norm_lif(sums, norm, params, 4, v0, residual, decay)
+    currents = exact(exactly[0].flatten(0, 1)).reshape(shape) + exactly[1]
+    u, expected = exactly[2], []
+    for current in currents:
+        u = exactly[3] * u + current
+        expected.append(fire(u, params.v_threshold, params.surrogate))
+        silent = u - expected[-1] * params.v_threshold
+        u = silent if params.reset == "soft" else u * (1 - expected[-1]) + expected[-1] * params.v_reset
+    expected = torch.stack(expected)
+    assert torch.equal(spikes.double(), expected)
+    weights = [torch.randn_like(value) for value in (spikes, v)]
+    sum((value * w).sum() for value, w in zip((spikes, v), weights, strict=True)).backward()
+    sum((value * w).sum() for value, w in zip((expected, u), weights, strict=True)).backward()
+    for found, wanted in zip((sums, residual, v0, decay), exactly, strict=True):
+        assert relative(found.grad, wanted.grad) < 5e-6
+
+
 @pytest.mark.parametrize("params", NEURONS)
 def test_steps_one_by_one_and_plain_pytorch_give_the_same_bits(params, monkeypatch):
     shape = (4, 3, 32, 4, 4)
-    norm, sums = norm_of(shape, False), 1.5 * torch.randn(shape)
+    norm, sums, residual = norm_of(shape, False), 1.5 * torch.randn(shape), torch.randn(shape)
     with torch.no_grad():
-        spikes, v = norm_lif(sums, norm, params, 4)
+        spikes, v = norm_lif(sums, norm, params, 4, residual=residual)
         state, singles = None, []
         for step in range(4):
-            one, state = norm_lif(sums[step : step + 1], norm, params, 1, state)
+            now = slice(step, step + 1)
+            one, state = norm_lif(sums[now], norm, params, 1, state, residual[now])
             singles.append(one)
         monkeypatch.setattr("spikewise.network.fused.can_fuse", lambda *_: False)
-        plain, v_plain = norm_lif(sums, norm, params, 4)
+        plain, v_plain = norm_lif(sums, norm, params, 4, residual=residual)
     assert torch.equal(torch.cat(singles), spikes)
     assert torch.equal(state, v)
     assert torch.equal(plain, spikes)

@@ -37,7 +37,7 @@ def test_the_spread_of_a_current_is_the_threshold():
     network = build_model("vgg5", (1, 8, 8), 4, neurons=LIFParams(v_threshold=0.5), norm="threshold")
     layer = network.layers["conv1"]
     assert isinstance(layer, SpikingLayer)
-    currents = layer.current(torch.randn(64, 1, 8, 8, generator=torch.Generator().manual_seed(0)))
+    currents = layer.norm(layer.sums(torch.randn(64, 1, 8, 8, generator=torch.Generator().manual_seed(0))))
     spread = currents.std((0, 2, 3), correction=0)
     torch.testing.assert_close(spread, torch.full_like(spread, 0.5), rtol=1e-2, atol=0)
 

@@ -13,17 +13,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from spikewise.errors import ParameterError
 
 from .fused import BatchNorm, NormLIF, norm_lif
 from .layers import SpikingLayer
-from .neurons import LIFParams, lif_sequence, lif_step
+from .neurons import LIFParams, lif_sequence, tell_decay
 
 
 class TrainableLIF(NormLIF):
@@ -54,19 +52,16 @@ class TrainableLIF(NormLIF):
         return replace(self.params, decay=self.logit.detach().sigmoid().item())
 
     def forward(
-        self, currents: Tensor, v0: Tensor | None = None, norm: BatchNorm | None = None, n_steps: int | None = None
-    ) -> tuple[Tensor, Tensor]:
+        self, currents: Tensor, v0: Tensor | None = None, norm: BatchNorm | None = None, n_steps: int | None = None,
+        residual: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Spikes (T, B, ...) and last potential, as those of an ordinary population of this decay."""
         params, n_steps = self.current_params(), len(currents) if n_steps is None else n_steps
         learns = torch.is_grad_enabled() and self.logit.requires_grad
-        if norm is not None and not learns:
-            return norm_lif(currents, norm, params, n_steps, v0)
+        decay = self.logit.sigmoid() if learns else None
         if norm is not None:
-            currents = norm(currents.flatten(0, 1)).reshape(currents.shape)
-        currents = currents.expand(n_steps, *currents.shape[1:])
-        if learns:
-            currents = _TellDecay.apply(currents, self.logit.sigmoid(), v0, params)  # type: ignore[no-untyped-call]
-        return lif_sequence(currents, params, v0)
+            return norm_lif(currents, norm, params, n_steps, v0, residual, decay)
+        return lif_sequence(currents if decay is None else tell_decay(currents, decay, v0, params), params, v0)
 
 
 def train_decay(network: nn.Module) -> None:
@@ -74,24 +69,3 @@ def train_decay(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, SpikingLayer):
             module.neurons = TrainableLIF(module.neurons.params)
-
-
-class _TellDecay(torch.autograd.Function):
-    """Hands currents on as they are; on the way back it tells the decay its share."""
-
-    @staticmethod
-    def forward(ctx: Any, currents: Tensor, decay: Tensor, v0: Tensor | None, params: LIFParams) -> Tensor:
-        ctx.save_for_backward(currents, v0)
-        ctx.params = params
-        return currents.view_as(currents)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        currents, v0 = ctx.saved_tensors
-        v = torch.zeros_like(currents[0]) if v0 is None else v0
-        share = torch.zeros((), dtype=torch.float32, device=currents.device)
-        for grad, current in zip(grads[0], currents, strict=True):
-            share += (grad * v).sum(dtype=torch.float32)
-            _, v = lif_step(current, v, ctx.params)
-        return grads[0], share, None, None

@@ -24,15 +24,16 @@ from spikewise._lanes import LANES
 
 from ._arrays import N_PARTS, each_part, empty, flat, tensor_of
 from .kernels import lif as kernels
-from .neurons import LIF, LIFParams, lif_sequence
+from .neurons import LIF, LIFParams, lif_sequence, tell_decay
 from .surrogate import Dspike, Triangle
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
 
 
 def norm_lif(
-    sums: Tensor, norm: BatchNorm, params: LIFParams, n_steps: int, v0: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+    sums: Tensor, norm: BatchNorm, params: LIFParams, n_steps: int, v0: Tensor | None = None,
+    residual: Tensor | None = None, decay: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Normalise weighted sums over time and batch together, and run the neurons.
 
     Parameters
@@ -47,6 +48,10 @@ def norm_lif(
         Timesteps T.
     v0 : Tensor of shape (B, C, ...), optional
         Potential before the first step; zero if absent.
+    residual : Tensor of shape (T, B, C, ...), optional
+        Current of a shortcut, added to the normalised sums.
+    decay : Tensor, optional
+        A scalar of value ``params.decay``, to receive its gradient.
 
     Returns
     -------
@@ -62,30 +67,34 @@ def norm_lif(
     >>> spikes[:, 0, 0].tolist()
     [0.0, 0.0, 1.0, 0.0]
     """
+    residual = None if residual is None else residual.to(sums.dtype)
     if can_fuse(sums, norm, params):
         found: tuple[Tensor, Tensor] = _NormLIF.apply(  # type: ignore[no-untyped-call]
-            sums, norm.weight, norm.bias, v0, norm, params, n_steps
+            sums, norm.weight, norm.bias, v0, residual, decay, norm, params, n_steps
         )
         return found
     if norm.training or not norm.track_running_stats:
-        currents = norm(sums.flatten(0, 1)).reshape(sums.shape)
+        currents: Tensor = norm(sums.flatten(0, 1)).reshape(sums.shape)
     else:
         each = (1, 1, -1, *[1] * (sums.ndim - 3))
         scale, shift = _line(norm, *_of_running(norm))
         currents = sums * scale.to(sums.dtype).view(each) + shift.to(sums.dtype).view(each)
-    return lif_sequence(currents.expand(n_steps, *sums.shape[1:]), params, v0)
+    currents = currents.expand(n_steps, *sums.shape[1:])
+    currents = currents if residual is None else currents + residual
+    return lif_sequence(currents if decay is None else tell_decay(currents, decay, v0, params), params, v0)
 
 
 class NormLIF(LIF):
     """A LIF population that also takes sums that are still to be normalised, and then does both at once."""
 
     def forward(
-        self, currents: Tensor, v0: Tensor | None = None, norm: BatchNorm | None = None, n_steps: int | None = None
-    ) -> tuple[Tensor, Tensor]:
+        self, currents: Tensor, v0: Tensor | None = None, norm: BatchNorm | None = None, n_steps: int | None = None,
+        residual: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Spikes (T, B, ...) and last potential; of :func:`norm_lif` where there is a normalisation."""
         if norm is None:
             return super().forward(currents, v0)
-        return norm_lif(currents, norm, self.params, len(currents) if n_steps is None else n_steps, v0)
+        return norm_lif(currents, norm, self.params, len(currents) if n_steps is None else n_steps, v0, residual)
 
 
 def can_fuse(sums: Tensor, norm: BatchNorm, params: LIFParams) -> bool:
@@ -148,6 +157,12 @@ class _Flat:
         """Values of the channels (C,) for a period of elements, float32."""
         return np.tile(values.detach().to(torch.float32).numpy(), self.period // self.n_channels)
 
+    def added(self, residual: Tensor | None) -> tuple[Any, int]:
+        """Currents (T, B, C, ...) as a flat array, and how far apart they lie; sixteen zeros if there are none."""
+        if residual is None:
+            return np.zeros(LANES, self.data.dtype), 0
+        return flat(residual.permute(self.order)), 1
+
     def by_channel(self, sums: Any) -> Any:
         """Sums (parts, period) by channel (C,) in float64."""
         return sums.astype(np.float64).sum(0).reshape(-1, self.n_channels).sum(0)
@@ -170,22 +185,37 @@ class _NormLIF(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, sums: Tensor, weight: Tensor, bias: Tensor, v0: Tensor | None, norm: BatchNorm, params: LIFParams,
-        n_steps: int,
+        ctx: Any, sums: Tensor, weight: Tensor, bias: Tensor, v0: Tensor | None, residual: Tensor | None,
+        decay: Tensor | None, norm: BatchNorm, params: LIFParams, n_steps: int,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         x = _Flat(sums)
         mean, std = _of_batch(x, norm) if norm.training else _of_running(norm)
         scale, shift = _line(norm, mean, std)
-        a, b, (before, v_stride) = x.tiled(scale), x.tiled(shift), _potentials(v0)
+        a, b, (before, v_stride), (added, r_stride) = x.tiled(scale), x.tiled(shift), _potentials(v0), x.added(residual)
         v, spikes, stride = empty(x.n, np.float32), empty(n_steps * x.n, x.data.dtype), x.n if len(sums) > 1 else 0
         neurons = np.float32(params.decay), np.float32(params.v_threshold), np.float32(params.v_reset)
         is_soft = params.reset == "soft"
         x.each_part(
             lambda _, begin, end: kernels.forward(
-                x.data, stride, a, b, before, v_stride, v, spikes, n_steps, x.n, begin, end, *neurons, is_soft
+                x.data,
+                stride,
+                a,
+                b,
+                added,
+                r_stride,
+                before,
+                v_stride,
+                v,
+                spikes,
+                n_steps,
+                x.n,
+                begin,
+                end,
+                *neurons,
+                is_soft,
             )
         )
-        ctx.save_for_backward(sums, mean, std, scale, shift, v0)
+        ctx.save_for_backward(sums, mean, std, scale, shift, v0, residual, decay)
         ctx.settings = params, n_steps, norm.training
         ctx.set_materialize_grads(False)
         return x.like(spikes, n_steps), x.like(v).to(sums.dtype)
@@ -193,24 +223,27 @@ class _NormLIF(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        sums, mean, std, scale, shift, v0 = ctx.saved_tensors
+        sums, mean, std, scale, shift, v0, residual, decay = ctx.saved_tensors
         params, n_steps, is_training = ctx.settings
         x, grad_spikes, grad_v = _Flat(sums), *grads
         a, b, centre = x.tiled(scale), x.tiled(shift), x.tiled(mean)
         (before, v_stride), (after, g_stride) = _potentials(v0), _potentials(grad_v)
+        added, r_stride = x.added(residual)
         grad_before = empty(x.n * v_stride, np.float32)
+        grad_added = empty(n_steps * x.n * r_stride, x.data.dtype)
         if grad_spikes is None:
             incoming = np.zeros(n_steps * x.n, x.data.dtype)
         else:
             incoming = flat(grad_spikes.to(sums.dtype).permute(x.order))
         grad = empty(x.data.size, x.data.dtype)
         sum_grad, sum_product = np.zeros((2, N_PARTS, x.period), np.float32)
+        sum_decay = np.zeros((N_PARTS, x.period if decay is not None else 0), np.float32)
         surrogate, gamma, height = _surrogate(params)
         x.each_part(
             lambda part, begin, end: kernels.backward(
-                x.data, x.n if len(sums) > 1 else 0, a, b, centre, before, v_stride, incoming, after, g_stride,
-                grad, grad_before, sum_grad[part], sum_product[part], n_steps, x.n, begin, end,
-                np.float32(params.decay), np.float32(params.v_threshold), np.float32(params.v_reset),
+                x.data, x.n if len(sums) > 1 else 0, a, b, centre, added, r_stride, before, v_stride, incoming, after,
+                g_stride, grad, grad_added, grad_before, sum_grad[part], sum_product[part], sum_decay[part], n_steps,
+                x.n, begin, end, np.float32(params.decay), np.float32(params.v_threshold), np.float32(params.v_reset),
                 params.reset == "soft", surrogate, gamma, height,
             )
         )  # fmt: skip
@@ -223,7 +256,10 @@ class _NormLIF(torch.autograd.Function):
         x.each_part(lambda _, begin, end: kernels.normalise_gradient(x.data, grad, *arrays, begin, end), all_steps=True)
         grad_sums = x.like(grad, len(sums))
         grad_v0 = None if v0 is None or not ctx.needs_input_grad[3] else x.like(grad_before).to(sums.dtype)
-        return grad_sums, grad_weight.to(std.dtype), grad_shift.to(std.dtype), grad_v0, None, None, None
+        grad_residual = None if residual is None else x.like(grad_added, n_steps)
+        grad_decay = None if decay is None else torch.tensor(sum_decay.sum(dtype=np.float64), dtype=decay.dtype)
+        grads_of_norm = grad_weight.to(std.dtype), grad_shift.to(std.dtype)
+        return grad_sums, *grads_of_norm, grad_v0, grad_residual, grad_decay, None, None, None
 
 
 def _potentials(v: Tensor | None) -> tuple[Any, int]:

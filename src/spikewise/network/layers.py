@@ -45,20 +45,17 @@ class SpikingLayer(nn.Module):
             x = x.flatten(1)
         return pooled_sums(x, self.synapses, self.pool)
 
-    def current(self, x: Tensor) -> Tensor:
-        """Input current of the neurons: normalised sums, (M, ...) for inputs (M, ...)."""
-        current: Tensor = self.norm(self.sums(x))
-        return current
-
-    def fire(self, sums: Tensor, n_steps: int, v: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def fire(
+        self, sums: Tensor, n_steps: int, v: Tensor | None = None, residual: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Spikes (T, B, ...) and last potential for sums (T, B, ...), or (1, B, ...) of a static input."""
-        out: tuple[Tensor, Tensor] = self.neurons(sums, v, self.norm, n_steps)
+        out: tuple[Tensor, Tensor] = self.neurons(sums, v, self.norm, n_steps, residual)
         return out
 
-    def forward(self, spikes: Tensor, v: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Spikes (T, B, ...) and last potential for input spikes (T, B, ...)."""
+    def forward(self, spikes: Tensor, v: Tensor | None = None, residual: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Spikes (T, B, ...) and last potential for input spikes (T, B, ...), and the current of a shortcut, if any."""
         sums = self.sums(spikes.flatten(0, 1))
-        return self.fire(sums.reshape(*spikes.shape[:2], *sums.shape[1:]), len(spikes), v)
+        return self.fire(sums.reshape(*spikes.shape[:2], *sums.shape[1:]), len(spikes), v, residual)
 
 
 def conv_layer(n_in: int, n_out: int, params: LIFParams, pool: int = 1) -> SpikingLayer:

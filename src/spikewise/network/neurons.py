@@ -190,6 +190,33 @@ def lif_sequence(currents: Tensor, params: LIFParams, v0: Tensor | None = None) 
     return spikes, v
 
 
+def tell_decay(currents: Tensor, decay: Tensor, v0: Tensor | None, params: LIFParams) -> Tensor:
+    """The same currents (T, B, ...); on the way back they tell a scalar ``decay`` its gradient."""
+    told: Tensor = _TellDecay.apply(currents, decay, v0, params)  # type: ignore[no-untyped-call]
+    return told
+
+
+class _TellDecay(torch.autograd.Function):
+    """Hands currents on as they are; on the way back it tells the decay its share."""
+
+    @staticmethod
+    def forward(ctx: Any, currents: Tensor, decay: Tensor, v0: Tensor | None, params: LIFParams) -> Tensor:
+        ctx.save_for_backward(currents, v0)
+        ctx.params = params
+        return currents.view_as(currents)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        currents, v0 = ctx.saved_tensors
+        v = torch.zeros_like(currents[0]) if v0 is None else v0
+        share = torch.zeros((), dtype=torch.float32, device=currents.device)
+        for grad, current in zip(grads[0], currents, strict=True):
+            share += (grad * v).sum(dtype=torch.float32)
+            _, v = lif_step(current, v, ctx.params)
+        return grads[0], share, None, None
+
+
 class LIF(nn.Module):
     """A LIF population as a module. It holds parameters only: the potential goes in and comes out.
 

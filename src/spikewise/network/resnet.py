@@ -90,8 +90,7 @@ class ResidualBlock(nn.Module):
         # The shortcut runs before conv2: neurons belong to the synapses that ran last (see network.watch).
         residual = self.shortcut(spikes.flatten(0, 1))
         inner, v1 = self.conv1(spikes, v1)
-        current = self.conv2.current(inner.flatten(0, 1)) + residual
-        out, v2 = self.conv2.neurons(current.reshape(inner.shape), v2)
+        out, v2 = self.conv2(inner, v2, residual.unflatten(0, inner.shape[:2]))
         return out, (v1, v2)
 
 

@@ -1,8 +1,8 @@
 r"""Normalisation and LIF neurons over many steps in one pass, forward and backward, sixteen neighbours at a time.
 
-With :math:`x_t` the weighted sum, and scale and shift of its channel,
+With :math:`x_t` the weighted sum, scale and shift of its channel, and :math:`r_t` the current of a shortcut,
 
-.. math:: u_t = \lambda v_{t-1} + (a x_t + b), \qquad s_t = [u_t \ge v_{th}], \qquad v_t = \text{reset}(u_t, s_t) .
+.. math:: u_t = \lambda v_{t-1} + (a x_t + b + r_t), \quad s_t = [u_t \ge v_{th}], \quad v_t = \text{reset}(u_t, s_t) .
 
 Backward runs the steps again instead of keeping potentials and spikes: it reads the sums and the gradients of the
 spikes once, and writes the gradient of :math:`a x + b` once, with the sums over it that normalisation needs. What is
@@ -10,7 +10,8 @@ touched often, T potentials of sixteen neurons, lies in the nearest cache.
 
 Arrays are flat and channels-last: ``(T, n)`` with n = B H W C elements per step, and channels repeat every
 ``len(scale)`` elements, a multiple of 16. A static input has ``stride`` 0: its one step serves all. Potentials that are
-zero throughout have ``v_stride`` 0, and gradients of them ``g_stride`` 0: sixteen zeros serve all elements.
+zero throughout have ``v_stride`` 0, gradients of them ``g_stride`` 0, and absent shortcuts ``r_stride`` 0: sixteen
+zeros serve all elements.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ def _reset(u: Any, threshold: Any, v_reset: Any, is_soft: bool) -> Any:
 
 @kernel
 def forward(
-    x: Any, stride: int, scale: Any, shift: Any, before: Any, v_stride: int, v: Any, spikes: Any, n_steps: int, n: int,
-    begin: int, end: int, decay: Any, v_threshold: Any, v_reset: Any, is_soft: bool,
+    x: Any, stride: int, scale: Any, shift: Any, residual: Any, r_stride: int, before: Any, v_stride: int, v: Any,
+    spikes: Any, n_steps: int, n: int, begin: int, end: int, decay: Any, v_threshold: Any, v_reset: Any, is_soft: bool,
 ) -> None:  # fmt: skip
     """Spikes (T, n) of elements begin to end, and their potentials ``v`` (n,) after the steps, from those before."""
     leak, threshold, rest, zero, one = splat(decay), splat(v_threshold), splat(v_reset), splat(_ZERO), splat(_ONE)
@@ -61,7 +62,8 @@ def forward(
             place, a, b = row + channel, load(scale, channel), load(shift, channel)
             potential = load(before, place * v_stride)
             for step in range(n_steps):
-                u = potential * leak + (load(x, step * stride + place) * a + b)
+                current = load(x, step * stride + place) * a + b + load(residual, (step * n + place) * r_stride)
+                u = potential * leak + current
                 store(spikes, step * n + place, where_ge(u, threshold, one, zero))
                 potential = _reset(u, threshold, rest, is_soft)
             store(v, place, potential)
@@ -79,14 +81,16 @@ def _slope(distance: Any, surrogate: int, gamma: Any, height: Any) -> Any:
 
 @kernel
 def backward(
-    x: Any, stride: int, scale: Any, shift: Any, mean: Any, before: Any, v_stride: int, grad_spikes: Any, grad_v: Any,
-    g_stride: int, grad: Any, grad_before: Any, sum_grad: Any, sum_product: Any, n_steps: int, n: int, begin: int,
-    end: int, decay: Any, v_threshold: Any, v_reset: Any, is_soft: bool, surrogate: int, gamma: Any, height: Any,
+    x: Any, stride: int, scale: Any, shift: Any, mean: Any, residual: Any, r_stride: int, before: Any, v_stride: int,
+    grad_spikes: Any, grad_v: Any, g_stride: int, grad: Any, grad_residual: Any, grad_before: Any, sum_grad: Any,
+    sum_product: Any, sum_decay: Any, n_steps: int, n: int, begin: int, end: int, decay: Any, v_threshold: Any,
+    v_reset: Any, is_soft: bool, surrogate: int, gamma: Any, height: Any,
 ) -> None:  # fmt: skip
     """Gradient of a x + b for elements begin to end, and its channel sums, alone and times x - mean.
 
     ``grad_v`` is the gradient of the potentials after the last step; that of those before the first goes to
-    ``grad_before`` if there are any. Gradients of a static input add up over the steps.
+    ``grad_before`` if there are any. Gradients of a static input add up over the steps. The gradient of the decay is
+    summed in ``sum_decay`` unless that is empty.
     """
     leak, threshold, rest, zero = splat(decay), splat(v_threshold), splat(v_reset), splat(_ZERO)
     n_channels = len(scale)
@@ -96,11 +100,12 @@ def backward(
             place, a, b, middle = row + channel, load(scale, channel), load(shift, channel), load(mean, channel)
             potential = load(before, place * v_stride)
             for step in range(n_steps):
-                u = potential * leak + (load(x, step * stride + place) * a + b)
+                current = load(x, step * stride + place) * a + b + load(residual, (step * n + place) * r_stride)
+                u = potential * leak + current
                 store(potentials, step * LANES, u)
                 potential = _reset(u, threshold, rest, is_soft)
             g_v = load(grad_v, place * g_stride)
-            total, product = zero, zero
+            total, product, share = zero, zero, zero
             for back in range(n_steps):
                 step = n_steps - 1 - back
                 u = load(potentials, step * LANES)
@@ -111,6 +116,12 @@ def backward(
                 g = (load(grad_spikes, step * n + place) + g_v * jump) * slope + kept
                 g_v = g * leak
                 total = total + g
+                if r_stride:
+                    store(grad_residual, step * n + place, g)
+                if len(sum_decay) and step:
+                    share = share + g * _reset(load(potentials, (step - 1) * LANES), threshold, rest, is_soft)
+                elif len(sum_decay):
+                    share = share + g * load(before, place * v_stride)
                 if stride:
                     store(grad, step * stride + place, g)
                     product = product + g * (load(x, step * stride + place) - middle)
@@ -119,6 +130,8 @@ def backward(
                 product = total * (load(x, place) - middle)
             if v_stride:
                 store(grad_before, place, g_v)
+            if len(sum_decay):
+                store(sum_decay, channel, load(sum_decay, channel) + share)
             store(sum_grad, channel, load(sum_grad, channel) + total)
             store(sum_product, channel, load(sum_product, channel) + product)
 
