@@ -3,7 +3,8 @@
 Same convolutions, batch, timesteps and precision; forward and backward, without the optimiser; see
 ``peers/run_deep.py`` for the network and what each engine is given. Each measurement is a process of its own on one
 pinned thread, and rounds go through all engines in turn, so that a busy machine slows all alike. Compared are medians
-over the rounds of CPU time per image, and peak memory of the process.
+over the rounds of CPU time per image, and peak memory of the process. Beside them stands how long a user waits for
+the first training step, from the start of Python: in the first round, when nothing is compiled, and in later ones.
 
     python benchmarks/deep_peers.py [--dtype float32] [--batch 128] [--rounds 3] [--json FILE]
 
@@ -12,8 +13,10 @@ The peers' environments are made once, in ``$SPIKEWISE_PEERS`` or ``~/.cache/spi
 
 import argparse
 import json
+import os
 import platform
 import sys
+import tempfile
 from pathlib import Path
 from statistics import median
 
@@ -57,16 +60,22 @@ def main():
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     request = {"dtype": options.dtype, "batch": options.batch, "n_steps": options.steps, "warm": 2, "repeats": 5}
-    found, problems = measure(options.engines, request, options.rounds, options.core)
+    with tempfile.TemporaryDirectory() as empty:
+        os.environ["NUMBA_CACHE_DIR"] = empty
+        found, problems = measure(options.engines, request, options.rounds, options.core)
     speeds = {name: median(row["images_per_s"] for row in rows) for name, rows in found.items() if rows}
     memory = {name: median(row["peak_bytes"] for row in rows) for name, rows in found.items() if rows}
     table = Table(title=f"{options.dtype}, batch {options.batch}, T = {options.steps}, one thread")
-    for header in ("engine", "images/s", "ours is faster by", "peak memory", "of ours"):
+    for header in ("engine", "images/s", "ours is faster by", "peak memory", "ours takes", "first step", "later"):
         table.add_column(header, justify="left" if header == "engine" else "right")
     for name in speeds:
         ratio = f"{speeds['ours'] / speeds[name]:.2f}" if "ours" in speeds else ""
-        share = f"{memory[name] / memory['ours']:.2f}" if "ours" in memory else ""
-        table.add_row(name, f"{speeds[name]:.1f}", ratio, f"{memory[name] / 1e9:.2f} GB", share)
+        share = f"{memory['ours'] / memory[name]:.2f}" if "ours" in memory else ""
+        waits = [row["first_step_s"] for row in found[name]]
+        later = f"{median(waits[1:]):.1f} s" if waits[1:] else ""
+        table.add_row(
+            name, f"{speeds[name]:.1f}", ratio, f"{memory[name] / 1e9:.2f} GB", share, f"{waits[0]:.1f} s", later
+        )
     Console().print(table)
     for name, why in problems.items():
         print(f"{name}: {why}")

@@ -93,6 +93,35 @@ def test_shortcuts_and_decays_receive_their_gradients(params, n_given):
         assert relative(found.grad, wanted.grad) < 5e-6
 
 
+@pytest.mark.parametrize(
+    "shape", [(4, 9, 32, 6, 4), (1, 2, 16, 1, 3), (4, 1, 6, 5, 8), (2, 3, 16, 4, 4), (4, 3, 24, 3, 3)]
+)
+@pytest.mark.parametrize("params", NEURONS)
+def test_means_of_spikes_and_their_gradients_are_those_of_averaging_afterwards(shape, params):
+    given, each = torch.randn(shape), (4, *shape[1:])
+    residual, v0 = torch.randn(each), torch.randn(shape[1:])
+    norm, decay, found = norm_of(shape, True), torch.tensor(params.decay), []
+    for fused in (True, False):
+        same = copy.deepcopy(norm)
+        values = [value.clone().requires_grad_() for value in (given, residual, v0, decay)]
+        n_steps = max(shape[0], 4) if shape[0] == 1 else shape[0]
+        values[1] = values[1][:n_steps].detach().requires_grad_()
+        out, v = norm_lif(values[0], same, params, n_steps, values[2], values[1], values[3], means=fused)
+        if not fused:
+            assert set(out.unique().tolist()) <= {0.0, 1.0}
+            out = nn.functional.avg_pool2d(out.flatten(0, 1), 2, 1, 1).unflatten(0, out.shape[:2])
+        torch.manual_seed(1)
+        ((out * torch.randn(out.shape)).sum() + (v * torch.randn(v.shape)).sum()).backward()
+        gradients = [value.grad for value in (*values, same.weight, same.bias)]
+        found.append((out.detach(), v.detach(), same.running_var, gradients))
+    (out, v, variance, gradients), (out_after, v_after, variance_after, gradients_after) = found
+    assert torch.equal(out, out_after)
+    assert torch.equal(v, v_after)
+    assert torch.equal(variance, variance_after)
+    for mine, afterwards in zip(gradients, gradients_after, strict=True):
+        assert relative(mine, afterwards) < 3e-5
+
+
 @pytest.mark.parametrize("params", NEURONS)
 def test_steps_one_by_one_and_plain_pytorch_give_the_same_bits(params, monkeypatch):
     shape = (4, 3, 32, 4, 4)

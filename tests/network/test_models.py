@@ -3,6 +3,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spikewise.dynamic import EntropyExit, replay_exit
 from spikewise.errors import DataError, ParameterError, ShapeError
@@ -40,8 +42,12 @@ def exact_model(name, in_shape, neurons=None, seed=0, eps=0.0):
     return network
 
 
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
 def exact_images(*shape, seed=0):
-    return torch.randint(0, 17, shape, generator=torch.Generator().manual_seed(seed)) / 16
+    return torch.randint(0, 17, shape, generator=seeded(seed)) / 16
 
 
 EVERY = pytest.mark.parametrize("name", MODEL_NAMES)
@@ -184,6 +190,22 @@ def test_normalisation_centres_the_training_images(model, images):
     values = (images / 255 - model.mean[:, None, None]) / model.std[:, None, None]
     assert values.mean().item() == pytest.approx(0, abs=1e-5)
     assert values.std(correction=0).item() == pytest.approx(1, abs=1e-5)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 3), st.integers(1, 5), st.sampled_from([1, 40, 2**20]), st.integers(0, 9))
+def test_statistics_of_bytes_are_exact_however_they_are_summed(n_frames, n_images, together, seed):
+    frames = torch.randint(0, 256, (n_frames, n_images, 2, 4, 5), dtype=torch.uint8, generator=seeded(seed))
+    exact = frames.numpy().astype(int).swapaxes(0, 2).reshape(2, -1)
+    network = build_model("vgg5", (2, 4, 5), 2, width=0.05)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("spikewise.network.models._SUMMED_TOGETHER", together)
+        network.normalize_by(frames)
+        assert network.mean.tolist() == [0, 0]
+        np.testing.assert_allclose(network.std, np.sqrt((exact**2).mean(1)) / 255, rtol=1e-7)
+        network.normalize_by(frames.flatten(0, 1))
+        np.testing.assert_allclose(network.mean, exact.mean(1) / 255, rtol=1e-7)
+        np.testing.assert_allclose(network.std, np.maximum(exact.std(1), 1) / 255, rtol=1e-7)
 
 
 def test_a_constant_channel_stays_finite():

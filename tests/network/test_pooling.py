@@ -77,6 +77,20 @@ def test_whoever_watches_the_convolution_sees_it_read_spikes_and_write_all_sums(
     assert short.shape == (4, 2, 32, 4, 4)
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 16, 16), (4, 2, 3, 16, 16)])
+@pytest.mark.parametrize("is_training", [True, False])
+def test_a_network_gives_the_same_whether_or_not_somebody_watches_its_neurons(shape, is_training):
+    network = build_model("vgg9", (3, 16, 16), 10, width=0.25).train(is_training)
+    images, seen = torch.rand(shape), []
+    expected = network(images, 4)
+    for layer in network.layers.values():
+        layer.neurons.register_forward_hook(lambda module, args, out: seen.append(out[0]))
+    found = network(images, 4)
+    assert all(set(spikes.unique().tolist()) <= {0.0, 1.0} for spikes in seen)
+    assert len(seen) == len(network.layers)
+    assert torch.equal(found, expected)
+
+
 def test_a_network_is_priced_as_it_is_written():
     network = build_model("vgg5", (1, 16, 16), 10, width=0.5).eval()
     workload = record_workload(network, torch.rand(3, 1, 16, 16), 4)

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from spikewise.errors import ParameterError
 
-from .fused import BatchNorm, NormLIF, norm_lif
+from ._channels import BatchNorm
+from .fused import NormLIF, norm_lif
 from .layers import SpikingLayer
 from .neurons import LIFParams, lif_sequence, tell_decay
 
@@ -53,14 +54,14 @@ class TrainableLIF(NormLIF):
 
     def forward(
         self, currents: Tensor, v0: Tensor | None = None, norm: BatchNorm | None = None, n_steps: int | None = None,
-        residual: Tensor | None = None,
+        residual: Tensor | None = None, *, means: bool = False,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Spikes (T, B, ...) and last potential, as those of an ordinary population of this decay."""
         params, n_steps = self.current_params(), len(currents) if n_steps is None else n_steps
         learns = torch.is_grad_enabled() and self.logit.requires_grad
         decay = self.logit.sigmoid() if learns else None
         if norm is not None:
-            return norm_lif(currents, norm, params, n_steps, v0, residual, decay)
+            return norm_lif(currents, norm, params, n_steps, v0, residual, decay, means=means)
         return lif_sequence(currents if decay is None else tell_decay(currents, decay, v0, params), params, v0)
 
 

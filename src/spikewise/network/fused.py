@@ -1,38 +1,40 @@
-r"""Batch normalisation and LIF neurons as one operation, on CPUs: each activation is touched as seldom as possible.
+r"""Batch normalisation and LIF neurons as one operation: each activation is touched as seldom as possible.
 
 Between two weighted sums a spiking network normalises, leaks, compares and resets, T times. As separate operations
 that is a dozen passes over memory, and autograd keeps most of what they write. Here forward reads the sums twice
 (statistics, then all steps at once) and writes spikes; backward reads the sums and the gradients of the spikes, runs
 the steps again and needs nothing but the sums. See :mod:`spikewise.network.kernels.lif` for the equations.
 
-:func:`can_fuse` says when it applies; elsewhere :func:`norm_lif` is the same in plain PyTorch. In evaluation both give
-the same bits.
+:func:`can_fuse` says when it applies on a CPU, and :func:`~spikewise.network.fused_cuda.can_fuse_cuda` on a GPU;
+elsewhere :func:`norm_lif` is the same in plain PyTorch. In evaluation all give the same bits.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from spikewise._lanes import LANES
 
-from ._arrays import N_PARTS, each_part, empty, flat, tensor_of
+from ._arrays import N_PARTS, empty, flat
+from ._channels import BatchNorm, gradient_line, line, of_batch, of_running
+from ._flat import FlatSums, period_of
+from .fused_cuda import can_fuse_cuda, norm_lif_cuda
 from .kernels import lif as kernels
+from .kernels.lif_means import backward_means, forward_means
 from .neurons import LIF, LIFParams, lif_sequence, tell_decay
+from .pooling import square_means
 from .surrogate import Dspike, Triangle
-
-BatchNorm = nn.modules.batchnorm._BatchNorm
 
 
 def norm_lif(
     sums: Tensor, norm: BatchNorm, params: LIFParams, n_steps: int, v0: Tensor | None = None,
-    residual: Tensor | None = None, decay: Tensor | None = None,
+    residual: Tensor | None = None, decay: Tensor | None = None, *, means: bool = False,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Normalise weighted sums over time and batch together, and run the neurons.
 
@@ -52,6 +54,8 @@ def norm_lif(
         Current of a shortcut, added to the normalised sums.
     decay : Tensor, optional
         A scalar of value ``params.decay``, to receive its gradient.
+    means : bool
+        Hand on :func:`~spikewise.network.pooling.square_means` of the spikes, (T, B, C, H + 1, W + 1), instead.
 
     Returns
     -------
@@ -63,25 +67,35 @@ def norm_lif(
     Examples
     --------
     >>> sums = torch.full((1, 2, 16), 0.6)
-    >>> spikes, v = norm_lif(sums, nn.BatchNorm1d(16).eval(), LIFParams(), n_steps=4)
+    >>> spikes, v = norm_lif(sums, torch.nn.BatchNorm1d(16).eval(), LIFParams(), n_steps=4)
     >>> spikes[:, 0, 0].tolist()
     [0.0, 0.0, 1.0, 0.0]
     """
     residual = None if residual is None else residual.to(sums.dtype)
+    if means and not (can_fuse(sums, norm, params) and _has_whole_rows(sums)):
+        spikes, v = norm_lif(sums, norm, params, n_steps, v0, residual, decay)
+        return _means_of(spikes), v
+    if can_fuse_cuda(sums, norm, params, n_steps):
+        return norm_lif_cuda(sums, norm, params, n_steps, v0, residual, decay)
     if can_fuse(sums, norm, params):
         found: tuple[Tensor, Tensor] = _NormLIF.apply(  # type: ignore[no-untyped-call]
-            sums, norm.weight, norm.bias, v0, residual, decay, norm, params, n_steps
+            sums, norm.weight, norm.bias, v0, residual, decay, norm, params, n_steps, means
         )
         return found
     if norm.training or not norm.track_running_stats:
         currents: Tensor = norm(sums.flatten(0, 1)).reshape(sums.shape)
     else:
         each = (1, 1, -1, *[1] * (sums.ndim - 3))
-        scale, shift = _line(norm, *_of_running(norm))
+        scale, shift = line(norm, *of_running(norm))
         currents = sums * scale.to(sums.dtype).view(each) + shift.to(sums.dtype).view(each)
     currents = currents.expand(n_steps, *sums.shape[1:])
     currents = currents if residual is None else currents + residual
     return lif_sequence(currents if decay is None else tell_decay(currents, decay, v0, params), params, v0)
+
+
+def _means_of(spikes: Tensor) -> Tensor:
+    means = square_means(spikes.flatten(0, 1))
+    return means.reshape(*spikes.shape[:2], *means.shape[1:])
 
 
 class NormLIF(LIF):
@@ -89,44 +103,31 @@ class NormLIF(LIF):
 
     def forward(
         self, currents: Tensor, v0: Tensor | None = None, norm: BatchNorm | None = None, n_steps: int | None = None,
-        residual: Tensor | None = None,
+        residual: Tensor | None = None, *, means: bool = False,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Spikes (T, B, ...) and last potential; of :func:`norm_lif` where there is a normalisation."""
         if norm is None:
             return super().forward(currents, v0)
-        return norm_lif(currents, norm, self.params, len(currents) if n_steps is None else n_steps, v0, residual)
+        n_steps = len(currents) if n_steps is None else n_steps
+        return norm_lif(currents, norm, self.params, n_steps, v0, residual, means=means)
 
 
 def can_fuse(sums: Tensor, norm: BatchNorm, params: LIFParams) -> bool:
     """Whether the fused operation applies: a CPU, 32 or 16 bits, a known surrogate, and rows of whole vectors."""
-    whole = sums[0].numel() % _period(sums.shape[2]) == 0
+    whole = sums[0].numel() % period_of(sums.shape[2]) == 0
     known = isinstance(params.surrogate, Dspike | Triangle) and norm.affine and norm.track_running_stats
     known &= "forward" not in vars(norm)  # learn.parallel shares its statistics among processes
     return whole and known and sums.device.type == "cpu" and sums.dtype in (torch.float32, torch.bfloat16)
 
 
-def _period(n_channels: int) -> int:
-    """After how many elements both the channels and the vectors begin anew."""
-    return n_channels * LANES // math.gcd(n_channels, LANES)
+def _has_whole_rows(sums: Tensor) -> bool:
+    """Whether each row of pixels is one of whole vectors."""
+    return sums.shape[4] * sums.shape[2] % period_of(sums.shape[2]) == 0
 
 
-def _line(norm: BatchNorm, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
-    """Scale and shift (C,) that normalise and then weigh each channel."""
-    scale = norm.weight / std
-    return scale, norm.bias - mean * scale
-
-
-def _of_running(norm: BatchNorm) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (C,) of each channel from the running statistics."""
+def _of_batch(x: FlatSums, norm: BatchNorm) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (C,) of each channel of this batch."""
     assert norm.running_mean is not None
-    assert norm.running_var is not None
-    return norm.running_mean, torch.sqrt(norm.running_var + norm.eps)
-
-
-def _of_batch(x: _Flat, norm: BatchNorm) -> tuple[Tensor, Tensor]:
-    """The same from this batch, which the running statistics take note of."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
     centre = x.tiled(norm.running_mean)
     sums, squares = np.zeros((2, N_PARTS, x.period), np.float32)
     x.each_part(
@@ -134,50 +135,7 @@ def _of_batch(x: _Flat, norm: BatchNorm) -> tuple[Tensor, Tensor]:
     )
     count = x.data.size // x.n_channels
     offset, square = (torch.from_numpy(x.by_channel(each) / count) for each in (sums, squares))
-    mean, variance = norm.running_mean + offset, (square - offset**2).clamp_(min=0)
-    assert norm.num_batches_tracked is not None
-    norm.num_batches_tracked.add_(1)
-    share = 1.0 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
-    norm.running_mean.lerp_(mean.to(norm.running_mean), share)
-    norm.running_var.lerp_((variance * (count / max(count - 1, 1))).to(norm.running_var), share)
-    return mean, torch.sqrt(variance + norm.eps)
-
-
-class _Flat:
-    """Sums of shape (T, B, C, ...) as a flat channels-last array, cut into parts."""
-
-    def __init__(self, sums: Tensor) -> None:
-        self.shape, self.n_channels = sums.shape, sums.shape[2]
-        self.order = [0, 1, *range(3, sums.ndim), 2]
-        self.data = flat(sums.permute(self.order))
-        self.n = self.data.size // len(sums)
-        self.period = _period(self.n_channels)
-
-    def tiled(self, values: Tensor) -> Any:
-        """Values of the channels (C,) for a period of elements, float32."""
-        return np.tile(values.detach().to(torch.float32).numpy(), self.period // self.n_channels)
-
-    def added(self, residual: Tensor | None) -> tuple[Any, int]:
-        """Currents (T, B, C, ...) as a flat array, and how far apart they lie; sixteen zeros if there are none."""
-        if residual is None:
-            return np.zeros(LANES, self.data.dtype), 0
-        return flat(residual.permute(self.order)), 1
-
-    def by_channel(self, sums: Any) -> Any:
-        """Sums (parts, period) by channel (C,) in float64."""
-        return sums.astype(np.float64).sum(0).reshape(-1, self.n_channels).sum(0)
-
-    def like(self, values: Any, n_steps: int | None = None) -> Tensor:
-        """A flat channels-last array as a tensor of the usual order of dimensions."""
-        steps = () if n_steps is None else (n_steps,)
-        shape = (*steps, *(self.shape[axis] for axis in self.order[1:]))
-        return tensor_of(values, shape).movedim(-1, len(steps) + 1)
-
-    def each_part(self, work: Callable[[int, int, int], None], *, all_steps: bool = False) -> None:
-        """Call with number, begin and end of each part of the elements of a step, or of all steps."""
-        period = self.period
-        n_rows = (self.data.size if all_steps else self.n) // period
-        each_part(n_rows, lambda part, begin, end: work(part, begin * period, end * period))
+    return of_batch(norm, offset, square, count)
 
 
 class _NormLIF(torch.autograd.Function):
@@ -186,72 +144,66 @@ class _NormLIF(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, sums: Tensor, weight: Tensor, bias: Tensor, v0: Tensor | None, residual: Tensor | None,
-        decay: Tensor | None, norm: BatchNorm, params: LIFParams, n_steps: int,
+        decay: Tensor | None, norm: BatchNorm, params: LIFParams, n_steps: int, means: bool,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        x = _Flat(sums)
-        mean, std = _of_batch(x, norm) if norm.training else _of_running(norm)
-        scale, shift = _line(norm, mean, std)
+        x = FlatSums(sums)
+        mean, std = _of_batch(x, norm) if norm.training else of_running(norm)
+        scale, shift = line(norm, mean, std)
         a, b, (before, v_stride), (added, r_stride) = x.tiled(scale), x.tiled(shift), _potentials(v0), x.added(residual)
-        v, spikes, stride = empty(x.n, np.float32), empty(n_steps * x.n, x.data.dtype), x.n if len(sums) > 1 else 0
-        neurons = np.float32(params.decay), np.float32(params.v_threshold), np.float32(params.v_reset)
-        is_soft = params.reset == "soft"
-        x.each_part(
-            lambda _, begin, end: kernels.forward(
-                x.data,
-                stride,
-                a,
-                b,
-                added,
-                r_stride,
-                before,
-                v_stride,
-                v,
-                spikes,
-                n_steps,
-                x.n,
-                begin,
-                end,
-                *neurons,
-                is_soft,
-            )
-        )
+        v, out = empty(x.n, np.float32), empty(x.size_of(means, n_steps), x.data.dtype)
+        fixed = x.data, x.stride, a, b, added, r_stride, before, v_stride, v, out
+        neurons = _neurons(params)
+        if means:
+            x.each_image(lambda _, begin, end: forward_means(*fixed, *x.map, n_steps, x.n, begin, end, neurons))
+        else:
+            x.each_part(lambda _, begin, end: kernels.forward(*fixed, x.n, 0, n_steps, x.n, begin, end, neurons))
         ctx.save_for_backward(sums, mean, std, scale, shift, v0, residual, decay)
-        ctx.settings = params, n_steps, norm.training
+        ctx.settings = params, n_steps, norm.training, means
         ctx.set_materialize_grads(False)
-        return x.like(spikes, n_steps), x.like(v).to(sums.dtype)
+        return x.like(out, n_steps, means=means), x.like(v).to(sums.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         sums, mean, std, scale, shift, v0, residual, decay = ctx.saved_tensors
-        params, n_steps, is_training = ctx.settings
-        x, grad_spikes, grad_v = _Flat(sums), *grads
+        params, n_steps, is_training, means = ctx.settings
+        x, grad_out, grad_v = FlatSums(sums), *grads
         a, b, centre = x.tiled(scale), x.tiled(shift), x.tiled(mean)
         (before, v_stride), (after, g_stride) = _potentials(v0), _potentials(grad_v)
         added, r_stride = x.added(residual)
         grad_before = empty(x.n * v_stride, np.float32)
         grad_added = empty(n_steps * x.n * r_stride, x.data.dtype)
-        if grad_spikes is None:
-            incoming = np.zeros(n_steps * x.n, x.data.dtype)
+        if grad_out is None:
+            incoming = np.zeros(x.size_of(means, n_steps), x.data.dtype)
         else:
-            incoming = flat(grad_spikes.to(sums.dtype).permute(x.order))
+            incoming = flat(grad_out.to(sums.dtype).permute(x.order))
         grad = empty(x.data.size, x.data.dtype)
         sum_grad, sum_product = np.zeros((2, N_PARTS, x.period), np.float32)
         sum_decay = np.zeros((N_PARTS, x.period if decay is not None else 0), np.float32)
-        surrogate, gamma, height = _surrogate(params)
-        x.each_part(
-            lambda part, begin, end: kernels.backward(
-                x.data, x.n if len(sums) > 1 else 0, a, b, centre, added, r_stride, before, v_stride, incoming, after,
-                g_stride, grad, grad_added, grad_before, sum_grad[part], sum_product[part], sum_decay[part], n_steps,
-                x.n, begin, end, np.float32(params.decay), np.float32(params.v_threshold), np.float32(params.v_reset),
-                params.reset == "soft", surrogate, gamma, height,
+        given = x.data, x.stride, a, b, centre, added, r_stride, before, v_stride, incoming
+        neurons, surrogate = _neurons(params), _surrogate(params)
+
+        def work(part: int, begin: int, end: int) -> None:
+            sought: Any = (
+                after,
+                g_stride,
+                grad,
+                grad_added,
+                grad_before,
+                sum_grad[part],
+                sum_product[part],
+                sum_decay[part],
             )
-        )  # fmt: skip
+            span: Any = n_steps, x.n, begin, end, neurons, surrogate
+            if means:
+                backward_means(*given, *x.map, *sought, *span)
+            else:
+                kernels.backward(*given, x.n, 0, *sought, *span)
+
+        (x.each_image if means else x.each_part)(work)
         grad_shift, product = (torch.from_numpy(x.by_channel(each)) for each in (sum_grad, sum_product))
-        grad_weight = product / std.double()
         count = x.data.size // x.n_channels if is_training else math.inf
-        slope = scale.double() / std.double() * grad_weight / count
-        offset = scale.double() * grad_shift / count - mean.double() * slope
+        slope, offset, grad_weight = gradient_line(mean, std, scale, grad_shift, product, count)
         arrays = a, x.tiled(slope), x.tiled(offset)
         x.each_part(lambda _, begin, end: kernels.normalise_gradient(x.data, grad, *arrays, begin, end), all_steps=True)
         grad_sums = x.like(grad, len(sums))
@@ -259,7 +211,7 @@ class _NormLIF(torch.autograd.Function):
         grad_residual = None if residual is None else x.like(grad_added, n_steps)
         grad_decay = None if decay is None else torch.tensor(sum_decay.sum(dtype=np.float64), dtype=decay.dtype)
         grads_of_norm = grad_weight.to(std.dtype), grad_shift.to(std.dtype)
-        return grad_sums, *grads_of_norm, grad_v0, grad_residual, grad_decay, None, None, None
+        return grad_sums, *grads_of_norm, grad_v0, grad_residual, grad_decay, None, None, None, None
 
 
 def _potentials(v: Tensor | None) -> tuple[Any, int]:
@@ -267,6 +219,11 @@ def _potentials(v: Tensor | None) -> tuple[Any, int]:
     if v is None:
         return np.zeros(LANES, np.float32), 0
     return flat(v.movedim(1, -1).to(torch.float32)), 1
+
+
+def _neurons(params: LIFParams) -> tuple[Any, Any, Any, bool]:
+    """Decay, threshold, reset potential and whether the reset is soft, as the kernels take them."""
+    return np.float32(params.decay), np.float32(params.v_threshold), np.float32(params.v_reset), params.reset == "soft"
 
 
 def _surrogate(params: LIFParams) -> tuple[int, Any, Any]:

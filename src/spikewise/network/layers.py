@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .fused import NormLIF
 from .neurons import LIFParams
-from .pooling import pooled_sums
+from .pooling import SquareMeans, is_watched, may_exchange, pooled_sums, sums_of_means
 
 
 class SpikingLayer(nn.Module):
@@ -46,16 +46,47 @@ class SpikingLayer(nn.Module):
         return pooled_sums(x, self.synapses, self.pool)
 
     def fire(
-        self, sums: Tensor, n_steps: int, v: Tensor | None = None, residual: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+        self,
+        sums: Tensor,
+        n_steps: int,
+        v: Tensor | None = None,
+        residual: Tensor | None = None,
+        *,
+        means: bool = False,
+    ) -> tuple[Tensor | SquareMeans, Tensor]:
         """Spikes (T, B, ...) and last potential for sums (T, B, ...), or (1, B, ...) of a static input."""
-        out: tuple[Tensor, Tensor] = self.neurons(sums, v, self.norm, n_steps, residual)
-        return out
+        out, v = self.neurons(sums, v, self.norm, n_steps, residual, means=means)
+        return SquareMeans(out) if means else out, v
 
-    def forward(self, spikes: Tensor, v: Tensor | None = None, residual: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Spikes (T, B, ...) and last potential for input spikes (T, B, ...), and the current of a shortcut, if any."""
-        sums = self.sums(spikes.flatten(0, 1))
-        return self.fire(sums.reshape(*spikes.shape[:2], *sums.shape[1:]), len(spikes), v, residual)
+    def forward(
+        self, spikes: Tensor | SquareMeans, v: Tensor | None = None, residual: Tensor | None = None, *,
+        means: bool = False,
+    ) -> tuple[Tensor | SquareMeans, Tensor]:  # fmt: skip
+        """Spikes (T, B, ...), or their means if these are wanted, and last potential.
+
+        Parameters
+        ----------
+        spikes : Tensor of shape (T, B, ...), or SquareMeans
+            Input spikes, or their means where :meth:`takes_means`.
+        v : Tensor, optional
+            Potential before the first step.
+        residual : Tensor, optional
+            Current of a shortcut, added before the neurons.
+        means : bool
+            Whether the next layer takes means.
+        """
+        if isinstance(spikes, SquareMeans):
+            spikes = spikes.values
+            sums = sums_of_means(spikes.flatten(0, 1), self.synapses)
+        else:
+            sums = self.sums(spikes.flatten(0, 1))
+        sums = sums.reshape(*spikes.shape[:2], *sums.shape[1:])
+        return self.fire(sums, len(spikes), v, residual, means=means)
+
+    def takes_means(self, before: nn.Module) -> bool:
+        """Whether the layer before may hand on means of its spikes: this one pools, and nobody watches either."""
+        unwatched = isinstance(before, SpikingLayer) and not is_watched(before, before.neurons, self)
+        return unwatched and may_exchange(self.synapses, self.pool)
 
 
 def conv_layer(n_in: int, n_out: int, params: LIFParams, pool: int = 1) -> SpikingLayer:

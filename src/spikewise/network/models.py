@@ -30,6 +30,8 @@ from .vgg import VGG, vgg_layers
 
 __all__ = ["ModelSpec", "NetworkState", "SpikingNetwork", "build_model", "select"]
 
+_SUMMED_TOGETHER = 2**20  # numbers; a training set of bytes takes eight times its size in double precision
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkState:
@@ -82,14 +84,12 @@ class SpikingNetwork(nn.Module):
 
         Recordings (T, B, C, H, W) are divided by their root mean square alone, so that a silent pixel stays silent.
         """
-        values = _unit_range(images)
-        if values.ndim == 5:
-            self.mean.zero_()
-            self.std.copy_(values.square().mean((0, 1, 3, 4)).sqrt().clamp(min=1 / 255))
-            return
-        self.mean.copy_(values.mean((0, 2, 3)))
+        mean, mean_square = _moments(images)
+        if images.ndim == 5:
+            mean.zero_()
+        self.mean.copy_(mean)
         # The floor keeps a constant channel finite: one grey level of 255.
-        self.std.copy_(values.std((0, 2, 3), correction=0).clamp(min=1 / 255))
+        self.std.copy_((mean_square - mean.square()).clamp(min=0).sqrt().clamp(min=1 / 255))
 
     def start(self, images: Tensor) -> NetworkState:
         """State before the first step: runs the first synapses of an image, once.
@@ -112,11 +112,13 @@ class SpikingNetwork(nn.Module):
         """Logits (n_steps, B, K) of the next steps, and the state after them."""
         if n_steps < 1:
             raise ParameterError(f"n_steps must be at least 1; got {n_steps}.")
-        before = state.potentials or (None,) * len(self.layers)
-        spikes, v, drive = self._first_spikes(state, before[0], n_steps)
+        layers = list(self.layers.values())
+        options = [_options(layer, reader) for layer, reader in zip(layers, [*layers[1:], None], strict=True)]
+        before = state.potentials or (None,) * len(layers)
+        spikes, v, drive = self._first_spikes(state, before[0], n_steps, options[0])
         after = [v]
-        for layer, v in zip(list(self.layers.values())[1:], before[1:], strict=True):
-            spikes, v = layer(spikes, v)
+        for layer, v, option in zip(layers[1:], before[1:], options[1:], strict=True):
+            spikes, v = layer(spikes, v, **option)
             after.append(v)
         return self._logits(spikes), NetworkState(drive, state.is_static, tuple(after))
 
@@ -129,17 +131,19 @@ class SpikingNetwork(nn.Module):
         """Logits o_t of every step, shape (T, B, K), not accumulated."""
         return self.advance(self.start(images), n_steps)[0]
 
-    def _first_spikes(self, state: NetworkState, v: Tensor | None, n_steps: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _first_spikes(
+        self, state: NetworkState, v: Tensor | None, n_steps: int, options: dict[str, Any]
+    ) -> tuple[Any, Tensor, Tensor]:
         """Spikes (n_steps, B, ...) and potential of the first layer, and the drive of the steps after these."""
         if state.is_static:
-            spikes, v = self._first.fire(state.drive[None], n_steps, v)
+            spikes, v = self._first.fire(state.drive[None], n_steps, v, **options)
             return spikes, v, state.drive
         if n_steps > len(state.drive):
             raise ParameterError(
                 f"n_steps must be at most the {len(state.drive)} frames that are left; got {n_steps}. "
                 "Bin the recordings into more frames."
             )
-        spikes, v = self._first(self._normalized(state.drive[:n_steps]), v)
+        spikes, v = self._first(self._normalized(state.drive[:n_steps]), v, **options)
         return spikes, v, state.drive[n_steps:]
 
     def _logits(self, spikes: Tensor) -> Tensor:
@@ -158,6 +162,25 @@ class SpikingNetwork(nn.Module):
         layer = next(iter(self.layers.values()))
         assert isinstance(layer, SpikingLayer)
         return layer
+
+
+def _moments(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean, and mean square, of each channel in the unit range; of bytes, the sums are exact."""
+    n_channels, height, width = images.shape[-3:]
+    sums = torch.zeros(2, n_channels, dtype=torch.float64, device=images.device)
+    per_piece = max(1, _SUMMED_TOGETHER // (n_channels * height * width))
+    for samples in images if images.ndim == 5 else images[None]:
+        for piece in samples.split(per_piece):
+            values = piece.double()
+            sums += torch.stack([values.sum((0, 2, 3)), values.square().sum((0, 2, 3))])
+    mean, mean_square = sums * n_channels / images.numel()
+    white = 1 if images.is_floating_point() else 255
+    return mean / white, mean_square / white**2
+
+
+def _options(layer: nn.Module, reader: nn.Module | None) -> dict[str, Any]:
+    """How a layer is called, by who reads its spikes."""
+    return {"means": True} if isinstance(reader, SpikingLayer) and reader.takes_means(layer) else {}
 
 
 def _unit_range(images: Tensor) -> Tensor:

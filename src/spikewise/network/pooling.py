@@ -13,6 +13,7 @@ are recorded and priced the long way: as soon as somebody watches the convolutio
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,6 +29,13 @@ from .kernels.means import means_of_squares
 _SIDE = 2
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SquareMeans:
+    """What a layer hands on in place of spikes (T, B, C, H, W) if the next one pools: their :func:`square_means`."""
+
+    values: Tensor
+
+
 def pooled_sums(x: Tensor, synapses: nn.Module, pool: nn.Module) -> Tensor:
     """``pool(synapses(x))``, by the short way where there is one.
 
@@ -38,25 +46,47 @@ def pooled_sums(x: Tensor, synapses: nn.Module, pool: nn.Module) -> Tensor:
     >>> torch.allclose(pooled_sums(x, conv, pool), pool(conv(x)), atol=1e-6)
     True
     """
-    if not isinstance(synapses, nn.Conv2d) or not _may_exchange(synapses, pool):
-        sums: Tensor = pool(synapses(x))
-        return sums
+    if may_exchange(synapses, pool):
+        return sums_of_means(square_means(x), synapses)
+    sums: Tensor = pool(synapses(x))
+    return sums
+
+
+def square_means(x: Tensor) -> Tensor:
+    """Mean of each pixel and its three neighbours above and before, (M, C, H + 1, W + 1) of (M, C, H, W).
+
+    Outside all is zero.
+
+    Examples
+    --------
+    >>> square_means(torch.ones(1, 1, 2, 2))[0, 0].tolist()
+    [[0.25, 0.5, 0.25], [0.5, 1.0, 0.5], [0.25, 0.5, 0.25]]
+    """
     means: Tensor = _Means.apply(x)  # type: ignore[no-untyped-call]
+    return means
+
+
+def sums_of_means(means: Tensor, synapses: Any) -> Tensor:
+    """Pooled sums of a convolution from square means."""
     return functional.conv2d(means, synapses.weight, synapses.bias, stride=_SIDE, groups=synapses.groups)
 
 
-def _may_exchange(synapses: nn.Conv2d, pool: Any) -> bool:
+def may_exchange(synapses: Any, pool: Any) -> bool:
     """Whether these are a 3x3 convolution that keeps the map and a pooling over 2x2, both torch's own and unwatched."""
-    if type(synapses) is not nn.Conv2d or type(pool) is not nn.AvgPool2d:
+    if type(synapses) is not nn.Conv2d or type(pool) is not nn.AvgPool2d or is_watched(synapses, pool):
         return False
-    watched = any(each._forward_hooks or each._forward_pre_hooks or each._backward_hooks for each in (synapses, pool))
     shape = synapses.kernel_size, synapses.padding, synapses.stride, synapses.dilation, synapses.padding_mode
     plain = pool.kernel_size == pool.stride == _SIDE and pool.padding == 0 and not pool.ceil_mode
-    return not watched and plain and shape == ((3, 3), (1, 1), (1, 1), (1, 1), "zeros")
+    return plain and shape == ((3, 3), (1, 1), (1, 1), (1, 1), "zeros")
+
+
+def is_watched(*modules: nn.Module) -> bool:
+    """Whether somebody hooked any of these modules."""
+    return any(each._forward_hooks or each._forward_pre_hooks or each._backward_hooks for each in modules)
 
 
 class _Means(autograd.Function):
-    """Mean of each pixel and its three neighbours above and before, (M, C, H + 1, W + 1); outside all is zero."""
+    """Square means, and the same of their gradient without the border."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:

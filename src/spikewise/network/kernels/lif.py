@@ -52,9 +52,13 @@ def _reset(u: Any, threshold: Any, v_reset: Any, is_soft: bool) -> Any:
 @kernel
 def forward(
     x: Any, stride: int, scale: Any, shift: Any, residual: Any, r_stride: int, before: Any, v_stride: int, v: Any,
-    spikes: Any, n_steps: int, n: int, begin: int, end: int, decay: Any, v_threshold: Any, v_reset: Any, is_soft: bool,
+    spikes: Any, s_stride: int, origin: int, n_steps: int, n: int, begin: int, end: int, neurons: Any,
 ) -> None:  # fmt: skip
-    """Spikes (T, n) of elements begin to end, and their potentials ``v`` (n,) after the steps, from those before."""
+    """Spikes of elements begin to end, and their potentials ``v`` (n,) after the steps, from those before.
+
+    Those of step t and element i go to place ``t * s_stride + i - origin`` of ``spikes``.
+    """
+    decay, v_threshold, v_reset, is_soft = neurons
     leak, threshold, rest, zero, one = splat(decay), splat(v_threshold), splat(v_reset), splat(_ZERO), splat(_ONE)
     n_channels = len(scale)
     for row in range(begin, end, n_channels):
@@ -64,7 +68,7 @@ def forward(
             for step in range(n_steps):
                 current = load(x, step * stride + place) * a + b + load(residual, (step * n + place) * r_stride)
                 u = potential * leak + current
-                store(spikes, step * n + place, where_ge(u, threshold, one, zero))
+                store(spikes, step * s_stride + place - origin, where_ge(u, threshold, one, zero))
                 potential = _reset(u, threshold, rest, is_soft)
             store(v, place, potential)
 
@@ -82,16 +86,18 @@ def _slope(distance: Any, surrogate: int, gamma: Any, height: Any) -> Any:
 @kernel
 def backward(
     x: Any, stride: int, scale: Any, shift: Any, mean: Any, residual: Any, r_stride: int, before: Any, v_stride: int,
-    grad_spikes: Any, grad_v: Any, g_stride: int, grad: Any, grad_residual: Any, grad_before: Any, sum_grad: Any,
-    sum_product: Any, sum_decay: Any, n_steps: int, n: int, begin: int, end: int, decay: Any, v_threshold: Any,
-    v_reset: Any, is_soft: bool, surrogate: int, gamma: Any, height: Any,
+    grad_spikes: Any, s_stride: int, origin: int, grad_v: Any, g_stride: int, grad: Any, grad_residual: Any,
+    grad_before: Any, sum_grad: Any, sum_product: Any, sum_decay: Any, n_steps: int, n: int, begin: int, end: int,
+    neurons: Any, surrogate: Any,
 ) -> None:  # fmt: skip
     """Gradient of a x + b for elements begin to end, and its channel sums, alone and times x - mean.
 
-    ``grad_v`` is the gradient of the potentials after the last step; that of those before the first goes to
-    ``grad_before`` if there are any. Gradients of a static input add up over the steps. The gradient of the decay is
-    summed in ``sum_decay`` unless that is empty.
+    ``grad_spikes`` lies as ``spikes`` do in :func:`forward`. ``grad_v`` is the gradient of the potentials after the
+    last step; that of those before the first goes to ``grad_before`` if there are any. Gradients of a static input add
+    up over the steps. The gradient of the decay is summed in ``sum_decay`` unless that is empty.
     """
+    decay, v_threshold, v_reset, is_soft = neurons
+    shape, gamma, height = surrogate
     leak, threshold, rest, zero = splat(decay), splat(v_threshold), splat(v_reset), splat(_ZERO)
     n_channels = len(scale)
     potentials = np.empty(n_steps * LANES, np.float32)
@@ -109,11 +115,11 @@ def backward(
             for back in range(n_steps):
                 step = n_steps - 1 - back
                 u = load(potentials, step * LANES)
-                slope = _slope(absolute(u - threshold), surrogate, gamma, height)
+                slope = _slope(absolute(u - threshold), shape, gamma, height)
                 # What a spike changes in the potential, times what the potential is worth.
                 jump = zero - threshold if is_soft else rest - u
                 kept = g_v if is_soft else where_ge(u, threshold, zero, g_v)
-                g = (load(grad_spikes, step * n + place) + g_v * jump) * slope + kept
+                g = (load(grad_spikes, step * s_stride + place - origin) + g_v * jump) * slope + kept
                 g_v = g * leak
                 total = total + g
                 if r_stride:

@@ -13,10 +13,33 @@ from typing import Any
 
 import numpy as np
 
-from spikewise._compile import kernel
+from spikewise._compile import inlined, kernel
 from spikewise._lanes import LANES, load, splat, store
 
 _QUARTER = np.float32(0.25)
+
+
+@inlined
+def add_rows(x: Any, upper: int, lower: int, n: int, both: Any, start: int) -> None:
+    """Add two rows of n numbers of ``x``, into ``both`` from ``start`` on; a row that is not there begins below 0."""
+    # The last vector of a row ends with the row, so it may do again what was done before.
+    for place in range(0, n, LANES):
+        k = min(place, n - LANES)
+        if upper < 0:
+            store(both, start + k, load(x, lower + k))
+        elif lower < 0:
+            store(both, start + k, load(x, upper + k))
+        else:
+            store(both, start + k, load(x, upper + k) + load(x, lower + k))
+
+
+@inlined
+def mean_of_neighbours(both: Any, n_channels: int, y: Any, start: int, n: int) -> None:
+    """A quarter of ``both`` and ``both`` one pixel further, into n numbers of ``y`` from ``start`` on."""
+    quarter = splat(_QUARTER)
+    for place in range(0, n, LANES):
+        k = min(place, n - LANES)
+        store(y, start + k, (load(both, k) + load(both, k + n_channels)) * quarter)
 
 
 @kernel
@@ -30,22 +53,10 @@ def means_of_squares(
     n_in, n_margin = width * n_channels, border * n_channels
     n_out, n_rows = n_in + 2 * n_margin - n_channels, height + 2 * border - 1
     both = np.zeros(n_in + 2 * n_margin, np.float32)
-    quarter = splat(_QUARTER)
     for number in range(begin, end):
         for row in range(n_rows):
-            upper = (number * height + row - border) * n_in
-            lower = upper + n_in
-            has_upper, has_lower = row >= border, row - border + 1 < height
-            # The last vector of a row ends with the row, so it may do again what was done before.
-            for place in range(0, n_in, LANES):
-                k = min(place, n_in - LANES)
-                if has_upper and has_lower:
-                    store(both, n_margin + k, load(x, upper + k) + load(x, lower + k))
-                elif has_upper:
-                    store(both, n_margin + k, load(x, upper + k))
-                else:
-                    store(both, n_margin + k, load(x, lower + k))
-            out = (number * n_rows + row) * n_out
-            for place in range(0, n_out, LANES):
-                k = min(place, n_out - LANES)
-                store(y, out + k, (load(both, k) + load(both, k + n_channels)) * quarter)
+            here = (number * height + row - border) * n_in
+            upper = here if row >= border else -1
+            lower = here + n_in if row - border + 1 < height else -1
+            add_rows(x, upper, lower, n_in, both, n_margin)
+            mean_of_neighbours(both, n_channels, y, (number * n_rows + row) * n_out, n_out)

@@ -1,0 +1,52 @@
+"""Batch normalisation seen from a channel: a line ``a x + b``, where it comes from, and what its gradient needs."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+BatchNorm = nn.modules.batchnorm._BatchNorm
+
+
+def line(norm: BatchNorm, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale and shift (C,) that normalise and then weigh each channel."""
+    scale = norm.weight / std
+    return scale, norm.bias - mean * scale
+
+
+def of_running(norm: BatchNorm) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (C,) of each channel from the running statistics."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    return norm.running_mean, torch.sqrt(norm.running_var + norm.eps)
+
+
+def of_batch(norm: BatchNorm, offset: Tensor, square: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The same from a batch, which the running statistics take note of.
+
+    ``offset`` and ``square`` (C,) are the means of x - running_mean and of its square over ``count`` numbers.
+    """
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.num_batches_tracked is not None
+    mean, variance = norm.running_mean + offset, (square - offset**2).clamp_(min=0)
+    norm.num_batches_tracked.add_(1)
+    share = 1.0 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+    norm.running_mean.lerp_(mean.to(norm.running_mean), share)
+    norm.running_var.lerp_((variance * (count / max(count - 1, 1))).to(norm.running_var), share)
+    return mean, torch.sqrt(variance + norm.eps)
+
+
+def gradient_line(
+    mean: Tensor, std: Tensor, scale: Tensor, sum_grad: Tensor, sum_product: Tensor, count: float = math.inf
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Slope and offset of the gradient ``scale * grad - slope * x - offset`` of x, and the gradient of the weight.
+
+    ``sum_grad`` and ``sum_product`` (C,) are sums over the gradient of a x + b, alone and times x - mean; ``count`` is
+    infinite where the statistics are not those of the batch.
+    """
+    grad_weight = sum_product / std.double()
+    slope = scale.double() / std.double() * grad_weight / count
+    return slope, scale.double() * sum_grad / count - mean.double() * slope, grad_weight
