@@ -5,6 +5,7 @@ import pytest
 
 from spikewise.data import Binning, EventSet, load_events, load_images, load_splits
 from spikewise.data.event_augment import EventAugmentation
+from spikewise.data.find_events import event_set_of
 from spikewise.data.formats.event_array import EVENT
 from spikewise.data.registry import named_set
 from spikewise.data.sources import open_source
@@ -144,6 +145,15 @@ def test_one_split_of_frames_alone_is_that_of_all(places):
     alone = load_images("nmnist", "validation", places / "bin", n_steps=2, validation_fraction=0.2)
     together = load_splits("nmnist", places / "bin", n_steps=2, validation_fraction=0.2)["validation"]
     np.testing.assert_array_equal(alone.images, together.images)
+
+
+def test_the_folder_of_a_set_is_a_name_for_it(places):
+    below = {"nmnist": "bin/NMNIST", "cifar10-dvs": "dvs/cifar10-dvs", "dvs128-gesture": "gesture/DvsGesture"}
+    for name, folder in below.items():
+        by_path, by_name = load_events(places / folder), load_events(name, root=(places / folder).parent)
+        assert by_path.sha256 == by_name.sha256
+        assert (by_path.name, by_path.classes) == (name, by_name.classes)
+    assert event_set_of(places) is None
 
 
 def some_events():

@@ -102,7 +102,7 @@ def test_a_frame_that_does_not_fit_is_refused(settings, words):
         bin_events(np.zeros(1, EVENT), SENSOR, 1, Binning(**settings))
 
 
-@pytest.mark.parametrize("settings", [{"by": "event"}, {"span_us": 0}, {"steps": 3}])
+@pytest.mark.parametrize("settings", [{"by": "event"}, {"span_us": 0}, {"steps": 3}, {"by": "count", "span_us": 9}])
 def test_a_setting_that_nobody_knows_is_refused(settings):
     with pytest.raises(ValidationError):
         Binning(**settings)

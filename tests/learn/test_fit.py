@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from spikewise.data.augment import Augmentation
-from spikewise.errors import DataError, ParameterError, ShapeError
+from spikewise.errors import DataError, ParameterError, RunError, ShapeError
 from spikewise.learn.average import measure_statistics
 from spikewise.learn.fit import fit
 from spikewise.learn.optimize import learning_rate
@@ -118,6 +118,15 @@ def test_a_checkpoint_of_another_run_or_none_at_all_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DataError, match="must be weights written by spikewise"):
         fit(small_model(), TRAIN, VALIDATION, short, checkpoint=path, resume=True)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_place_where_no_checkpoint_can_be_is_refused_before_any_work(tmp_path, resume):
+    begun = []
+    for place, error, words in ((tmp_path, ParameterError, "got the folder"), (tmp_path / "a" / "b", RunError, "none")):
+        with pytest.raises(error, match=words):
+            fit(small_model(), TRAIN, VALIDATION, SETTINGS, checkpoint=place, resume=resume, progress=begun.append)
+    assert not begun
 
 
 def test_images_of_double_precision_train_the_same_network():

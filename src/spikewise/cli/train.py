@@ -15,10 +15,12 @@ from .show import NOTES, emit, first_problem, progress, stages_on
 
 if TYPE_CHECKING:
     from spikewise.data.augment import Augmentation
+    from spikewise.data.frames import Binning
 
 _OPTIONS = {
     "batch_size": "--batch", "n_steps": "--steps", "n_steps_min": "--min-steps", "max_drop": "--max-drop",
     "label_smoothing": "--label-smoothing", "clip_norm": "--clip", "precision": "--amp",
+    "by": "--bin", "span_us": "--bin span", "crop": "--bin crop", "size": "--bin size",
     **{name: f"--{name}" for name in (
         "epochs", "lr", "optimizer", "schedule", "loss", "accumulate", "distill", "ema", "device", "threads", "seed",
         "width", "regularization", "warmup",
@@ -28,11 +30,17 @@ _OPTIONS = {
 
 def train(
     data: Annotated[
-        str, typer.Option(help="Name of a data set, an .npz file or a folder of class folders.")
+        str, typer.Option(help="Name of a data set, an .npz file, a folder of class folders or of recordings.")
     ] = "digits",
     model: Annotated[str, typer.Option(help="Architecture: vgg5, vgg9, resnet18, ...")] = "vgg9",
     width: Annotated[float, typer.Option(help="Factor on the channels of the architecture.")] = 1.0,
-    steps: Annotated[int, typer.Option(help="Timesteps T.")] = 4,
+    steps: Annotated[int, typer.Option(help="Timesteps T; of recordings, as many frames.")] = 4,
+    bin_: Annotated[
+        str | None,
+        typer.Option(
+            "--bin", help="How recordings become frames: by time or count, such as count or time,crop=96,size=48x48."
+        ),
+    ] = None,
     min_steps: Annotated[
         int | None, typer.Option(help="Draw the timesteps of each update evenly from this many to T.")
     ] = None,
@@ -89,7 +97,9 @@ def train(
     }  # fmt: skip
     try:
         fit_settings = FitSettings(**asked, augment=augmentation_of(augment, data))
-        settings = TrainSettings(data=data, model=model, width=width, max_drop=max_drop, platform=platform)
+        settings = TrainSettings(
+            data=data, binning=binning_of(bin_), model=model, width=width, max_drop=max_drop, platform=platform
+        )
     except ValidationError as error:
         raise first_problem(error, _OPTIONS) from None
     meter = EnergyMeter(watts)
@@ -120,9 +130,11 @@ def augmentation_of(words: str, data: str) -> Augmentation:
     4
     """
     from spikewise.data.augment import AUGMENTATIONS, Augmentation
+    from spikewise.data.find_events import event_set_of
 
     if words == "auto":
-        return AUGMENTATIONS.get(data, Augmentation())
+        recorded = event_set_of(data)
+        return AUGMENTATIONS.get(recorded.name if recorded else data, Augmentation())
     if words == "none":
         return Augmentation()
     if words in AUGMENTATIONS:
@@ -138,3 +150,28 @@ def augmentation_of(words: str, data: str) -> Augmentation:
             )
         found[known[key]] = value or True
     return Augmentation(**found)
+
+
+def binning_of(words: str | None) -> Binning | None:
+    """Frames of recordings as ``--bin`` describes them.
+
+    Examples
+    --------
+    >>> binning_of("count,size=48")
+    Binning(by='count', span_us=None, crop=None, size=(48, 48))
+    """
+    from spikewise.data.frames import Binning
+
+    if words is None:
+        return None
+    by, *parts = words.split(",")
+    found: dict[str, Any] = {"by": by}
+    for word in parts:
+        key, _, value = word.partition("=")
+        if key not in ("span", "crop", "size") or not value.replace("x", "").isdecimal():
+            raise ParameterError(
+                f"--bin must be time or count, with parts such as span=300000,crop=96,size=48x48; got {words!r}."
+            )
+        sides = value.split("x")
+        found |= {"span_us": value} if key == "span" else {key: sides * 2 if len(sides) == 1 else sides}
+    return Binning(**found)

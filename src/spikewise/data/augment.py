@@ -73,11 +73,15 @@ class Augmentation(BaseModel):
 
 
 # CIFAR-10 as in the code of DT-SNN (arXiv 2305.17346); CIFAR-100 there has AutoAugment besides, which is not here.
-# For Tiny-ImageNet, with twice the side, both lengths are doubled.
+# For Tiny-ImageNet, with twice the side, both lengths are doubled. CIFAR10-DVS as there, at 48x48, without rotations;
+# digits and gestures have no mirror image of the same class, so they are moved alone.
 AUGMENTATIONS = {
     "cifar10": Augmentation(max_shift=4, flip=True),
     "cifar100": Augmentation(max_shift=4, flip=True, cutout=16),
     "tiny-imagenet": Augmentation(max_shift=8, flip=True, cutout=32),
+    "nmnist": Augmentation(max_shift=2),
+    "cifar10-dvs": Augmentation(max_shift=5, flip=True),
+    "dvs128-gesture": Augmentation(max_shift=5),
 }
 
 

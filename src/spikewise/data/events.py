@@ -23,7 +23,6 @@ from .formats.checks import as_labels, check_size
 from .formats.event_array import EVENT, Events
 from .frames import Binning, Size, bin_events
 from .images import ImageSet
-from .registry import named_set
 from .sources import open_recordings
 from .splits import content_digest, digest_array, sha256_of_digests
 
@@ -119,7 +118,7 @@ class EventSet:
 
 
 def load_events(
-    name: str,
+    name: str | os.PathLike[str],
     split: Split = "train",
     root: str | os.PathLike[str] | None = None,
     *,
@@ -129,8 +128,8 @@ def load_events(
 
     Parameters
     ----------
-    name : str
-        ``nmnist``, ``cifar10-dvs`` or ``dvs128-gesture``.
+    name : str or path
+        ``nmnist``, ``cifar10-dvs`` or ``dvs128-gesture``, or the folder of one of them.
     split : {"train", "validation", "test", "all"}
         Which samples. Reading any split needs memory for the whole part, 13 bytes an event.
     root : path, optional
@@ -146,13 +145,13 @@ def load_events(
         If the set is absent, a file is damaged, or the split is empty.
     """
     share, split = Share(validation_fraction), check_split(split)
-    _, files = open_recordings(name, root)
-    parts = {"train": partial(_collected, files.train, name)}
+    known, _, files = open_recordings(name, root)
+    parts = {"train": partial(_collected, files.train, known.name)}
     if files.test:
-        parts["test"] = partial(_collected, files.test, name)
+        parts["test"] = partial(_collected, files.test, known.name)
     chosen = choose(lambda part: parts[part](), split, "test" in parts, share)
-    chosen.require(name, split)
-    return EventSet(chosen.content(), chosen.labels(), named_set(name).classes, files.sensor, name, split)
+    chosen.require(known.name, split)
+    return EventSet(chosen.content(), chosen.labels(), known.classes, files.sensor, known.name, split)
 
 
 def _collected(recordings: Recordings, name: str) -> Samples:

@@ -6,6 +6,7 @@ whoever wants frames bins each recording as it comes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,7 @@ from spikewise.errors import DataError
 from .formats import aedat, nmnist
 from .formats.event_array import Events
 from .formats.gesture import read_gestures, read_trials
-from .registry import NamedSet
+from .registry import NamedSet, named_set
 
 Recordings = Callable[[], Iterator[tuple[Events, int]]]
 
@@ -38,6 +39,22 @@ class EventFiles:
     train: Recordings
     test: Recordings | None
     sensor: tuple[int, int]
+
+
+def event_set_of(name: str | os.PathLike[str]) -> NamedSet | None:
+    """The set of recordings of this name, or the one whose files lie in the folder of this path; None for all else.
+
+    Examples
+    --------
+    >>> event_set_of("nmnist").name, event_set_of("digits")
+    ('nmnist', None)
+    """
+    if isinstance(name, str) and name in EVENT_SETS:
+        return named_set(name)
+    folder = Path(name)
+    if not os.fspath(name) or not folder.is_dir():
+        return None
+    return next((known for known in map(named_set, sorted(EVENT_SETS)) if find_events(known, folder)), None)
 
 
 def find_events(known: NamedSet, folder: Path) -> EventFiles | None:

@@ -13,11 +13,11 @@ channel per polarity, OFF and then ON.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spikewise.errors import ParameterError, whole_number
 
@@ -47,6 +47,12 @@ class Binning(BaseModel):
     )
     crop: Size | None = Field(None, description="Height and width of the middle part that is kept, in pixels.")
     size: Size | None = Field(None, description="Height and width of a frame, at most those of what is kept.")
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.by == "count" and self.span_us is not None:
+            raise ValueError(f"span_us must be left out by count; got {self.span_us}")
+        return self
 
     def frame_size(self, sensor: Size) -> Size:
         """Height and width of the frames of a sensor, once they are known to be possible."""

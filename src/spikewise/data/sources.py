@@ -18,7 +18,7 @@ from spikewise.errors import DataError, unknown_name
 
 from .choose import Samples, image_samples
 from .fetch import fetch
-from .find_events import EVENT_SETS, EventFiles, Recordings, find_events
+from .find_events import EVENT_SETS, EventFiles, Recordings, event_set_of, find_events
 from .find_images import Read, find_images
 from .formats.checks import Labels, Pixels, as_pixels, check_size
 from .formats.folder import read_class_folders
@@ -68,7 +68,7 @@ def open_source(
     n_steps: int = 4,
     binning: Binning | None = None,
 ) -> Source:
-    """Find a data set by its name, or by the path of an ``.npz`` or of a folder of class folders.
+    """Find a data set by its name, or by the path of an ``.npz``, of a folder of class folders or of recordings.
 
     Event recordings will be read as ``n_steps`` frames, binned as said.
 
@@ -83,12 +83,11 @@ def open_source(
     """
     if name == "digits":
         return Source("digits", "scikit-learn", named_set("digits").classes, _hashed(_read_digits))
-    if isinstance(name, str) and name in EVENT_SETS:
-        folder, files = open_recordings(name, root)
+    if event_set_of(name):
+        known, folder, files = open_recordings(name, root)
         framed = partial(_framed, files.sensor, n_steps, Binning() if binning is None else binning)
         test = partial(framed, files.test) if files.test else None
-        known = named_set(name)
-        return Source(name, str(folder), known.classes, partial(framed, files.train), test, known)
+        return Source(known.name, str(folder), known.classes, partial(framed, files.train), test, known)
     if isinstance(name, str) and name in NAMED_SETS:
         known = named_set(name)
         for folder in _folders(known, root):
@@ -106,22 +105,24 @@ def open_source(
     raise unknown_name("data set", os.fspath(name), NAMED_SETS)
 
 
-def open_recordings(name: str, root: str | os.PathLike[str] | None = None) -> tuple[Path, EventFiles]:
-    """Find a named set of event recordings: its folder, and its files, not read yet.
+def open_recordings(
+    name: str | os.PathLike[str], root: str | os.PathLike[str] | None = None
+) -> tuple[NamedSet, Path, EventFiles]:
+    """Find a set of event recordings by its name or its folder: which it is, where, and its files, not read yet.
 
     Raises
     ------
     ParameterError
-        If the name is none of a set of recordings.
+        If it is neither the name nor the folder of a set of recordings.
     DataError
         If the set is in none of the folders; these sets are not downloaded.
     """
-    if name not in EVENT_SETS:
-        raise unknown_name("set of recordings", name, EVENT_SETS)
-    known = named_set(name)
-    for folder in _folders(known, root):
+    known = event_set_of(name)
+    if known is None:
+        raise unknown_name("set of recordings", os.fspath(name), EVENT_SETS)
+    for folder in _folders(known, root) if name == known.name else [Path(name)]:
         if (files := find_events(known, folder)) is not None:
-            return folder, files
+            return known, folder, files
     raise _absent(known, root, f"Get it from {known.homepage}, and give root or set {DATA_VARIABLE}.")
 
 

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from spikewise.errors import ParameterError, RunError
 from spikewise.network._inputs import check_images, check_labels, sample_axis
 from spikewise.network.protocol import TrainableNetwork, check_network
 
@@ -135,10 +136,13 @@ def fit(
     Raises
     ------
     ShapeError, ParameterError
-        If images or labels do not fit the model, the loss stops being finite, or a checkpoint belongs to other
-        settings or data.
+        If images or labels do not fit the model, the loss stops being finite, or a checkpoint is a folder, or belongs
+        to other settings or data.
+    RunError
+        If there is no folder for it.
     """
     settings = FitSettings() if settings is None else settings
+    _check_place(checkpoint)
     network = check_network(model)
     train_set, validation_set = (
         _pair(network, what, pair, settings) for what, pair in (("train", train), ("validation", validation))
@@ -213,6 +217,19 @@ def _epoch(
     state.end_epoch(candidate, asdict(record))
     save()
     return record
+
+
+def _check_place(checkpoint: str | os.PathLike[str] | None) -> None:
+    """Complain before any work, not after an epoch, if the checkpoint could not be written."""
+    if checkpoint is None or not this_process().is_main:
+        return
+    path = Path(checkpoint)
+    if path.is_dir():
+        raise ParameterError(
+            f"checkpoint must be a file; got the folder {path}. Name a file in it, such as checkpoint.safetensors."
+        )
+    if not path.parent.is_dir():
+        raise RunError(f"checkpoint must lie in a folder; {path.parent} is none. Make it first.")
 
 
 def _record(row: dict[str, Any]) -> EpochRecord:

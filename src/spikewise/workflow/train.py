@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from spikewise.data.frames import Binning
 from spikewise.data.images import ImageSet, load_splits
 from spikewise.dynamic.anytime import AnytimeClassifier
-from spikewise.errors import require
+from spikewise.errors import ParameterError, require
 from spikewise.price.measure import EnergyMeter
 from spikewise.price.prices import Prices, all_figures_of, platforms_for
 from spikewise.runs import Run
@@ -43,7 +44,8 @@ class TrainSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    data: str = Field("digits", description="Name of a data set, an .npz file or a folder of class folders.")
+    data: str = Field("digits", description="Name of a data set, .npz file, folder of class folders or of recordings.")
+    binning: Binning | None = Field(None, description="How recordings become frames; by time if absent.")
     model: str = Field("vgg9", description="Architecture.")
     width: float = Field(1.0, gt=0, le=16, description="Factor on its channels.")
     max_drop: float = Field(0.005, ge=0, lt=1, description="Tolerated loss of accuracy by early exit.")
@@ -101,7 +103,11 @@ def run_train(
     platforms_for(settings.platform)
     process = this_process()
     choose_device(fit_settings.device, process.local_rank)
-    splits = load_splits(settings.data, root, min_validation=ENOUGH_VALIDATION, n_steps=fit_settings.n_steps)
+    splits = load_splits(
+        settings.data, root,
+        min_validation=ENOUGH_VALIDATION, n_steps=fit_settings.n_steps, binning=settings.binning,
+    )  # fmt: skip
+    settings = settings.model_copy(update={"binning": _binning_of(settings, splits["train"])})
     if not process.is_main:
         _help(settings, fit_settings, out, splits)
         return {}
@@ -143,6 +149,8 @@ def train_and_stop(
     asked = {
         "data": identify(splits), "model": settings.model, "width": settings.width, "fit": fit_settings.of_the_result,
     }  # fmt: skip
+    if settings.binning is not None:
+        asked["binning"] = settings.binning.model_dump()
     run = Run.start(path, kind="deep", settings=asked, seed=fit_settings.seed)
     with run.locked():
         title = f"{settings.model} on {train.name}"
@@ -155,6 +163,15 @@ def train_and_stop(
             max_drop=settings.max_drop, accumulate=fit_settings.accumulate, meter=meter,
         )  # fmt: skip
     return network, run, found, prices
+
+
+def _binning_of(settings: TrainSettings, train: ImageSet) -> Binning | None:
+    """How the frames of these data were made; None of pictures."""
+    if train.n_frames is not None:
+        return settings.binning or Binning()
+    if settings.binning is not None:
+        raise ParameterError(f"binning must be left out; {train.name} holds pictures. It is for event recordings.")
+    return None
 
 
 def _help(settings: TrainSettings, fit_settings: FitSettings, out: Path, splits: Mapping[str, ImageSet]) -> None:
