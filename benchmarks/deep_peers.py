@@ -6,7 +6,7 @@ pinned thread, and rounds go through all engines in turn, so that a busy machine
 over the rounds of CPU time per image, and peak memory of the process. Beside them stands how long a user waits for
 the first training step, from the start of Python: in the first round, when nothing is compiled, and in later ones.
 
-    python benchmarks/deep_peers.py [--dtype float32] [--batch 128] [--rounds 3] [--json FILE]
+    python benchmarks/deep_peers.py [--inference] [--dtype float32] [--batch 128] [--rounds 3] [--json FILE]
 
 The peers' environments are made once, in ``$SPIKEWISE_PEERS`` or ``~/.cache/spikewise/peers``, by plain pip.
 """
@@ -54,18 +54,21 @@ def main():
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--inference", action="store_true", help="forward alone, in evaluation mode")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=ENGINES)
     parser.add_argument("--core", type=int, default=None, help="core to pin to")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     request = {"dtype": options.dtype, "batch": options.batch, "n_steps": options.steps, "warm": 2, "repeats": 5}
+    request["inference"] = options.inference
     with tempfile.TemporaryDirectory() as empty:
         os.environ["NUMBA_CACHE_DIR"] = empty
         found, problems = measure(options.engines, request, options.rounds, options.core)
     speeds = {name: median(row["images_per_s"] for row in rows) for name, rows in found.items() if rows}
     memory = {name: median(row["peak_bytes"] for row in rows) for name, rows in found.items() if rows}
-    table = Table(title=f"{options.dtype}, batch {options.batch}, T = {options.steps}, one thread")
+    what = "inference" if options.inference else "training"
+    table = Table(title=f"{what}, {options.dtype}, batch {options.batch}, T = {options.steps}, one thread")
     for header in ("engine", "images/s", "ours is faster by", "peak memory", "ours takes", "first step", "later"):
         table.add_column(header, justify="left" if header == "engine" else "right")
     for name in speeds:

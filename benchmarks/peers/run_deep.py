@@ -1,4 +1,4 @@
-"""One training step of the same small spiking network in one engine: CPU time per image, and peak memory.
+"""One step of the same small spiking network in one engine, training or inference: CPU time and peak memory.
 
 The network: 3x3 convolutions of 32, 64 and 128 channels on 32x32 colour images, sums halved by average pooling after
 the second and third, batch normalisation over time and batch, LIF neurons with decay 1/2 and hard reset, a linear
@@ -142,7 +142,7 @@ def snntorch():
 
 
 def measure(request):
-    """Median CPU seconds of a training step over several, after some to warm up."""
+    """Median CPU seconds of a training step, or of an inference, over several, after some to warm up."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
     network, packages = {f.__name__: f for f in (eager, ours, spikingjelly, snntorch)}[request["engine"]]()
@@ -151,10 +151,14 @@ def measure(request):
     images = torch.rand(request["batch"], 3, SIDE, SIDE).to(dtype).to(memory_format=torch.channels_last)
     labels = torch.randint(N_CLASSES, (request["batch"],))
     seconds, first_step = [], None
+    network.train(not request["inference"])
     for _ in range(request["warm"] + request["repeats"]):
         network.zero_grad(set_to_none=True)
         began = time.process_time()
-        nn.functional.cross_entropy(network(images, request["n_steps"]).float(), labels).backward()
+        with torch.set_grad_enabled(not request["inference"]):
+            loss = nn.functional.cross_entropy(network(images, request["n_steps"]).float(), labels)
+        if not request["inference"]:
+            loss.backward()
         seconds.append(time.process_time() - began)
         first_step = first_step or time.perf_counter() - BEGAN
     seconds = sorted(seconds[request["warm"] :])

@@ -1,6 +1,7 @@
 """Memory that is used again, and work in parts."""
 
 import gc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -44,6 +45,18 @@ def test_idle_memory_is_bounded():
     del arrays
     again = [empty(LARGE, np.uint8) for _ in range(40)]
     assert sum(array.ctypes.data in places for array in again) > 0
+
+
+def test_no_two_threads_share_a_block():
+    def work(number):
+        for _ in range(200):
+            array = empty(LARGE // 4 + number, np.float32)
+            array[:: LARGE // 64] = number
+            assert (array[:: LARGE // 64] == number).all()
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(8)))
 
 
 def test_sixteen_bit_floats_travel_by_their_bits():

@@ -7,8 +7,10 @@ here, and handed out again.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -23,7 +25,7 @@ _LARGE = 1 << 20  # bytes; below, the allocator reuses memory anyhow
 _KEPT = 16  # blocks
 _MAY_EXCEED = 4  # how much larger than asked a block may be: runs of one to four timesteps share theirs
 
-_idle: list[Any] = []
+_idle: deque[Any] = deque(maxlen=_KEPT)  # the longest idle goes first
 
 
 class _Lease:
@@ -35,7 +37,6 @@ class _Lease:
 
     def __del__(self) -> None:
         _idle.append(self._block)
-        del _idle[:-_KEPT]
 
 
 def empty(n: int, dtype: Any) -> Any:
@@ -61,12 +62,16 @@ def release() -> None:
 
 
 def _block(n_bytes: int) -> Any:
-    fitting = [block for block in list(_idle) if n_bytes <= block.nbytes <= _MAY_EXCEED * n_bytes]
-    for block in sorted(fitting, key=lambda block: block.nbytes):
-        for place, idle in enumerate(_idle):
-            if idle is block:
-                return _idle.pop(place)
-    return np.empty(n_bytes, np.uint8)
+    """The smallest idle block that fits, or a new one."""
+    # Arrays die at any moment, in any thread: whoever looks for a block takes all of them off the list at first.
+    blocks = []
+    with suppress(IndexError):
+        while True:
+            blocks.append(_idle.popleft())
+    fitting = [block for block in blocks if n_bytes <= block.nbytes <= _MAY_EXCEED * n_bytes]
+    best = min(fitting, key=lambda block: block.nbytes, default=None)
+    _idle.extend(block for block in blocks if block is not best)
+    return np.empty(n_bytes, np.uint8) if best is None else best
 
 
 def flat(tensor: Tensor) -> Any:
