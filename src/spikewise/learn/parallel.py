@@ -83,15 +83,19 @@ def connect(device: torch.device) -> Processes:
 
 @contextmanager
 def shared_statistics(model: nn.Module, processes: Processes) -> Iterator[None]:
-    """Let batch normalisation see the images of all processes within the block."""
+    """Let batch normalisation see the images of all processes within the block.
+
+    Where it is fused with neurons, the fused operation adds up its sums by ``add_up``; elsewhere its ``forward`` does.
+    """
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)] if processes.size > 1 else []
     for norm in norms:
         norm.forward = partial(_normalize_together, norm)  # type: ignore[method-assign]
+        vars(norm)["add_up"] = processes.add_up
     try:
         yield
     finally:
         for norm in norms:
-            del norm.forward
+            del norm.forward, vars(norm)["add_up"]
 
 
 class _Total(torch.autograd.Function):

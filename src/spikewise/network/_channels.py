@@ -23,14 +23,32 @@ def of_running(norm: BatchNorm) -> tuple[Tensor, Tensor]:
     return norm.running_mean, torch.sqrt(norm.running_var + norm.eps)
 
 
+def total(norm: BatchNorm, *sums: Tensor, count: float) -> tuple[Tensor, ...]:
+    """Sums (C,) and the count of what they run over, added up over all processes that share a normalisation's batch."""
+    add_up = vars(norm).get("add_up")  # by learn.parallel
+    if add_up is None:
+        return *sums, torch.tensor(count)
+    parts = torch.cat([*sums, sums[0].new_tensor([count])])
+    add_up([parts])
+    *found, number = torch.split(parts, [*(len(each) for each in sums), 1])
+    return *found, number
+
+
+def is_shared(norm: BatchNorm) -> bool:
+    """Whether several processes share a normalisation's batch, and add up by :func:`total`."""
+    return "add_up" in vars(norm)
+
+
 def of_batch(norm: BatchNorm, offset: Tensor, square: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The same from a batch, which the running statistics take note of.
 
-    ``offset`` and ``square`` (C,) are the means of x - running_mean and of its square over ``count`` numbers.
+    ``offset`` and ``square`` (C,) are the sums of x - running_mean and of its square over ``count`` numbers.
     """
     assert norm.running_mean is not None
     assert norm.running_var is not None
     assert norm.num_batches_tracked is not None
+    offset, square, number = total(norm, offset, square, count=count)
+    count, offset, square = int(number), offset / number, square / number
     mean, variance = norm.running_mean + offset, (square - offset**2).clamp_(min=0)
     norm.num_batches_tracked.add_(1)
     share = 1.0 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
@@ -40,13 +58,18 @@ def of_batch(norm: BatchNorm, offset: Tensor, square: Tensor, count: int) -> tup
 
 
 def gradient_line(
-    mean: Tensor, std: Tensor, scale: Tensor, sum_grad: Tensor, sum_product: Tensor, count: float = math.inf
-) -> tuple[Tensor, Tensor, Tensor]:
+    norm: BatchNorm, mean: Tensor, std: Tensor, scale: Tensor, sum_grad: Tensor, sum_product: Tensor,
+    count: float = math.inf,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Slope and offset of the gradient ``scale * grad - slope * x - offset`` of x, and the gradient of the weight.
 
     ``sum_grad`` and ``sum_product`` (C,) are sums over the gradient of a x + b, alone and times x - mean; ``count`` is
     infinite where the statistics are not those of the batch.
     """
     grad_weight = sum_product / std.double()
-    slope = scale.double() / std.double() * grad_weight / count
-    return slope, scale.double() * sum_grad / count - mean.double() * slope, grad_weight
+    if math.isinf(count):
+        nothing = torch.zeros_like(grad_weight)
+        return nothing, nothing, grad_weight
+    sum_grad, sum_product, number = total(norm, sum_grad, sum_product, count=count)
+    slope = scale.double() / std.double() ** 2 * sum_product / number
+    return slope, scale.double() * sum_grad / number - mean.double() * slope, grad_weight

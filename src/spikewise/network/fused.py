@@ -22,7 +22,7 @@ from torch.autograd.function import once_differentiable
 from spikewise._lanes import LANES
 
 from ._arrays import N_PARTS, empty, flat
-from ._channels import BatchNorm, gradient_line, line, of_batch, of_running
+from ._channels import BatchNorm, gradient_line, is_shared, line, of_batch, of_running
 from ._flat import FlatSums, period_of
 from .fused_cuda import can_fuse_cuda, norm_lif_cuda
 from .kernels import lif as kernels
@@ -114,9 +114,11 @@ class NormLIF(LIF):
 
 def can_fuse(sums: Tensor, norm: BatchNorm, params: LIFParams) -> bool:
     """Whether the fused operation applies: a CPU, 32 or 16 bits, a known surrogate, and rows of whole vectors."""
-    whole = sums[0].numel() % period_of(sums.shape[2]) == 0
+    # Processes that share a batch must all come to the same answer, however many samples each of them has.
+    n = sums[0, 0].numel() if is_shared(norm) else sums[0].numel()
+    whole = n % period_of(sums.shape[2]) == 0
     known = isinstance(params.surrogate, Dspike | Triangle) and norm.affine and norm.track_running_stats
-    known &= "forward" not in vars(norm)  # learn.parallel shares its statistics among processes
+    known &= "forward" not in vars(norm) or is_shared(norm)
     return whole and known and sums.device.type == "cpu" and sums.dtype in (torch.float32, torch.bfloat16)
 
 
@@ -134,7 +136,7 @@ def _of_batch(x: FlatSums, norm: BatchNorm) -> tuple[Tensor, Tensor]:
         lambda part, begin, end: kernels.moments(x.data, begin, end, centre, sums[part], squares[part]), all_steps=True
     )
     count = x.data.size // x.n_channels
-    offset, square = (torch.from_numpy(x.by_channel(each) / count) for each in (sums, squares))
+    offset, square = (torch.from_numpy(x.by_channel(each)) for each in (sums, squares))
     return of_batch(norm, offset, square, count)
 
 
@@ -159,6 +161,7 @@ class _NormLIF(torch.autograd.Function):
             x.each_part(lambda _, begin, end: kernels.forward(*fixed, x.n, 0, n_steps, x.n, begin, end, neurons))
         ctx.save_for_backward(sums, mean, std, scale, shift, v0, residual, decay)
         ctx.settings = params, n_steps, norm.training, means
+        ctx.norm = norm
         ctx.set_materialize_grads(False)
         return x.like(out, n_steps, means=means), x.like(v).to(sums.dtype)
 
@@ -203,7 +206,7 @@ class _NormLIF(torch.autograd.Function):
         (x.each_image if means else x.each_part)(work)
         grad_shift, product = (torch.from_numpy(x.by_channel(each)) for each in (sum_grad, sum_product))
         count = x.data.size // x.n_channels if is_training else math.inf
-        slope, offset, grad_weight = gradient_line(mean, std, scale, grad_shift, product, count)
+        slope, offset, grad_weight = gradient_line(ctx.norm, mean, std, scale, grad_shift, product, count)
         arrays = a, x.tiled(slope), x.tiled(offset)
         x.each_part(lambda _, begin, end: kernels.normalise_gradient(x.data, grad, *arrays, begin, end), all_steps=True)
         grad_sums = x.like(grad, len(sums))

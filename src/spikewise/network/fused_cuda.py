@@ -43,7 +43,7 @@ def can_fuse_cuda(sums: Tensor, norm: BatchNorm, params: LIFParams, n_steps: int
     if not sums.is_cuda or sums.dtype not in _DTYPES or not sums.numel() or n_steps > _MAX_STEPS:
         return False
     known = isinstance(params.surrogate, Dspike | Triangle) and norm.affine and norm.track_running_stats
-    known &= "forward" not in vars(norm)  # learn.parallel shares its statistics among processes
+    known &= "forward" not in vars(norm) or _channels.is_shared(norm)
     return known and _has_triton() and torch.cuda.get_device_capability(sums.device) >= (7, 0)
 
 
@@ -144,7 +144,7 @@ def _moments(x: _Maps, norm: BatchNorm) -> tuple[Tensor, Tensor]:
     sums, squares = x.table(), x.table()
     moments[x.grid](x.data, x.n, norm.running_mean, sums, squares, *x.sizes, N_STEPS=len(x.data), **x.tile)
     count = x.data.numel() // x.n_channels
-    offset, square = (each.sum(0, dtype=torch.float64) / count for each in (sums, squares))
+    offset, square = (each.sum(0, dtype=torch.float64) for each in (sums, squares))
     return _channels.of_batch(norm, offset, square, count)
 
 
@@ -170,6 +170,7 @@ class _NormLIF(torch.autograd.Function):
             )  # fmt: skip
         ctx.save_for_backward(sums, mean, std, scale, shift, v0, residual, decay)
         ctx.settings = params, n_steps, norm.training, weight.dtype
+        ctx.norm = norm
         ctx.set_materialize_grads(False)
         return x.usual(spikes), x.usual(v)
 
@@ -195,7 +196,7 @@ class _NormLIF(torch.autograd.Function):
             )  # fmt: skip
             grad_shift, product = (each.sum(0, dtype=torch.float64) for each in (sum_grad, sum_product))
             count = x.data.numel() // x.n_channels if is_training else math.inf
-            slope, offset, grad_weight = _channels.gradient_line(mean, std, scale, grad_shift, product, count)
+            slope, offset, grad_weight = _channels.gradient_line(ctx.norm, mean, std, scale, grad_shift, product, count)
             grad = grad_each if grad_all is None else grad_all
             assert grad is not None
             # The gradient of the residual is that of the current and is needed as it is.
