@@ -1,10 +1,12 @@
 """Training of a deep spiking network on one CPU core: ours against eager PyTorch, SpikingJelly and snnTorch.
 
-Same convolutions, batch, timesteps and precision; forward and backward, without the optimiser; see
-``peers/run_deep.py`` for the network and what each engine is given. Each measurement is a process of its own on one
-pinned thread, and rounds go through all engines in turn, so that a busy machine slows all alike. Compared are medians
-over the rounds of CPU time per image, and peak memory of the process. Beside them stands how long a user waits for
-the first training step, from the start of Python: in the first round, when nothing is compiled, and in later ones.
+Same network, batch, timesteps and precision; forward and backward, without the optimiser; see ``peers/run_deep.py``
+for the network and what each engine is given. Ours pools before it convolves, with a quarter of the multiplications in
+two of three layers; ``eager_pooled_first`` is plain PyTorch with this exchange written by hand, which shows what the
+neurons alone bring. Each measurement is a process of its own on one pinned thread, and rounds go through all engines in
+turn, so that a busy machine slows all alike. Compared are medians over the rounds of CPU time per image, and peak
+memory of the process. Beside them stands how long a user waits for the first training step, from the start of
+Python: in the first round, when nothing is compiled, and in later ones.
 
     python benchmarks/deep_peers.py [--inference] [--dtype float32] [--batch 128] [--rounds 3] [--json FILE]
 
@@ -24,7 +26,7 @@ from peers.environments import DEEP_PEERS, HERE, PeerError, call_lines, make_env
 from rich.console import Console
 from rich.table import Table
 
-ENGINES = ("ours", "eager", *DEEP_PEERS)
+ENGINES = ("ours", "eager", "eager_pooled_first", *DEEP_PEERS)
 
 
 def measure(engines, request, rounds, core):

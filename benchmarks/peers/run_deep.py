@@ -81,6 +81,25 @@ def eager():
     return Body(EagerLIF), ["torch"]
 
 
+class PooledFirst(Body):
+    """The same network with pooling before the convolutions, where ours has it."""
+
+    def forward(self, images, n_steps):
+        """Mean logits (B, K)."""
+        drive = self.norms[0](self.convs[0](images))
+        x = self.neurons[0](drive.unsqueeze(0).expand(n_steps, *drive.shape))
+        for conv, norm, neurons in list(zip(self.convs, self.norms, self.neurons, strict=True))[1:]:
+            means = nn.functional.avg_pool2d(x.flatten(0, 1), 2, stride=1, padding=1)
+            sums = norm(nn.functional.conv2d(means, conv.weight, stride=2))
+            x = neurons(sums.unflatten(0, (n_steps, -1)))
+        return self.readout(x.flatten(2)).mean(0)
+
+
+def eager_pooled_first():
+    """Plain PyTorch that is given our exchange of pooling and convolution."""
+    return PooledFirst(EagerLIF), ["torch"]
+
+
 def ours():
     """The fused layers of this project."""
     layers = importlib.import_module("spikewise.network.layers")
@@ -145,7 +164,9 @@ def measure(request):
     """Median CPU seconds of a training step, or of an inference, over several, after some to warm up."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    network, packages = {f.__name__: f for f in (eager, ours, spikingjelly, snntorch)}[request["engine"]]()
+    network, packages = {f.__name__: f for f in (eager, eager_pooled_first, ours, spikingjelly, snntorch)}[
+        request["engine"]
+    ]()
     dtype = getattr(torch, request["dtype"])
     network = network.to(dtype).to(memory_format=torch.channels_last)
     images = torch.rand(request["batch"], 3, SIDE, SIDE).to(dtype).to(memory_format=torch.channels_last)

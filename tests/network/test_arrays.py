@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from spikewise.network import _arrays
 from spikewise.network._arrays import each_part, empty, flat, release, tensor_of
 
 LARGE = 1 << 20
@@ -45,6 +46,13 @@ def test_idle_memory_is_bounded():
     del arrays
     again = [empty(LARGE, np.uint8) for _ in range(40)]
     assert sum(array.ctypes.data in places for array in again) > 0
+
+
+def test_idle_memory_is_at_most_a_gigabyte():
+    arrays = [empty(300 * LARGE, np.uint8) for _ in range(6)]
+    del arrays
+    empty(LARGE, np.uint8)
+    assert sum(block.nbytes for block in _arrays._idle) <= 1 << 30
 
 
 def test_no_two_threads_share_a_block():

@@ -1,11 +1,15 @@
 """Normalisation and neurons as one operation, against the same in plain PyTorch with 64 bits."""
 
 import copy
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
 from torch import nn
 
+from spikewise.errors import ShapeError
 from spikewise.network.fused import can_fuse, norm_lif
 from spikewise.network.neurons import LIFParams, lif_sequence
 from spikewise.network.surrogate import Triangle, fire
@@ -229,3 +233,82 @@ def test_a_channel_of_weight_zero_still_learns():
     (oracle(sums64, exact, LIFParams(), 4)[0] * weights.double()).sum().backward()
     assert relative(norm.weight.grad, exact.weight.grad) < 2e-6
     assert relative(sums.grad, sums64.grad) < 2e-6
+
+
+@pytest.mark.parametrize(
+    ("sizes", "n_steps", "complaint"),
+    [
+        (((2, 3, 16, 4, 4), None, None), 4, r"sums must have shape \(1, B, C, ...\) or \(4, B, C, ...\)"),
+        (((4, 3, 16, 4, 4), (1, 16, 4, 4), None), 4, r"v0 must have shape \(3, 16, 4, 4\)"),
+        (((1, 3, 16, 4, 4), None, (1, 3, 16, 4, 4)), 4, r"residual must have shape \(4, 3, 16, 4, 4\)"),
+        (((4, 3, 16, 4, 4), None, None), 0, "sums must have shape"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(sizes, n_steps, complaint):
+    sums, v0, residual = (None if size is None else torch.zeros(size) for size in sizes)
+    with pytest.raises(ShapeError, match=complaint):
+        norm_lif(sums, norm_of(sizes[0], False), LIFParams(), n_steps, v0, residual)
+
+
+class Doubled(nn.BatchNorm2d):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+@pytest.mark.parametrize("is_training", [True, False])
+def test_normalisations_of_another_kind_or_under_watch_are_asked(is_training):
+    sums, seen = torch.randn(4, 3, 16, 4, 4), []
+    own, watched = Doubled(16).train(is_training), nn.BatchNorm2d(16).train(is_training)
+    watched.register_forward_hook(lambda *_: seen.append(1))
+    assert torch.equal(norm_lif(sums, own, LIFParams(), 4)[0], oracle(sums, copy.deepcopy(own), LIFParams(), 4)[0])
+    norm_lif(sums, watched, LIFParams(), 4)
+    assert seen == [1]
+
+
+@pytest.mark.parametrize("mean", [0.0, 100.0, 1e4])
+def test_statistics_are_right_far_off_the_running_mean(mean):
+    norm, sums = nn.BatchNorm2d(16), mean + torch.randn(4, 8, 16, 8, 8)
+    exact = copy.deepcopy(norm).double()
+    norm_lif(sums, norm, LIFParams(), 4)
+    exact(sums.double().flatten(0, 1))
+    assert relative(norm.running_var, exact.running_var) < 1e-5
+    assert relative(norm.running_mean, exact.running_mean) < 1e-6
+
+
+def test_a_single_sample_in_a_single_step_has_the_right_gradients():
+    conv, norm = nn.Conv2d(3, 10, 3, padding=1), nn.BatchNorm2d(10)  # 15 x 15 x 10 numbers fill no whole vectors
+    images = torch.randn(1, 3, 15, 15).contiguous(memory_format=torch.channels_last)
+    exact_conv, exact = copy.deepcopy(conv).double(), copy.deepcopy(norm).double()
+    (norm_lif(conv(images)[None], norm, LIFParams(), 4)[0] * torch.arange(15)).sum().backward()
+    (
+        oracle(exact_conv(images.double().contiguous())[None], exact, LIFParams(), 4)[0] * torch.arange(15)
+    ).sum().backward()
+    assert relative(norm.bias.grad, exact.bias.grad) < 1e-4
+    assert relative(conv.weight.grad, exact_conv.weight.grad) < 1e-4
+
+
+def test_one_number_per_channel_and_an_empty_batch_are_torchs_affair():
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        norm_lif(torch.zeros(1, 1, 16), nn.BatchNorm1d(16), LIFParams(), 4)
+    norm = nn.BatchNorm2d(16)
+    assert norm_lif(torch.zeros(2, 0, 16, 4, 4), norm.eval(), LIFParams(), 2)[0].shape == (2, 0, 16, 4, 4)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own():
+    script = """
+import os, torch
+from spikewise.network import LIFParams
+from spikewise.errors import ShapeError
+from spikewise.network.fused import norm_lif
+torch.set_num_threads(2)
+run = lambda: norm_lif(torch.ones(4, 3, 16, 4, 4), torch.nn.BatchNorm2d(16).eval(), LIFParams(), 4)
+run()
+child = os.fork()
+run()
+if child:
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+os._exit(0)
+"""
+    assert subprocess.run([sys.executable, "-c", script], timeout=120, check=False).returncode == 0

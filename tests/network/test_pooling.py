@@ -8,7 +8,7 @@ from torch import nn
 
 from spikewise.network import LIFParams, build_model
 from spikewise.network.kernels.means import means_of_squares
-from spikewise.network.layers import conv_layer
+from spikewise.network.layers import SpikingLayer, conv_layer
 from spikewise.network.pooling import pooled_sums
 from spikewise.network.record import record_workload
 
@@ -54,6 +54,7 @@ def test_means_of_spikes_are_exact_in_any_precision(dtype, border):
         (nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular"), nn.AvgPool2d(2)),
         (nn.Conv2d(4, 4, 5, padding=2), nn.AvgPool2d(2)),
         (nn.Conv2d(4, 4, 3, padding=1), nn.AvgPool2d(3)),
+        (nn.Conv2d(4, 4, 3, padding=1), nn.AvgPool2d(2, divisor_override=1)),
         (nn.Conv2d(4, 4, 3, padding=1), nn.MaxPool2d(2)),
         (nn.Conv2d(4, 4, 3, padding=1), nn.Identity()),
         (nn.Sequential(nn.Conv2d(4, 4, 3, padding=1)), nn.AvgPool2d(2)),
@@ -89,6 +90,52 @@ def test_a_network_gives_the_same_whether_or_not_somebody_watches_its_neurons(sh
     assert all(set(spikes.unique().tolist()) <= {0.0, 1.0} for spikes in seen)
     assert len(seen) == len(network.layers)
     assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("what", ["hook", "pre-hook", "backward hook", "backward pre-hook", "all", "forward"])
+def test_every_way_of_watching_is_respected(what):
+    conv, pool, x, seen = nn.Conv2d(4, 4, 3, padding=1), nn.AvgPool2d(2), torch.rand(2, 4, 8, 8), []
+
+    def see(*_):
+        seen.append(1)
+
+    registers = {
+        "hook": conv.register_forward_hook,
+        "pre-hook": conv.register_forward_pre_hook,
+        "backward hook": conv.register_full_backward_hook,
+        "backward pre-hook": conv.register_full_backward_pre_hook,
+        "all": nn.modules.module.register_module_forward_hook,
+        "forward": lambda _: setattr(conv, "forward", lambda x: see() or nn.Conv2d.forward(conv, x)),
+    }
+    handle = registers[what](see)
+    pooled_sums(x.requires_grad_(), conv, pool).sum().backward()
+    if handle is not None:
+        handle.remove()
+    assert seen
+
+
+def test_layers_of_another_kind_get_spikes():
+    class Silent(SpikingLayer):
+        def sums(self, x):
+            return super().sums(x) * 0
+
+    plain, own = conv_layer(3, 16, LIFParams()), conv_layer(16, 16, LIFParams(), pool=2)
+    assert own.takes_means(plain)
+    own.__class__ = Silent
+    assert not own.takes_means(plain)
+    assert not conv_layer(16, 16, LIFParams(), pool=2).takes_means(own)
+
+
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning"
+)  # torch's own, when its compiler meets any function with a gradient
+def test_compilers_and_vectors_of_parameters_take_a_network():
+    network = build_model("vgg5", (3, 16, 16), 10, width=0.25).eval()
+    images = torch.rand(2, 3, 16, 16)
+    assert nn.utils.parameters_to_vector(network.parameters()).numel() == sum(p.numel() for p in network.parameters())
+    with torch.no_grad():
+        compiled = torch.compile(network, backend="eager")
+        assert torch.allclose(compiled(images, 4), network(images, 4), atol=1e-5)
 
 
 def test_a_network_is_priced_as_it_is_written():

@@ -144,6 +144,7 @@ def fit(
     settings = FitSettings() if settings is None else settings
     _check_place(checkpoint)
     network = check_network(model)
+    _check_weights(network)
     train_set, validation_set = (
         _pair(network, what, pair, settings) for what, pair in (("train", train), ("validation", validation))
     )
@@ -184,6 +185,15 @@ def fit(
         network.eval()
     history = tuple(_record(row) for row in state.history)
     return FitResult(history, state.best_epoch, str(device), str(dtype).removeprefix("torch."))
+
+
+def _check_weights(network: torch.nn.Module) -> None:
+    for name, values in network.named_parameters():
+        if values.dtype not in (torch.float32, torch.float64):
+            raise ParameterError(
+                f"weights must be float32 or float64; got {values.dtype} for {name}. Call network.float(); the "
+                "setting precision='bfloat16' computes activations with 16 bits."
+            )
 
 
 def _epoch(

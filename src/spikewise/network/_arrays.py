@@ -7,6 +7,7 @@ here, and handed out again.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ N_PARTS = 8
 
 _LARGE = 1 << 20  # bytes; below, the allocator reuses memory anyhow
 _KEPT = 16  # blocks
+_KEPT_BYTES = 1 << 30
 _MAY_EXCEED = 4  # how much larger than asked a block may be: runs of one to four timesteps share theirs
 
 _idle: deque[Any] = deque(maxlen=_KEPT)  # the longest idle goes first
@@ -70,7 +72,11 @@ def _block(n_bytes: int) -> Any:
             blocks.append(_idle.popleft())
     fitting = [block for block in blocks if n_bytes <= block.nbytes <= _MAY_EXCEED * n_bytes]
     best = min(fitting, key=lambda block: block.nbytes, default=None)
-    _idle.extend(block for block in blocks if block is not best)
+    total = 0
+    for block in reversed(blocks):  # the latest first
+        total += block.nbytes
+        if block is not best and total <= _KEPT_BYTES:
+            _idle.appendleft(block)
     return np.empty(n_bytes, np.uint8) if best is None else best
 
 
@@ -100,3 +106,7 @@ def each_part(n_rows: int, work: Callable[[int, int, int], None]) -> None:
 @cache
 def _pool(n_threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n_threads, thread_name_prefix="norm-lif")
+
+
+if hasattr(os, "register_at_fork"):  # threads do not survive a fork
+    os.register_at_fork(after_in_child=_pool.cache_clear)

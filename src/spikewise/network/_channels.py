@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from .neurons import LIFParams
+from .pooling import is_watched
+from .surrogate import Dspike, Triangle
+
 BatchNorm = nn.modules.batchnorm._BatchNorm
+Moments = Callable[[Tensor], tuple[Tensor, ...]]
+
+_FAR = 0.9  # share of the mean square that is due to the offset
+
+
+def may_fuse(sums: Tensor, norm: BatchNorm, params: LIFParams) -> bool:
+    """Whether normalisation and neurons are of a kind that fused operations know, and nobody watches in between."""
+    if torch.compiler.is_compiling() or torch._C._is_tracing() or not isinstance(params.surrogate, Dspike | Triangle):
+        return False
+    n_each = sums.numel() // sums.shape[2]
+    return is_plain(norm) and n_each > int(norm.training)  # in training torch refuses one number per channel
+
+
+def is_plain(norm: BatchNorm) -> bool:
+    """Whether a normalisation is torch's own, with weights and running statistics, and nobody watches it."""
+    if type(norm) not in (nn.BatchNorm1d, nn.BatchNorm2d) or not (norm.affine and norm.track_running_stats):
+        return False
+    return is_shared(norm) or not is_watched(norm)
 
 
 def line(norm: BatchNorm, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
@@ -39,21 +62,29 @@ def is_shared(norm: BatchNorm) -> bool:
     return "add_up" in vars(norm)
 
 
-def of_batch(norm: BatchNorm, offset: Tensor, square: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def of_batch(norm: BatchNorm, moments: Moments, count: int) -> tuple[Tensor, Tensor]:
     """The same from a batch, which the running statistics take note of.
 
-    ``offset`` and ``square`` (C,) are the sums of x - running_mean and of its square over ``count`` numbers.
+    ``moments`` gives the sums (C,) of x - centre and of its square for a centre (C,); ``count`` is how many numbers of
+    a channel there are.
     """
     assert norm.running_mean is not None
     assert norm.running_var is not None
     assert norm.num_batches_tracked is not None
-    offset, square, number = total(norm, offset, square, count=count)
-    count, offset, square = int(number), offset / number, square / number
-    mean, variance = norm.running_mean + offset, (square - offset**2).clamp_(min=0)
+    centre = norm.running_mean
+    offset, square, number = total(norm, *moments(centre), count=count)
+    # On a GPU looking at numbers would wait for it.
+    if not offset.is_cuda and bool(
+        ((offset / number) ** 2 > _FAR * (square / number)).any()
+    ):  # far off the mean squares lose digits
+        centre = (centre + offset / number).to(centre)
+        offset, square, number = total(norm, *moments(centre), count=count)
+    offset, square = offset / number, square / number
+    mean, variance = centre + offset, (square - offset**2).clamp_(min=0)
     norm.num_batches_tracked.add_(1)
     share = 1.0 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
     norm.running_mean.lerp_(mean.to(norm.running_mean), share)
-    norm.running_var.lerp_((variance * (count / max(count - 1, 1))).to(norm.running_var), share)
+    norm.running_var.lerp_((variance * (number / (number - 1).clamp(min=1))).to(norm.running_var), share)
     return mean, torch.sqrt(variance + norm.eps)
 
 

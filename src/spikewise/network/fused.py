@@ -6,7 +6,7 @@ that is a dozen passes over memory, and autograd keeps most of what they write. 
 the steps again and needs nothing but the sums. See :mod:`spikewise.network.kernels.lif` for the equations.
 
 :func:`can_fuse` says when it applies on a CPU, and :func:`~spikewise.network.fused_cuda.can_fuse_cuda` on a GPU;
-elsewhere :func:`norm_lif` is the same in plain PyTorch. In evaluation all give the same bits.
+elsewhere :func:`norm_lif` is the same in plain PyTorch. In evaluation all give the same bits in float32.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from spikewise._lanes import LANES
+from spikewise.errors import ShapeError
 
 from ._arrays import N_PARTS, empty, flat
-from ._channels import BatchNorm, gradient_line, is_shared, line, of_batch, of_running
+from ._channels import BatchNorm, gradient_line, is_plain, is_shared, line, may_fuse, of_batch, of_running
 from ._flat import FlatSums, period_of
 from .fused_cuda import can_fuse_cuda, norm_lif_cuda
 from .kernels import lif as kernels
 from .kernels.lif_means import backward_means, forward_means
 from .neurons import LIF, LIFParams, lif_sequence, tell_decay
 from .pooling import square_means
-from .surrogate import Dspike, Triangle
+from .surrogate import Dspike
 
 
 def norm_lif(
@@ -64,6 +65,11 @@ def norm_lif(
     v : Tensor of shape (B, C, ...)
         Potential after the last reset.
 
+    Raises
+    ------
+    ShapeError
+        If the shapes do not fit each other or the number of steps.
+
     Examples
     --------
     >>> sums = torch.full((1, 2, 16), 0.6)
@@ -71,6 +77,7 @@ def norm_lif(
     >>> spikes[:, 0, 0].tolist()
     [0.0, 0.0, 1.0, 0.0]
     """
+    _check(sums, n_steps, v0, residual)
     residual = None if residual is None else residual.to(sums.dtype)
     if means and not (can_fuse(sums, norm, params) and _has_whole_rows(sums)):
         spikes, v = norm_lif(sums, norm, params, n_steps, v0, residual, decay)
@@ -82,8 +89,9 @@ def norm_lif(
             sums, norm.weight, norm.bias, v0, residual, decay, norm, params, n_steps, means
         )
         return found
-    if norm.training or not norm.track_running_stats:
-        currents: Tensor = norm(sums.flatten(0, 1)).reshape(sums.shape)
+    if norm.training or not is_plain(norm):
+        # Flattened, a single sample has strides on which the gradient of torch's own normalisation is wrong.
+        currents: Tensor = norm(sums[0] if len(sums) == 1 else sums.flatten(0, 1)).reshape(sums.shape)
     else:
         each = (1, 1, -1, *[1] * (sums.ndim - 3))
         scale, shift = line(norm, *of_running(norm))
@@ -115,11 +123,17 @@ class NormLIF(LIF):
 def can_fuse(sums: Tensor, norm: BatchNorm, params: LIFParams) -> bool:
     """Whether the fused operation applies: a CPU, 32 or 16 bits, a known surrogate, and rows of whole vectors."""
     # Processes that share a batch must all come to the same answer, however many samples each of them has.
-    n = sums[0, 0].numel() if is_shared(norm) else sums[0].numel()
-    whole = n % period_of(sums.shape[2]) == 0
-    known = isinstance(params.surrogate, Dspike | Triangle) and norm.affine and norm.track_running_stats
-    known &= "forward" not in vars(norm) or is_shared(norm)
-    return whole and known and sums.device.type == "cpu" and sums.dtype in (torch.float32, torch.bfloat16)
+    n = sums[0, :1].numel() if is_shared(norm) else sums[0].numel()
+    fits = sums.device.type == "cpu" and sums.dtype in (torch.float32, torch.bfloat16)
+    return fits and n % period_of(sums.shape[2]) == 0 and may_fuse(sums, norm, params)
+
+
+def _check(sums: Tensor, n_steps: int, v0: Tensor | None, residual: Tensor | None) -> None:
+    if sums.ndim < 3 or len(sums) not in (1, n_steps):
+        raise ShapeError(f"sums must have shape (1, B, C, ...) or ({n_steps}, B, C, ...); got {tuple(sums.shape)}.")
+    for name, values, shape in (("v0", v0, sums.shape[1:]), ("residual", residual, (n_steps, *sums.shape[1:]))):
+        if values is not None and values.shape != shape:
+            raise ShapeError(f"{name} must have shape {tuple(shape)}, as the sums; got {tuple(values.shape)}.")
 
 
 def _has_whole_rows(sums: Tensor) -> bool:
@@ -129,15 +143,17 @@ def _has_whole_rows(sums: Tensor) -> bool:
 
 def _of_batch(x: FlatSums, norm: BatchNorm) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (C,) of each channel of this batch."""
-    assert norm.running_mean is not None
-    centre = x.tiled(norm.running_mean)
-    sums, squares = np.zeros((2, N_PARTS, x.period), np.float32)
-    x.each_part(
-        lambda part, begin, end: kernels.moments(x.data, begin, end, centre, sums[part], squares[part]), all_steps=True
-    )
-    count = x.data.size // x.n_channels
-    offset, square = (torch.from_numpy(x.by_channel(each)) for each in (sums, squares))
-    return of_batch(norm, offset, square, count)
+
+    def moments(centre: Tensor) -> tuple[Tensor, ...]:
+        tiled = x.tiled(centre)
+        sums, squares = np.zeros((2, N_PARTS, x.period), np.float32)
+        x.each_part(
+            lambda part, begin, end: kernels.moments(x.data, begin, end, tiled, sums[part], squares[part]),
+            all_steps=True,
+        )
+        return tuple(torch.from_numpy(x.by_channel(each)) for each in (sums, squares))
+
+    return of_batch(norm, moments, x.data.size // x.n_channels)
 
 
 class _NormLIF(torch.autograd.Function):

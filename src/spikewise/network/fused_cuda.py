@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from . import _channels
-from ._channels import BatchNorm
+from ._channels import BatchNorm, may_fuse
 from .neurons import LIFParams
 from .surrogate import Dspike, Triangle
 
@@ -40,11 +40,9 @@ def can_fuse_cuda(sums: Tensor, norm: BatchNorm, params: LIFParams, n_steps: int
     >>> can_fuse_cuda(torch.ones(4, 2, 16), torch.nn.BatchNorm1d(16), LIFParams(), n_steps=4)
     False
     """
-    if not sums.is_cuda or sums.dtype not in _DTYPES or not sums.numel() or n_steps > _MAX_STEPS:
+    if not sums.is_cuda or sums.dtype not in _DTYPES or n_steps > _MAX_STEPS:
         return False
-    known = isinstance(params.surrogate, Dspike | Triangle) and norm.affine and norm.track_running_stats
-    known &= "forward" not in vars(norm) or _channels.is_shared(norm)
-    return known and _has_triton() and torch.cuda.get_device_capability(sums.device) >= (7, 0)
+    return may_fuse(sums, norm, params) and _has_triton() and torch.cuda.get_device_capability(sums.device) >= (7, 0)
 
 
 @cache
@@ -141,11 +139,12 @@ def _moments(x: _Maps, norm: BatchNorm) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (C,) of each channel of this batch."""
     from .kernels.lif_triton import moments
 
-    sums, squares = x.table(), x.table()
-    moments[x.grid](x.data, x.n, norm.running_mean, sums, squares, *x.sizes, N_STEPS=len(x.data), **x.tile)
-    count = x.data.numel() // x.n_channels
-    offset, square = (each.sum(0, dtype=torch.float64) for each in (sums, squares))
-    return _channels.of_batch(norm, offset, square, count)
+    def sums_around(centre: Tensor) -> tuple[Tensor, ...]:
+        sums, squares = x.table(), x.table()
+        moments[x.grid](x.data, x.n, centre, sums, squares, *x.sizes, N_STEPS=len(x.data), **x.tile)
+        return tuple(each.sum(0, dtype=torch.float64) for each in (sums, squares))
+
+    return _channels.of_batch(norm, sums_around, x.data.numel() // x.n_channels)
 
 
 class _NormLIF(torch.autograd.Function):

@@ -138,7 +138,7 @@ class SpikingClassifier:
             score_sum = np.zeros((len(running), self.model.spec.n_classes), np.float32)
             for step in range(1, self.n_steps + 1):
                 outputs, state = self.model.step(state)
-                score_sum = score_sum + outputs.cpu().numpy()
+                score_sum = score_sum + outputs.float().cpu().numpy()
                 leaves = np.full(len(running), step == self.n_steps)
                 if rule is not None and step < self.n_steps:
                     leaves = rule.ready(score_sum, step)
@@ -158,7 +158,7 @@ class SpikingClassifier:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and architecture to ``path`` (safetensors), with a readable card beside it (``.json``)."""
-        weights = {key: value.detach().cpu().numpy() for key, value in self.model.state_dict().items()}
+        weights = {key: _array(value) for key, value in self.model.state_dict().items()}
         card = {
             "format": _FORMAT,
             "model": self.model.spec.to_dict(),
@@ -192,3 +192,9 @@ class SpikingClassifier:
             return cls(network, card["n_steps"], card["class_names"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise DataError(f"{path} must be a deep network saved by spikewise; {error}. Train it again.") from None
+
+
+def _array(values: Tensor) -> NDArray[Any]:
+    """Values as files hold them: 16 bits are written as 32."""
+    is_short = values.is_floating_point() and values.element_size() < 4
+    return (values.detach().float() if is_short else values.detach()).cpu().numpy()

@@ -85,8 +85,9 @@ class SpikingLayer(nn.Module):
 
     def takes_means(self, before: nn.Module) -> bool:
         """Whether the layer before may hand on means of its spikes: this one pools, and nobody watches either."""
-        unwatched = isinstance(before, SpikingLayer) and not is_watched(before, before.neurons, self)
-        return unwatched and may_exchange(self.synapses, self.pool)
+        if type(before) is not SpikingLayer or type(self) is not SpikingLayer:  # another kind may do otherwise
+            return False
+        return not is_watched(before, before.neurons, self) and may_exchange(self.synapses, self.pool)
 
 
 def conv_layer(n_in: int, n_out: int, params: LIFParams, pool: int = 1) -> SpikingLayer:

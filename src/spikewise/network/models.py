@@ -75,7 +75,6 @@ class SpikingNetwork(nn.Module):
             scale_to_threshold(self)
         if spec.trains_decay:
             train_decay(self)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as the fused layers lay out spikes
         self.register_buffer("mean", torch.zeros(spec.in_shape[0]))
         self.register_buffer("std", torch.ones(spec.in_shape[0]))
 
@@ -155,7 +154,9 @@ class SpikingNetwork(nn.Module):
         return outputs.reshape(*spikes.shape[:2], -1)
 
     def _normalized(self, images: Tensor) -> Tensor:
-        return (_unit_range(images) - self.mean[:, None, None]) / self.std[:, None, None]
+        found = (_unit_range(images) - self.mean[:, None, None]) / self.std[:, None, None]
+        # As the fused layers lay out spikes.
+        return found.flatten(0, -4).contiguous(memory_format=torch.channels_last).reshape(found.shape)
 
     @property
     def _first(self) -> SpikingLayer:

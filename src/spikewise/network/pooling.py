@@ -27,6 +27,7 @@ from ._arrays import each_part, empty, flat, tensor_of
 from .kernels.means import means_of_squares
 
 _SIDE = 2
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +63,8 @@ def square_means(x: Tensor) -> Tensor:
     >>> square_means(torch.ones(1, 1, 2, 2))[0, 0].tolist()
     [[0.25, 0.5, 0.25], [0.5, 1.0, 0.5], [0.25, 0.5, 0.25]]
     """
+    if torch.compiler.is_compiling() or torch._C._is_tracing():
+        return functional.avg_pool2d(x, _SIDE, stride=1, padding=1)
     means: Tensor = _Means.apply(x)  # type: ignore[no-untyped-call]
     return means
 
@@ -77,12 +80,15 @@ def may_exchange(synapses: Any, pool: Any) -> bool:
         return False
     shape = synapses.kernel_size, synapses.padding, synapses.stride, synapses.dilation, synapses.padding_mode
     plain = pool.kernel_size == pool.stride == _SIDE and pool.padding == 0 and not pool.ceil_mode
+    plain &= pool.divisor_override is None
     return plain and shape == ((3, 3), (1, 1), (1, 1), (1, 1), "zeros")
 
 
 def is_watched(*modules: nn.Module) -> bool:
-    """Whether somebody hooked any of these modules."""
-    return any(each._forward_hooks or each._forward_pre_hooks or each._backward_hooks for each in modules)
+    """Whether somebody hooked any of these modules, or all modules, or put another ``forward`` in its place."""
+    if any(getattr(nn.modules.module, f"_global{name}") for name in _HOOKS):
+        return True
+    return any("forward" in vars(each) or any(getattr(each, name) for name in _HOOKS) for each in modules)
 
 
 class _Means(autograd.Function):
