@@ -18,6 +18,7 @@ from importlib.metadata import version  # noqa: E402
 from itertools import pairwise  # noqa: E402
 
 import torch  # noqa: E402
+from jelly import spikingjelly_neurons  # noqa: E402
 from torch import nn  # noqa: E402
 
 WIDTHS, POOLS, SIDE, N_CLASSES = (32, 64, 128), (1, 2, 2), 32, 10
@@ -125,20 +126,7 @@ def ours():
 
 def spikingjelly():
     """Its multi-step neurons, torch backend."""
-    neuron = importlib.import_module("spikingjelly.activation_based.neuron")
-    functional = importlib.import_module("spikingjelly.activation_based.functional")
-    surrogate = importlib.import_module("spikingjelly.activation_based.surrogate")
-
-    class Multi(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.lif = neuron.LIFNode(tau=2.0, decay_input=False, surrogate_function=surrogate.ATan(), step_mode="m")
-
-        def forward(self, currents):
-            functional.reset_net(self.lif)
-            return self.lif(currents)
-
-    return Body(Multi), ["torch", "spikingjelly"]
+    return Body(spikingjelly_neurons()), ["torch", "spikingjelly"]
 
 
 def snntorch():

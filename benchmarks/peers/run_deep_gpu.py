@@ -16,6 +16,7 @@ from statistics import median
 from unittest.mock import patch
 
 import torch
+from jelly import spikingjelly_neurons
 from torch import nn
 
 SIDE, N_CLASSES = 32, 10
@@ -96,21 +97,8 @@ def plain(name, stack):
 
 
 def spikingjelly(name, stack):
-    """Its multi-step neurons; on a GPU it takes its Triton or CUDA kernels by itself where they are."""
-    neuron = importlib.import_module("spikingjelly.activation_based.neuron")
-    functional = importlib.import_module("spikingjelly.activation_based.functional")
-    surrogate = importlib.import_module("spikingjelly.activation_based.surrogate")
-
-    class Multi(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.lif = neuron.LIFNode(tau=2.0, decay_input=False, surrogate_function=surrogate.ATan(), step_mode="m")
-
-        def forward(self, currents):
-            functional.reset_net(self.lif)
-            return self.lif(currents.contiguous())
-
-    return Network(name, Multi)
+    """Its multi-step neurons."""
+    return Network(name, spikingjelly_neurons())
 
 
 def versions():

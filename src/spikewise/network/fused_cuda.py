@@ -60,31 +60,9 @@ def norm_lif_cuda(
     sums: Tensor, norm: BatchNorm, params: LIFParams, n_steps: int, v0: Tensor | None = None,
     residual: Tensor | None = None, decay: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Normalise weighted sums over time and batch together, and run the neurons, where :func:`can_fuse_cuda`.
+    """What :func:`~spikewise.network.fused.norm_lif` does, from the same to the same, where :func:`can_fuse_cuda`.
 
-    Parameters
-    ----------
-    sums : Tensor of shape (T, B, C, ...) or (1, B, C, ...)
-        Weighted sums of every step, or those of a static input, which serve all steps.
-    norm : BatchNorm1d or BatchNorm2d
-        In training its running statistics are brought up to date.
-    params : LIFParams
-        The neurons.
-    n_steps : int
-        Timesteps T; the kernels are compiled for each number of them.
-    v0 : Tensor of shape (B, C, ...), optional
-        Potential before the first step; zero if absent.
-    residual : Tensor of shape (T, B, C, ...), optional
-        Current of a shortcut, added to the normalised sums.
-    decay : Tensor, optional
-        A scalar of value ``params.decay``, to receive its gradient.
-
-    Returns
-    -------
-    spikes : Tensor of shape (T, B, C, ...)
-        Zeros and ones.
-    v : Tensor of shape (B, C, ...)
-        Potential after the last reset.
+    The kernels are compiled for each number of steps.
     """
     found: tuple[Tensor, Tensor] = _NormLIF.apply(  # type: ignore[no-untyped-call]
         sums, norm.weight, norm.bias, v0, residual, decay, norm, params, n_steps
