@@ -9,6 +9,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -253,4 +254,6 @@ def test_the_kernels_compile_for_a_gpu_unfused_and_load_sixteen_bytes_at_once():
     settings = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
     done = subprocess.run([sys.executable, "-c", COMPILE], env=settings, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["moments", "forward", "backward", "normalise_gradient"] * 2
+    # Nothing is computed, so the sums hold anything, and whoever reads them may ask for the moments again.
+    in_turn = [name for name, _ in groupby(done.stdout.split())]
+    assert in_turn == ["moments", "forward", "backward", "normalise_gradient"] * 2
