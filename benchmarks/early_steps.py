@@ -34,6 +34,7 @@ RECIPES = {
     "distilled": {"distill": 1.0},
     "random + distilled": {"n_steps_min": 1, "distill": 1.0},
     "per step (TET)": {"loss": "per_step"},
+    "growing steps": {"growth": 0.75},
     "static": {"loss": "static"},
 }
 

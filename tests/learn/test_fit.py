@@ -201,6 +201,32 @@ def test_settings_out_of_range_are_refused(wrong):
         FitSettings(**wrong)
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 7, 30])
+@pytest.mark.parametrize("growth", [0.0, 0.3, 0.75, 0.99])
+def test_timesteps_grow_evenly_to_all_of_them(epochs, growth):
+    settings = FitSettings(epochs=epochs, growth=growth, n_steps=5)
+    steps = [settings.most_steps(epoch) for epoch in range(1, epochs + 1)]
+    assert steps == sorted(steps)
+    assert steps[-1] == 5
+    assert all(most == 5 for epoch, most in enumerate(steps) if epoch >= growth * epochs)
+    growing = [most for epoch, most in enumerate(steps[:-1]) if epoch < growth * epochs]
+    assert 5 not in growing
+    counts = [growing.count(most) for most in range(1, 5)]
+    assert max(counts) - min(counts) <= 1 + (growth * epochs > epochs - 1)
+
+
+def test_updates_take_the_timesteps_of_their_epoch_and_validation_all(monkeypatch):
+    asked = []
+    model = small_model()
+    forward = model.forward
+    monkeypatch.setattr(model, "forward", lambda images, n_steps: asked.append(n_steps) or forward(images, n_steps))
+    settings = FitSettings(epochs=4, growth=0.5, n_steps=3, batch_size=len(TRAIN[1]))
+    result = fit(model, TRAIN, VALIDATION, settings)
+    assert {len(row.accuracy_by_step) for row in result.history} == {3}
+    # An update, the statistics of all timesteps where it took fewer, and the validation images.
+    assert asked == [1, 3, 3, 2, 3, 3, 3, 3, 3, 3]
+
+
 def test_every_setting_says_what_it_is():
     assert all(field.description for field in FitSettings.model_fields.values())
 
@@ -208,6 +234,7 @@ def test_every_setting_says_what_it_is():
 RICH = SETTINGS.model_copy(
     update={
         "optimizer": "sgd", "lr": 0.05, "ema": 0.9, "n_steps_min": 1, "distill": 0.5, "clip_norm": 1.0,
+        "growth": 0.5,
         "augment": Augmentation(max_shift=1, cutout=2, mixup=0.3), "schedule": "cosine", "warmup": 0.1,
     }
 )  # fmt: skip

@@ -30,9 +30,13 @@ def test_vgg11_has_the_parameters_of_configuration_a():
     assert n_parameters("vgg11", (3, 32, 32), 10) == n_row([3, 64, 128, 256, 256, 512, 512, 512, 512]) + 513 * 10
 
 
-def test_smaller_ones_end_in_a_fully_connected_layer():
-    body = n_row([3, 64, 64, 128, 128, 256, 256, 256])
-    assert n_parameters("vgg9", (3, 32, 32), 10) == body + n_unit(256 * 4 * 4, 1024, 1) + 1025 * 10
+def test_vgg9_has_the_parameters_of_eight_convolutions_and_one_linear_layer():
+    body = n_row([3, 64, 64, 128, 128, 256, 256, 256, 256])
+    for side in (8, 28, 32):
+        assert n_parameters("vgg9", (3, side, side), 10) == body + (256 + 1) * 10
+
+
+def test_vgg5_ends_in_a_fully_connected_layer():
     assert n_parameters("vgg5", (1, 8, 8), 10) == n_row([1, 32, 64, 64]) + n_unit(64 * 2 * 2, 128, 1) + 129 * 10
 
 

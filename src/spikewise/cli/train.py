@@ -23,7 +23,7 @@ _OPTIONS = {
     "by": "--bin", "span_us": "--bin span", "crop": "--bin crop", "size": "--bin size",
     **{name: f"--{name}" for name in (
         "epochs", "lr", "optimizer", "schedule", "loss", "accumulate", "distill", "ema", "device", "threads", "seed",
-        "width", "regularization", "warmup",
+        "width", "regularization", "warmup", "growth",
     )},
 }  # fmt: skip
 
@@ -44,6 +44,9 @@ def train(
     min_steps: Annotated[
         int | None, typer.Option(help="Draw the timesteps of each update evenly from this many to T.")
     ] = None,
+    growth: Annotated[
+        float, typer.Option(help="Share of the epochs in which the timesteps grow from 1 to T: cheaper epochs.")
+    ] = 0.0,
     loss: Annotated[
         str, typer.Option(help="cumulative (every prefix is right), per_step (TET), or static (the last answer).")
     ] = "cumulative",
@@ -90,8 +93,8 @@ def train(
 
     began = time.perf_counter()
     asked: dict[str, Any] = {
-        "epochs": epochs, "batch_size": batch, "n_steps": steps, "n_steps_min": min_steps, "optimizer": optimizer,
-        "lr": lr, "schedule": schedule, "warmup": warmup, "clip_norm": clip, "ema": ema, "loss": loss,
+        "epochs": epochs, "batch_size": batch, "n_steps": steps, "n_steps_min": min_steps, "growth": growth,
+        "optimizer": optimizer, "lr": lr, "schedule": schedule, "warmup": warmup, "clip_norm": clip, "ema": ema, "loss": loss,
         "regularization": regularization, "distill": distill, "accumulate": accumulate,
         "label_smoothing": label_smoothing, "precision": amp, "device": device, "threads": threads, "seed": seed,
     }  # fmt: skip

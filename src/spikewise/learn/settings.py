@@ -33,6 +33,9 @@ class FitSettings(BaseModel):
     n_steps_min: int | None = Field(
         None, ge=1, le=1024, description="Each update draws its T evenly from this many to n_steps; n_steps if absent."
     )
+    growth: float = Field(
+        0.0, ge=0, lt=1, description="Share of the epochs in which T grows evenly from 1 to n_steps; 0 for none."
+    )
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or SGD with Nesterov momentum.")
     lr: float | None = Field(
         None, gt=0, le=10, description="Highest learning rate; 5e-3 with AdamW and 0.1 with SGD if absent."
@@ -83,6 +86,19 @@ class FitSettings(BaseModel):
     def rise(self) -> float:
         """Share of all updates in which the learning rate rises."""
         return _WARMUP[self.schedule] if self.warmup is None else self.warmup
+
+    def most_steps(self, epoch: int) -> int:
+        """Longest training run of an epoch (from 1), by ``growth``; ``n_steps`` in the last.
+
+        Examples
+        --------
+        >>> [FitSettings(epochs=8, growth=0.75).most_steps(epoch) for epoch in range(1, 9)]
+        [1, 1, 2, 2, 3, 3, 4, 4]
+        """
+        growing = self.growth * self.epochs
+        if epoch - 1 >= growing or epoch == self.epochs:
+            return self.n_steps
+        return 1 + int((self.n_steps - 1) * (epoch - 1) / growing)
 
     @property
     def of_the_result(self) -> dict[str, object]:

@@ -79,8 +79,9 @@ class Trainer:
         n_done = (epoch - 1) * self.n_batches + index
         set_learning_rate(self.optimizer, learning_rate(settings, n_done / (settings.epochs * self.n_batches)))
         images, labels = self._variants(batch, generator)
-        least = settings.n_steps if settings.n_steps_min is None else settings.n_steps_min
-        n_steps = int(torch.randint(least, settings.n_steps + 1, (), generator=generator))
+        most = settings.most_steps(epoch)
+        least = most if settings.n_steps_min is None else min(settings.n_steps_min, most)
+        n_steps = int(torch.randint(least, most + 1, (), generator=generator))
         images, labels = processes.mine(images), processes.mine(labels)
         self.model.train()
         with (
@@ -110,7 +111,8 @@ class Trainer:
             if values.is_floating_point() and not values.isfinite().all():
                 raise self._diverged(f"the weights must stay finite; {name} are not after epoch {epoch}.")
         model = self.model if self.average is None else self.average.model
-        if self.average is not None or self.settings.n_steps_min is not None:
+        is_shorter = self.settings.n_steps_min is not None or self.settings.most_steps(epoch) < self.settings.n_steps
+        if self.average is not None or is_shorter:
             measure_statistics(model, self._some(epoch), self.settings.n_steps)
         return model.eval()
 
