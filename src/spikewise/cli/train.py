@@ -94,8 +94,8 @@ def train(
     began = time.perf_counter()
     asked: dict[str, Any] = {
         "epochs": epochs, "batch_size": batch, "n_steps": steps, "n_steps_min": min_steps, "growth": growth,
-        "optimizer": optimizer, "lr": lr, "schedule": schedule, "warmup": warmup, "clip_norm": clip, "ema": ema, "loss": loss,
-        "regularization": regularization, "distill": distill, "accumulate": accumulate,
+        "optimizer": optimizer, "lr": lr, "schedule": schedule, "warmup": warmup, "clip_norm": clip, "ema": ema,
+        "loss": loss, "regularization": regularization, "distill": distill, "accumulate": accumulate,
         "label_smoothing": label_smoothing, "precision": amp, "device": device, "threads": threads, "seed": seed,
     }  # fmt: skip
     try:

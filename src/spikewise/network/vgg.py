@@ -2,9 +2,9 @@
 
 A table lists the channels of each convolution at width 1; ``"P"`` halves the map of the convolution before it, and
 ``"F"`` is a fully connected layer. Following DT-SNN's code, VGG-11 and VGG-16 are the bodies of configurations A and D
-(arXiv 1409.1556) with four poolings, and end in maps of spikes. So does VGG-9: the seven convolutions of SpikeSim's example
-(arXiv 2210.12899) and an eighth on the smallest map, in the place of a fully connected layer that would hold four fifths
-of all weights. VGG-5 ends in a fully connected layer.
+(arXiv 1409.1556) with four poolings, and end in maps of spikes. So does VGG-9: the seven convolutions of SpikeSim's
+example (arXiv 2210.12899) and an eighth on the smallest map, in the place of a fully connected layer that would hold
+four fifths of all weights. VGG-5 ends in a fully connected layer.
 """
 
 from __future__ import annotations
