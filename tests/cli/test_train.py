@@ -91,11 +91,12 @@ def test_a_folder_with_a_run_needs_the_flag_and_the_same_settings(folder, few_di
         (["--optimizer", "adam"], "--optimizer"),
         (["--schedule", "step"], "--schedule"),
         (["--steps", "0"], "--steps"),
-        (["--min-steps", "5"], "n_steps_min must be at most n_steps (4); got 5"),
-        (["--regularization", "0.1"], "regularization must be 0 with the loss cumulative"),
+        (["--min-steps", "5"], "--min-steps must be at most --steps (4); got 5"),
+        (["--regularization", "0.1"], "--regularization must be 0 with the loss cumulative"),
         (["--epochs", "0"], "--epochs"),
         (["--batch", "1"], "--batch"),
         (["--lr", "0"], "--lr"),
+        (["--growth", "1"], "--growth"),
         (["--ema", "1"], "--ema"),
         (["--amp", "fp16"], "--amp"),
         (["--device", "cuda:99"], "device must be one that this machine has"),
@@ -104,7 +105,7 @@ def test_a_folder_with_a_run_needs_the_flag_and_the_same_settings(folder, few_di
         (["--width", "0"], "--width"),
         (["--max-drop", "1"], "--max-drop"),
         (["--augment", "rotate"], "--augment must be auto, none"),
-        (["--augment", "shift=-1"], "max_shift"),
+        (["--augment", "shift=-1"], "--augment shift"),
     ],
 )
 def test_a_wrong_request_is_one_clear_line_and_exit_code_2(arguments, words, capsys, tmp_path, monkeypatch):

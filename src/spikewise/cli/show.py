@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,10 @@ def first_problem(error: ValidationError, options: Mapping[str, str]) -> Paramet
     """The first thing that is wrong with settings, named by its option on the command line."""
     problem = error.errors()[0]
     if not problem["loc"]:  # settings that do not go together
-        return ParameterError(problem["msg"].removeprefix("Value error, ") + ".")
+        said = problem["msg"].removeprefix("Value error, ")
+        # The setting at fault stands first; others look like no word of a sentence.
+        named = re.sub(r"^\w+|\b\w+_\w+\b", lambda name: options.get(name[0], name[0]), said)
+        return ParameterError(f"{named}.")
     key = str(problem["loc"][-1])
     return ParameterError(f"{options.get(key, key)}: {problem['msg']}; got {problem['input']!r}.")
 

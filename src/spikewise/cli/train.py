@@ -21,6 +21,7 @@ _OPTIONS = {
     "batch_size": "--batch", "n_steps": "--steps", "n_steps_min": "--min-steps", "max_drop": "--max-drop",
     "label_smoothing": "--label-smoothing", "clip_norm": "--clip", "precision": "--amp",
     "by": "--bin", "span_us": "--bin span", "crop": "--bin crop", "size": "--bin size",
+    "max_shift": "--augment shift", "cutout": "--augment cutout", "mixup": "--augment mixup",
     **{name: f"--{name}" for name in (
         "epochs", "lr", "optimizer", "schedule", "loss", "accumulate", "distill", "ema", "device", "threads", "seed",
         "width", "regularization", "warmup", "growth",

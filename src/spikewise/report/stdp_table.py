@@ -8,13 +8,13 @@ from typing import Any
 from rich.table import Table
 
 from spikewise.price.measured import INFERENCE, INFERENCE_EXIT, LABELLING, TRAINING, Measurement
-from spikewise.units import format_area, format_memory, format_share, format_si
+from spikewise.units import format_share, format_si
 
 from .measured_words import caption_of, joules_of, read_measured, remarks_of
+from .price_rows import Row, price_sections
 
 _DECODERS = {"naive_bayes": "naive Bayes", "proportion": "proportion", "votes": "votes"}
 _MISSING = "–"
-_Row = tuple[str, ...]
 
 
 def stdp_table(results: Mapping[str, Any]) -> Table:
@@ -36,13 +36,11 @@ def stdp_table(results: Mapping[str, Any]) -> Table:
     table.add_column("")
     for header in ("all steps", "early exit"):
         table.add_column(header, justify="right")
-    full = cost["without_exit"]
-    pairs = zip([full, *full["beside"]], [cost, *cost["beside"]], strict=True)
     for section in (
         _accuracies(results),
         _effort(results),
         _operations(results["operations"]),
-        *(_prices(static, stopped) for static, stopped in pairs),
+        *price_sections(cost),
         _measured(measured),
         _learning(results),
     ):
@@ -58,9 +56,9 @@ def _precision(asked: Mapping[str, Any]) -> str:
     return words if asked["batch_size"] == 1 else f"{words}, batches of {asked['batch_size']}"
 
 
-def _accuracies(results: Mapping[str, Any]) -> list[_Row]:
+def _accuracies(results: Mapping[str, Any]) -> list[Row]:
     chosen, exits = results["settings"]["decoder"], results["exit"]
-    rows: list[_Row] = [
+    rows: list[Row] = [
         (
             f"accuracy, {word}{' (chosen)' if name == chosen else ''}",
             f"{results['accuracy_by_decoder'][name]:.2%}",
@@ -78,7 +76,7 @@ def _accuracies(results: Mapping[str, Any]) -> list[_Row]:
     return rows
 
 
-def _effort(results: Mapping[str, Any]) -> list[_Row]:
+def _effort(results: Mapping[str, Any]) -> list[Row]:
     exits, cpu = results["exit"], results["cpu_s"]
     return [
         ("mean timesteps", str(exits["n_steps"]), f"{exits['mean_steps']:.1f}"),
@@ -87,33 +85,17 @@ def _effort(results: Mapping[str, Any]) -> list[_Row]:
     ]
 
 
-def _operations(operations: Mapping[str, Mapping[str, float]]) -> list[_Row]:
+def _operations(operations: Mapping[str, Mapping[str, float]]) -> list[Row]:
     if "inference" not in operations:
         return []
     full, stopped = operations["inference"], operations["inference_exit"]
     return [(f"{key.replace('_', ' ')} per image", _count(full[key]), _count(stopped[key])) for key in full]
 
 
-def _prices(full: Mapping[str, Any], cost: Mapping[str, Any]) -> list[_Row]:
-    """The estimate of one platform; the saving stands below the column that saves."""
-    both = (full, cost)
-    bands = [[format_si(each["band"]["energy_j"][end], "J") for end in (0, 2)] for each in both]
-    low, _, high = cost["band"]["edp_saving"]
-    return [
-        (f"estimate: {cost['platform']}", "", ""),
-        ("  energy per image", *(format_si(each["energy_j"], "J") for each in both)),
-        ("    low to high", *(f"{low} to {high}" for low, high in bands)),
-        ("  latency per image", *(format_si(each["latency_s"], "s") for each in both)),
-        ("  EDP saved by early exit", "", format_share(cost["edp_saving"])),
-        ("    low to high", "", f"{format_share(low)} to {format_share(high)}"),
-        ("  area, memory", format_area(cost["area_m2"]), format_memory(cost["memory_bits"])),
-    ]
-
-
-def _measured(measured: Mapping[str, Measurement]) -> list[_Row]:
+def _measured(measured: Mapping[str, Measurement]) -> list[Row]:
     """What the machine took, which is no estimate of a chip."""
     full, stopped, training = (joules_of(measured.get(stage)) for stage in (INFERENCE, INFERENCE_EXIT, TRAINING))
-    rows: list[_Row] = [
+    rows: list[Row] = [
         ("measured energy, this machine", "", ""),
         ("  answering, per image", full, stopped),
         ("  learning, per sample", training, ""),
@@ -123,7 +105,7 @@ def _measured(measured: Mapping[str, Measurement]) -> list[_Row]:
     return rows
 
 
-def _learning(results: Mapping[str, Any]) -> list[_Row]:
+def _learning(results: Mapping[str, Any]) -> list[Row]:
     health, training = results["health"], results["operations"].get("training")
     spent = _MISSING if training is None else _count(sum(training.values()))
     return [

@@ -7,9 +7,8 @@ from typing import Any
 
 from rich.table import Table
 
-from spikewise.units import format_share, format_si
-
 from .measured_words import STAGES, caption_of, joules_of, read_measured, remarks_of
+from .price_rows import price_sections
 
 _MOST_STEPS = 8  # that have a row each
 
@@ -45,15 +44,10 @@ def train_table(results: Mapping[str, Any]) -> Table:
     table.add_row("  as many steps, at random", "", f"{controls['random_exit']['accuracy']:.2%}")
     cut = controls["truncated"]
     table.add_row(f"  all cut at step {cut['mean_steps']:.0f}", "", f"{cut['accuracy']:.2%}")
-    static = results["cost"]["without_exit"]
-    for full, early in zip([static, *static["beside"]], [results["cost"], *results["cost"]["beside"]], strict=True):
+    for section in price_sections(results["cost"]):
         table.add_section()
-        table.add_row(f"estimate: {early['platform']}", "all steps", "early exit")
-        table.add_row("  energy per image", format_si(full["energy_j"], "J"), format_si(early["energy_j"], "J"))
-        low, _, high = (format_si(value, "J") for value in early["band"]["energy_j"])
-        table.add_row("    low to high", "", f"{low} to {high}")
-        table.add_row("  latency per image", format_si(full["latency_s"], "s"), format_si(early["latency_s"], "s"))
-        table.add_row("  EDP saved by early exit", "", format_share(early["edp_saving"]))
+        for row in section:
+            table.add_row(*row)
     table.add_section()
     table.add_row("measured energy, this machine")
     for stage, name in STAGES.items():
