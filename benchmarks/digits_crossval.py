@@ -14,7 +14,7 @@ import time
 import numpy as np
 
 from spikewise.data import load_images, stratified_folds, stratified_holdout
-from spikewise.dynamic import NeverExit, calibrate_entropy, random_exit_accuracy
+from spikewise.dynamic import ExitPath, NeverExit, calibrate, random_exit_accuracy
 from spikewise.learn.stdp import STDPClassifier
 from spikewise.workflow.demo import DemoSettings, deep_settings
 
@@ -51,7 +51,7 @@ def run_fold(kind, digits, is_test, seed):
     began = time.perf_counter()
     network = learn((images[kept], labels[kept]), validation, seed)
     seconds = time.perf_counter() - began
-    rule = calibrate_entropy(network.trace(*validation), max_drop, accumulate).rule
+    rule = calibrate(network.trace(*validation), ExitPath.of(accumulate=accumulate), max_drop=max_drop).rule
     test = digits.images[is_test], digits.labels[is_test]
     trace = network.trace(*test)
     full, stopped = network.predict_with_exit(test[0], NeverExit()), network.predict_with_exit(test[0], rule)

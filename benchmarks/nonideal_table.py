@@ -20,7 +20,7 @@ import torch
 
 from spikewise._files import write_json
 from spikewise.data import load_splits
-from spikewise.dynamic import calibrate_entropy
+from spikewise.dynamic import calibrate
 from spikewise.dynamic.rule import rule_from_dict, rule_to_dict
 from spikewise.learn.fit import FitSettings, fit
 from spikewise.network import SpikingClassifier, build_model
@@ -102,7 +102,7 @@ def clean_rule(network, validation, calibration):
     """Bound of the model whose integer weights lie on a perfect chip, and what it does on validation images."""
     chip = on_crossbars(network, EXACT, seed=0, calibration_images=calibration)
     floats = SpikingClassifier(network, N_STEPS).trace(*validation).accuracy_by_step()[-1]
-    found = calibrate_entropy(SpikingClassifier(chip, N_STEPS).trace(*validation), MAX_DROP)
+    found = calibrate(SpikingClassifier(chip, N_STEPS).trace(*validation), max_drop=MAX_DROP)
     return {
         "rule": rule_to_dict(found.rule),
         "accuracy_full": found.accuracy_full,

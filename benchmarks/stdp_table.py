@@ -18,7 +18,7 @@ import numpy as np
 
 from spikewise._files import write_json
 from spikewise.data import load_splits
-from spikewise.dynamic import EntropyExit, NeverExit, calibrate_entropy, random_exit_accuracy
+from spikewise.dynamic import EntropyExit, ExitPath, NeverExit, calibrate, random_exit_accuracy
 from spikewise.learn import STDPClassifier
 from spikewise.spikes.decode import DECODERS, evidence_of
 
@@ -89,7 +89,8 @@ def exit_row(name, n_neurons, seed, log):
     splits = load_splits("mnist", validation_fraction=1 / 6)
     train, validation, test = (splits[part] for part in ("train", "validation", "test"))
     model = STDPClassifier(n_neurons, n_epochs=1, random_state=seed).fit(train.images, train.labels)
-    chosen = calibrate_entropy(model.trace(validation.images, validation.labels), MAX_DROP, "sum")
+    seen = model.trace(validation.images, validation.labels)
+    chosen = calibrate(seen, ExitPath.of(accumulate="sum"), max_drop=MAX_DROP)
     log.append({"row": name, "seed": seed, "n_test": test.n_samples, "what": "early exit and its controls"})
     trace = model.trace(test.images, test.labels)
     times, results, loads = {}, {}, {}

@@ -1,3 +1,4 @@
+import json
 import math
 
 import numpy as np
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from spikewise.dynamic import EntropyExit, ExitRule, NeverExit, normalized_entropy
+from spikewise.dynamic import ConfidenceExit, EntropyExit, ExitRule, MarginExit, NeverExit, normalized_entropy
 from spikewise.dynamic.rule import rule_from_dict, rule_to_dict
 from spikewise.errors import DataError, ParameterError, ShapeError
 
@@ -41,15 +42,61 @@ def test_sum_and_mean_differ_as_in_the_worked_case(n_steps, with_mean, with_sum)
     # Ten classes, mean logits (2, 0, ..., 0) at every step.
     score_sum = np.zeros((1, 10))
     score_sum[0, 0] = 2.0 * n_steps
-    assert EntropyExit(0.1, "mean").measure(score_sum, n_steps)[0] == pytest.approx(with_mean, abs=5e-4)
-    assert EntropyExit(0.1, "sum").measure(score_sum, n_steps)[0] == pytest.approx(with_sum, abs=5e-4)
+    assert EntropyExit(0.1, "mean").doubt(score_sum, n_steps)[0] == pytest.approx(with_mean, abs=5e-4)
+    assert EntropyExit(0.1, "sum").doubt(score_sum, n_steps)[0] == pytest.approx(with_sum, abs=5e-4)
 
 
-@given(scores_of_samples, st.integers(1, 9), st.sampled_from(["sum", "mean"]))
-def test_the_edges_of_the_bound(scores, n_steps, accumulate):
-    assert not EntropyExit(0.0, accumulate).ready(scores, n_steps).any()
-    assert EntropyExit(1.001, accumulate).ready(scores, n_steps).all()
+RULES = st.sampled_from([EntropyExit, ConfidenceExit, MarginExit])
+ACCUMULATIONS = st.sampled_from(["sum", "mean"])
+
+
+@given(scores_of_samples, RULES, st.integers(1, 9), ACCUMULATIONS)
+def test_the_edges_of_the_bound(scores, rule, n_steps, accumulate):
+    assert not rule.at(0.0, accumulate).ready(scores, n_steps).any()
+    assert rule.at(1.001, accumulate).ready(scores, n_steps).all()
     assert not NeverExit().ready(scores, n_steps).any()
+
+
+@given(scores_of_samples, RULES, st.integers(1, 9), ACCUMULATIONS, st.floats(0.1, 10))
+def test_doubt_is_what_the_definition_says(scores, rule, n_steps, accumulate, temperature):
+    evidence = scores / temperature / (n_steps if accumulate == "mean" else 1)
+    weight = np.exp(evidence - evidence.max(1, keepdims=True))
+    p = np.sort(weight / weight.sum(1, keepdims=True))
+    expected = {
+        EntropyExit: -(p * np.log(np.maximum(p, 1e-300))).sum(1) / np.log(p.shape[1]),
+        ConfidenceExit: 1 - p[:, -1],
+        MarginExit: p[:, -2] / p[:, -1],
+    }[rule]
+    np.testing.assert_allclose(rule.at(0.5, accumulate, temperature).doubt(scores, n_steps), expected, atol=1e-9)
+
+
+@given(scores_of_samples, RULES, st.floats(0.2, 1), st.floats(1, 5))
+def test_softer_evidence_leaves_more_doubt(scores, rule, sharp, soft):
+    sharper, softer = (rule.at(0.5, "sum", temperature).doubt(scores, 1) for temperature in (sharp, soft))
+    assert (softer >= sharper - 1e-12).all()
+
+
+def test_rules_speak_their_own_units():
+    scores = np.log([[0.91, 0.06, 0.03]])
+    assert ConfidenceExit(0.9).ready(scores, 1).all()
+    assert not ConfidenceExit(0.92).ready(scores, 1).any()
+    assert MarginExit(np.log(15)).ready(scores, 1).all()  # the best is 15.2 times likelier than the second
+    assert not MarginExit(np.log(16)).ready(scores, 1).any()
+
+
+@given(scores_of_samples, RULES, st.lists(st.floats(0, 1.1), min_size=1, max_size=4), ACCUMULATIONS)
+def test_each_step_has_its_bound_and_the_last_holds_from_then_on(scores, rule, bounds, accumulate):
+    by_step = rule.at(tuple(bounds), accumulate)
+    for step in range(1, 7):
+        alone = rule.at(bounds[min(step, len(bounds)) - 1], accumulate)
+        np.testing.assert_array_equal(by_step.ready(scores, step), alone.ready(scores, step))
+
+
+def test_each_step_has_its_temperature():
+    by_step = EntropyExit(0.5, "sum", (1.0, 2.0))
+    scores = np.array([[3.0, 0.0]])
+    assert by_step.doubt(scores, 1) == EntropyExit(0.5, "sum").doubt(scores, 1)
+    assert by_step.doubt(scores, 2) == by_step.doubt(scores, 3) == EntropyExit(0.5, "sum", 2.0).doubt(scores, 3)
 
 
 def test_one_class_has_no_entropy():
@@ -61,10 +108,12 @@ def test_a_certain_answer_with_vanishing_probabilities_is_finite():
     assert normalized_entropy([1e6, 0.0, -1e6]) == 0.0
 
 
-@pytest.mark.parametrize("rule", [EntropyExit(0.3, "sum"), NeverExit()])
+@pytest.mark.parametrize(
+    "rule", [EntropyExit(0.3, "sum"), NeverExit(), ConfidenceExit((0.9, 0.8)), MarginExit(2.5, "mean", (2.0, 1.5))]
+)
 def test_rules_survive_json(rule):
     assert isinstance(rule, ExitRule)
-    assert rule_from_dict(rule_to_dict(rule)) == rule
+    assert rule_from_dict(json.loads(json.dumps(rule_to_dict(rule)))) == rule
 
 
 @pytest.mark.parametrize("raw", [{}, {"kind": "guess"}, {"kind": "entropy", "bound": 1}])
@@ -78,5 +127,11 @@ def test_bad_bounds_are_refused():
         EntropyExit(float("nan"))
     with pytest.raises(ParameterError, match="finite"):
         EntropyExit("0.1")
+    with pytest.raises(ParameterError, match="one for each step"):
+        EntropyExit(())
+    with pytest.raises(ParameterError, match="min_confidence must be a finite number"):
+        ConfidenceExit((0.1, None))
     with pytest.raises(ParameterError, match="accumulate"):
         EntropyExit(0.1, "average")
+    with pytest.raises(ParameterError, match="temperature must be above 0"):
+        MarginExit(0.1, "mean", (1.0, 0.0))

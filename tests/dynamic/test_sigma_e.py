@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from spikewise.dynamic import EntropyExit, ExitRule, ScoreTrace, calibrate_entropy, normalized_entropy, replay_exit
+from spikewise.dynamic import EntropyExit, ExitPath, ExitRule, ScoreTrace, calibrate, normalized_entropy, replay_exit
 from spikewise.dynamic.sigma_e import SigmaEExit, SigmaEUnit, agreement
 from spikewise.dynamic.unit_work import work_per_decision
 from spikewise.errors import ParameterError, ShapeError
@@ -197,7 +197,7 @@ def test_bad_scores_and_bounds_are_refused():
         UNIT.entropy([1.0, 0.0], n_steps=0)
     with pytest.raises(ParameterError, match="accumulate"):
         SigmaEExit(0.1, "average")
-    for bound in (None, "0.1", [0.1], True, np.inf, 10**400):
+    for bound in (None, "0.1", [0.1, 0.2], True, np.inf, 10**400):
         with pytest.raises(ParameterError, match="max_entropy must be a finite number"):
             SigmaEExit(bound)
     with pytest.raises(ParameterError, match="unit must be a SigmaEUnit; got None"):
@@ -248,7 +248,9 @@ THRESHOLDS = (0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 def disagreement(trace, validation, accumulate):
     """Share of unequal decisions at fixed and calibrated thresholds, and of unequal exits at the calibrated ones."""
     drops = (0.005, 0.01, 0.05)
-    calibrated = [calibrate_entropy(validation, drop, accumulate).rule.max_entropy for drop in drops]
+    calibrated = [
+        calibrate(validation, ExitPath.of(accumulate=accumulate), max_drop=drop).rule.max_entropy for drop in drops
+    ]
     decisions = [1 - agreement(UNIT, EntropyExit(bound, accumulate), trace) for bound in (*THRESHOLDS, *calibrated)]
     exits = [
         np.mean(replay_exit(trace, EntropyExit(b, accumulate))[0] != replay_exit(trace, SigmaEExit(b, accumulate))[0])
@@ -285,7 +287,7 @@ def test_a_deep_network_really_stops_by_the_unit(deep_trace):
     from spikewise.data.images import load_images
 
     classifier, trace, validation = deep_trace
-    rule = SigmaEExit(calibrate_entropy(validation, 0.01).rule.max_entropy)
+    rule = SigmaEExit(calibrate(validation, max_drop=0.01).rule.max_entropy)
     assert isinstance(rule, ExitRule)
     result = classifier.predict_with_exit(load_images("digits", "all").images, rule)
     steps, classes = replay_exit(trace, rule)

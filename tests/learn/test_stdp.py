@@ -8,7 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from spikewise.dynamic import AnytimeClassifier, EntropyExit, NeverExit, calibrate_entropy, replay_exit
+from spikewise.dynamic import AnytimeClassifier, EntropyExit, ExitPath, NeverExit, calibrate, replay_exit
 from spikewise.errors import DataError, ParameterError, ShapeError
 from spikewise.learn.encoder import STDPEncoder
 from spikewise.learn.stdp import STDPClassifier
@@ -91,7 +91,7 @@ def test_the_kernel_stops_exactly_where_a_replay_of_the_trace_does(model, rule):
 
 def test_exit_saves_more_than_half_of_the_steps_within_a_point_on_its_calibration_samples(model):
     trace = model.trace(X[TEST], Y[TEST])
-    chosen = calibrate_entropy(trace, 0.01, "sum")
+    chosen = calibrate(trace, ExitPath.of(accumulate="sum"), max_drop=0.01)
     assert chosen.mean_steps < model.n_steps / 2
     assert model.predict_with_exit(X[TEST], chosen.rule).mean_steps == pytest.approx(chosen.mean_steps)
 

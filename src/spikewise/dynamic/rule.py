@@ -1,19 +1,28 @@
 r"""When has a network seen enough? The exit rules of early-stopping spiking networks.
 
-After step t the evidence is :math:`z_t = \sum_{s\le t} o_s`, or its mean :math:`z_t / t`. DT-SNN
-(arXiv 2305.17346) stops a sample once the normalised entropy
+After step t the evidence is :math:`z_t = \sum_{s\le t} o_s`, or its mean :math:`z_t / t`. A rule reads from
+:math:`p = \mathrm{softmax}(z_t)` how much *doubt* is left, a number in [0, 1], and a sample stops once that falls below
+a bound.
 
-.. math:: H_t = -\frac{1}{\log K} \sum_k p_k \log p_k \in [0, 1], \qquad p = \mathrm{softmax}(z_t)
+====================  ===================================================  ===============================
+rule                  doubt                                                from
+====================  ===================================================  ===============================
+`EntropyExit`         :math:`-\frac{1}{\log K} \sum_k p_k \log p_k`        DT-SNN, arXiv 2305.17346
+`ConfidenceExit`      :math:`1 - p_{(1)}`                                  SEENN; BranchyNet's alternative
+`MarginExit`          :math:`p_{(2)} / p_{(1)} = e^{-(z_{(1)} - z_{(2)})}` Top-K cut-off, arXiv 2301.09522
+====================  ===================================================  ===============================
 
-falls below a bound. The sum and the mean give the same answer but a different entropy (the sum is t
-times as sharp), so a bound tuned for one is wrong for the other: each rule owns its accumulation.
+The sum and the mean give the same answer but a different doubt (the sum is t times as sharp), so a bound tuned for one
+is wrong for the other: each rule owns its accumulation, and its temperature, by which the evidence is divided. A bound
+may differ from step to step.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +30,8 @@ from numpy.typing import ArrayLike, NDArray
 from spikewise.errors import DataError, ParameterError, ShapeError
 
 Accumulate = Literal["sum", "mean"]
+PerStep = float | tuple[float, ...]
+"""One number for all steps, or one for step 1, 2, ...; the last one holds for all later steps."""
 
 
 @runtime_checkable
@@ -50,27 +61,95 @@ def normalized_entropy(scores: ArrayLike) -> NDArray[np.float64]:
     >>> normalized_entropy([[0.0, 0.0], [50.0, 0.0]]).round(3).tolist()
     [1.0, 0.0]
     """
-    logits = np.asarray(scores, np.float64)
-    if logits.ndim == 0 or logits.shape[-1] < 2:
-        raise ShapeError(f"scores must cover at least 2 classes on the last axis; got shape {logits.shape}.")
-    shifted = logits - logits.max(-1, keepdims=True)
+    shifted = _below_the_best(scores)
     weight = np.exp(shifted)
     total = weight.sum(-1)
     # H = log(sum w) - sum(w * shifted) / sum(w): no logarithm of a vanishing probability.
     entropy = np.log(total) - (weight * shifted).sum(-1) / total
-    return np.asarray(np.clip(entropy / np.log(logits.shape[-1]), 0.0, 1.0))
+    return np.asarray(np.clip(entropy / np.log(shifted.shape[-1]), 0.0, 1.0))
+
+
+def _below_the_best(scores: ArrayLike) -> NDArray[np.float64]:
+    logits = np.asarray(scores, np.float64)
+    if logits.ndim == 0 or logits.shape[-1] < 2:
+        raise ShapeError(f"scores must cover at least 2 classes on the last axis; got shape {logits.shape}.")
+    return np.asarray(logits - logits.max(-1, keepdims=True))
+
+
+def _others(scores: ArrayLike) -> NDArray[np.float64]:
+    """Distances (..., K - 1) of all classes but the best from it, at most 0, in any order but the last the nearest."""
+    below = _below_the_best(scores)
+    return np.partition(below, (-2, -1), axis=-1)[..., :-1]
+
+
+class DoubtExit:
+    """What the rules share: a sample stops once its doubt, in [0, 1], falls below the bound of the step.
+
+    A bound of at most 0 never stops early; one above 1 always stops.
+    """
+
+    __slots__ = ()
+    kind: ClassVar[str]
+    accumulate: Accumulate
+    temperature: PerStep
+
+    @staticmethod
+    def doubt_of(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Doubt (...) of evidence (..., K)."""
+        raise NotImplementedError
+
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """The bound of step 1, 2, ...; the last one holds for all later steps."""
+        raise NotImplementedError
+
+    @classmethod
+    def at(cls, bound: PerStep, accumulate: Accumulate = "mean", temperature: PerStep = 1.0) -> Any:
+        """The rule with this bound on doubt."""
+        raise NotImplementedError
+
+    def never(self) -> Any:
+        """The rule that reads the same and never stops early."""
+        return self.at(0.0, self.accumulate, self.temperature)
+
+    def scale(self, n_steps: int) -> float:
+        """Factor that makes the evidence of this step from summed scores."""
+        return 1 / (_at(self.temperature, n_steps) * (n_steps if self.accumulate == "mean" else 1))
+
+    def bound(self, n_steps: int) -> float:
+        """Bound on doubt after so many steps."""
+        return _at(self.bounds, n_steps)
+
+    def doubt(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.float64]:
+        """The doubt (B,) that is held against the bound, given summed scores (B, K) after n_steps."""
+        return self.doubt_of(np.asarray(score_sum, np.float64) * self.scale(n_steps))
+
+    def ready(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.bool_]:
+        """Tell for each sample (B,) whether its doubt lies below the bound."""
+        return np.asarray(self.doubt(score_sum, n_steps) < self.bound(n_steps))
+
+    def _check(self) -> None:
+        for field in fields(self):  # type: ignore[arg-type]
+            if field.name != "accumulate":
+                object.__setattr__(self, field.name, _per_step(field.name, getattr(self, field.name)))
+        if self.accumulate not in ("sum", "mean"):
+            raise ParameterError(f"accumulate must be 'sum' or 'mean'; got {self.accumulate!r}.")
+        if min(_tuple(self.temperature)) <= 0:
+            raise ParameterError(f"temperature must be above 0; got {self.temperature}.")
 
 
 @dataclass(frozen=True, slots=True)
-class EntropyExit:
+class EntropyExit(DoubtExit):
     """Stop a sample once its softmax entropy, scaled to [0, 1], falls below a bound.
 
     Parameters
     ----------
-    max_entropy : float
-        The bound. At most 0 never stops early; above 1 stops after the first step.
+    max_entropy : float or tuple of float
+        The bound, or one for each step. At most 0 never stops early; above 1 stops after the first step.
     accumulate : {"mean", "sum"}
         Whether the softmax reads the mean of the scores over the steps so far, or their sum.
+    temperature : float or tuple of float
+        What the evidence is divided by, or one for each step; above 1 softens.
 
     Examples
     --------
@@ -78,56 +157,181 @@ class EntropyExit:
     [True, False]
     """
 
-    max_entropy: float
+    max_entropy: PerStep
     accumulate: Accumulate = "mean"
+    temperature: PerStep = 1.0
+
+    kind: ClassVar[str] = "entropy"
+    doubt_of = staticmethod(normalized_entropy)
 
     def __post_init__(self) -> None:
-        try:
-            is_finite = not isinstance(self.max_entropy, str | bytes | bool) and math.isfinite(self.max_entropy)
-        except (TypeError, OverflowError):
-            is_finite = False
-        if not is_finite:
-            raise ParameterError(f"max_entropy must be a finite number; got {self.max_entropy!r}.")
-        if self.accumulate not in ("sum", "mean"):
-            raise ParameterError(f"accumulate must be 'sum' or 'mean'; got {self.accumulate!r}.")
+        self._check()
 
-    def measure(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.float64]:
-        """The entropy (B,) that is held against the bound."""
-        return normalized_entropy(score_sum / n_steps if self.accumulate == "mean" else score_sum)
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """The bound of step 1, 2, ...; the last one holds for all later steps."""
+        return _tuple(self.max_entropy)
 
-    def ready(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.bool_]:
-        """Tell for each sample (B,) whether its entropy lies below the bound."""
-        return np.asarray(self.measure(score_sum, n_steps) < self.max_entropy)
+    @classmethod
+    def at(cls, bound: PerStep, accumulate: Accumulate = "mean", temperature: PerStep = 1.0) -> EntropyExit:
+        """The rule with this bound on doubt, which is the entropy."""
+        return cls(bound, accumulate, temperature)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceExit(DoubtExit):
+    """Stop a sample once the largest class probability exceeds a bound.
+
+    Parameters
+    ----------
+    min_confidence : float or tuple of float
+        The bound, or one for each step. At least 1 never stops early; below 0 stops after the first step.
+    accumulate, temperature
+        As in :class:`EntropyExit`.
+
+    Examples
+    --------
+    >>> ConfidenceExit(0.9, accumulate="sum").ready(np.array([[4.0, 0.0], [2.0, 0.0]]), 2).tolist()
+    [True, False]
+    """
+
+    min_confidence: PerStep
+    accumulate: Accumulate = "mean"
+    temperature: PerStep = 1.0
+
+    kind: ClassVar[str] = "confidence"
+
+    def __post_init__(self) -> None:
+        self._check()
+
+    @staticmethod
+    def doubt_of(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Probability (...) of all classes but the best."""
+        others = np.exp(_others(evidence)).sum(-1)
+        return np.asarray(others / (1 + others))
+
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """The bound of step 1, 2, ... on the probability of all other classes."""
+        return tuple(1 - value for value in _tuple(self.min_confidence))
+
+    @classmethod
+    def at(cls, bound: PerStep, accumulate: Accumulate = "mean", temperature: PerStep = 1.0) -> ConfidenceExit:
+        """The rule with this bound on doubt, the probability of all other classes."""
+        return cls(_mapped(lambda value: 1 - value, bound), accumulate, temperature)
+
+
+@dataclass(frozen=True, slots=True)
+class MarginExit(DoubtExit):
+    """Stop a sample once the evidence of the best class exceeds that of the second by a margin.
+
+    The difference of two logits is the logarithm of how many times likelier one class is than the other.
+
+    Parameters
+    ----------
+    min_margin : float or tuple of float
+        The margin, or one for each step. Below 0 stops after the first step.
+    accumulate, temperature
+        As in :class:`EntropyExit`.
+
+    Examples
+    --------
+    >>> MarginExit(3.0, accumulate="sum").ready(np.array([[4.0, 0.0, 0.0], [4.0, 2.0, 0.0]]), 2).tolist()
+    [True, False]
+    """
+
+    min_margin: PerStep
+    accumulate: Accumulate = "mean"
+    temperature: PerStep = 1.0
+
+    kind: ClassVar[str] = "margin"
+
+    def __post_init__(self) -> None:
+        self._check()
+
+    @staticmethod
+    def doubt_of(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How likely (...) the second class is for each time that the best one is."""
+        return np.asarray(np.exp(_others(evidence)[..., -1]))
+
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """The bound of step 1, 2, ... on the ratio of the second probability to the first."""
+        return tuple(math.exp(min(-value, 1.0)) for value in _tuple(self.min_margin))
+
+    @classmethod
+    def at(cls, bound: PerStep, accumulate: Accumulate = "mean", temperature: PerStep = 1.0) -> MarginExit:
+        """The rule with this bound on doubt, the ratio of the two largest probabilities."""
+        return cls(_mapped(lambda v: -math.log(v) if v > 0 else _NEVER_MARGIN, bound), accumulate, temperature)
+
+
+_NEVER_MARGIN = 1e9  # its exponential is 0
 
 
 @dataclass(frozen=True, slots=True)
 class NeverExit:
     """Run every sample to the last step: the static network."""
 
+    kind: ClassVar[str] = "never"
+
     def ready(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.bool_]:
         """False for every sample."""
         return np.zeros(len(score_sum), bool)
 
 
-_RULES: dict[str, type[EntropyExit] | type[NeverExit]] = {"entropy": EntropyExit, "never": NeverExit}
+RULES: dict[str, type[DoubtExit]] = {rule.kind: rule for rule in (EntropyExit, ConfidenceExit, MarginExit)}
+"""Rules with a bound, by the name of what they read."""
 
 
-def rule_to_dict(rule: EntropyExit | NeverExit) -> dict[str, Any]:
-    """Rule as a plain dictionary, ready for JSON.
+def rule_to_dict(rule: DoubtExit | NeverExit) -> dict[str, Any]:
+    """Rule as a plain dictionary, ready for JSON; a temperature of 1 is left out.
 
     Examples
     --------
     >>> rule_to_dict(EntropyExit(0.2))
     {'kind': 'entropy', 'max_entropy': 0.2, 'accumulate': 'mean'}
     """
-    kind = next(name for name, cls in _RULES.items() if isinstance(rule, cls))
-    return {"kind": kind, **asdict(rule)}
+    found = {field.name: getattr(rule, field.name) for field in fields(rule)}  # type: ignore[arg-type]
+    if found.get("temperature") == 1.0:
+        del found["temperature"]
+    return {"kind": rule.kind, **{key: list(v) if isinstance(v, tuple) else v for key, v in found.items()}}
 
 
-def rule_from_dict(raw: dict[str, Any]) -> EntropyExit | NeverExit:
+def rule_from_dict(raw: dict[str, Any]) -> DoubtExit | NeverExit:
     """Inverse of :func:`rule_to_dict`."""
-    body = dict(raw)
+    body = {key: tuple(value) if isinstance(value, list) else value for key, value in dict(raw).items()}
+    rules: dict[str, Any] = {**RULES, "never": NeverExit}
     try:
-        return _RULES[body.pop("kind")](**body)
+        found: DoubtExit | NeverExit = rules[body.pop("kind")](**body)
+        return found
     except (KeyError, TypeError) as error:
-        raise DataError(f"an exit rule must be one of {', '.join(_RULES)} with its own settings; {error}.") from None
+        raise DataError(f"an exit rule must be one of {', '.join(rules)} with its own settings; {error}.") from None
+
+
+def _at(values: PerStep, n_steps: int) -> float:
+    return values[min(n_steps, len(values)) - 1] if isinstance(values, tuple) else values
+
+
+def _tuple(values: PerStep) -> tuple[float, ...]:
+    return values if isinstance(values, tuple) else (values,)
+
+
+def _mapped(function: Any, values: PerStep) -> PerStep:
+    return tuple(map(function, values)) if isinstance(values, tuple) else function(values)
+
+
+def _per_step(name: str, values: Any) -> PerStep:
+    """Finite numbers: one, or a tuple of one per step."""
+    is_row = isinstance(values, Sequence | np.ndarray) and not isinstance(values, str | bytes) and np.ndim(values) > 0
+    try:
+        if is_row and len(values):
+            return tuple(_finite(value) for value in values)
+        return _finite(values)
+    except (TypeError, ValueError, OverflowError):
+        raise ParameterError(f"{name} must be a finite number, or one for each step; got {values!r}.") from None
+
+
+def _finite(value: Any) -> float:
+    if isinstance(value, str | bytes | bool) or not math.isfinite(value):
+        raise ValueError
+    return value if isinstance(value, int | float) else float(value)

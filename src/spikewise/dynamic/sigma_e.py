@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -215,7 +215,7 @@ class SigmaEUnit:
 
     def _bound(self, max_entropy: float, full: int) -> int:
         """The bound times log2 K, rounded to the threshold's bits; beyond log2 K for bounds above 1."""
-        if EntropyExit(max_entropy).max_entropy > 1:  # a bound that the float rule takes, too
+        if _one_bound(max_entropy) > 1:
             return full + 1
         drop = self.n_log_bits - self.n_threshold_bits
         rounded: int = round(max(max_entropy, 0.0) * full / 2**drop)
@@ -246,7 +246,7 @@ class SigmaEExit:
     unit: SigmaEUnit = field(default_factory=SigmaEUnit)
 
     def __post_init__(self) -> None:
-        EntropyExit(self.max_entropy, self.accumulate)  # the same values are allowed
+        _one_bound(self.max_entropy, self.accumulate)
         if not isinstance(self.unit, SigmaEUnit):
             raise ParameterError(f"unit must be a SigmaEUnit; got {self.unit!r}.")
 
@@ -279,7 +279,11 @@ def agreement(unit: SigmaEUnit, rule: EntropyExit, data: ScoreTrace | ArrayLike)
     True
     """
     trace = data if isinstance(data, ScoreTrace) else ScoreTrace.dense(np.stack([np.atleast_2d(np.asarray(data))] * 2))
-    exact = SigmaEExit(rule.max_entropy, rule.accumulate, unit)
+    if rule.temperature != 1:
+        raise ParameterError(
+            f"rule must have a temperature of 1; got {rule.temperature}. Scale the readout: the unit cannot."
+        )
+    exact = SigmaEExit(rule.max_entropy, rule.accumulate, unit)  # type: ignore[arg-type]
     running, equal = np.ones(trace.n_samples, bool), np.ones(trace.n_samples, bool)
     n_asked = n_equal = 0
     for step, scores in enumerate(trace.steps(), start=1):
@@ -295,6 +299,14 @@ def agreement(unit: SigmaEUnit, rule: EntropyExit, data: ScoreTrace | ArrayLike)
     if not n_asked:
         raise ParameterError("data must hold at least one decision; got none. A trace needs samples and two steps.")
     return n_equal / n_asked
+
+
+def _one_bound(max_entropy: Any, accumulate: Accumulate = "mean") -> float:
+    """The bound, if the float rule takes it too; the unit holds one for all steps."""
+    bound = EntropyExit(max_entropy, accumulate).max_entropy
+    if isinstance(bound, tuple):
+        raise ParameterError(f"max_entropy must be a finite number, one for all steps; got {max_entropy!r}.")
+    return bound
 
 
 def _shifted(values: IntArray, places: IntArray | int) -> IntArray:

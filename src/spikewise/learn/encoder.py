@@ -231,7 +231,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             Samples like those of ``fit``.
         evidence : float array of shape (K, n_neurons), optional
             Score that one spike of each neuron adds to each class.
-        rule : EntropyExit or NeverExit, optional
+        rule : EntropyExit, ConfidenceExit, MarginExit or NeverExit, optional
             Compiled into the loop, which really returns.
         n_jobs : int, optional
             Threads; the estimator's own if absent.
@@ -239,11 +239,11 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         data = self._features(X, reset=False)
         drive = evidence if evidence is not None else np.zeros((1, self.engine_.n_neurons))
-        kind, bound = compiled_rule(rule, len(drive))
+        leaves = compiled_rule(rule, len(drive))
 
         def answer(first: int) -> Responses:
             rows = np.arange(first, min(first + _CHUNK, data.shape[0]))
-            return self.engine_.respond(_shares(data, rows), drive, kind, bound)
+            return self.engine_.respond(_shares(data, rows), drive, leaves)
 
         chunks = range(0, data.shape[0], _CHUNK)
         n_workers = min(n_threads(self.n_jobs if n_jobs is None else n_jobs), len(chunks))

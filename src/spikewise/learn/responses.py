@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewise.dynamic.rule import EntropyExit, ExitRule, NeverExit
+from spikewise.dynamic.rule import DoubtExit, ExitRule, NeverExit
 from spikewise.errors import ParameterError
 
-from .kernels import respond
+from .kernels.respond import CONFIDENCE, ENTROPY, MARGIN, NEVER_EXIT, ExitConstants
 from .tally import Tally, count_empty
+
+_KINDS = {"entropy": ENTROPY, "confidence": CONFIDENCE, "margin": MARGIN}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,16 +101,20 @@ class Sheet:
         )  # fmt: skip
 
 
-def compiled_rule(rule: ExitRule | None, n_classes: int) -> tuple[int, float]:
-    """Kind and bound of a rule, as the compiled loop takes them."""
+def compiled_rule(rule: ExitRule | None, n_classes: int) -> ExitConstants:
+    """A rule as the compiled loop takes it."""
     if rule is None or isinstance(rule, NeverExit):
-        return respond.EXIT_NEVER, 0.0
-    if not isinstance(rule, EntropyExit):
+        return NEVER_EXIT
+    kind = _KINDS.get(getattr(rule, "kind", ""))
+    if kind is None or not isinstance(rule, DoubtExit):
         raise ParameterError(
-            f"an STDP network stops inside its compiled loop, which knows EntropyExit and NeverExit; "
-            f"got {type(rule).__name__}. Use replay_exit on a trace for other rules."
+            f"an STDP network stops inside its compiled loop, which knows EntropyExit, ConfidenceExit, MarginExit and "
+            f"NeverExit; got {type(rule).__name__}. Use replay_exit on a trace for other rules."
+        )
+    if len(rule.bounds) > 1 or isinstance(rule.temperature, tuple):
+        raise ParameterError(
+            "an STDP network takes one bound and one temperature for all steps; got one for each step. Use replay_exit."
         )
     if n_classes < 2:
         raise ParameterError("an exit rule needs at least 2 classes; the network was labelled with one.")
-    kind = respond.EXIT_ENTROPY_SUM if rule.accumulate == "sum" else respond.EXIT_ENTROPY_MEAN
-    return kind, rule.max_entropy
+    return ExitConstants(kind, rule.accumulate == "mean", 1 / rule.temperature, rule.bounds[0])

@@ -219,7 +219,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         ----------
         X : array of shape (B, ...)
             Samples.
-        rule : EntropyExit or NeverExit
+        rule : EntropyExit, ConfidenceExit, MarginExit or NeverExit
             Asked after every step on the evidence so far.
         """
         start = time.perf_counter()

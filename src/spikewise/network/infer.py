@@ -29,6 +29,7 @@ from .models import SpikingNetwork
 from .protocol import TrainableNetwork, check_network, select
 from .record import record_workload
 from .spec import ModelSpec
+from .stream import Answer, stream
 
 _FORMAT = "spikewise-classifier-1"
 
@@ -114,6 +115,25 @@ class SpikingClassifier:
     def predict(self, X: ArrayLike | Tensor) -> NDArray[np.int64]:
         """Classes (B,) after a full run."""
         return np.asarray(self.trace(X).final_scores().argmax(1), np.int64)
+
+    def stream(self, sample: Any, rule: ExitRule | None = None) -> Iterator[Answer]:
+        """Answers of one sample, step by step as they come; see :func:`spikewise.network.stream.stream`.
+
+        Parameters
+        ----------
+        sample : array of shape (C, H, W), or iterable of such arrays
+            An image, or the frames of a recording as they arrive.
+        rule : ExitRule, optional
+            When to stop; all steps if absent.
+
+        Examples
+        --------
+        >>> from spikewise.network import build_model
+        >>> classifier = SpikingClassifier(build_model("vgg5", (1, 8, 8), 10, width=0.25), n_steps=4)
+        >>> [(answer.step, answer.is_last) for answer in classifier.stream(np.zeros((1, 8, 8), np.uint8))]
+        [(1, False), (2, False), (3, False), (4, True)]
+        """
+        return stream(self.model, sample, self.n_steps, rule)
 
     def workload(self, X: ArrayLike | Tensor, rule: ExitRule | None = None) -> Workload:
         """What the network asks of hardware on these samples, with early exit if a rule is given."""

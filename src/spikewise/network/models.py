@@ -11,7 +11,7 @@ linear: the read-out runs at every pixel, as a 1x1 convolution, and reads spikes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -106,6 +106,10 @@ class SpikingNetwork(nn.Module):
         if images.ndim == 5:
             return NetworkState(images, is_static=False)
         return NetworkState(self._first.sums(self._normalized(images)))
+
+    def feed(self, state: NetworkState, frames: Tensor) -> NetworkState:
+        """State of a recording whose next frames (T, B, C, H, W) have arrived."""
+        return replace(state, drive=torch.cat([state.drive, frames]))
 
     def advance(self, state: NetworkState, n_steps: int) -> tuple[Tensor, NetworkState]:
         """Logits (n_steps, B, K) of the next steps, and the state after them."""

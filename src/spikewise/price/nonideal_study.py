@@ -3,7 +3,7 @@ r"""Accuracy and early exit of many imperfect chips: does leaving early suffer m
 :func:`study` runs many chips and answers with mean and spread: accuracy of all steps; of early exit with the bound of
 the clean model; and with a bound that was calibrated anew on each chip, on validation images. The chip distorts the
 scores, hence their entropy, so the clean bound meets another distribution than it was chosen for. A chip's own
-bound is a heuristic like any other (:mod:`~spikewise.dynamic.calibrate`): it aims at a loss and promises none.
+bound is a heuristic like any other (:mod:`~spikewise.dynamic.calibration`): it aims at a loss and promises none.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from spikewise.dynamic.anytime import replay_exit
-from spikewise.dynamic.calibrate import calibrate_entropy
+from spikewise.dynamic.calibration import calibrate
+from spikewise.dynamic.path import ExitPath
 from spikewise.dynamic.rule import EntropyExit
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import ParameterError, whole_number
@@ -149,8 +150,8 @@ def chip_traces(
 
 def _one_chip(validation: ScoreTrace, test: ScoreTrace, rule: EntropyExit, max_drop: float) -> tuple[float, ...]:
     """Figures of one chip, in the order of :class:`StudyRow`."""
-    own = calibrate_entropy(validation, max_drop, rule.accumulate).rule
-    return float(test.accuracy_by_step()[-1]), *_exit(test, rule), *_exit(test, own), own.max_entropy
+    own = calibrate(validation, ExitPath.of("entropy", rule.accumulate), max_drop=max_drop).rule
+    return float(test.accuracy_by_step()[-1]), *_exit(test, rule), *_exit(test, own), own.bound(1)
 
 
 def _exit(trace: ScoreTrace, rule: EntropyExit) -> tuple[float, float]:

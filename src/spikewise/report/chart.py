@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from spikewise.dynamic.calibrate import exit_curve
-from spikewise.dynamic.rule import EntropyExit
+from spikewise.dynamic.curve import exit_curve
+from spikewise.dynamic.path import ExitPath
+from spikewise.dynamic.rule import DoubtExit
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.price.cost import CostReport
 from spikewise.units import format_share, format_si
 
 from .contents import ExitFigures
+from .rule_words import words_of
 
 Chart = dict[str, Any]
 
@@ -54,9 +56,9 @@ def accuracy_chart(trace: ScoreTrace, exits: Sequence[ExitFigures]) -> Chart:
             "hovertemplate": "all stop after step %{x}<br>accuracy %{y:.2%}<extra></extra>",
         }
     ]
-    rules = [rule for rule in (each.exit_rule for each in exits) if isinstance(rule, EntropyExit)]
-    for accumulate in dict.fromkeys(rule.accumulate for rule in rules):
-        curve = exit_curve(trace, accumulate=accumulate)
+    rules = [rule for rule in (each.exit_rule for each in exits) if isinstance(rule, DoubtExit)]
+    for settings in dict.fromkeys((rule.kind, rule.accumulate, rule.temperature) for rule in rules):
+        curve = exit_curve(trace, ExitPath.of(*settings))
         # Many bounds give the same exits; the loosest of them stands for all.
         shown = np.flatnonzero(np.append(np.diff(curve.mean_steps) != 0, True))
         data.append(
@@ -64,12 +66,11 @@ def accuracy_chart(trace: ScoreTrace, exits: Sequence[ExitFigures]) -> Chart:
                 "name": "every threshold (test set, not for choosing)",
                 "x": curve.mean_steps[shown].tolist(),
                 "y": curve.accuracy[shown].tolist(),
-                "text": [f"{bound:.3g}" for bound in curve.max_entropy[shown]],
+                "text": [words_of(curve.path.rules[place]) for place in shown],
                 "mode": "lines+markers",
                 "line": {"color": _EXIT, "width": 1.5},
                 "marker": {"size": 4},
-                "hovertemplate": "entropy below %{text}<br>%{x:.2f} steps on average<br>"
-                "accuracy %{y:.2%}<extra></extra>",
+                "hovertemplate": "%{text}<br>%{x:.2f} steps on average<br>accuracy %{y:.2%}<extra></extra>",
             }
         )
     for each, color in zip(exits, _CHOSEN * len(exits), strict=False):
@@ -172,7 +173,7 @@ def step_chart(cost: CostReport) -> Chart:
 def _chosen_points(figures: ExitFigures, color: str, is_one_of_many: bool) -> list[dict[str, Any]]:
     suffix = f" ({escape(figures.name)})" if is_one_of_many else ""
     rule = figures.exit_rule
-    bound = f"entropy below {rule.max_entropy:.3g}" if isinstance(rule, EntropyExit) else "never stops early"
+    bound = words_of(rule)
     shared = {"x": [figures.mean_steps], "mode": "markers"}
     return [
         {

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spikewise._files import mendable, read_json
-from spikewise.dynamic.rule import EntropyExit, NeverExit, rule_from_dict
+from spikewise.dynamic.rule import DoubtExit, NeverExit, rule_from_dict
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError
 from spikewise.price.cost import CostReport
@@ -61,7 +61,7 @@ class ExitFigures(_Part):
     histogram: tuple[int, ...]
 
     @property
-    def exit_rule(self) -> EntropyExit | NeverExit:
+    def exit_rule(self) -> DoubtExit | NeverExit:
         """The rule as an object."""
         return rule_from_dict(self.rule)
 

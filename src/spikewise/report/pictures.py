@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 
 from spikewise._files import replacing
-from spikewise.dynamic.calibrate import exit_curve
-from spikewise.dynamic.rule import EntropyExit, ExitRule, NeverExit
+from spikewise.dynamic.curve import exit_curve
+from spikewise.dynamic.path import ExitPath
+from spikewise.dynamic.rule import DoubtExit, ExitRule, NeverExit
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.learn.engines import Engine
 from spikewise.learn.stdp import STDPClassifier
@@ -108,8 +109,9 @@ def accuracy_over_time(trace: ScoreTrace, exits: Sequence[ExitFigures]) -> Figur
     points = {}
     for figures in exits:
         suffix = f" ({figures.name})" if len(exits) > 1 else ""
-        if isinstance(figures.exit_rule, EntropyExit) and not curves:
-            curve = exit_curve(trace, accumulate=figures.exit_rule.accumulate)
+        rule = figures.exit_rule
+        if isinstance(rule, DoubtExit) and not curves:
+            curve = exit_curve(trace, ExitPath.of(rule.kind, rule.accumulate, rule.temperature))
             curves["every threshold (test set, not for choosing)"] = (curve.mean_steps, curve.accuracy)
         points[f"chosen threshold{suffix}"] = (figures.mean_steps, figures.accuracy_exit)
         points[f"control: random exit{suffix}"] = (figures.mean_steps, figures.accuracy_random_exit)

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from scipy.stats import binomtest
 
-from spikewise.dynamic.rule import EntropyExit
 from spikewise.price.cost import CostReport
 from spikewise.price.measured import INFERENCE, INFERENCE_EXIT, TRAINING
 from spikewise.units import format_area, format_memory, format_share, format_si
 
 from .contents import ExitContents, ExitFigures, RunContents
 from .measured_words import joules_of, seconds_of
+from .rule_words import words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,9 @@ def _first_spike(figures: ExitFigures) -> Cell:
 
 
 def _threshold(figures: ExitFigures) -> Cell:
-    rule = figures.exit_rule
-    bound = f"entropy < {rule.max_entropy:.3g}" if isinstance(rule, EntropyExit) else "never"
     chosen = figures.calibration
     return Cell(
-        bound,
+        words_of(figures.exit_rule),
         (
             f"{figures.threshold}, chosen on {chosen.n_samples} validation images",
             f"tolerating a loss of {_points(chosen.max_drop)}",

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from spikewise.data.images import ImageSet, load_splits
-from spikewise.dynamic.rule import EntropyExit, rule_from_dict
+from spikewise.dynamic.rule import DoubtExit, rule_from_dict
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError, ParameterError, unknown_name
 from spikewise.fixed_point import Rounding
@@ -166,7 +166,7 @@ def learn_and_stop(
             run, train, validation, settings.keywords, stages(f"learn {title}"), n_jobs=n_jobs, meter=meter
         )
 
-        def look(trace: ScoreTrace, rule: EntropyExit) -> tuple[dict[str, Any], dict[str, float]]:
+        def look(trace: ScoreTrace, rule: DoubtExit) -> tuple[dict[str, Any], dict[str, float]]:
             return look_closer(network, test, trace, rule)
 
         # Evidence of single spikes adds up: the more of it, the surer the answer, so the rule reads the sum.
@@ -179,7 +179,7 @@ def learn_and_stop(
 
 
 def look_closer(
-    network: STDPClassifier, test: ImageSet, trace: ScoreTrace, rule: EntropyExit
+    network: STDPClassifier, test: ImageSet, trace: ScoreTrace, rule: DoubtExit
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """What an STDP network shows in its look at the test set, besides what every network shows.
 
@@ -189,7 +189,7 @@ def look_closer(
     encoder, evidence = network.encoder_, network.evidence_
     seconds = dict.fromkeys(CPU_TIMES, np.inf)
 
-    def timed(name: str, rule: EntropyExit | None) -> Responses:
+    def timed(name: str, rule: DoubtExit | None) -> Responses:
         began = time.process_time()
         found = encoder.respond(test.images, evidence, rule, n_jobs=1)
         seconds[name] = min(seconds[name], time.process_time() - began)

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from spikewise._files import mendable, read_json, replacing, write_json
 from spikewise.data.images import ImageSet
 from spikewise.dynamic.anytime import AnytimeClassifier, ExitResult
-from spikewise.dynamic.calibrate import calibrate_entropy, random_exit_accuracy
-from spikewise.dynamic.rule import Accumulate, EntropyExit, NeverExit, rule_to_dict
+from spikewise.dynamic.calibration import calibrate, random_exit_accuracy
+from spikewise.dynamic.path import ExitPath
+from spikewise.dynamic.rule import Accumulate, DoubtExit, NeverExit, rule_to_dict
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError
 from spikewise.price.measure import EnergyMeter
@@ -37,7 +38,7 @@ _FIGURES = {
     "n_steps", "n_test", "histogram",
 }  # fmt: skip
 
-Look = Callable[[ScoreTrace, EntropyExit], tuple[dict[str, Any], dict[str, float]]]
+Look = Callable[[ScoreTrace, DoubtExit], tuple[dict[str, Any], dict[str, float]]]
 """What else to find out in the one look at the test set, given its trace and the chosen rule: figures, and seconds."""
 
 
@@ -91,12 +92,13 @@ def stop_early(
     folder = run.exit_folder(name)
     if all(path.exists() for path in _files_of(run, folder)):
         return _read_exit(folder / EXIT_FILE)
-    calibration = calibrate_entropy(network.trace(validation.images, validation.labels), max_drop, accumulate)
+    seen = network.trace(validation.images, validation.labels)
+    calibration = calibrate(seen, ExitPath.of(accumulate=accumulate), max_drop=max_drop)
     run.log_test_evaluation(f"static curve and exit {name}", test.n_samples)
     trace = network.trace(test.images, test.labels)
     meter = meter or EnergyMeter()
 
-    def answer(rule: EntropyExit | NeverExit) -> tuple[ExitResult, Measurement]:
+    def answer(rule: DoubtExit | NeverExit) -> tuple[ExitResult, Measurement]:
         return measure_answers(meter, lambda: network.predict_with_exit(test.images, rule), test.n_samples)
 
     (static, took_full), (result, took_exit) = answer(NeverExit()), answer(calibration.rule)

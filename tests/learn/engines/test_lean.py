@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikewise.dynamic import EntropyExit, normalized_entropy
+from spikewise.dynamic import ConfidenceExit, EntropyExit, MarginExit
 from spikewise.errors import ParameterError, ShapeError
 from spikewise.learn.engines import ROUNDINGS, Settings
 from spikewise.learn.engines.lean import LeanEngine
 from spikewise.learn.kernels import lean, neurons, respond
+from spikewise.learn.responses import compiled_rule
 from spikewise.learn.rules import CompetingNeurons, LeanRule, spread_of
 from spikewise.operations import Operations
 from spikewise.spikes.streams import (
@@ -40,6 +41,13 @@ N_TOTAL = 1000
 PLACES = range(7, 13)
 PRECISIONS = st.sampled_from([8, 5, 1, None])
 NO_EVIDENCE = np.zeros((2, N_NEURONS))
+EXIT_RULES = st.builds(
+    lambda rule, *settings: rule.at(*settings),
+    st.sampled_from([EntropyExit, ConfidenceExit, MarginExit]),
+    st.floats(0.01, 1.1),
+    st.sampled_from(["sum", "mean"]),
+    st.sampled_from([1.0, 0.5, 2.0]),
+)
 
 
 def engine(seed=0, n_neurons=N_NEURONS, rule=RULE, **changes):
@@ -145,7 +153,7 @@ def test_learning_in_several_blocks_equals_the_oracle(seed, n_bits, stops, n_neu
 def test_responses_of_several_blocks_equal_the_oracle(seed, n_bits, n_neurons, w_inhibit):
     neurons = replace(RULE.neurons, v_threshold=3.0, w_inhibit=w_inhibit)
     shares, fast = samples(seed, 2), engine(seed, n_neurons, rule=replace(RULE, neurons=neurons), n_bits=n_bits)
-    found = fast.respond(shares, np.zeros((2, n_neurons)), respond.EXIT_NEVER, 0.0)
+    found = fast.respond(shares, np.zeros((2, n_neurons)), respond.NEVER_EXIT)
     slow = slow_network(fast, is_learning=False)
     for i, (row, key) in enumerate(zip(shares, content_keys(shares, SEED), strict=True)):
         fired = slow.respond(train_of(row, key)[0])
@@ -184,7 +192,7 @@ def test_every_slot_belongs_to_an_input_of_this_sample(shares):
 def test_responses_equal_the_oracle(seed, n_bits):
     shares, fast = samples(seed), engine(seed, n_bits=n_bits)
     evidence = np.log(np.random.default_rng(seed).random((3, N_NEURONS)))
-    found = fast.respond(shares, evidence, respond.EXIT_NEVER, 0.0)
+    found = fast.respond(shares, evidence, respond.NEVER_EXIT)
     slow = slow_network(fast, is_learning=False)
     for i, (row, key) in enumerate(zip(shares, content_keys(shares, SEED), strict=True)):
         train, n_events = train_of(row, key)
@@ -240,7 +248,7 @@ def test_samples_of_a_batch_meet_the_same_network():
     # The second of two equal streams sees what the first saw, so both have the same winner; in order it would not.
     fast = engine(2, batch_size=2)
     shares = samples(2, 2)
-    before = engine(2, batch_size=2).respond(shares, NO_EVIDENCE, respond.EXIT_NEVER, 0.0)
+    before = engine(2, batch_size=2).respond(shares, NO_EVIDENCE, respond.NEVER_EXIT)
     fast.learn(shares, range(2), N_TOTAL)
     assert fast.tally.n_samples == 2
     assert len(before.steps) > 0
@@ -255,7 +263,7 @@ def test_samples_of_a_batch_meet_the_same_network():
 def test_a_truncated_run_is_a_prefix_of_the_full_one(seed, n_steps, n_bits):
     shares = samples(seed)
     full, short = (
-        engine(seed, n_bits=n_bits, n_steps=steps).respond(shares, NO_EVIDENCE, respond.EXIT_NEVER, 0.0)
+        engine(seed, n_bits=n_bits, n_steps=steps).respond(shares, NO_EVIDENCE, respond.NEVER_EXIT)
         for steps in (N_STEPS, n_steps)
     )
     early = full.steps <= n_steps
@@ -265,14 +273,13 @@ def test_a_truncated_run_is_a_prefix_of_the_full_one(seed, n_steps, n_bits):
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.integers(0, 10_000), st.floats(0.01, 1.1), st.sampled_from(["sum", "mean"]), PRECISIONS)
-def test_the_kernel_stops_where_the_rule_says(seed, bound, accumulate, n_bits):
+@given(st.integers(0, 10_000), EXIT_RULES, PRECISIONS)
+def test_the_kernel_stops_where_the_rule_says(seed, rule, n_bits):
     shares, fast = samples(seed), engine(seed, n_bits=n_bits)
     evidence = 2 * np.log(np.random.default_rng(seed).random((3, N_NEURONS)))
-    full = fast.respond(shares, evidence, respond.EXIT_NEVER, 0.0)
-    kind = respond.EXIT_ENTROPY_SUM if accumulate == "sum" else respond.EXIT_ENTROPY_MEAN
-    stopped = fast.respond(shares, evidence, kind, bound)
-    rule, n_input_spikes = EntropyExit(bound, accumulate), 0
+    full = fast.respond(shares, evidence, respond.NEVER_EXIT)
+    stopped = fast.respond(shares, evidence, compiled_rule(rule, len(evidence)))
+    n_input_spikes = 0
     for i in range(len(shares)):
         fired = dict(zip(full.steps[full.samples == i], full.neurons[full.samples == i], strict=True))
         score, expected = np.zeros(3), N_STEPS
@@ -288,11 +295,12 @@ def test_the_kernel_stops_where_the_rule_says(seed, bound, accumulate, n_bits):
     assert stopped.in_spikes.sum() == stopped.tally.in_spikes == n_input_spikes
 
 
-@given(st.lists(st.floats(-50, 50), min_size=2, max_size=6), st.floats(0.01, 2))
+@given(st.lists(st.floats(-50, 50), min_size=2, max_size=6), EXIT_RULES, st.integers(1, 50))
 @settings(max_examples=50, deadline=None)
-def test_compiled_entropy_equals_the_rule(scores, scale):
-    array = np.array([scores])
-    assert respond.entropy_of(array, 0, scale) == pytest.approx(float(normalized_entropy(scale * array[0])), abs=1e-12)
+def test_compiled_doubt_equals_that_of_the_rule(scores, rule, n_steps):
+    array, leaves = np.array([scores]), compiled_rule(rule, len(scores))
+    scale = leaves.sharpness / (n_steps if leaves.is_mean else 1)
+    assert respond.doubt_of(array, 0, scale, leaves.kind) == pytest.approx(rule.doubt(array, n_steps)[0], abs=1e-12)
 
 
 @pytest.mark.parametrize("n_bits", [8, None])
@@ -300,7 +308,7 @@ def test_loops_give_the_same_as_plain_python(n_bits, monkeypatch):
     shares, rule, runs = samples(9, 3), replace(RULE, window=25), []
     names = {
         lean: ("learn", "present", "present_batch", "apply_batch", "pull_winners", "attract", "fill_targets"),
-        respond: ("respond", "must_stop", "entropy_of"), neurons: ("fire", "gain_for", "set_gain"),
+        respond: ("respond", "must_stop", "doubt_of"), neurons: ("fire", "gain_for", "set_gain"),
     }  # fmt: skip
     for is_plain in (False, True):
         if is_plain:
@@ -334,7 +342,7 @@ def test_stochastic_rounding_of_a_small_pull_keeps_the_mean():
 
 
 def test_at_most_one_neuron_fires_per_step_and_then_rests():
-    found = engine(3).respond(samples(3, 20), NO_EVIDENCE, respond.EXIT_NEVER, 0.0)
+    found = engine(3).respond(samples(3, 20), NO_EVIDENCE, respond.NEVER_EXIT)
     n_refractory = CompetingNeurons().n_refractory
     assert len(set(zip(found.samples, found.steps, strict=True))) == len(found.steps) > 20
     for sample in range(20):

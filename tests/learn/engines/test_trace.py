@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikewise.dynamic import EntropyExit
+from spikewise.dynamic import ConfidenceExit, EntropyExit, MarginExit
 from spikewise.errors import ParameterError, ShapeError
 from spikewise.learn.engines import Settings
 from spikewise.learn.engines.trace import TraceEngine
-from spikewise.learn.kernels.respond import EXIT_ENTROPY_MEAN, EXIT_ENTROPY_SUM
+from spikewise.learn.kernels.respond import NEVER_EXIT
+from spikewise.learn.responses import compiled_rule
 from spikewise.learn.rules.lean import CompetingNeurons, spread_of
 from spikewise.learn.rules.trace import TraceRule, diehl_cook_defaults, fspinn_defaults
 from spikewise.operations import Operations
@@ -33,6 +34,13 @@ RULES = [
     fspinn_defaults(N_NEURONS, **dict.fromkeys(SWITCHES, False)),
     TraceRule(nu_post=0.1, nu_pre=0.01, theta_plus=0.1, mu=0.25, updates="window", window=10, spikes_per_strength=1),
 ]
+EXIT_RULES = st.builds(
+    lambda rule, *settings: rule.at(*settings),
+    st.sampled_from([EntropyExit, ConfidenceExit, MarginExit]),
+    st.floats(0.01, 1.1),
+    st.sampled_from(["sum", "mean"]),
+    st.sampled_from([1.0, 0.5, 2.0]),
+)
 PRECISIONS = [(None, "stochastic"), (8, "stochastic"), (4, "truncate")]
 
 
@@ -93,7 +101,7 @@ def test_operations_of_answering_equal_those_of_an_instrumented_oracle(rule, lat
     engine, shares = engine_of(awake(rule)), samples(2)
     own = "matrix" if rule.inhibition == "neurons" else "broadcast"
     slow = oracle.Network(engine.weights, engine.theta, engine.rule, engine.settings, engine.norm, lateral or own)
-    found = engine.respond(shares, np.zeros((1, N_NEURONS)), 0, 0.0)
+    found = engine.respond(shares, np.zeros((1, N_NEURONS)), NEVER_EXIT)
     for row, key in zip(shares, content_keys(shares, np.uint64(0)), strict=True):
         train, n_events = train_of(row, key, engine.rule)
         slow.respond(train or [[]] * N_STEPS, n_events or [0] * N_STEPS)
@@ -101,13 +109,12 @@ def test_operations_of_answering_equal_those_of_an_instrumented_oracle(rule, lat
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.integers(0, 10_000), st.floats(0.01, 1.1), st.sampled_from(["sum", "mean"]), st.sampled_from(RULES[:2]))
-def test_a_sample_leaves_where_the_rule_says(seed, bound, accumulate, rule):
+@given(st.integers(0, 10_000), EXIT_RULES, st.sampled_from(RULES[:2]))
+def test_a_sample_leaves_where_the_rule_says(seed, exit_rule, rule):
     engine, shares = engine_of(awake(rule), seed=seed), samples(seed)
     evidence = 2 * np.log(np.random.default_rng(seed).random((3, N_NEURONS)))
-    full = engine.respond(shares, evidence, 0, 0.0)
-    stopped = engine.respond(shares, evidence, EXIT_ENTROPY_SUM if accumulate == "sum" else EXIT_ENTROPY_MEAN, bound)
-    exit_rule = EntropyExit(bound, accumulate)
+    full = engine.respond(shares, evidence, NEVER_EXIT)
+    stopped = engine.respond(shares, evidence, compiled_rule(exit_rule, len(evidence)))
     for i in range(len(shares)):
         score, expected, own = np.zeros(3), N_STEPS, full.samples == i
         for step in range(1, N_STEPS + 1):
@@ -140,8 +147,8 @@ def test_a_run_in_pieces_with_saving_between_them_equals_the_whole_run(rule, n_b
 
 def test_answers_depend_on_the_content_of_a_row_alone():
     engine, shares = engine_of(awake(RULES[1])), samples(3, 8)
-    there = engine.respond(shares, np.zeros((1, N_NEURONS)), 0, 0.0)
-    back = engine.respond(shares[::-1], np.zeros((1, N_NEURONS)), 0, 0.0)
+    there = engine.respond(shares, np.zeros((1, N_NEURONS)), NEVER_EXIT)
+    back = engine.respond(shares[::-1], np.zeros((1, N_NEURONS)), NEVER_EXIT)
     for i in range(8):
         np.testing.assert_array_equal(there.neurons[there.samples == i], back.neurons[back.samples == 7 - i])
 

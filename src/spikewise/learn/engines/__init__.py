@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from spikewise.errors import ShapeError
 from spikewise.fixed_point import Rounding
 from spikewise.learn.kernels.lean import NEAREST, STOCHASTIC, TRUNCATE
+from spikewise.learn.kernels.respond import ExitConstants
 from spikewise.learn.responses import Responses
 from spikewise.learn.tally import Tally
 from spikewise.operations import Operations
@@ -95,9 +96,7 @@ class Engine(Protocol):
     def learn(self, shares: NDArray[np.uint16], places: range, n_total: int, n_threads: int = 1) -> None:
         """Learn from samples that stand at these places of a sequence of ``n_total`` presentations."""
 
-    def respond(
-        self, shares: NDArray[np.uint16], evidence: NDArray[np.float64], exit_kind: int, max_entropy: float
-    ) -> Responses:
+    def respond(self, shares: NDArray[np.uint16], evidence: NDArray[np.float64], leaves: ExitConstants) -> Responses:
         """Answer samples without learning; stop each when the rule is satisfied by the evidence (K, N) so far."""
 
     def arrays(self) -> dict[str, NDArray[Any]]:

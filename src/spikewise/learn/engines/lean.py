@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from spikewise.fixed_point import QFormat
 from spikewise.learn.kernels import lean, neurons, respond
 from spikewise.learn.kernels.lanes import LANES, aligned
+from spikewise.learn.kernels.respond import ExitConstants
 from spikewise.learn.responses import Responses, Sheet
 from spikewise.learn.rules.lean import LeanRule, NeuronConstants, drive_scale
 from spikewise.learn.tally import Tally, count_empty
@@ -131,15 +132,13 @@ class LeanEngine:
             self.tally.add(events)
         self.tally.n_potentiations += sum(run(apply, range(len(streams))))
 
-    def respond(
-        self, shares: NDArray[np.uint16], evidence: NDArray[np.float64], exit_kind: int, max_entropy: float
-    ) -> Responses:
+    def respond(self, shares: NDArray[np.uint16], evidence: NDArray[np.float64], leaves: ExitConstants) -> Responses:
         """Answer samples without learning; stop each when the rule is satisfied by the evidence (K, N) so far."""
         sheet = Sheet(len(shares), self.n_steps, len(evidence))
         n_drawn = respond.respond(
             shares, content_keys(shares, self.settings.seed), self._stream(), self._weights, self._gain,
             self._lowered(), self._neuron(is_learning=False), self.n_steps, np.ascontiguousarray(evidence),
-            exit_kind, max_entropy, *sheet,
+            leaves, *sheet,
         )  # fmt: skip
         return sheet.responses(shares, n_drawn)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from spikewise.errors import ParameterError
 from spikewise.fixed_point import QFormat
 from spikewise.learn.kernels import trace, trace_layer
+from spikewise.learn.kernels.respond import ExitConstants
 from spikewise.learn.responses import Responses, Sheet
 from spikewise.learn.rules.trace import TraceNeuronConstants, TraceRule
 from spikewise.learn.tally import Tally, count_empty
@@ -108,15 +109,13 @@ class TraceEngine:
         self.tally.n_normalisations += rescaled
         self.tally.n_updates += updates
 
-    def respond(
-        self, shares: NDArray[np.uint16], evidence: NDArray[np.float64], exit_kind: int, max_entropy: float
-    ) -> Responses:
+    def respond(self, shares: NDArray[np.uint16], evidence: NDArray[np.float64], leaves: ExitConstants) -> Responses:
         """Answer samples without learning; stop each when the rule is satisfied by the evidence (K, N) so far."""
         shares, sheet = np.ascontiguousarray(shares), Sheet(len(shares), self.n_steps, len(evidence))
         n_drawn = trace_layer.respond(
             shares, content_keys(shares, self.settings.seed), self._stream(), self.weights, self.theta,
             trace_layer.new_layer(self.n_neurons), self._neuron(is_learning=False), self.n_steps,
-            np.ascontiguousarray(evidence), exit_kind, max_entropy, *sheet,
+            np.ascontiguousarray(evidence), leaves, *sheet,
         )  # fmt: skip
         found = sheet.responses(shares, n_drawn)
         if self.rule.inhibition == "neurons":

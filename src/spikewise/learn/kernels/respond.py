@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,35 +13,57 @@ from spikewise.spikes.streams import SpikeStream, begin
 
 from .neurons import Numbers, draw_ahead, fire, run_until_spike
 
-EXIT_NEVER, EXIT_ENTROPY_SUM, EXIT_ENTROPY_MEAN = 0, 1, 2
+NEVER, ENTROPY, CONFIDENCE, MARGIN = 0, 1, 2, 3
+
+
+class ExitConstants(NamedTuple):
+    """What a kernel needs to know of an exit rule."""
+
+    kind: int  # of doubt
+    is_mean: bool  # whether the evidence is the mean of the scores over the steps, or their sum
+    sharpness: float  # what the evidence is multiplied by
+    bound: float  # on doubt
+
+
+NEVER_EXIT = ExitConstants(NEVER, False, 1.0, 0.0)
 
 
 @kernel
-def entropy_of(score: NDArray[np.float64], sample: int, scale: float) -> float:
-    """Entropy of softmax(scale * score) of a sample, scaled to [0, 1], as in dynamic.rule.normalized_entropy."""
+def doubt_of(score: NDArray[np.float64], sample: int, scale: float, kind: int) -> float:
+    """Doubt that scale * score of a sample leaves, in [0, 1], as the rules of dynamic.rule measure it."""
     n_classes = score.shape[1]
-    top = scale * score[sample, 0]
+    best = 0
     for k in range(1, n_classes):
-        top = max(top, scale * score[sample, k])
-    total = weighted = 0.0
+        if score[sample, k] > score[sample, best]:
+            best = k
+    others = weighted = 0.0
+    nearest = -np.inf
     for k in range(n_classes):
-        shifted = scale * score[sample, k] - top
-        weight = np.exp(shifted)
-        total += weight
-        weighted += weight * shifted
+        if k != best:
+            below = scale * score[sample, k] - scale * score[sample, best]
+            weight = np.exp(below)
+            others += weight
+            weighted += weight * below
+            nearest = max(nearest, below)
+    if kind == CONFIDENCE:
+        return float(others / (1.0 + others))
+    if kind == MARGIN:
+        return float(np.exp(nearest))
+    total = 1.0 + others
     return float(min(1.0, max(0.0, (np.log(total) - weighted / total) / np.log(n_classes))))
 
 
 @kernel
-def must_stop(score: NDArray[np.float64], sample: int, n_steps: int, exit_kind: int, max_entropy: float) -> bool:
+def must_stop(score: NDArray[np.float64], sample: int, n_steps: int, leaves: ExitConstants) -> bool:
     """Whether a sample may leave after this many steps.
 
-    Asked at the first step and after every output spike: between spikes the entropy of a sum stays, and that of a
+    Asked at the first step and after every output spike: between spikes the doubt of a sum stays, and that of a
     mean can only rise.
     """
-    if exit_kind == EXIT_NEVER:
+    if leaves.kind == NEVER:
         return False
-    return entropy_of(score, sample, 1.0 / n_steps if exit_kind == EXIT_ENTROPY_MEAN else 1.0) < max_entropy
+    scale = leaves.sharpness / n_steps if leaves.is_mean else leaves.sharpness
+    return bool(doubt_of(score, sample, scale, leaves.kind) < leaves.bound)
 
 
 @kernel
@@ -53,8 +77,7 @@ def respond(
     neuron: NeuronConstants,
     n_steps: int,
     evidence: NDArray[np.float64],
-    exit_kind: int,
-    max_entropy: float,
+    leaves: ExitConstants,
     fired_neuron: NDArray[np.int32],
     fired_step: NDArray[np.int32],
     n_fired: NDArray[np.int64],
@@ -78,13 +101,13 @@ def respond(
         score[sample] = 0.0
         exit_step[sample] = n_steps
         n_out = step = drawn_to = winner = 0
-        if n_steps > 1 and must_stop(score, sample, 1, exit_kind, max_entropy):
+        if n_steps > 1 and must_stop(score, sample, 1, leaves):
             exit_step[sample] = 1  # even without evidence; the first step is computed nonetheless
         last = exit_step[sample]
         if begin(stream, shares, sample):
             while step < last:
                 if step == drawn_to:
-                    drawn_to = draw_ahead(stream, keys[sample], step, last, exit_kind == EXIT_NEVER and n_out > 0)
+                    drawn_to = draw_ahead(stream, keys[sample], step, last, leaves.kind == NEVER and n_out > 0)
                 step, low, high = run_until_spike(
                     weights, gain, threshold, v, v_next, rests_until, stream, step, drawn_to, neuron, winner
                 )
@@ -96,7 +119,7 @@ def respond(
                     out_spikes[step - 1] += 1
                     for k in range(evidence.shape[0]):
                         score[sample, k] += evidence[k, winner]
-                    if step < last and must_stop(score, sample, step, exit_kind, max_entropy):
+                    if step < last and must_stop(score, sample, step, leaves):
                         exit_step[sample] = step
                         break
             for t in range(step):

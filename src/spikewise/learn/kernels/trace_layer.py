@@ -16,7 +16,7 @@ from spikewise._compile import kernel
 from spikewise.learn.rules.trace import TraceNeuronConstants
 from spikewise.spikes.streams import BURST, SpikeStream, begin, draw
 
-from .respond import must_stop
+from .respond import ExitConstants, must_stop
 
 Floats = NDArray[np.float32]
 NOBODY = -1
@@ -111,8 +111,7 @@ def respond(
     neuron: TraceNeuronConstants,
     n_steps: int,
     evidence: NDArray[np.float64],
-    exit_kind: int,
-    max_entropy: float,
+    leaves: ExitConstants,
     fired_neuron: NDArray[np.int32],
     fired_step: NDArray[np.int32],
     n_fired: NDArray[np.int64],
@@ -149,7 +148,7 @@ def respond(
                     for k in range(evidence.shape[0]):
                         score[sample, k] += evidence[k, winner]
                 inhibitor = winner if neuron.is_delayed else NOBODY
-            if (step == 0 or winner != NOBODY) and must_stop(score, sample, step + 1, exit_kind, max_entropy):
+            if (step == 0 or winner != NOBODY) and must_stop(score, sample, step + 1, leaves):
                 exit_step[sample] = step + 1
                 break
         n_fired[sample] = n_out

@@ -1,0 +1,88 @@
+"""Frames of events while they arrive: each is handed on as soon as it is complete.
+
+A whole recording is divided into a given number of steps by :func:`spikewise.data.frames.bin_events`. Of a live one
+the end is not known, so here a step has a given length: a time, or a number of events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewise.errors import ParameterError, whole_number
+
+from .formats.event_array import EVENT, Events
+from .frames import Binning, Size, bin_events
+
+
+def arriving_frames(
+    chunks: Iterable[Events],
+    sensor: Size,
+    *,
+    span_us: int | None = None,
+    n_events: int | None = None,
+    binning: Binning | None = None,
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield a frame whenever a step's time is over, or it has its events.
+
+    Parameters
+    ----------
+    chunks : iterable of structured arrays
+        Events with ``t`` (microseconds), ``x``, ``y`` and ``p`` as they come, each array after the one before in time.
+    sensor : tuple of int
+        Height and width of the sensor.
+    span_us : int, optional
+        Length of a step in microseconds, from the first event on. A step without events is a frame of zeros.
+    n_events : int, optional
+        Events of a step. Exactly one of the two is given.
+    binning : Binning, optional
+        Part of the sensor that is kept, and size of a frame; all of it if absent.
+
+    Yields
+    ------
+    uint8 array of shape (2, H, W)
+        Number of events, at most 255: channel 0 of polarity OFF, channel 1 ON. The last one may be incomplete.
+
+    Raises
+    ------
+    ParameterError
+        If not exactly one length is given, or events go back in time.
+
+    Examples
+    --------
+    >>> events = np.array([(0, 0, 0, 1), (5, 1, 0, 0), (12, 1, 0, 1)], EVENT)
+    >>> [frame.sum((1, 2)).tolist() for frame in arriving_frames([events[:2], events[2:]], (1, 2), span_us=10)]
+    [[1, 1], [0, 1]]
+    >>> [frame.sum((1, 2)).tolist() for frame in arriving_frames([events], (1, 2), n_events=2)]
+    [[1, 1], [0, 1]]
+    """
+    if (span_us is None) == (n_events is None):
+        raise ParameterError(f"a step has a length: give one of span_us and n_events; got {span_us} and {n_events}.")
+    length = whole_number("span_us or n_events", span_us or n_events, 1)
+    waiting, ends_at, latest = np.empty(0, EVENT), None, -1
+    for chunk in chunks:
+        if not len(chunk):
+            continue
+        if chunk["t"][0] < latest or (np.diff(chunk["t"]) < 0).any():
+            raise ParameterError(f"events must come in the order of their times; one came after t = {latest} us.")
+        latest = int(chunk["t"][-1])
+        waiting = np.concatenate([waiting, chunk])
+        if n_events is not None:
+            while len(waiting) >= length:
+                yield _frame(waiting[:length], sensor, binning)
+                waiting = waiting[length:]
+            continue
+        ends_at = int(waiting["t"][0]) + length if ends_at is None else ends_at
+        while latest >= ends_at:
+            n_done = int(np.searchsorted(waiting["t"], ends_at))
+            yield _frame(waiting[:n_done], sensor, binning)
+            waiting, ends_at = waiting[n_done:], ends_at + length
+    if len(waiting):
+        yield _frame(waiting, sensor, binning)
+
+
+def _frame(events: Events, sensor: Size, binning: Binning | None) -> NDArray[np.uint8]:
+    kept = Binning() if binning is None else Binning(crop=binning.crop, size=binning.size)
+    return np.asarray(bin_events(events, sensor, 1, kept)[0], np.uint8)

@@ -1,0 +1,157 @@
+r"""Choose the exit threshold on validation scores: for accuracy, for mean timesteps, or for a cost.
+
+One pass over a :class:`ScoreTrace` tells what every rule of a path does (:func:`exit_curve`). For a tolerated loss of
+accuracy :func:`calibrate` walks it from the strictest bound to the loosest, up to the last one before the loss, plus
+one standard error, first exceeds ``max_drop``. With :math:`n_{10}` samples that only the full run gets right and
+:math:`n_{01}` that only the early answer does,
+
+.. math:: \frac{n_{10} - n_{01}}{n} + \frac{\sqrt{n_{10} + n_{01}}}{n} \le \mathrm{max\_drop}
+
+A few hundred samples rarely hold the one that a loose bound would spoil, so the last bound that passes lies too far
+out. The first bounds save most of the steps and the last ones hardly any: of the steps saved there,
+:math:`1 / \sqrt n` are given back for a stricter bound. Both margins vanish for many samples.
+
+The result is still a *heuristic*: nothing is promised beyond the validation samples;
+:mod:`spikewise.dynamic.guarantee` promises. For mean steps or a cost it takes the strictest bound that keeps to the
+target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spikewise.dynamic.curve import ExitCurve, exit_curve
+from spikewise.dynamic.path import ExitPath
+from spikewise.dynamic.rule import DoubtExit
+from spikewise.dynamic.trace import ScoreTrace
+from spikewise.errors import ParameterError, ShapeError
+
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A threshold and what it did on the samples it was chosen on.
+
+    ``kind`` is ``"heuristic"``: nothing is promised beyond these samples. ``accuracy_exit`` and
+    ``mean_steps`` describe the calibration samples, not a test. ``max_drop`` is None if another target was asked for.
+    """
+
+    rule: DoubtExit
+    max_drop: float | None
+    accuracy_full: float
+    accuracy_exit: float
+    mean_steps: float
+    n_samples: int
+    kind: str = "heuristic"
+
+
+def calibrate(
+    trace: ScoreTrace,
+    path: ExitPath | None = None,
+    *,
+    max_drop: float | None = None,
+    min_accuracy: float | None = None,
+    max_steps: float | None = None,
+    max_cost: float | None = None,
+    cost_by_step: ArrayLike | None = None,
+) -> Calibration:
+    """Choose a rule of a path for one target.
+
+    Parameters
+    ----------
+    trace : ScoreTrace
+        Scores of *validation* samples, with labels.
+    path : ExitPath, optional
+        What to choose from; entropy of the mean along 161 bounds if absent.
+    max_drop : float, optional
+        Tolerated loss of accuracy against full runs, as a fraction in [0, 1).
+    min_accuracy : float, optional
+        Accuracy that must be left, in [0, 1]: a tolerated loss, counted from the other end.
+    max_steps : float, optional
+        Mean timesteps that may be used.
+    max_cost : float, optional
+        Mean cost of a sample, in the unit of ``cost_by_step``.
+    cost_by_step : float array of shape (T,), optional
+        Cost of a sample that leaves after step 1, 2, ..., T on some platform: its energy, latency or their product.
+
+    Returns
+    -------
+    Calibration
+        With a rule that never stops early if even the strictest bound loses too much.
+
+    Raises
+    ------
+    ParameterError
+        If not exactly one target is given, or it cannot be reached.
+
+    Examples
+    --------
+    >>> trace = ScoreTrace.dense([[[9.0, 0.0], [0.2, 0.0]], [[9.0, 0.0], [0.2, 9.0]]], labels=[0, 1])
+    >>> calibrate(trace, max_steps=1.6).mean_steps
+    1.5
+    >>> calibrate(trace, max_cost=2.0, cost_by_step=[1.0, 2.5]).mean_steps
+    1.5
+    """
+    targets = {"max_drop": max_drop, "min_accuracy": min_accuracy, "max_steps": max_steps, "max_cost": max_cost}
+    given = [name for name, value in targets.items() if value is not None]
+    if len(given) != 1 or (max_cost is None) != (cost_by_step is None):
+        raise ParameterError(
+            f"calibrate takes one target of {', '.join(targets)}, and cost_by_step with max_cost alone; "
+            f"got {', '.join(given) or 'none'}."
+        )
+    if max_drop is not None and not 0 <= max_drop < 1:
+        raise ParameterError(f"max_drop must be a fraction in [0, 1); got {max_drop}. 0.005 means half a point.")
+    curve = exit_curve(trace, path)
+    if max_steps is not None:
+        return _within(curve, curve.mean_steps, max_steps, "max_steps")
+    if max_cost is not None and cost_by_step is not None:
+        return _within(curve, curve.mean(cost_by_step), max_cost, "max_cost")
+    if min_accuracy is not None:
+        if not 0 <= min_accuracy <= curve.accuracy_full + _ROUNDING:
+            raise ParameterError(
+                f"min_accuracy must be at most that of full runs ({curve.accuracy_full:.4f}); got {min_accuracy}."
+            )
+        return _chosen(curve, _last_that_loses(curve, curve.accuracy_full - min_accuracy), None)
+    return _chosen(curve, _last_that_loses(curve, max_drop or 0.0), max_drop)
+
+
+def _last_that_loses(curve: ExitCurve, most: float) -> int | None:
+    """Place of the rule that the equation in the module's docstring and the steps given back lead to."""
+    drop = curve.n_harmed - curve.n_helped + np.sqrt(curve.n_harmed + curve.n_helped)
+    fails = drop > curve.n_samples * most + _ROUNDING
+    n_passed = int(fails.argmax()) if fails.any() else len(fails)
+    if n_passed == 0:
+        return None
+    saved = curve.n_steps - curve.mean_steps
+    return int(np.argmax(saved >= saved[n_passed - 1] * (1 - 1 / np.sqrt(curve.n_samples))))
+
+
+def _within(curve: ExitCurve, cost: NDArray[np.float64], most: float, name: str) -> Calibration:
+    fits = cost <= most * (1 + _ROUNDING)
+    if not fits.any():
+        raise ParameterError(f"{name} must be at least {cost.min():.4g}, what the loosest bound needs; got {most}.")
+    return _chosen(curve, int(fits.argmax()), None)
+
+
+def _chosen(curve: ExitCurve, place: int | None, max_drop: float | None) -> Calibration:
+    n, full = curve.n_samples, curve.accuracy_full
+    if place is None:
+        return Calibration(curve.path.rules[0].never(), max_drop, full, full, float(curve.n_steps), n)
+    accuracy, steps = float(curve.accuracy[place]), float(curve.mean_steps[place])
+    return Calibration(curve.path.rules[place], max_drop, full, accuracy, steps, n)
+
+
+def random_exit_accuracy(trace: ScoreTrace, histogram: NDArray[np.integer]) -> float:
+    """Expected accuracy of the control that stops at random with the same exit histogram (T,).
+
+    The mean of the static accuracies weighted by the histogram: what the steps alone buy, without
+    knowing which samples are easy.
+    """
+    counts = np.asarray(histogram)
+    if counts.shape != (trace.n_steps,) or (counts < 0).any() or not counts.any():
+        raise ShapeError(f"histogram must hold {trace.n_steps} counts, not all 0; got {str(counts.tolist())[:40]}.")
+    return float(counts @ trace.accuracy_by_step() / counts.sum())

@@ -1,0 +1,143 @@
+"""What every rule of a path would do with the recorded samples, found in one pass over their scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spikewise.dynamic.path import ExitPath
+from spikewise.dynamic.trace import ScoreTrace
+from spikewise.errors import ParameterError, ShapeError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExitCurve:
+    """Exits and answers of each of the M rules of a path.
+
+    Parameters
+    ----------
+    path : ExitPath
+        The rules.
+    exits : int array of shape (M, T)
+        Samples that leave after step 1, 2, ..., T.
+    harmed, helped : int arrays of shape (M, T)
+        Those of them that only the full run gets right (n10), and that only the early answer does (n01).
+    accuracy_full : float
+        Accuracy of full runs.
+    """
+
+    path: ExitPath
+    exits: NDArray[np.int64]
+    harmed: NDArray[np.int64]
+    helped: NDArray[np.int64]
+    accuracy_full: float
+
+    @property
+    def n_samples(self) -> int:
+        """Samples B."""
+        return int(self.exits[0].sum())
+
+    @property
+    def n_steps(self) -> int:
+        """Timesteps T of a full run."""
+        return int(self.exits.shape[1])
+
+    @property
+    def n_harmed(self) -> NDArray[np.int64]:
+        """Samples (M,) that only the full run gets right."""
+        return np.asarray(self.harmed.sum(1))
+
+    @property
+    def n_helped(self) -> NDArray[np.int64]:
+        """Samples (M,) that only the early answer gets right."""
+        return np.asarray(self.helped.sum(1))
+
+    @property
+    def accuracy(self) -> NDArray[np.float64]:
+        """Accuracy (M,) with early exit."""
+        return self.accuracy_full - (self.n_harmed - self.n_helped) / self.n_samples
+
+    @property
+    def mean_steps(self) -> NDArray[np.float64]:
+        """Mean timesteps (M,)."""
+        return self.mean(np.arange(1, self.n_steps + 1))
+
+    def mean(self, cost_by_step: ArrayLike) -> NDArray[np.float64]:
+        """Mean over the samples (M,) of a cost that depends on the step at which one leaves.
+
+        Parameters
+        ----------
+        cost_by_step : float array of shape (T,)
+            Cost of a sample that leaves after step 1, 2, ..., T: its energy, latency, or the product of both.
+        """
+        cost = np.asarray(cost_by_step, np.float64)
+        if cost.shape != (self.n_steps,) or not np.isfinite(cost).all():
+            raise ShapeError(f"cost_by_step must hold {self.n_steps} finite numbers, one per step; got {cost.shape}.")
+        return np.asarray(self.exits @ cost / self.n_samples)
+
+    def pareto(self) -> NDArray[np.int64]:
+        """Places on the path, ascending in mean steps, at which no other rule is as right with fewer steps.
+
+        Examples
+        --------
+        >>> trace = ScoreTrace.dense([[[3.0, 0.0], [0.2, 0.0]], [[6.0, 0.0], [0.2, 2.0]]], labels=[0, 1])
+        >>> exit_curve(trace, ExitPath.of(bounds=[0.01, 0.1, 0.5, 1.0])).pareto().tolist()
+        [3, 2]
+        """
+        # Cheapest first; of those that cost the same the most accurate, then the strictest.
+        order = np.lexsort((np.arange(len(self.exits)), -self.accuracy, self.mean_steps))
+        best_before = np.maximum.accumulate(np.append(-np.inf, self.accuracy[order][:-1]))
+        return np.asarray(order[self.accuracy[order] > best_before])
+
+
+def exit_curve(trace: ScoreTrace, path: ExitPath | None = None) -> ExitCurve:
+    """What each rule of a path does on recorded scores, as :func:`~spikewise.dynamic.replay_exit` would find.
+
+    Parameters
+    ----------
+    trace : ScoreTrace
+        Scores of full runs, with labels.
+    path : ExitPath, optional
+        Entropy of the mean along 161 bounds if absent.
+
+    Examples
+    --------
+    >>> trace = ScoreTrace.dense([[[3.0, 0.0], [0.2, 0.0]], [[6.0, 0.0], [0.2, 2.0]]], labels=[0, 1])
+    >>> curve = exit_curve(trace, ExitPath.of(bounds=[0.1, 0.5, 1.0]))
+    >>> curve.accuracy.tolist(), curve.mean_steps.tolist()
+    ([1.0, 1.0, 0.5], [2.0, 1.5, 1.0])
+    """
+    if not trace.is_labelled:
+        raise ParameterError("calibration needs a labelled trace of at least one sample. Pass y to trace(X, y).")
+    path = ExitPath.of() if path is None else path
+    n_rules, n_steps = len(path.rules), trace.n_steps
+    bounds = path.bounds(n_steps)
+    full_is_right = trace.final_scores().argmax(1) == trace.labels
+    # Rules from this place on have already let the sample go; a looser bound never lets it go later.
+    gone_from = np.full(trace.n_samples, n_rules)
+    # Changes from one rule to the next; the running sum over the rules is the count.
+    exits, harmed, helped = (np.zeros((n_rules + 1, n_steps), np.int64) for _ in range(3))
+
+    def leave(who: NDArray[np.integer], first: NDArray[np.integer], step: int, is_right: NDArray[np.bool_]) -> None:
+        full = full_is_right[who]
+        for counts, which in ((exits, ...), (harmed, full & ~is_right), (helped, ~full & is_right)):
+            counts[:, step - 1] += np.bincount(first[which], minlength=n_rules + 1)
+            counts[:, step - 1] -= np.bincount(gone_from[who][which], minlength=n_rules + 1)
+
+    everyone = np.arange(trace.n_samples)
+    moves_alone = path.is_constant and path.accumulate == "sum"  # doubt stays where no score changes
+    for step, scores in enumerate(trace.steps(), start=1):
+        if step == n_steps:
+            leave(everyone, np.zeros(trace.n_samples, np.int64), step, full_is_right)
+            break
+        who = trace.changes(step)[0] if moves_alone and step > 1 else everyone
+        who = who[gone_from[who] > 0]
+        first = np.searchsorted(bounds[:, step - 1], path.doubt(scores[who], step), side="right")
+        fires = first < gone_from[who]
+        who, first = who[fires], first[fires]
+        leave(who, first, step, scores[who].argmax(1) == trace.labels[who])
+        gone_from[who] = first
+    exits, harmed, helped = (counts.cumsum(0)[:-1] for counts in (exits, harmed, helped))
+    return ExitCurve(path, exits, harmed, helped, float(full_is_right.mean()))

@@ -1,0 +1,242 @@
+r"""An exit threshold with a guarantee: it is :math:`1 - \delta` sure that early exit costs at most :math:`\varepsilon`.
+
+Each calibration sample is answered twice: by the full run, and at its exit. With :math:`p_{10}` the chance that only
+the full run is right and :math:`p_{01}` that only the early answer is, two statements can be certified:
+
+* ``drop``: the loss of accuracy :math:`p_{10} - p_{01}` is at most :math:`\varepsilon`;
+* ``harm``: even :math:`p_{10}` is, whatever early exit gains elsewhere. It implies the first.
+
+A rule passes at level :math:`\delta` on :math:`n` samples, of which :math:`n_{10}` and :math:`n_{01}` are of these
+kinds, if
+
+.. math:: \text{harm:}\quad \Pr[\mathrm{Bin}(n, \varepsilon) \le n_{10}] \le \delta, \qquad
+          \text{drop:}\quad U(n_{10}; \delta/2) - L(n_{01}; \delta/2) \le \varepsilon,
+
+where U and L are one-sided Clopper-Pearson bounds, and the two halves of :math:`\delta` are a union bound. The rules
+of a path that was fixed beforehand are tested from the strictest on, each at the full level, up to the first that
+fails; the last that passed is kept. A wrong one is kept only if the first wrong one of the path passes, which happens
+with probability at most :math:`\delta`, however long the path is (Learn then Test with a fixed sequence, Angelopoulos
+et al., arXiv 2110.01052). The statement is about calibration and future samples drawn alike, and about one network on
+one machine: the certificate says which.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import beta, binom
+
+from spikewise.dynamic.calibration import calibrate
+from spikewise.dynamic.curve import ExitCurve, exit_curve
+from spikewise.dynamic.path import ExitPath
+from spikewise.dynamic.rule import DoubtExit, rule_from_dict, rule_to_dict
+from spikewise.dynamic.trace import ScoreTrace
+from spikewise.errors import DataError, ParameterError
+
+Form = Literal["drop", "harm"]
+FORMS: tuple[Form, ...] = ("drop", "harm")
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """An exit rule and what is promised about it.
+
+    Parameters
+    ----------
+    rule : DoubtExit
+        The rule.
+    kind : {"guarantee", "heuristic"}
+        A heuristic promises nothing: there were fewer than ``n_needed`` samples.
+    form : {"drop", "harm"}
+        What is bounded.
+    conditional : bool
+        Whether it holds also among the samples that leave by step t, for every t.
+    max_drop, confidence : float
+        The bound, as a fraction, and the probability with which it holds.
+    n_samples, n_needed : int
+        Calibration samples, and how many even a flawless network needs.
+    n_harmed, n_helped : int
+        Samples that only the full run got right, and that only the early answer did.
+    accuracy_full, accuracy_exit, mean_steps : float
+        On the calibration samples.
+    identity : mapping of str to str
+        What it was found on: hashes of network and data, precision, platform. If one of these changes it is void.
+    """
+
+    rule: DoubtExit
+    kind: Literal["guarantee", "heuristic"]
+    form: Form
+    conditional: bool
+    max_drop: float
+    confidence: float
+    n_samples: int
+    n_needed: int
+    n_harmed: int
+    n_helped: int
+    accuracy_full: float
+    accuracy_exit: float
+    mean_steps: float
+    identity: Mapping[str, str] = field(default_factory=dict)
+
+    def check(self, identity: Mapping[str, str]) -> None:
+        """Raise DataError, naming what changed, unless this is what the certificate was found on.
+
+        Parameters
+        ----------
+        identity : mapping of str to str
+            Of the network in use; what either side does not name is not compared, except for "data" which is never.
+        """
+        for key in sorted((self.identity.keys() & identity.keys()) - {"data"}):
+            if self.identity[key] != identity[key]:
+                raise DataError(
+                    f"the certificate is void: its {key} is {self.identity[key]}, and that in use is {identity[key]}. "
+                    "Calibrate again on what is in use."
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary, ready for JSON."""
+        found = {name: getattr(self, name) for name in self.__slots__}
+        return {**found, "rule": rule_to_dict(self.rule), "identity": dict(self.identity)}
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Certificate:
+        """Inverse of :meth:`to_dict`; raises DataError if an entry is missing or unknown."""
+        try:
+            rule = rule_from_dict(raw["rule"])
+            if not isinstance(rule, DoubtExit) or raw["kind"] not in ("guarantee", "heuristic"):
+                raise TypeError("the rule needs a bound, and the kind must be guarantee or heuristic")
+            return cls(**{**raw, "rule": rule})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"the certificate has a missing, unknown or impossible entry; {error}.") from None
+
+
+def samples_needed(max_drop: float, confidence: float = 0.95, form: Form = "drop") -> int:
+    """Calibration samples without which not even a rule that harms none of them can pass.
+
+    Examples
+    --------
+    >>> samples_needed(0.005, form="harm"), samples_needed(0.01, form="harm"), samples_needed(0.01)
+    (598, 299, 368)
+    """
+    delta = _level(max_drop, confidence, form)
+    return math.ceil(math.log(delta if form == "harm" else delta / 2) / math.log1p(-max_drop))
+
+
+def certify(
+    trace: ScoreTrace,
+    path: ExitPath | None = None,
+    *,
+    max_drop: float,
+    confidence: float = 0.95,
+    form: Form = "drop",
+    conditional: bool = False,
+    identity: Mapping[str, str] | None = None,
+) -> Certificate:
+    """Find the loosest rule of a path for which a loss of accuracy can be ruled out.
+
+    Parameters
+    ----------
+    trace : ScoreTrace
+        Scores of calibration samples, with labels: drawn like those in use, and not used for training, for the choice
+        of an epoch, for temperatures, or for the path.
+    path : ExitPath, optional
+        Rules to test, fixed before any of these samples was seen; entropy of the mean along 161 bounds if absent.
+    max_drop : float
+        Tolerated loss, as a fraction in (0, 1).
+    confidence : float
+        Probability, over the draw of the calibration samples, that the statement is true; in (0, 1).
+    form : {"drop", "harm"}
+        What is bounded; see the module.
+    conditional : bool
+        Bound it also among the samples that have left by step t, for every t at which any may leave. Where none of the
+        samples did, nothing can be said and the rule fails, so take :meth:`ExitPath.enabling` for the path.
+    identity : mapping of str to str, optional
+        What the scores come from, for :meth:`Certificate.check`.
+
+    Returns
+    -------
+    Certificate
+        With a rule that never stops early if even the strictest one fails; a heuristic if the samples are too few.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> labels = rng.integers(2, size=2000)
+    >>> margin = rng.normal(3, 1, 2000) * (2 * labels - 1)
+    >>> trace = ScoreTrace.dense(np.cumsum([np.stack([-margin, margin], 1)] * 3, 0), labels)
+    >>> found = certify(trace, max_drop=0.01)
+    >>> found.kind, found.mean_steps, found.n_needed
+    ('guarantee', 1.0, 368)
+    """
+    needed = samples_needed(max_drop, confidence, form)
+    path = ExitPath.of() if path is None else path
+    if trace.n_samples < needed:
+        rule: DoubtExit = calibrate(trace, path, max_drop=max_drop).rule
+    else:
+        passed = passes(exit_curve(trace, path), max_drop, confidence, form, conditional=conditional)
+        place = last_passed(passed)
+        rule = path.rules[place] if place >= 0 else path.rules[0].never()
+    found = exit_curve(trace, ExitPath((rule,)))
+    return Certificate(
+        rule, "guarantee" if trace.n_samples >= needed else "heuristic", form, conditional, max_drop, confidence,
+        trace.n_samples, needed, int(found.n_harmed[0]), int(found.n_helped[0]), found.accuracy_full,
+        float(found.accuracy[0]), float(found.mean_steps[0]), dict(identity or {}),
+    )  # fmt: skip
+
+
+def passes(
+    curve: ExitCurve, max_drop: float, confidence: float, form: Form = "drop", *, conditional: bool = False
+) -> NDArray[np.bool_]:
+    """Which of the rules (M,) of a curve pass, each tested alone at the full level."""
+    delta = _level(max_drop, confidence, form)
+    if not conditional:
+        return rules_out(curve.n_harmed, curve.n_helped, curve.n_samples, max_drop, delta, form)
+    left, harmed, helped = (counts.cumsum(1) for counts in (curve.exits, curve.harmed, curve.helped))
+    may_leave = np.maximum.accumulate(curve.path.bounds(curve.n_steps) > 0, axis=1)
+    may_leave[:, -1] = True
+    # Each step is a hypothesis of its own and all must be rejected, so that each may have the full level.
+    return np.asarray((rules_out(harmed, helped, left, max_drop, delta, form) | ~may_leave).all(1))
+
+
+def rules_out(
+    n_harmed: ArrayLike, n_helped: ArrayLike, n_samples: ArrayLike, max_drop: float, delta: float, form: Form = "drop"
+) -> NDArray[np.bool_]:
+    """Whether counts rule out a loss beyond ``max_drop`` at level ``delta``: the two tests of the module's docstring.
+
+    Examples
+    --------
+    >>> rules_out(0, 0, [298, 299], 0.01, 0.05, "harm").tolist()
+    [False, True]
+    """
+    harmed, helped, n = (np.asarray(counts, np.float64) for counts in (n_harmed, n_helped, n_samples))
+    if form == "harm":
+        return np.asarray(binom.cdf(harmed, n, max_drop) <= delta)
+    highest = np.where(harmed < n, beta.ppf(1 - delta / 2, harmed + 1, np.maximum(n - harmed, 1)), 1.0)
+    lowest = np.where(helped > 0, beta.ppf(delta / 2, np.maximum(helped, 1), n - helped + 1), 0.0)
+    return np.asarray(highest - lowest <= max_drop)
+
+
+def last_passed(passed: ArrayLike) -> int:
+    """Place of the last rule before the first that fails; -1 if the first one fails.
+
+    Examples
+    --------
+    >>> last_passed([True, True, False, True]), last_passed([False, True])
+    (1, -1)
+    """
+    return int(np.argmin(np.append(np.asarray(passed, bool), False))) - 1
+
+
+def _level(max_drop: float, confidence: float, form: str) -> float:
+    if not 0 < max_drop < 1:
+        raise ParameterError(f"max_drop must be a fraction in (0, 1); got {max_drop}. 0.005 means half a point.")
+    if not 0 < confidence < 1:
+        raise ParameterError(f"confidence must lie in (0, 1); got {confidence}. 0.95 is usual.")
+    if form not in FORMS:
+        raise ParameterError(f"form must be 'drop' or 'harm'; got {form!r}.")
+    return 1 - confidence

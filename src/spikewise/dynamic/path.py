@@ -1,0 +1,138 @@
+"""Rules in a row, from the strictest to the loosest: what a threshold is chosen from.
+
+Choosing walks such a path from its strict end. Because the path is fixed *before* any sample is looked at, a
+statistical test may walk it too (:mod:`spikewise.dynamic.guarantee`). Along it only bounds change: each step has its
+own, and no bound gets stricter on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spikewise.dynamic.rule import RULES, Accumulate, DoubtExit, PerStep
+from spikewise.errors import ParameterError, ShapeError, unknown_name
+
+DOUBT_GRID: NDArray[np.float64] = np.geomspace(1e-4, 1.0, 161)
+"""Bounds from the strictest to the loosest, 40 per decade."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExitPath:
+    """Rules that differ in their bounds alone, from the strictest to the loosest.
+
+    Build one with :meth:`of`.
+
+    Parameters
+    ----------
+    rules : tuple of DoubtExit
+        At least one. At no step may a bound be smaller than that of the rule before.
+
+    Examples
+    --------
+    >>> path = ExitPath.of("entropy", accumulate="sum")
+    >>> len(path.rules), path.rules[0]
+    (161, EntropyExit(max_entropy=0.0001, accumulate='sum', temperature=1.0))
+    """
+
+    rules: tuple[DoubtExit, ...]
+
+    def __post_init__(self) -> None:
+        if not self.rules or not all(isinstance(rule, DoubtExit) for rule in self.rules):
+            raise ParameterError("a path needs at least one rule, each with a bound, such as EntropyExit(0.1).")
+        first = self.rules[0]
+        if any(
+            (rule.kind, rule.accumulate, rule.temperature) != (first.kind, first.accumulate, first.temperature)
+            for rule in self.rules
+        ):
+            raise ParameterError("the rules of a path must differ in their bounds alone.")
+        if (np.diff(self.bounds(max(len(rule.bounds) for rule in self.rules)), axis=0) < 0).any():
+            raise ParameterError("the rules of a path must be ordered: no bound may be smaller than the one before.")
+
+    @classmethod
+    def of(
+        cls,
+        kind: str = "entropy",
+        accumulate: Accumulate = "mean",
+        temperature: PerStep = 1.0,
+        bounds: ArrayLike | None = None,
+    ) -> ExitPath:
+        """Path of one kind of rule along bounds on doubt.
+
+        Parameters
+        ----------
+        kind : {"entropy", "confidence", "margin"}
+            What the rules read.
+        accumulate, temperature
+            Of all rules.
+        bounds : float array of shape (M,) or (M, T - 1), optional
+            Bounds on doubt in [0, 1], ascending: one for all steps, or one for each; 161 from 1e-4 to 1 if absent.
+
+        Raises
+        ------
+        ParameterError, ShapeError
+            If the kind is unknown, or the bounds are no ascending array of one or two dimensions.
+
+        Examples
+        --------
+        >>> [rule.max_entropy for rule in ExitPath.of(bounds=[[0.1, 0.2], [0.2, 0.2]]).rules]
+        [(0.1, 0.2), (0.2, 0.2)]
+        """
+        if kind not in RULES:
+            raise unknown_name("kind of exit rule", kind, RULES)
+        rows = DOUBT_GRID if bounds is None else np.asarray(bounds, np.float64)
+        if rows.ndim not in (1, 2) or 0 in rows.shape:
+            raise ShapeError(f"bounds must have shape (M,) or (M, T - 1), each at least 1; got {rows.shape}.")
+        values: Sequence[Any] = rows.tolist()
+        return cls(tuple(RULES[kind].at(_bound(value), accumulate, temperature) for value in values))
+
+    @classmethod
+    def enabling(cls, rule: DoubtExit, n_steps: int) -> ExitPath:
+        """Path that ends at a rule: it lets samples leave after the last step but one, then after the one before, too.
+
+        For guarantees that hold at every step: the fewer samples have left by a step, the less can be said about them,
+        so the early steps come last.
+
+        Parameters
+        ----------
+        rule : DoubtExit
+            Chosen on other samples than those that are to test the path.
+        n_steps : int
+            Timesteps T of a full run, at least 2.
+
+        Examples
+        --------
+        >>> [rule.max_entropy for rule in ExitPath.enabling(RULES["entropy"].at(0.2), 3).rules]
+        [(0.0, 0.2), (0.2, 0.2)]
+        """
+        if n_steps < 2:
+            raise ParameterError(f"n_steps must be at least 2, or nothing can stop early; got {n_steps}.")
+        last = [rule.bound(step) for step in range(1, n_steps)]
+        rows = [[0.0] * closed + last[closed:] for closed in range(n_steps - 2, -1, -1)]
+        return cls.of(rule.kind, rule.accumulate, rule.temperature, rows)
+
+    @property
+    def accumulate(self) -> Accumulate:
+        """Accumulation of all rules."""
+        return self.rules[0].accumulate
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether bounds and temperature are the same at all steps."""
+        return all(len(rule.bounds) == 1 for rule in self.rules) and not isinstance(self.rules[0].temperature, tuple)
+
+    def bounds(self, n_steps: int) -> NDArray[np.float64]:
+        """Bounds on doubt (M, n_steps) of each rule after step 1, 2, ..."""
+        return np.array([[rule.bound(step) for step in range(1, n_steps + 1)] for rule in self.rules])
+
+    def doubt(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.float64]:
+        """Doubt (B,) of summed scores (B, K) after n_steps."""
+        return self.rules[0].doubt(score_sum, n_steps)
+
+
+def _bound(value: Any) -> PerStep:
+    return tuple(value) if isinstance(value, list) else float(value)

@@ -1,0 +1,115 @@
+"""Answers as they come: one sample, one timestep after the other, until the rule has seen enough.
+
+A still image is looked at for as long as it takes. Of a recording each frame is consumed when it arrives, so that the
+answer is there before the recording ends; :func:`spikewise.data.frames.arriving_frames` makes frames of events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
+from torch import Tensor
+
+from spikewise.dynamic.rule import ExitRule, NeverExit
+from spikewise.errors import ParameterError, ShapeError
+
+from ._inputs import check_images, check_rule
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What a network thinks after a timestep.
+
+    Parameters
+    ----------
+    step : int
+        Timesteps computed so far.
+    label : int
+        Class with the highest evidence.
+    confidence : float
+        Its probability, by the softmax of the evidence that the rule reads.
+    scores : float array of shape (K,)
+        Summed scores.
+    is_last : bool
+        Whether the network stops here: the rule is ready, or all steps are done. Frames may end without it.
+    """
+
+    step: int
+    label: int
+    confidence: float
+    scores: NDArray[np.float32]
+    is_last: bool
+
+
+@torch.no_grad()
+def stream(
+    model: Any, sample: ArrayLike | Tensor | Iterable[ArrayLike], n_steps: int, rule: ExitRule | None = None
+) -> Iterator[Answer]:
+    """Yield an answer after each timestep of one sample, and end with the step at which the rule is ready.
+
+    Parameters
+    ----------
+    model : SteppingNetwork
+        The network, in eval mode.
+    sample : array of shape (C, H, W), or iterable of such arrays
+        An image, uint8 or floats in [0, 1]; or the frames of a recording, which are taken one by one: an array
+        (T, C, H, W), or a generator that waits for them.
+    n_steps : int
+        Timesteps T of a full run. If the frames end before, so does the stream.
+    rule : ExitRule, optional
+        Asked after every step but the last; all steps are computed if absent.
+
+    Raises
+    ------
+    ShapeError, ParameterError
+        If an image or a frame does not fit the network, there is no frame, or the network takes none one by one.
+    """
+    chosen = NeverExit() if rule is None else check_rule(rule)
+    shape = model.spec.in_shape
+    device = next((weights.device for weights in model.parameters()), torch.device("cpu"))
+    frames = None if _is_image(sample) else iter(sample)  # type: ignore[arg-type]
+    if frames is None:
+        image = check_images(_batch_of_one(sample), shape)
+        state = model.start(torch.as_tensor(image).to(device))
+    elif hasattr(model, "feed"):
+        state = None
+    else:
+        raise ParameterError(
+            f"{type(model).__name__} must offer feed(state, frames) to take frames one by one. Give an image."
+        )
+    score_sum = np.zeros((1, model.spec.n_classes), np.float32)
+    for step in range(1, n_steps + 1):
+        if frames is not None:
+            arrived = next(frames, None)
+            if arrived is None and step == 1:
+                raise ShapeError("a recording must hold at least one frame; got none.")
+            if arrived is None:
+                return
+            frame = torch.as_tensor(check_images(_batch_of_one(arrived), shape, "a frame")).to(device)[None]
+            state = model.start(frame) if state is None else model.feed(state, frame)
+        outputs, state = model.step(state)
+        score_sum = score_sum + outputs.float().cpu().numpy()
+        is_last = step == n_steps or bool(chosen.ready(score_sum, step)[0])
+        yield _answer(score_sum[0], step, chosen, is_last=is_last)
+        if is_last:
+            return
+
+
+def _answer(scores: NDArray[np.float32], step: int, rule: ExitRule, *, is_last: bool) -> Answer:
+    scale = rule.scale(step) if hasattr(rule, "scale") else 1 / step
+    label = int(scores.argmax())
+    return Answer(step, label, float(softmax(scores * scale)[label]), scores, is_last)
+
+
+def _is_image(sample: Any) -> bool:
+    return isinstance(sample, np.ndarray | Tensor) and sample.ndim == 3
+
+
+def _batch_of_one(sample: Any) -> NDArray[Any] | Tensor:
+    return sample[None] if isinstance(sample, Tensor) else np.asarray(sample)[None]
