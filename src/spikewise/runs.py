@@ -24,7 +24,8 @@ from spikewise._files import read_json, remove_leftovers, write_json
 from spikewise.errors import DataError, RunError
 
 MODEL_FILE, TRACE_FILE, WORKLOAD_FILE = "model.safetensors", "trace.npz", "workload.json"
-EXIT_FILE, COST_FILE, GALLERY_FILE = "exit.json", "cost.json", "gallery.npz"  # in exits/NAME, with a workload
+# In exits/NAME, with a workload:
+EXIT_FILE, CHOICE_FILE, COST_FILE, GALLERY_FILE = "exit.json", "choice.json", "cost.json", "gallery.npz"
 
 _FORMAT = "spikewise-run-1"
 _SECTIONS = {

@@ -20,6 +20,7 @@ from spikewise.dynamic.rule import NeverExit
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.report.page import write_page
 from spikewise.runs import Run
+from spikewise.workflow.choose import ExitSettings
 from spikewise.workflow.learn import learn_stdp
 from spikewise.workflow.stop import price_exit, stop_early
 from spikewise.workload import LayerShape, uniform_workload
@@ -205,7 +206,7 @@ def deep():
     """Functions that make a run of the deep kind, and stop it; answering 60 images may take three joules."""
 
     def stop(run, *spend):
-        stop_early(run, Guesser(*spend), toy_images(0), toy_images(1), max_drop=0.05, accumulate="sum")
+        stop_early(run, Guesser(*spend), toy_images(0), toy_images(1), ExitSettings(max_drop=0.05), accumulate="sum")
 
     return deep_run, stop
 
@@ -219,11 +220,11 @@ def runs(tmp_path_factory):
     keywords = {"n_neurons": 16, "n_steps": 40, "n_epochs": 1, "random_state": 0}
     stdp = Run.start(folder / "digits-stdp16-0", kind="stdp", settings={"data": "digits", "stdp": keywords}, seed=0)
     network = learn_stdp(stdp, train, validation, keywords, lambda *_: None)
-    stop_early(stdp, network, validation, test, max_drop=0.02, accumulate="sum")
-    price_exit(stdp, 0.02, "rram-64-32nm")
+    stop_early(stdp, network, validation, test, ExitSettings(max_drop=0.02), accumulate="sum")
+    price_exit(stdp, "drop-0.02", "rram-64-32nm")
     toys = deep_run(folder / "toys-deep-1")
-    stop_early(toys, Guesser(), toy_images(0), toy_images(1), max_drop=0.05, accumulate="sum")
-    price_exit(toys, 0.05, "rram-64-32nm")
+    stop_early(toys, Guesser(), toy_images(0), toy_images(1), ExitSettings(max_drop=0.05), accumulate="sum")
+    price_exit(toys, "drop-0.05", "rram-64-32nm")
     return stdp, toys
 
 

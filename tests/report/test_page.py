@@ -259,7 +259,7 @@ def test_joules_of_the_machine_are_shown_and_called_measured(deep, tmp_path, pow
     start, stop = deep
     run = start(tmp_path / "run")
     stop(run, powercap)
-    price_exit(run, 0.05, "rram-64-32nm")
+    price_exit(run, "drop-0.05", "rram-64-32nm")
     write_page([run], tmp_path / "page.html")
     found = Reader((tmp_path / "page.html").read_text(encoding="utf-8"))
     taken = measured_of(run)["inference"]

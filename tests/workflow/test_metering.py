@@ -5,6 +5,7 @@ import pytest
 from spikewise.price.measure import EnergyMeter
 from spikewise.price.measured import measured_of
 from spikewise.runs import Run
+from spikewise.workflow.choose import ExitSettings
 from spikewise.workflow.learn import learn_deep, learn_stdp
 from spikewise.workflow.metering import LearningMeter, measure_answers
 from spikewise.workflow.stop import stop_early
@@ -154,7 +155,7 @@ def test_joules_arrive_in_the_record_of_a_real_run(kind, splits, tmp_path, power
 
         settings = FitSettings(epochs=2, n_steps=2)
         network, n_presentations = learn_deep(run, train, validation, settings, spend, width=0.25), 2 * train.n_samples
-    stop_early(run, Spender(network, powercap), validation, test, max_drop=0.02, accumulate="sum")
+    stop_early(run, Spender(network, powercap), validation, test, ExitSettings(max_drop=0.02), accumulate="sum")
     found = measured_of(Run.open(run.path))
     # A piece is read before its progress is shown, so what is spent then belongs to the next one.
     assert found["training"].joules >= 1.0

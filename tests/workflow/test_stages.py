@@ -12,6 +12,7 @@ from spikewise.errors import DataError, ParameterError, RunError
 from spikewise.price.cost import CostReport
 from spikewise.runs import Run, find_runs
 from spikewise.workflow import learn_deep, learn_stdp, open_network, price_exit, stop_early
+from spikewise.workflow.choose import ExitSettings
 from spikewise.workflow.stop import _pictures, read_trace
 from spikewise.workload import Workload
 
@@ -30,14 +31,15 @@ def new_run(path, kind, **settings):
 def stdp_run(tmp_path_factory, splits):
     run = new_run(tmp_path_factory.mktemp("runs") / "stdp", "stdp")
     network = learn_stdp(run, splits["train"], splits["validation"], KEYWORDS, silent)
-    stop_early(run, network, splits["validation"], splits["test"], max_drop=0.02, accumulate="sum")
-    price_exit(run, 0.02, "rram-64-32nm")
+    stop_early(run, network, splits["validation"], splits["test"], ExitSettings(max_drop=0.02), accumulate="sum")
+    price_exit(run, "drop-0.02", "rram-64-32nm")
     return run
 
 
 def test_a_run_folder_holds_what_the_design_says(stdp_run):
     here = {str(p.relative_to(stdp_run.path)) for p in stdp_run.path.rglob("*") if p.is_file()}
-    exits = {f"exits/drop-0.02/{name}" for name in ("exit.json", "workload.json", "cost.json", "gallery.npz")}
+    names = ("exit.json", "choice.json", "workload.json", "cost.json", "gallery.npz")
+    exits = {f"exits/drop-0.02/{name}" for name in names}
     assert here - {".lock"} == {"run.json", "model.safetensors", "model.json", "trace.npz", "workload.json"} | exits
     record = json.loads((stdp_run.path / "run.json").read_text())
     assert record["data"]["shape"] == [1, 8, 8]
@@ -51,7 +53,7 @@ def test_the_test_set_is_looked_at_once_and_the_look_is_logged(stdp_run, splits)
     before = list(stdp_run.record["test_evaluations"])
     assert len(before) == 1
     network = open_network(stdp_run)
-    stop_early(stdp_run, network, splits["validation"], splits["test"], max_drop=0.02, accumulate="sum")
+    stop_early(stdp_run, network, splits["validation"], splits["test"], ExitSettings(max_drop=0.02), accumulate="sum")
     assert Run.open(stdp_run.path).record["test_evaluations"] == before
 
 
@@ -85,8 +87,8 @@ def test_the_gallery_shows_the_first_and_the_last_to_leave(stdp_run):
 def test_the_same_seed_gives_identical_metrics(stdp_run, splits, tmp_path):
     run = new_run(tmp_path / "again", "stdp")
     network = learn_stdp(run, splits["train"], splits["validation"], KEYWORDS, silent)
-    stop_early(run, network, splits["validation"], splits["test"], max_drop=0.02, accumulate="sum")
-    price_exit(run, 0.02, "rram-64-32nm")
+    stop_early(run, network, splits["validation"], splits["test"], ExitSettings(max_drop=0.02), accumulate="sum")
+    price_exit(run, "drop-0.02", "rram-64-32nm")
     assert run.record["metrics"] == stdp_run.record["metrics"]
 
 
@@ -157,8 +159,8 @@ def job(kind, path, splits):
         else:
             settings = FitSettings(epochs=2, n_steps=2)
             network = learn_deep(run, splits["train"], splits["validation"], settings, silent, width=0.25)
-        stop_early(run, network, splits["validation"], splits["test"], max_drop=0.02, accumulate="sum")
-        price_exit(run, 0.02, "rram-64-32nm")
+        stop_early(run, network, splits["validation"], splits["test"], ExitSettings(max_drop=0.02), accumulate="sum")
+        price_exit(run, "drop-0.02", "rram-64-32nm")
     return run
 
 
@@ -197,7 +199,7 @@ def test_a_missing_file_is_made_again(stdp_run, splits, tmp_path):
         (folder / name).unlink()
         run = Run.open(folder)
         network = open_network(run)
-        stop_early(run, network, splits["validation"], splits["test"], max_drop=0.02, accumulate="sum")
+        stop_early(run, network, splits["validation"], splits["test"], ExitSettings(max_drop=0.02), accumulate="sum")
         assert (folder / name).exists()
     assert Run.open(folder).record["metrics"]["exits"] == stdp_run.record["metrics"]["exits"]
 
@@ -208,7 +210,9 @@ def test_a_damaged_exit_setting_is_named(stdp_run, splits, tmp_path):
     (folder / "exits/drop-0.02/exit.json").write_text("{}")
     run = Run.open(folder)
     with pytest.raises(DataError, match=r"exit\.json must hold .* Delete it"):
-        stop_early(run, open_network(run), splits["validation"], splits["test"], max_drop=0.02, accumulate="sum")
+        stop_early(
+            run, open_network(run), splits["validation"], splits["test"], ExitSettings(max_drop=0.02), accumulate="sum"
+        )
 
 
 def test_a_recording_is_shown_as_one_picture_with_a_colour_for_each_polarity():

@@ -16,11 +16,13 @@ from spikewise.errors import SpikewiseError
 from .compare import compare
 from .data import data
 from .demo import demo
+from .exit import exit_
 from .platforms import platforms
 from .price import price
 from .report import report
 from .show import NOTES
 from .stdp import stdp
+from .stream import stream
 from .train import train
 
 app = typer.Typer(
@@ -31,9 +33,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-_COMMANDS = {command.__name__: command for command in (demo, train, stdp, data, price, platforms, compare, report)}
-for command in _COMMANDS.values():
-    app.command()(command)
+_COMMANDS = {
+    command.__name__.rstrip("_"): command
+    for command in (demo, train, stdp, exit_, stream, data, price, platforms, compare, report)
+}
+for name, command in _COMMANDS.items():
+    app.command(name)(command)
 
 
 # Typer brings its own copy of click from some version on; this is ClickException of whichever it uses.

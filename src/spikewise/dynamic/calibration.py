@@ -107,9 +107,9 @@ def calibrate(
         raise ParameterError(f"max_drop must be a fraction in [0, 1); got {max_drop}. 0.005 means half a point.")
     curve = exit_curve(trace, path)
     if max_steps is not None:
-        return _within(curve, curve.mean_steps, max_steps, "max_steps")
+        return _within(curve, curve.mean_steps, max_steps)
     if max_cost is not None and cost_by_step is not None:
-        return _within(curve, curve.mean(cost_by_step), max_cost, "max_cost")
+        return _within(curve, curve.mean(cost_by_step), max_cost)
     if min_accuracy is not None:
         if not 0 <= min_accuracy <= curve.accuracy_full + _ROUNDING:
             raise ParameterError(
@@ -130,10 +130,12 @@ def _last_that_loses(curve: ExitCurve, most: float) -> int | None:
     return int(np.argmax(saved >= saved[n_passed - 1] * (1 - 1 / np.sqrt(curve.n_samples))))
 
 
-def _within(curve: ExitCurve, cost: NDArray[np.float64], most: float, name: str) -> Calibration:
+def _within(curve: ExitCurve, cost: NDArray[np.float64], most: float) -> Calibration:
     fits = cost <= most * (1 + _ROUNDING)
     if not fits.any():
-        raise ParameterError(f"{name} must be at least {cost.min():.4g}, what the loosest bound needs; got {most}.")
+        raise ParameterError(
+            f"the budget must be at least {cost.min():.4g}, what the loosest bound needs; got {most:.4g}."
+        )
     return _chosen(curve, int(fits.argmax()), None)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -109,35 +111,65 @@ def exit_curve(trace: ScoreTrace, path: ExitPath | None = None) -> ExitCurve:
     >>> curve.accuracy.tolist(), curve.mean_steps.tolist()
     ([1.0, 1.0, 0.5], [2.0, 1.5, 1.0])
     """
+    path = ExitPath.of() if path is None else path
+    # Changes from one rule to the next; the running sum over the rules is the count.
+    size, shape = len(path.rules) + 1, (len(path.rules) + 1, trace.n_steps)
+    exits, harmed, helped = (np.zeros(shape, np.int64) for _ in range(3))
+    for left in _exits(trace, path):
+        for counts, which in ((exits, ...), (harmed, left.gain < 0), (helped, left.gain > 0)):
+            counts[:, left.step - 1] += np.bincount(left.first[which], minlength=size)
+            counts[:, left.step - 1] -= np.bincount(left.until[which], minlength=size)
+    exits, harmed, helped = (counts.cumsum(0)[:-1] for counts in (exits, harmed, helped))
+    return ExitCurve(path, exits, harmed, helped, float(trace.accuracy_by_step()[-1]))
+
+
+def outcomes(trace: ScoreTrace, path: ExitPath) -> NDArray[np.int8]:
+    """What early exit does to each sample (M, B): 1 if it alone is right, -1 if only the full run is, else 0.
+
+    Examples
+    --------
+    >>> trace = ScoreTrace.dense([[[3.0, 0.0], [0.2, 0.0]], [[6.0, 0.0], [0.2, 2.0]]], labels=[0, 1])
+    >>> outcomes(trace, ExitPath.of(bounds=[0.5, 1.0])).tolist()
+    [[0, 0], [0, -1]]
+    """
+    change = np.zeros((len(path.rules) + 1, trace.n_samples), np.int8)
+    for left in _exits(trace, path):
+        np.add.at(change, (left.first, left.who), left.gain)
+        np.subtract.at(change, (left.until, left.who), left.gain)
+    return np.asarray(change.cumsum(0, dtype=np.int8)[:-1])
+
+
+class _Left(NamedTuple):
+    """Samples that leave after a step under the rules from the first place on, until a place; what that gains each."""
+
+    step: int
+    who: NDArray[np.integer]
+    first: NDArray[np.integer]
+    until: NDArray[np.integer]
+    gain: NDArray[np.int8]
+
+
+def _exits(trace: ScoreTrace, path: ExitPath) -> Iterator[_Left]:
+    """Every exit of every sample, each once for a whole row of rules."""
     if not trace.is_labelled:
         raise ParameterError("calibration needs a labelled trace of at least one sample. Pass y to trace(X, y).")
-    path = ExitPath.of() if path is None else path
     n_rules, n_steps = len(path.rules), trace.n_steps
     bounds = path.bounds(n_steps)
     full_is_right = trace.final_scores().argmax(1) == trace.labels
     # Rules from this place on have already let the sample go; a looser bound never lets it go later.
     gone_from = np.full(trace.n_samples, n_rules)
-    # Changes from one rule to the next; the running sum over the rules is the count.
-    exits, harmed, helped = (np.zeros((n_rules + 1, n_steps), np.int64) for _ in range(3))
-
-    def leave(who: NDArray[np.integer], first: NDArray[np.integer], step: int, is_right: NDArray[np.bool_]) -> None:
-        full = full_is_right[who]
-        for counts, which in ((exits, ...), (harmed, full & ~is_right), (helped, ~full & is_right)):
-            counts[:, step - 1] += np.bincount(first[which], minlength=n_rules + 1)
-            counts[:, step - 1] -= np.bincount(gone_from[who][which], minlength=n_rules + 1)
-
     everyone = np.arange(trace.n_samples)
     moves_alone = path.is_constant and path.accumulate == "sum"  # doubt stays where no score changes
     for step, scores in enumerate(trace.steps(), start=1):
         if step == n_steps:
-            leave(everyone, np.zeros(trace.n_samples, np.int64), step, full_is_right)
-            break
+            nothing = np.zeros(trace.n_samples, np.int8)
+            yield _Left(step, everyone, np.zeros(trace.n_samples, np.int64), gone_from, nothing)
+            return
         who = trace.changes(step)[0] if moves_alone and step > 1 else everyone
         who = who[gone_from[who] > 0]
         first = np.searchsorted(bounds[:, step - 1], path.doubt(scores[who], step), side="right")
         fires = first < gone_from[who]
         who, first = who[fires], first[fires]
-        leave(who, first, step, scores[who].argmax(1) == trace.labels[who])
+        is_right = scores[who].argmax(1) == trace.labels[who]
+        yield _Left(step, who, first, gone_from[who], is_right.astype(np.int8) - full_is_right[who])
         gone_from[who] = first
-    exits, harmed, helped = (counts.cumsum(0)[:-1] for counts in (exits, harmed, helped))
-    return ExitCurve(path, exits, harmed, helped, float(full_is_right.mean()))

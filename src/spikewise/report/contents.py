@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +36,21 @@ class _Part(BaseModel):
 class CalibrationFigures(_Part):
     """What the threshold did on the images it was chosen on."""
 
-    max_drop: float = Field(ge=0)
+    max_drop: float | None = Field(None, ge=0)
     n_samples: int = Field(ge=1)
+    n_needed: int | None = Field(None, ge=1)
+
+
+class AskedFigures(_Part):
+    """What was asked of the threshold."""
+
+    max_steps: float | None = Field(None, ge=1)
+    max_energy_j: float | None = Field(None, gt=0)
+    max_edp_js: float | None = Field(None, gt=0)
+    platform: str | None = None
+    confidence: float | None = Field(None, gt=0, lt=1)
+    form: Literal["drop", "harm"] = "drop"
+    conditional: bool = False
 
 
 class ExitFigures(_Part):
@@ -47,6 +60,7 @@ class ExitFigures(_Part):
     rule: dict[str, Any]
     threshold: str
     calibration: CalibrationFigures
+    asked: AskedFigures = AskedFigures()
     n_steps: int = Field(ge=1)
     n_test: int = Field(ge=1)
     accuracy_full: float = Field(ge=0, le=1)

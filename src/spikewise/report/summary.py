@@ -67,9 +67,29 @@ def _threshold(figures: ExitFigures) -> Cell:
         words_of(figures.exit_rule),
         (
             f"{figures.threshold}, chosen on {chosen.n_samples} validation images",
-            f"tolerating a loss of {_points(chosen.max_drop)}",
+            *_promise(figures),
         ),
     )
+
+
+def _promise(figures: ExitFigures) -> tuple[str, ...]:
+    """What the threshold was chosen for, and with a guarantee how sure it is."""
+    asked, chosen = figures.asked, figures.calibration
+    if asked.max_steps is not None:
+        return (f"for at most {asked.max_steps:g} mean steps",)
+    if asked.max_energy_j is not None:
+        return (f"for at most {format_si(asked.max_energy_j, 'J')} on {asked.platform}",)
+    if asked.max_edp_js is not None:
+        return (f"for an energy-delay product of at most {format_si(asked.max_edp_js, 'J s')} on {asked.platform}",)
+    what = "a loss" if asked.form == "drop" else "answers spoiled"
+    words = [f"tolerating {what} of {_points(chosen.max_drop or 0.0)}"]
+    if asked.conditional:
+        words.append("also among those that have left by each step")
+    if figures.threshold == "guarantee":
+        words.append(f"{format_share(asked.confidence or 0.0)} sure")
+    elif chosen.n_needed is not None:
+        words.append(f"no guarantee: it needs at least {chosen.n_needed} images kept out of everything else")
+    return tuple(words)
 
 
 def _steps(figures: ExitFigures) -> Cell:

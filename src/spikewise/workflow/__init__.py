@@ -17,6 +17,7 @@ __getattr__, __all__ = lazy_exports(
         "open_network": ".learn",
         "price_exit": ".stop",
         "run_demo": ".demo",
+        "run_exit": ".exit",
         "run_stdp": ".stdp",
         "run_train": ".train",
         "stop_early": ".stop",

@@ -17,9 +17,10 @@ from spikewise.price.measure import EnergyMeter
 from spikewise.price.prices import Prices, all_figures_of, platforms_for
 from spikewise.runs import Run, make_folder
 
+from .learn import ENOUGH_VALIDATION
 from .results import measured_figures
 from .stdp import Stages, STDPSettings, learn_and_stop
-from .train import ENOUGH_VALIDATION, TrainSettings, train_and_stop
+from .train import TrainSettings, train_and_stop
 
 if TYPE_CHECKING:
     from spikewise.learn.settings import FitSettings

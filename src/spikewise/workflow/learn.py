@@ -19,6 +19,7 @@ from spikewise.learn.stdp import STDPClassifier
 from spikewise.price.measure import EnergyMeter
 from spikewise.runs import MODEL_FILE, Run
 
+from .choose import halves
 from .metering import LearningMeter
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 Progress = Callable[[float, int, str], None]
 """Called with what is done, what there is to do, and a remark."""
+
+ENOUGH_VALIDATION, MUCH_VALIDATION = 350, 10_000
+"""Images to choose a threshold on, where there are as many: for networks whose training costs more, and less."""
 
 CHECKPOINT = "checkpoint.safetensors"
 """Name of the file that interrupted learning goes on from."""
@@ -51,7 +55,8 @@ def learn_deep(
     run : Run
         Receives the network, the training history, the validation accuracy, and what training took.
     train, validation : ImageSet
-        Images to learn from, and to choose the best epoch on.
+        Images to learn from, and images kept out; the best epoch is chosen on the first half of these, or on all of
+        them if they are few.
     settings : FitSettings
         How to train.
     progress : callable
@@ -73,6 +78,7 @@ def learn_deep(
     from spikewise.network.infer import SpikingClassifier
     from spikewise.network.models import build_model
 
+    chosen_on, _ = halves(validation)
     network = build_model(model, train.shape, train.n_classes, width=width, seed=settings.seed)
     meter = meter or EnergyMeter()
     with meter:
@@ -80,7 +86,7 @@ def learn_deep(
         result = fit(
             network,
             (train.images, train.labels),
-            (validation.images, validation.labels),
+            (chosen_on.images, chosen_on.labels),
             settings,
             checkpoint=run.path / CHECKPOINT,
             resume=True,

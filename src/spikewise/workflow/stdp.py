@@ -28,15 +28,15 @@ from spikewise.price.prices import Prices, platforms_for
 from spikewise.runs import Run
 from spikewise.spikes.decode import DECODERS, evidence_of
 
+from .choose import ExitSettings
 from .folder import is_new, nothing_to_resume, page_of
-from .learn import Progress, identify, learn_stdp
+from .learn import MUCH_VALIDATION, Progress, identify, learn_stdp
 from .results import CPU_TIMES, all_figures
 from .stop import stop_and_price, stop_at_first_spike
 
 Stages = Callable[[str], Progress]
 """Opens a progress report for a stage with this title."""
 
-_VALIDATION = 10_000  # images that the threshold is chosen on, or a quarter of what there is
 _MOST_PAIRS, _PAIRS_S = 3, 2.0  # measurements of CPU time, and seconds after which there is no further one
 _CHOICE = 200  # validation images among which the one to be drawn is looked for
 
@@ -171,8 +171,8 @@ def learn_and_stop(
 
         # Evidence of single spikes adds up: the more of it, the surer the answer, so the rule reads the sum.
         found, prices = stop_and_price(
-            run, network, validation, test, settings.platform, stages(f"stop {title}"),
-            max_drop=settings.max_drop, accumulate="sum", look=look, meter=meter,
+            run, network, validation, test, ExitSettings(max_drop=settings.max_drop, platform=settings.platform),
+            stages(f"stop {title}"), accumulate="sum", look=look, meter=meter,
         )  # fmt: skip
         run.update(metrics={"accuracy_by_decoder": found["accuracy_by_decoder"]})
     return network, run, found, prices
@@ -234,7 +234,7 @@ def _title(settings: STDPSettings, splits: Mapping[str, ImageSet]) -> str:
 
 
 def _splits(settings: STDPSettings, root: Path | None) -> dict[str, ImageSet]:
-    splits = load_splits(settings.data, root, min_validation=_VALIDATION)
+    splits = load_splits(settings.data, root, min_validation=MUCH_VALIDATION)
     train, name = splits["train"], splits["train"].name
     if train.n_frames is not None:
         raise ParameterError(f"data must be pictures to learn without labels; got the recordings {name}.")

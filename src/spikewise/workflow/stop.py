@@ -1,6 +1,6 @@
 """Second and third stage of a run: choose when to stop, really stop and measure it, and price what was computed.
 
-The threshold is chosen on validation images and is called what it is, a heuristic. The test set is then
+The threshold is chosen on validation images and is called what it is, a heuristic or a guarantee. The test set is then
 looked at once, and the look is logged in ``run.json``. Beside each early exit stand controls that spend as many steps
 without asking the evidence: all samples cut at the same step, and exits at random.
 """
@@ -8,7 +8,6 @@ without asking the evidence: all samples cut at the same step, and exits at rand
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,18 @@ from numpy.typing import NDArray
 from spikewise._files import mendable, read_json, replacing, write_json
 from spikewise.data.images import ImageSet
 from spikewise.dynamic.anytime import AnytimeClassifier, ExitResult
-from spikewise.dynamic.calibration import calibrate, random_exit_accuracy
-from spikewise.dynamic.path import ExitPath
+from spikewise.dynamic.calibration import random_exit_accuracy
 from spikewise.dynamic.rule import Accumulate, DoubtExit, NeverExit, rule_to_dict
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError
 from spikewise.price.measure import EnergyMeter
 from spikewise.price.measured import INFERENCE, INFERENCE_EXIT, Measurement, entry
 from spikewise.price.prices import Prices, figures_of, price_all, write_prices
-from spikewise.runs import COST_FILE, EXIT_FILE, GALLERY_FILE, TRACE_FILE, WORKLOAD_FILE, Run
+from spikewise.runs import CHOICE_FILE, COST_FILE, EXIT_FILE, GALLERY_FILE, TRACE_FILE, WORKLOAD_FILE, Run
 from spikewise.workload import Workload
 
+from .choose import ExitSettings, choose
+from .identity import identity_of
 from .learn import Progress
 from .metering import measure_answers
 
@@ -42,40 +42,29 @@ Look = Callable[[ScoreTrace, DoubtExit], tuple[dict[str, Any], dict[str, float]]
 """What else to find out in the one look at the test set, given its trace and the chosen rule: figures, and seconds."""
 
 
-def exit_name(max_drop: float) -> str:
-    """Folder name of an exit setting.
-
-    Examples
-    --------
-    >>> exit_name(0.005)
-    'drop-0.005'
-    """
-    return f"drop-{max_drop:g}"
-
-
 def stop_early(
     run: Run,
     network: AnytimeClassifier,
     validation: ImageSet,
     test: ImageSet,
+    asked: ExitSettings,
     *,
-    max_drop: float,
     accumulate: Accumulate,
     look: Look | None = None,
     meter: EnergyMeter | None = None,
 ) -> dict[str, Any]:
-    """Calibrate an entropy threshold on validation images and really stop on test images.
+    """Choose a threshold on validation images and really stop on test images.
 
     Parameters
     ----------
     run : Run
-        Receives ``trace.npz``, ``workload.json`` (full runs), ``exits/drop-.../``, and what the answers took.
+        Receives ``trace.npz``, ``workload.json`` (full runs), ``exits/NAME/``, and what the answers took.
     network : AnytimeClassifier
         The trained network.
     validation, test : ImageSet
         Images to choose the threshold on, and to report on.
-    max_drop : float
-        Tolerated loss of accuracy, as a fraction.
+    asked : ExitSettings
+        When to stop.
     accumulate : {"mean", "sum"}
         Evidence that the rule reads.
     look : callable, optional
@@ -88,12 +77,15 @@ def stop_early(
     dict
         Rule, calibration and test figures; also in ``exits/.../exit.json``.
     """
-    name = exit_name(max_drop)
+    name = asked.name
     folder = run.exit_folder(name)
     if all(path.exists() for path in _files_of(run, folder)):
         return _read_exit(folder / EXIT_FILE)
-    seen = network.trace(validation.images, validation.labels)
-    calibration = calibrate(seen, ExitPath.of(accumulate=accumulate), max_drop=max_drop)
+    chosen = choose(
+        network, validation, asked, accumulate, is_clean=run.record["kind"] == "stdp",
+        identity=lambda: identity_of(run, network, validation),
+        price=lambda: price_all(network.workload(validation.images), asked.platform)[0],
+    )  # fmt: skip
     run.log_test_evaluation(f"static curve and exit {name}", test.n_samples)
     trace = network.trace(test.images, test.labels)
     meter = meter or EnergyMeter()
@@ -101,16 +93,17 @@ def stop_early(
     def answer(rule: DoubtExit | NeverExit) -> tuple[ExitResult, Measurement]:
         return measure_answers(meter, lambda: network.predict_with_exit(test.images, rule), test.n_samples)
 
-    (static, took_full), (result, took_exit) = answer(NeverExit()), answer(calibration.rule)
+    (static, took_full), (result, took_exit) = answer(NeverExit()), answer(chosen.rule)
     full_load = network.workload(test.images)
-    exit_load = network.workload(test.images, calibration.rule)
+    exit_load = network.workload(test.images, chosen.rule)
     accuracy = trace.accuracy_by_step()
-    figures, seconds = look(trace, calibration.rule) if look else ({}, {})
+    figures, seconds = look(trace, chosen.rule) if look else ({}, {})
     report = {
         "name": name,
-        "rule": rule_to_dict(calibration.rule),
-        "threshold": calibration.kind,
-        "calibration": {k: v for k, v in asdict(calibration).items() if k not in ("rule", "kind")},
+        "rule": rule_to_dict(chosen.rule),
+        "asked": asked.model_dump(exclude_none=True),
+        "threshold": chosen.kind,
+        "calibration": chosen.figures,
         "n_steps": result.n_steps,
         "n_test": test.n_samples,
         "accuracy_full": float(accuracy[-1]),
@@ -128,6 +121,8 @@ def stop_early(
     full_load.write(run.path / WORKLOAD_FILE)
     exit_load.write(folder / WORKLOAD_FILE)
     _write_gallery(folder / GALLERY_FILE, test, result)
+    certificate = chosen.certificate.to_dict() if chosen.certificate else None
+    write_json(folder / CHOICE_FILE, {"certificate": certificate, "profile": chosen.profile.to_dict()})
     run.update(
         metrics={
             "exits": {**run.record["metrics"].get("exits", {}), name: report},
@@ -149,17 +144,15 @@ def stop_and_price(
     network: AnytimeClassifier,
     validation: ImageSet,
     test: ImageSet,
-    platform: str,
+    asked: ExitSettings,
     progress: Progress,
-    *,
-    max_drop: float,
     **how: Any,
 ) -> tuple[dict[str, Any], Prices]:
     """:func:`stop_early` with these settings, then :func:`price_exit`, with progress in two steps."""
     progress(0, 2, "threshold, then the test images")
-    found = stop_early(run, network, validation, test, max_drop=max_drop, **how)
-    progress(1, 2, f"price on {platform}")
-    prices = price_exit(run, max_drop, platform)
+    found = stop_early(run, network, validation, test, asked, **how)
+    progress(1, 2, f"price on {asked.platform}")
+    prices = price_exit(run, asked.name, asked.platform)
     progress(2, 2, "priced")
     return found, prices
 
@@ -209,7 +202,7 @@ def in_spike_share(load: Workload) -> float:
 
 def _files_of(run: Run, folder: Path) -> list[Path]:
     """Every file that :func:`stop_early` leaves; if one is missing, the stage is done again."""
-    here = [folder / name for name in (EXIT_FILE, WORKLOAD_FILE, GALLERY_FILE)]
+    here = [folder / name for name in (EXIT_FILE, WORKLOAD_FILE, GALLERY_FILE, CHOICE_FILE)]
     return [run.path / TRACE_FILE, run.path / WORKLOAD_FILE, *here]
 
 
@@ -220,7 +213,7 @@ def _read_exit(path: Path) -> dict[str, Any]:
     return found
 
 
-def price_exit(run: Run, max_drop: float, platform: str) -> Prices:
+def price_exit(run: Run, name: str, platform: str) -> Prices:
     """Price the workload of an exit setting, and keep the reports in one file.
 
     Returns
@@ -228,7 +221,6 @@ def price_exit(run: Run, max_drop: float, platform: str) -> Prices:
     tuple of CostReport
         For the platform that was asked for, then for those that must be seen beside it.
     """
-    name = exit_name(max_drop)
     folder = run.exit_folder(name)
     with mendable(folder / WORKLOAD_FILE):
         load = Workload.read(folder / WORKLOAD_FILE)

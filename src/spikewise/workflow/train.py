@@ -20,17 +20,15 @@ from spikewise.price.measure import EnergyMeter
 from spikewise.price.prices import Prices, all_figures_of, platforms_for
 from spikewise.runs import Run
 
+from .choose import ExitSettings, halves
 from .folder import is_new, nothing_to_resume, page_of
-from .learn import CHECKPOINT, identify, is_learned, learn_deep
+from .learn import CHECKPOINT, ENOUGH_VALIDATION, identify, is_learned, learn_deep
 from .results import measured_figures
 from .stdp import Stages
 from .stop import cut_at, stop_and_price
 
 if TYPE_CHECKING:
     from spikewise.learn.settings import FitSettings
-
-ENOUGH_VALIDATION = 350
-"""Images; fewer make the threshold a lottery."""
 
 
 class TrainSettings(BaseModel):
@@ -50,6 +48,11 @@ class TrainSettings(BaseModel):
     width: float = Field(1.0, gt=0, le=16, description="Factor on its channels.")
     max_drop: float = Field(0.005, ge=0, lt=1, description="Tolerated loss of accuracy by early exit.")
     platform: str = Field("rram-64-32nm", description="Platform that the network is priced on.")
+
+    @property
+    def exit(self) -> ExitSettings:
+        """When the network shall stop."""
+        return ExitSettings(max_drop=self.max_drop, platform=self.platform)
 
 
 def run_train(
@@ -159,8 +162,8 @@ def train_and_stop(
             model=settings.model, width=settings.width, tensorboard=tensorboard, meter=meter,
         )  # fmt: skip
         found, prices = stop_and_price(
-            run, network, validation, test, settings.platform, stages(f"stop {title}"),
-            max_drop=settings.max_drop, accumulate=fit_settings.accumulate, meter=meter,
+            run, network, validation, test, settings.exit, stages(f"stop {title}"),
+            accumulate=fit_settings.accumulate, meter=meter,
         )  # fmt: skip
     return network, run, found, prices
 
@@ -183,7 +186,7 @@ def _help(settings: TrainSettings, fit_settings: FitSettings, out: Path, splits:
         return
     train, validation = splits["train"], splits["validation"]
     network = build_model(settings.model, train.shape, train.n_classes, width=settings.width, seed=fit_settings.seed)
-    learned_from, chosen_on = ((images.images, images.labels) for images in (train, validation))
+    learned_from, chosen_on = ((images.images, images.labels) for images in (train, halves(validation)[0]))
     fit(network, learned_from, chosen_on, fit_settings, checkpoint=out / CHECKPOINT, resume=True)
 
 

@@ -1,0 +1,69 @@
+"""The figures of an exit setting as one table for the terminal: what was chosen, what it does, what it saves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+from spikewise.dynamic.rule import rule_from_dict
+from spikewise.units import format_share, format_si
+
+from .price_rows import price_sections
+from .rule_words import words_of
+
+_MOST_STEPS = 8  # that have a row each
+
+
+def exit_table(results: Mapping[str, Any]) -> Table:
+    """Everything that :func:`~spikewise.workflow.exit.run_exit` found.
+
+    Parameters
+    ----------
+    results : mapping
+        What it returned.
+    """
+    found, chosen, controls = results["exit"], results["calibration"], results["controls"]
+    table = Table(
+        title=f"{results['data']['name']}: {words_of(rule_from_dict(found['rule']))}",
+        caption=f"{_promise(results)} Chosen on {chosen['n_samples']:,} validation images, tested on "
+        f"{results['data']['n_test']:,}. The test images have been looked at {results['n_test_evaluations']} times.",
+        caption_justify="left",
+    )
+    table.add_column("")
+    for header in ("all steps", "early exit"):
+        table.add_column(header, justify="right")
+    by_step, n_steps = results["accuracy_by_step"], found["n_steps"]
+    for step in (step for step in map(int, by_step) if step <= _MOST_STEPS and step < n_steps):
+        table.add_row(f"accuracy, all cut at step {step}", f"{by_step[str(step)]:.2%}", "")
+    random_exit = controls["random_exit"]
+    table.add_row("accuracy", f"{results['accuracy']:.2%}", f"{found['accuracy']:.2%}")
+    table.add_row("  control: exit at random", "", f"{random_exit['accuracy']:.2%}")
+    table.add_section()
+    table.add_row("mean timesteps", str(n_steps), f"{found['mean_steps']:.2f}")
+    table.add_row("  median, 95 % within", "", f"{found['median_steps']:g}, {found['p95_steps']:g}")
+    table.add_row("input spikes", format_share(1), format_share(found["in_spike_share"]))
+    timing = results["timing"]
+    seconds = (format_si(timing[f"{which}_s_per_image"], "s") for which in ("full", "exit"))
+    table.add_row("wall time per image, this machine", *seconds)
+    for section in price_sections(results["cost"]):
+        table.add_section()
+        for row in section:
+            table.add_row(*row)
+    return table
+
+
+def _promise(results: Mapping[str, Any]) -> str:
+    """What can be relied on."""
+    certificate, chosen = results["certificate"], results["calibration"]
+    if certificate and certificate["kind"] == "guarantee":
+        what = "loses at most" if certificate["form"] == "drop" else "spoils the answer of at most"
+        each = ", also among those that have left by each step" if certificate["conditional"] else ""
+        sure, drop = format_share(certificate["confidence"]), format_share(certificate["max_drop"])
+        return f"Guarantee: {sure} sure that early exit {what} {drop} of the images{each}."
+    if chosen.get("n_needed") is not None:
+        return (
+            f"A heuristic, no guarantee: that needs at least {chosen['n_needed']:,} images kept out of everything else."
+        )
+    return "A heuristic: nothing is promised beyond the images it was chosen on."

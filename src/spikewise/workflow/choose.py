@@ -1,0 +1,200 @@
+"""When to stop: what a user may ask for, and how the threshold is chosen on validation images.
+
+A guarantee needs images that did nothing else. Of a deep network the first half of the validation images chose the
+epoch (:func:`halves`), so they may also choose temperatures and the order of a conditional path, and the second half
+alone calibrates. An STDP network chose nothing on them; without temperature and path they all calibrate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from spikewise.data.images import ImageSet
+from spikewise.data.splits import stratified_holdout
+from spikewise.dynamic.anytime import AnytimeClassifier
+from spikewise.dynamic.calibration import Calibration, calibrate
+from spikewise.dynamic.guarantee import Certificate, Form, certify, samples_needed
+from spikewise.dynamic.monitor import ExitProfile
+from spikewise.dynamic.path import ExitPath
+from spikewise.dynamic.rule import Accumulate, DoubtExit
+from spikewise.dynamic.temperature import fit_temperature
+from spikewise.dynamic.trace import ScoreTrace
+from spikewise.price.cost import CostReport
+
+ENOUGH_TO_HALVE = 2000
+"""Fewer validation images are not divided: neither half could promise anything."""
+
+_TARGETS = ("max_drop", "max_steps", "max_energy_j", "max_edp_js")
+
+
+class ExitSettings(BaseModel):
+    """When a network shall stop.
+
+    Examples
+    --------
+    >>> ExitSettings(max_drop=0.005).name, ExitSettings(max_drop=0.01, confidence=0.95, rule="margin").name
+    ('drop-0.005', 'drop-0.01-sure-0.95-margin')
+    >>> ExitSettings(max_steps=1.5).name
+    'steps-1.5'
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_drop: float | None = Field(None, ge=0, lt=1, description="Loss of accuracy that may be, as a fraction.")
+    max_steps: float | None = Field(None, ge=1, description="Mean timesteps that may be used.")
+    max_energy_j: float | None = Field(None, gt=0, description="Mean energy of an answer on the platform, in joules.")
+    max_edp_js: float | None = Field(None, gt=0, description="Mean energy-delay product on the platform, in J s.")
+    platform: str = Field("rram-64-32nm", description="Platform that the network is priced on.")
+    confidence: float | None = Field(
+        None, gt=0, lt=1, description="How sure the loss must be within its bound; a heuristic if absent."
+    )
+    form: Form = Field("drop", description="What is guaranteed: loss of accuracy (drop), or answers spoiled (harm).")
+    conditional: bool = Field(False, description="Guarantee it also among those that have left by each step.")
+    rule: Literal["entropy", "confidence", "margin"] = Field("entropy", description="What the exit rule reads.")
+    temperature: bool = Field(False, description="Whether the evidence of each step is scaled to true probabilities.")
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        given = [name for name in _TARGETS if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"exactly one of {', '.join(_TARGETS)} must be given; got {', '.join(given) or 'none'}")
+        if self.confidence is not None and not self.max_drop:
+            raise ValueError(f"max_drop must be above 0 with a confidence; got {self.max_drop}")
+        if self.confidence is None and (self.conditional or self.form != "drop"):
+            raise ValueError("confidence must be given for a guarantee of any form; got none")
+        return self
+
+    @property
+    def name(self) -> str:
+        """Name of the folder that such an exit setting has in a run."""
+        targets = {"drop": self.max_drop, "steps": self.max_steps, "energy": self.max_energy_j, "edp": self.max_edp_js}
+        parts = [f"{key}-{value:g}" for key, value in targets.items() if value is not None]
+        if self.max_energy_j is not None or self.max_edp_js is not None:
+            parts.append("".join(c if c.isalnum() else "-" for c in self.platform))
+        if self.confidence is not None:
+            parts.append(f"sure-{self.confidence:g}")
+        parts += [self.form] * (self.form != "drop") + ["conditional"] * self.conditional
+        return "-".join(parts + [self.rule] * (self.rule != "entropy") + ["tempered"] * self.temperature)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A chosen rule, what it did on the images it was chosen on, and how it leaves them.
+
+    Parameters
+    ----------
+    rule : DoubtExit
+        The rule.
+    kind : str
+        "heuristic" or "guarantee".
+    figures : dict
+        Target and figures on those images, ready for JSON.
+    profile : ExitProfile
+        For a drift monitor.
+    certificate : Certificate, optional
+        Where a guarantee was asked for.
+    """
+
+    rule: DoubtExit
+    kind: str
+    figures: dict[str, Any]
+    profile: ExitProfile
+    certificate: Certificate | None = None
+
+
+def halves(validation: ImageSet) -> tuple[ImageSet, ImageSet | None]:
+    """Images to choose on, and images to calibrate a guarantee on; all and None of a small set."""
+    if validation.n_samples < ENOUGH_TO_HALVE:
+        return validation, None
+    images = validation.images if validation.n_frames is None else validation.images.swapaxes(0, 1)
+    chosen_on, kept = stratified_holdout(images, validation.labels, 0.5)
+    return validation.subset(chosen_on), validation.subset(kept)
+
+
+def choose(
+    network: AnytimeClassifier,
+    validation: ImageSet,
+    asked: ExitSettings,
+    accumulate: Accumulate,
+    *,
+    is_clean: bool,
+    identity: Callable[[], Mapping[str, str]],
+    price: Callable[[], CostReport],
+) -> Choice:
+    """Choose a rule as it was asked for.
+
+    Parameters
+    ----------
+    network : AnytimeClassifier
+        The trained network.
+    validation : ImageSet
+        Images kept out of learning.
+    asked : ExitSettings
+        What is wanted.
+    accumulate : {"mean", "sum"}
+        Evidence that the rule reads.
+    is_clean : bool
+        Whether learning chose nothing on these images either, not even the epoch.
+    identity : callable
+        Gives the identity of network and machine, for a certificate.
+    price : callable
+        Gives the price of full runs, for targets of energy.
+    """
+    tuned_on, calibrated_on = halves(validation)
+    is_tuned = asked.temperature or asked.conditional
+    if is_clean and not is_tuned:
+        calibrated_on = validation
+    if asked.confidence is None or calibrated_on is None:
+        return _heuristic(_trace(network, validation), asked, accumulate, price)
+    trace = _trace(network, calibrated_on)
+    tuning = _trace(network, tuned_on) if is_tuned else trace
+    path = _path(asked, accumulate, tuning)
+    if asked.conditional:
+        path = ExitPath.enabling(calibrate(tuning, path, max_drop=asked.max_drop).rule, trace.n_steps)
+    found = certify(
+        trace, path, max_drop=asked.max_drop or 0.0, confidence=asked.confidence, form=asked.form,
+        conditional=asked.conditional, identity=identity(),
+    )  # fmt: skip
+    return Choice(found.rule, found.kind, _figures(found), ExitProfile.of(trace, found.rule), found)
+
+
+def _heuristic(
+    trace: ScoreTrace, asked: ExitSettings, accumulate: Accumulate, price: Callable[[], CostReport]
+) -> Choice:
+    found = calibrate(trace, _path(asked, accumulate, trace), **_target(asked, price))
+    figures = _figures(found)
+    if asked.confidence is not None and asked.max_drop:
+        figures["n_needed"] = samples_needed(asked.max_drop, asked.confidence, asked.form)
+    return Choice(found.rule, found.kind, figures, ExitProfile.of(trace, found.rule))
+
+
+def _figures(found: Calibration | Certificate) -> dict[str, Any]:
+    keys = ("max_drop", "accuracy_full", "accuracy_exit", "mean_steps", "n_samples", "n_needed")
+    return {key: getattr(found, key) for key in keys if hasattr(found, key)}
+
+
+def _trace(network: AnytimeClassifier, images: ImageSet) -> ScoreTrace:
+    return network.trace(images.images, images.labels)
+
+
+def _path(asked: ExitSettings, accumulate: Accumulate, trace: ScoreTrace) -> ExitPath:
+    temperature = fit_temperature(trace, accumulate) if asked.temperature else 1.0
+    return ExitPath.of(asked.rule, accumulate, temperature)
+
+
+def _target(asked: ExitSettings, price: Callable[[], CostReport]) -> dict[str, Any]:
+    if asked.max_drop is not None:
+        return {"max_drop": asked.max_drop}
+    if asked.max_steps is not None:
+        return {"max_steps": asked.max_steps}
+    report = price()
+    steps = range(1, report.n_steps + 1)
+    energies = [report.energy_at(step) for step in steps]
+    if asked.max_energy_j is not None:
+        return {"max_cost": asked.max_energy_j, "cost_by_step": energies}
+    products = [energy * report.latency_at(step) for energy, step in zip(energies, steps, strict=True)]
+    return {"max_cost": asked.max_edp_js, "cost_by_step": products}

@@ -1,0 +1,146 @@
+"""Another exit setting for a run that is there: choose when to stop, really stop, price, and say what was gained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from spikewise._files import read_json
+from spikewise.data.frames import Binning
+from spikewise.data.images import ImageSet, load_splits
+from spikewise.dynamic.rule import Accumulate
+from spikewise.errors import DataError
+from spikewise.price.measure import EnergyMeter
+from spikewise.price.prices import Prices, all_figures_of, platforms_for
+from spikewise.runs import CHOICE_FILE, Run
+
+from .choose import ExitSettings
+from .folder import page_of
+from .learn import ENOUGH_VALIDATION, MUCH_VALIDATION, Progress, identify, open_network
+from .results import measured_figures
+from .stop import cut_at, stop_and_price
+
+
+def run_exit(
+    path: Path,
+    asked: ExitSettings,
+    stages: Callable[[str], Progress],
+    *,
+    data: str | None = None,
+    root: Path | None = None,
+    meter: EnergyMeter | None = None,
+) -> dict[str, Any]:
+    """Add an exit setting to a run; one that is there already is only shown.
+
+    Parameters
+    ----------
+    path : Path
+        Folder of a run whose network is trained.
+    asked : ExitSettings
+        When to stop.
+    stages : callable
+        Opens a progress report per stage.
+    data : str, optional
+        Where the data of the run are; by the name in its record if absent.
+    root : Path, optional
+        Where to look for data first.
+    meter : EnergyMeter, optional
+        Measures energy; by default with the counters that this machine has.
+
+    Returns
+    -------
+    dict
+        All figures (fractions, SI units), ready for JSON.
+
+    Raises
+    ------
+    DataError
+        If the run has no network, or the data are not those that it was trained on.
+    """
+    platforms_for(asked.platform)
+    run = Run.open(path)
+    network = open_network(run)
+    splits = splits_of(run, data, root)
+    meter = meter or EnergyMeter()
+    with run.locked():
+        found, prices = stop_and_price(
+            run, network, splits["validation"], splits["test"], asked, stages(f"stop {splits['train'].name}"),
+            accumulate=accumulation_of(run), look=_look(run, network, splits["test"]), meter=meter,
+        )  # fmt: skip
+        return _figures(run, found, prices, meter.watts) | page_of(run, meter.watts)
+
+
+def accumulation_of(run: Run) -> Accumulate:
+    """Evidence that the exit rule reads: what a deep network was trained for, and the sum of an STDP network."""
+    if run.record["kind"] == "stdp":
+        return "sum"
+    found = run.record["settings"].get("fit", {}).get("accumulate", "mean")
+    return "sum" if found == "sum" else "mean"
+
+
+def splits_of(run: Run, data: str | None = None, root: Path | None = None) -> dict[str, ImageSet]:
+    """The data of a run, once they are known to be the same.
+
+    Parameters
+    ----------
+    run : Run
+        Its record says what the data were.
+    data : str, optional
+        Where they are; by the name in the record if absent.
+    root : Path, optional
+        Where to look first.
+    """
+    settings = run.record["settings"]
+    asked = settings.get("data", {})
+    binning = settings.get("binning")
+    for size in (ENOUGH_VALIDATION, MUCH_VALIDATION):  # one of them was wished for when the run was made
+        splits = load_splits(
+            data or asked.get("name", ""), root, min_validation=size,
+            n_steps=settings.get("fit", {}).get("n_steps", 4),
+            binning=None if binning is None else Binning.model_validate(binning),
+        )  # fmt: skip
+        found = identify(splits)
+        if all(found[key] == asked.get(key) for key in ("validation_sha256", "test_sha256")):
+            return splits
+    raise DataError(
+        f"validation and test images must be those that {run.path} was made with ({asked.get('name')}); what was found "
+        "differs in content. Say with --data where they are."
+    )
+
+
+def _look(run: Run, network: Any, test: ImageSet) -> Any:
+    if run.record["kind"] != "stdp":
+        return None
+    from .stdp import look_closer
+
+    return lambda trace, rule: look_closer(network, test, trace, rule)
+
+
+def _figures(run: Run, found: dict[str, Any], prices: Prices, watts: float | None) -> dict[str, Any]:
+    timings, name = run.record["timings"], found["name"]
+    full_s, exit_s = (timings[f"test_{which}_s ({name})"] for which in ("full", "exit"))
+    keys = ("mean_steps", "median_steps", "p95_steps", "n_steps", "histogram", "in_spike_share", "rule", "threshold")
+    choice = read_json(run.exit_folder(name) / CHOICE_FILE, "choice of a threshold")
+    return {
+        "run": str(run.path),
+        "name": name,
+        "data": {"name": run.record["data"].get("name"), "n_test": found["n_test"]},
+        "asked": found["asked"],
+        "calibration": found["calibration"],
+        "certificate": choice["certificate"],
+        "accuracy": found["accuracy_full"],
+        "accuracy_by_step": run.record["metrics"]["accuracy_by_step"],
+        "exit": {"accuracy": found["accuracy_exit"], **{key: found[key] for key in keys}},
+        "controls": {
+            "truncated": {"accuracy": found["accuracy_truncated"], "mean_steps": float(cut_at(found["mean_steps"]))},
+            "random_exit": {"accuracy": found["accuracy_random_exit"], "mean_steps": found["mean_steps"]},
+        },
+        "timing": {
+            "full_s_per_image": full_s / found["n_test"], "exit_s_per_image": exit_s / found["n_test"],
+            "speed_up": full_s / exit_s,
+        },
+        "cost": {**all_figures_of(prices), "without_exit": all_figures_of(tuple(report.static for report in prices))},
+        "measured": measured_figures(run, name, watts),
+        "n_test_evaluations": len(run.record["test_evaluations"]),
+    }  # fmt: skip

@@ -1,0 +1,118 @@
+"""One sample and a trained network of a run, ready to be watched step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewise._files import read_json
+from spikewise.data.images import ImageSet
+from spikewise.dynamic.guarantee import Certificate
+from spikewise.dynamic.rule import DoubtExit, NeverExit, rule_from_dict
+from spikewise.errors import DataError, ParameterError, unknown_name
+from spikewise.runs import CHOICE_FILE, EXIT_FILE, MODEL_FILE, Run
+
+from .exit import splits_of
+from .identity import model_identity
+from .learn import open_network
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Watched:
+    """Answers of a network to one sample as they come, names of the classes, and the true class if it is known."""
+
+    answers: Iterator[Any]
+    class_names: tuple[str, ...]
+    label: int | None
+
+
+def open_watch(
+    path: Path,
+    *,
+    index: int = 0,
+    image: Path | None = None,
+    exit_name: str = "",
+    full: bool = False,
+    data: str | None = None,
+    root: Path | None = None,
+) -> Watched:
+    """Open a run and a sample.
+
+    Parameters
+    ----------
+    path : Path
+        Folder of a run with a deep network.
+    index : int
+        Which of the test images.
+    image : Path, optional
+        Instead of it a picture, or a ``.npy`` file with an image (C, H, W) or frames (T, C, H, W).
+    exit_name : str
+        Exit setting of the run; the newest if empty.
+    full : bool
+        Whether all steps are computed.
+    data, root
+        Where the data are, as in :func:`~spikewise.workflow.exit.run_exit`.
+
+    Raises
+    ------
+    ParameterError, DataError
+        If the network is none that runs step by step, or there is no such sample or exit setting.
+    """
+    run = Run.open(path)
+    network: Any = open_network(run)
+    if not hasattr(network, "stream"):
+        raise ParameterError(f"{path} must hold a deep network to be watched; got one of kind {run.record['kind']}.")
+    rule = NeverExit() if full else rule_of(run, network, exit_name)
+    if image is not None:
+        return Watched(network.stream(read_sample(image, network.model.spec.in_shape), rule), network.class_names, None)
+    test = splits_of(run, data, root)["test"]
+    if index >= test.n_samples:
+        raise ParameterError(f"index must lie in 0..{test.n_samples - 1}, one of the test images; got {index}.")
+    return Watched(network.stream(_sample(test, index), rule), network.class_names, int(test.labels[index]))
+
+
+def rule_of(run: Run, network: Any, exit_name: str = "") -> DoubtExit | NeverExit:
+    """Rule of an exit setting of a run, once its certificate is known to be about this network."""
+    found = {file.parent.name: file for file in sorted(run.path.glob(f"exits/*/{EXIT_FILE}"), key=_age)}
+    if exit_name and exit_name not in found:
+        raise unknown_name("exit setting", exit_name, found or ["(none)"])
+    if not found:
+        raise DataError(f"{run.path} must hold an exit setting; it has none. Run spikewise exit, or ask for all steps.")
+    file = found[exit_name or list(found)[-1]]
+    choice = file.with_name(CHOICE_FILE)
+    if choice.exists():
+        certificate = read_json(choice, "choice of a threshold").get("certificate")
+        if certificate:
+            Certificate.from_dict(certificate).check(model_identity(run.path / MODEL_FILE, network))
+    raw = read_json(file, "exit setting")
+    if not isinstance(raw, dict) or not isinstance(raw.get("rule"), dict):
+        raise DataError(f"{file} must be an exit setting with a rule. Delete it and run spikewise exit again.")
+    return rule_from_dict(raw["rule"])
+
+
+def _age(path: Path) -> float:
+    return path.stat().st_mtime
+
+
+def read_sample(path: Path, shape: tuple[int, int, int]) -> NDArray[Any]:
+    """A picture of the network's size, or an array of an image or of frames."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        if path.suffix == ".npy":
+            return np.asarray(np.load(path, allow_pickle=False))
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture.convert("L" if shape[0] == 1 else "RGB"))
+    except (OSError, ValueError, EOFError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path} must be a picture or a .npy array; {error}") from None
+    return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
+
+
+def _sample(images: ImageSet, index: int) -> NDArray[Any]:
+    """An image (C, H, W), or the frames (T, C, H, W) of a recording."""
+    return np.asarray(images.images[index] if images.n_frames is None else images.images[:, index])

@@ -1,0 +1,132 @@
+"""The commands about a network that is there: another exit setting, and a look at one sample."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("torch")
+
+from spikewise.cli.app import run
+from spikewise.dynamic import Certificate
+from spikewise.runs import Run
+
+
+@pytest.fixture(scope="module")
+def deep(few_digits, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "deep"
+    small = ["--model", "vgg5", "--width", "0.2", "--steps", "3", "--epochs", "3", "--threads", "1"]
+    assert run(["train", "--data", str(few_digits), "--out", str(out), *small]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def unlabelled(few_digits, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "stdp"
+    small = ["--neurons", "20", "--steps", "60", "--epochs", "2"]
+    assert run(["stdp", "--data", str(few_digits), "--out", str(out), *small]) == 0
+    return out
+
+
+def test_another_setting_joins_the_run(deep, few_digits, capsys):
+    asked = ["exit", str(deep), "--data", str(few_digits), "--max-steps", "2", "--rule", "confidence"]
+    assert run([*asked, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["name"] == "steps-2-confidence"
+    assert found["calibration"]["mean_steps"] <= 2
+    assert found["exit"]["rule"]["kind"] == "confidence"
+    assert set(found["cost"]) > {"energy_j", "edp_saving", "without_exit"}
+    assert found["timing"]["speed_up"] > 0
+    assert {path.name for path in (deep / "exits").iterdir()} >= {"drop-0.005", "steps-2-confidence"}
+    assert len(Run.open(deep).record["test_evaluations"]) == found["n_test_evaluations"]
+    assert run(asked) == 0  # shown, not looked at again
+    shown = capsys.readouterr()
+    assert "confidence above" in shown.out
+    assert len(Run.open(deep).record["test_evaluations"]) == found["n_test_evaluations"]
+
+
+def test_too_few_images_for_a_guarantee_are_said_to_be(deep, few_digits, capsys):
+    assert run(["exit", str(deep), "--data", str(few_digits), "--max-drop", "0.05", "--confidence", "0.95"]) == 0
+    assert "no guarantee: that needs at least 72 images" in " ".join(capsys.readouterr().out.split())
+
+
+def test_networks_without_labels_get_a_guarantee_of_few_images(unlabelled, few_digits, capsys):
+    asked = ["--data", str(few_digits), "--max-drop", "0.2", "--confidence", "0.8"]
+    assert run(["exit", str(unlabelled), *asked, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    certificate = Certificate.from_dict(found["certificate"])
+    assert certificate.kind == found["exit"]["threshold"] == "guarantee"
+    assert certificate.identity["engine"].startswith("numba")
+    assert run(["exit", str(unlabelled), *asked]) == 0
+    assert "Guarantee: 80.0 % sure that early exit loses at most 20.0 %" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_sample_is_watched_until_its_exit(deep, few_digits, capsys):
+    assert run(["stream", str(deep), "--data", str(few_digits), "--index", "2", "--exit", "drop-0.005"]) == 0
+    shown = capsys.readouterr()
+    lines = shown.out.splitlines()
+    assert [line.split()[:2] for line in lines] == [["step", str(step)] for step in range(1, len(lines) + 1)]
+    assert lines[-1].endswith("stops")
+    assert shown.err.startswith("true class: ")
+    assert run(["stream", str(deep), "--data", str(few_digits), "--full", "--json"]) == 0
+    steps = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [step["step"] for step in steps] == [1, 2, 3]
+    assert [step["is_last"] for step in steps] == [False, False, True]
+    assert all(0 < step["confidence"] <= 1 for step in steps)
+
+
+def test_pictures_and_arrays_are_watched_too(deep, tmp_path, capsys):
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    np.save(tmp_path / "a.npy", pixels[None])
+    shown = []
+    for name in ("a.png", "a.npy"):
+        assert run(["stream", str(deep), "--image", str(tmp_path / name), "--full"]) == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1]
+
+
+def test_a_certificate_is_void_once_the_weights_change(unlabelled, deep, few_digits, tmp_path, capsys):
+    from spikewise.workflow.learn import open_network
+    from spikewise.workflow.watch import rule_of
+
+    assert run(["exit", str(unlabelled), "--data", str(few_digits), "--max-drop", "0.2", "--confidence", "0.8"]) == 0
+    found = Run.open(unlabelled)
+    rule_of(found, open_network(found), "drop-0.2-sure-0.8")
+    folder = tmp_path / "changed"
+    shutil.copytree(unlabelled, folder)
+    choice = folder / "exits/drop-0.2-sure-0.8/choice.json"
+    choice.write_text(choice.read_text().replace('"precision": "8 bits"', '"precision": "4 bits"'))
+    changed = Run.open(folder)
+    with pytest.raises(Exception, match="void: its precision is 4 bits, and that in use is 8 bits"):
+        rule_of(changed, open_network(changed), "drop-0.2-sure-0.8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["exit", "{run}", "--max-drop", "0.1", "--max-steps", "2"], "exactly one of max_drop"),
+        (["exit", "{run}", "--confidence", "1"], "--confidence"),
+        (["exit", "{run}", "--rule", "mood"], "--rule"),
+        (["exit", "{run}", "--max-energy", "1e-15"], "the budget must be at least"),
+        (["exit", "{run}", "--platform", "rram-64-32mn"], "Did you mean 'rram-64-32nm'?"),
+        (["exit", "{run}", "--data", "digits"], "must be those that"),
+        (["exit", "{out}"], "run.json"),
+        (["stream", "{run}", "--index", "-1"], "--index"),
+        (["stream", "{run}", "--index", "9999"], "index must lie in 0.."),
+        (["stream", "{run}", "--exit", "loose"], "exit setting must be one of"),
+        (["stream", "{run}", "--image", "{out}/none.png"], "must be a picture or a .npy array"),
+        (["stream", "{stdp}"], "must hold a deep network"),
+    ],
+)
+def test_a_wrong_request_is_one_clear_line(arguments, words, deep, unlabelled, few_digits, tmp_path, capsys):
+    places = {"{run}": str(deep), "{stdp}": str(unlabelled)}
+    filled = [places.get(word, word.replace("{out}", str(tmp_path))) for word in arguments]
+    if "--data" not in filled:
+        filled += ["--data", str(few_digits)]
+    assert run(filled) == 2
+    shown = capsys.readouterr()
+    assert words in shown.err
+    assert len(shown.err.strip().splitlines()) == 1
