@@ -1,0 +1,119 @@
+"""Is early exit really faster? Wall-clock work per image of one trained network, with and without stopping.
+
+Four ways to answer the same test images on one pinned thread, each in a process of its own, in turn: all timesteps in
+one call (the fastest static path of this code), step by step without leaving, step by step with early exit, and
+SpikingJelly with the same weights and all timesteps. CPU time per image, medians over the rounds; the answers are
+compared too.
+
+    python benchmarks/exit_speed.py RUN [--exit NAME] [--batches 256 1] [--rounds 3] [--json FILE]
+
+RUN is a run folder with a VGG, as `spikewise train --data cifar10` leaves. The rule is that of its exit setting.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from peers.environments import HERE, SPIKINGJELLY, PeerError, call_lines, make_environment
+from rich.console import Console
+from rich.table import Table
+
+from spikewise._files import write_json
+from spikewise.dynamic.rule import rule_to_dict
+from spikewise.network import SpikingClassifier
+from spikewise.runs import MODEL_FILE, Run
+from spikewise.workflow.exit import splits_of
+from spikewise.workflow.watch import rule_of
+
+ENGINES = ("at_once", "step_by_step", "early_exit", "spikingjelly")
+N_IMAGES = {256: 1024, 1: 128}
+
+
+def handed_over(folder, network, images):
+    """Files that every engine reads: weights as arrays, and images."""
+    weights = {key: value.numpy() for key, value in network.model.state_dict().items()}
+    np.savez(folder / "weights.npz", **weights)
+    np.save(folder / "images.npy", images)
+    pools = [getattr(layer.pool, "kernel_size", 1) for layer in network.model.layers.values()]
+    return {"weights": str(folder / "weights.npz"), "images": str(folder / "images.npy"), "pools": pools}
+
+
+def measure(request, rounds, core):
+    """Rows of each engine over the rounds, and why one has none."""
+    pythons, problems = dict.fromkeys(ENGINES, sys.executable), {}
+    try:
+        pythons["spikingjelly"] = str(make_environment(SPIKINGJELLY))
+    except PeerError as error:
+        problems["spikingjelly"] = str(error)
+        del pythons["spikingjelly"]
+    found = {engine: [] for engine in pythons}
+    for _ in range(rounds):
+        for engine, python in pythons.items():
+            try:
+                found[engine] += call_lines(python, HERE / "run_exit.py", request | {"engine": engine}, core)
+            except PeerError as error:
+                problems[engine] = str(error)
+    return found, problems
+
+
+def main():
+    """Measure, compare, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--exit", default="", help="exit setting; the newest if absent")
+    parser.add_argument("--batches", type=int, nargs="+", default=[256, 1])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--core", type=int, default=None, help="core to pin to")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    run = Run.open(options.run)
+    network = SpikingClassifier.load(options.run / MODEL_FILE)
+    rule = rule_of(run, network, options.exit)
+    images = splits_of(run)["test"].images
+    rows = []
+    with tempfile.TemporaryDirectory() as place:
+        for batch in options.batches:
+            some = images[: N_IMAGES.get(batch, 1024)]
+            shared = handed_over(Path(place), network, some) | {
+                "model": str(options.run / MODEL_FILE), "rule": rule_to_dict(rule), "n_steps": network.n_steps,
+                "batch": batch, "repeats": 3,
+            }  # fmt: skip
+            found, problems = measure(shared, options.rounds, options.core)
+            seconds = {engine: median(row["seconds"] for row in parts) for engine, parts in found.items() if parts}
+            reference = np.array(found["at_once"][0]["classes"])
+            for engine, value in seconds.items():
+                rows.append({
+                    "batch": batch, "engine": engine, "seconds_per_image": value,
+                    "mean_steps": found[engine][0]["mean_steps"],
+                    "of_at_once": value / seconds["at_once"],
+                    "exit_takes": seconds["early_exit"] / value,
+                    "same_answers": float(np.mean(np.array(found[engine][0]["classes"]) == reference)),
+                })  # fmt: skip
+            for engine, why in problems.items():
+                print(f"{engine}: {why}")
+    table = Table(title=f"{options.run.name}, T = {network.n_steps}, one thread")
+    for header in (
+        "batch",
+        "engine",
+        "ms per image",
+        "mean steps",
+        "against all at once",
+        "exit takes",
+        "same answers",
+    ):
+        table.add_column(header, justify="left" if header == "engine" else "right")
+    for row in rows:
+        table.add_row(
+            str(row["batch"]), row["engine"], f"{1e3 * row['seconds_per_image']:.2f}", f"{row['mean_steps']:.2f}",
+            f"{row['of_at_once']:.2f}", f"{row['exit_takes']:.2f}", f"{row['same_answers']:.2%}",
+        )  # fmt: skip
+    Console().print(table)
+    if options.json:
+        write_json(options.json, {"run": options.run.name, "rule": rule_to_dict(rule), "rows": rows})
+
+
+if __name__ == "__main__":
+    main()

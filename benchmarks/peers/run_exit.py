@@ -1,0 +1,117 @@
+"""Answer images with one trained network in one engine: CPU time per image, and the answers.
+
+The network is a VGG of this project, handed over as arrays: 3x3 convolutions, pooled sums, batch normalisation, LIF
+neurons with decay 1/2 and hard reset, a read-out of the mean over the map. Other engines build it of their own parts.
+"""
+
+import importlib
+import json
+import sys
+import time
+
+import numpy as np
+import torch
+from jelly import spikingjelly_neurons
+from torch import nn
+
+
+class Same(nn.Module):
+    """The network from its arrays, all steps at once; ``neurons`` makes a population."""
+
+    def __init__(self, arrays, pools, neurons):
+        super().__init__()
+        names = sorted({key.split(".")[1] for key in arrays if key.startswith("layers.")}, key=lambda n: int(n[4:]))
+        self.mean, self.std = (torch.from_numpy(arrays[key])[:, None, None] for key in ("mean", "std"))
+        self.convs, self.norms, self.neurons = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        for name in names:
+            weight = torch.from_numpy(arrays[f"layers.{name}.synapses.weight"])
+            conv = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1, bias=False)
+            conv.weight.data = weight
+            norm = nn.BatchNorm2d(weight.shape[0])
+            for key in ("weight", "bias", "running_mean", "running_var"):
+                getattr(norm, key).data = torch.from_numpy(arrays[f"layers.{name}.norm.{key}"])
+            self.convs.append(conv)
+            self.norms.append(norm)
+            self.neurons.append(neurons())
+        self.pools = nn.ModuleList(nn.AvgPool2d(2) if pool > 1 else nn.Identity() for pool in pools)
+        weight, bias = (torch.from_numpy(arrays[f"readout.{key}"]) for key in ("weight", "bias"))
+        self.readout = nn.Linear(weight.shape[1], weight.shape[0])
+        self.readout.weight.data, self.readout.bias.data = weight.flatten(1), bias
+
+    def forward(self, images, n_steps):
+        """Summed logits (B, K)."""
+        x = (images.float() / 255 - self.mean) / self.std
+        drive = self.norms[0](self.pools[0](self.convs[0](x)))
+        x = self.neurons[0](drive.unsqueeze(0).repeat(n_steps, 1, 1, 1, 1))
+        for conv, pool, norm, neurons in list(zip(self.convs, self.pools, self.norms, self.neurons, strict=True))[1:]:
+            sums = norm(pool(conv(x.flatten(0, 1))))
+            x = neurons(sums.unflatten(0, (n_steps, -1)))
+        return self.readout(x.mean((3, 4))).sum(0)
+
+
+def spikingjelly(request):
+    """Its multi-step neurons, torch backend."""
+    with np.load(request["weights"]) as file:
+        network = Same(dict(file), request["pools"], spikingjelly_neurons()).eval()
+    network = network.to(memory_format=torch.channels_last)
+    return lambda images: (network(images, request["n_steps"]).numpy(), np.full(len(images), request["n_steps"]))
+
+
+def _ours(request):
+    infer = importlib.import_module("spikewise.network.infer")
+    return infer.SpikingClassifier.load(request["model"])
+
+
+def at_once(request):
+    """Ours, all steps in one call: the fastest way to compute them all."""
+    network = _ours(request).model
+
+    def answer(images):
+        return network(images, request["n_steps"]).sum(0).numpy(), np.full(len(images), request["n_steps"])
+
+    return answer
+
+
+def step_by_step(request):
+    """Ours, one step after the other, never leaving early."""
+    return _stopping(request, importlib.import_module("spikewise.dynamic.rule").NeverExit())
+
+
+def early_exit(request):
+    """Ours, each image until its exit."""
+    return _stopping(request, importlib.import_module("spikewise.dynamic.rule").rule_from_dict(request["rule"]))
+
+
+def _stopping(request, rule):
+    network = _ours(request)
+
+    def answer(images):
+        found = network.predict_with_exit(images, rule)
+        return found.scores, found.steps
+
+    return answer
+
+
+@torch.no_grad()
+def measure(request):
+    """CPU seconds per image of the best of several passes, after one to warm up."""
+    torch.set_num_threads(1)
+    answer = {f.__name__: f for f in (at_once, step_by_step, early_exit, spikingjelly)}[request["engine"]](request)
+    images = torch.from_numpy(np.load(request["images"]))
+    batches = images.split(request["batch"])
+    seconds = []
+    for _ in range(1 + request["repeats"]):
+        began = time.process_time()
+        found = [answer(batch) for batch in batches]
+        seconds.append((time.process_time() - began) / len(images))
+    scores, steps = (np.concatenate(part) for part in zip(*found, strict=True))
+    return {
+        "engine": request["engine"],
+        "seconds": sorted(seconds[1:])[len(seconds[1:]) // 2],
+        "mean_steps": float(steps.mean()),
+        "classes": scores.argmax(1).tolist(),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(json.loads(sys.argv[1]))))

@@ -1,0 +1,92 @@
+"""Turn a run into a model of the zoo: its weights, and a card with the figures that the run recorded."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+from spikewise._files import mendable, read_json, write_json
+from spikewise.dynamic.trace import ScoreTrace
+from spikewise.errors import DataError
+from spikewise.price.cost import CostReport
+from spikewise.price.prices import read_prices
+from spikewise.runs import COST_FILE, EXIT_FILE, MODEL_FILE, TRACE_FILE, Run
+from spikewise.zoo.card import DataCard, ExitCard, ModelCard
+from spikewise.zoo.load import CARD, WEIGHTS
+
+from .learn import open_network
+
+_MOST_BYTES = 3_000_000
+
+
+def publish(path: Path, name: str, command: str, folder: Path) -> ModelCard:
+    """Write ``NAME.safetensors`` and ``NAME.card.json`` into a folder.
+
+    Parameters
+    ----------
+    path : Path
+        Folder of a finished run, with at least one exit setting that was priced.
+    name : str
+        Of the model.
+    command : str
+        What was typed to make the run.
+    folder : Path
+        Where to write.
+
+    Raises
+    ------
+    DataError
+        If the run is not finished, or its weights take more than 3 MB.
+    """
+    run = Run.open(path)
+    weights = path / MODEL_FILE
+    network: Any = open_network(run)
+    if weights.stat().st_size > _MOST_BYTES:
+        raise DataError(f"{weights} must take at most 3 MB; it takes {weights.stat().st_size / 1e6:.1f} MB.")
+    exits = {file.parent.name: _exit(file.parent) for file in sorted(path.glob(f"exits/*/{EXIT_FILE}"))}
+    if not exits:
+        raise DataError(f"{path} must hold an exit setting; it has none. Run spikewise exit first.")
+    record, trace = run.record, ScoreTrace.read(path / TRACE_FILE)
+    asked, data, metrics = record["settings"]["data"], record["data"], record["metrics"]
+    digests = {key.removesuffix("_sha256"): value for key, value in asked.items() if key.endswith("_sha256")}
+    by_step = metrics.get("validation_accuracy_by_step", [])
+    card = ModelCard(
+        name=name, kind=record["kind"], command=command, seed=record["seed"], versions=record["versions"],
+        sha256=hashlib.sha256(weights.read_bytes()).hexdigest(), n_parameters=_n_parameters(network, metrics),
+        n_steps=trace.n_steps,
+        data=DataCard(
+            name=data["name"], n_train=data["n_train"], n_validation=data["n_validation"], n_test=trace.n_samples,
+            sha256=digests,
+        ),
+        validation_accuracy={str(step): value for step, value in enumerate(by_step, 1)}
+        or {str(trace.n_steps): metrics["validation_accuracy"]},
+        accuracy=metrics["accuracy_by_step"], exits=exits,
+    )  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(weights, folder / f"{name}{WEIGHTS}")
+    write_json(folder / f"{name}{CARD}", card.model_dump(mode="json"))
+    return card
+
+
+def _exit(folder: Path) -> ExitCard:
+    with mendable(folder / EXIT_FILE):
+        found, prices = read_json(folder / EXIT_FILE, "exit setting"), read_prices(folder / COST_FILE)
+    return ExitCard(
+        rule=found["rule"], threshold=found["threshold"], asked=found["asked"], accuracy=found["accuracy_exit"],
+        accuracy_random_exit=found["accuracy_random_exit"], mean_steps=found["mean_steps"],
+        histogram=found["histogram"],
+        energy_j={report.platform: report.energy_j for report in prices},
+        energy_saving={report.platform: _saving(report) for report in prices},
+        edp_saving={report.platform: report.edp_saving for report in prices},
+    )  # fmt: skip
+
+
+def _saving(report: CostReport) -> float:
+    return 1 - report.energy_j / report.static.energy_j
+
+
+def _n_parameters(network: Any, metrics: dict[str, Any]) -> int:
+    found = metrics.get("n_parameters")
+    return int(found if found is not None else network.encoder_.weights_.size)

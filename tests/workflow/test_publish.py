@@ -1,0 +1,74 @@
+import json
+
+import numpy as np
+import pytest
+
+from spikewise.cli.app import run
+from spikewise.errors import DataError, ParameterError
+from spikewise.runs import Run
+from spikewise.workflow.publish import publish
+from spikewise.workflow.stop import read_trace
+from spikewise.zoo import load, load_card, load_model, load_rule, model_names
+
+
+@pytest.fixture(scope="module")
+def source(few_digits, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "stdp"
+    small = ["--neurons", "20", "--steps", "60", "--epochs", "2"]
+    assert run(["stdp", "--data", str(few_digits), "--out", str(out), *small]) == 0
+    return out
+
+
+@pytest.fixture
+def zoo(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(load, "FOLDER", tmp_path / "models")
+    publish(source, "few-stdp20", "spikewise stdp --data few", tmp_path / "models")
+    return tmp_path / "models"
+
+
+def test_a_published_run_answers_as_the_run_did(zoo, source, few_digits):
+    from spikewise.workflow.exit import splits_of
+
+    assert model_names() == ["few-stdp20"]
+    card, model = load_card("few-stdp20"), load_model("few-stdp20")
+    test = splits_of(Run.open(source), str(few_digits))["test"]
+    trace = model.trace(test.images, test.labels)
+    np.testing.assert_array_equal(trace.final_scores(), read_trace(Run.open(source)).final_scores())
+    assert card.accuracy[str(card.n_steps)] == trace.accuracy_by_step()[-1]
+    assert (card.seed, card.n_parameters, card.data.n_test) == (0, 64 * 20, test.n_samples)
+    (setting,) = card.exits
+    found = model.predict_with_exit(test.images, load_rule("few-stdp20", setting))
+    assert card.exits[setting].accuracy == np.mean(found.labels == test.labels)
+    assert card.exits[setting].histogram == found.histogram.tolist()
+    assert set(card.exits[setting].edp_saving) >= {"rram-64-32nm", "rram-64-32nm-physical"}
+
+
+def test_unknown_names_are_refused(zoo):
+    with pytest.raises(ParameterError, match="Did you mean 'few-stdp20'"):
+        load_model("few-stdp2")
+    with pytest.raises(ParameterError, match="exit setting must be one of"):
+        load_rule("few-stdp20", "drop-0.7")
+
+
+def test_files_that_do_not_belong_together_are_refused(zoo):
+    weights = zoo / "few-stdp20.safetensors"
+    weights.write_bytes(weights.read_bytes() + b" ")
+    with pytest.raises(DataError, match="its content differs"):
+        load_model("few-stdp20")
+    weights.unlink()
+    with pytest.raises(DataError, match="must be there beside its card"):
+        load_model("few-stdp20")
+    card = zoo / "few-stdp20.card.json"
+    card.write_text(json.dumps({**json.loads(card.read_text()), "n_steps": 0}))
+    with pytest.raises(DataError, match="n_steps"):
+        load_card("few-stdp20")
+
+
+def test_a_run_without_an_exit_setting_is_no_model(tmp_path):
+    from spikewise.learn import STDPClassifier
+
+    run_ = Run.start(tmp_path / "run", kind="stdp", settings={}, seed=0)
+    images = np.random.default_rng(0).random((20, 16))
+    STDPClassifier(4, n_steps=20, random_state=0).fit(images, np.arange(20) % 2).save(run_.path / "model.safetensors")
+    with pytest.raises(DataError, match="must hold an exit setting"):
+        publish(run_.path, "x", "", tmp_path / "models")
