@@ -26,7 +26,7 @@ from spikewise.dynamic.rule import rule_to_dict
 from spikewise.network import SpikingClassifier
 from spikewise.runs import MODEL_FILE, Run
 from spikewise.workflow.exit import splits_of
-from spikewise.workflow.watch import rule_of
+from spikewise.workflow.in_use import rule_of
 
 ENGINES = ("at_once", "step_by_step", "early_exit", "spikingjelly")
 N_IMAGES = {256: 1024, 1: 128}

@@ -11,7 +11,9 @@ pytest.importorskip("torch")
 
 from spikewise.cli.app import run
 from spikewise.dynamic import Certificate
+from spikewise.errors import DataError
 from spikewise.runs import Run
+from spikewise.workflow.in_use import monitor_of, rule_of
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +60,11 @@ def test_networks_without_labels_get_a_guarantee_of_few_images(unlabelled, few_d
     found = json.loads(capsys.readouterr().out)
     certificate = Certificate.from_dict(found["certificate"])
     assert certificate.kind == found["exit"]["threshold"] == "guarantee"
-    assert certificate.identity["engine"].startswith("numba")
+    assert " on numba " in certificate.identity["engine"]
     assert run(["exit", str(unlabelled), *asked]) == 0
-    assert "Guarantee: 80.0 % sure that early exit loses at most 20.0 %" in " ".join(capsys.readouterr().out.split())
+    assert "Guarantee: 80 % sure that early exit costs at most 20 points of accuracy." in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 def test_a_sample_is_watched_until_its_exit(deep, few_digits, capsys):
@@ -88,27 +92,42 @@ def test_pictures_and_arrays_are_watched_too(deep, tmp_path, capsys):
     assert shown[0] == shown[1]
 
 
-def test_a_certificate_is_void_once_the_weights_change(unlabelled, deep, few_digits, tmp_path, capsys):
-    from spikewise.workflow.learn import open_network
-    from spikewise.workflow.watch import rule_of
+def test_a_certificate_is_void_once_the_weights_change(unlabelled, few_digits, tmp_path):
+    from spikewise.learn import STDPClassifier
 
-    assert run(["exit", str(unlabelled), "--data", str(few_digits), "--max-drop", "0.2", "--confidence", "0.8"]) == 0
-    found = Run.open(unlabelled)
-    rule_of(found, open_network(found), "drop-0.2-sure-0.8")
+    name, asked = "drop-0.2-sure-0.8", ["--data", str(few_digits), "--max-drop", "0.2", "--confidence", "0.8"]
     folder = tmp_path / "changed"
     shutil.copytree(unlabelled, folder)
-    choice = folder / "exits/drop-0.2-sure-0.8/choice.json"
-    choice.write_text(choice.read_text().replace('"precision": "8 bits"', '"precision": "4 bits"'))
-    changed = Run.open(folder)
-    with pytest.raises(Exception, match="void: its precision is 4 bits, and that in use is 8 bits"):
-        rule_of(changed, open_network(changed), "drop-0.2-sure-0.8")
+    assert run(["exit", str(folder), *asked]) == 0
+    found, network = Run.open(folder), STDPClassifier.load(folder / "model.safetensors")
+    rule_of(found, network, name)
+    monitor_of(found, name).see(np.array([1, 2]), np.array([0.1, 0.2]))
+    before = Certificate.from_dict(json.loads((folder / "exits" / name / "choice.json").read_text())["certificate"])
+    network.class_counts_ = network.class_counts_ + 1
+    network.save(folder / "model.safetensors")
+    with pytest.raises(DataError, match="void: its model is"):
+        rule_of(found, network, name)
+    assert run(["exit", str(folder), *asked]) == 0  # chosen anew
+    after = Certificate.from_dict(json.loads((folder / "exits" / name / "choice.json").read_text())["certificate"])
+    assert after.identity["model"] != before.identity["model"]
+    rule_of(found, network, name)
+    setting = folder / "exits" / name / "exit.json"
+    setting.write_text(setting.read_text().replace('"max_entropy": ', '"max_entropy": 1'))
+    with pytest.raises(DataError, match="must hold the rule of its certificate"):
+        rule_of(found, network, name)
+    setting.with_name("choice.json").write_text('{"certificate": null, "profile": {}}')
+    with pytest.raises(DataError, match="certificate has a missing"):
+        rule_of(found, network, name)
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["exit", "{run}", "--max-drop", "0.1", "--max-steps", "2"], "exactly one of max_drop"),
+        (["exit", "{run}", "--max-drop", "0.1", "--max-steps", "2"], "exactly one of --max-drop"),
         (["exit", "{run}", "--confidence", "1"], "--confidence"),
+        (["exit", "{run}", "--max-steps", "inf"], "--max-steps"),
+        (["exit", "{stdp}", "--max-drop", "0.1", "--temperature"], "must be left out of networks without labels"),
+        (["exit", "{stdp}", "--max-drop", "0.1", "--confidence", "0.9", "--conditional"], "must be left out"),
         (["exit", "{run}", "--rule", "mood"], "--rule"),
         (["exit", "{run}", "--max-energy", "1e-15"], "the budget must be at least"),
         (["exit", "{run}", "--platform", "rram-64-32mn"], "Did you mean 'rram-64-32nm'?"),
@@ -118,15 +137,19 @@ def test_a_certificate_is_void_once_the_weights_change(unlabelled, deep, few_dig
         (["stream", "{run}", "--index", "9999"], "index must lie in 0.."),
         (["stream", "{run}", "--exit", "loose"], "exit setting must be one of"),
         (["stream", "{run}", "--image", "{out}/none.png"], "must be a picture or a .npy array"),
+        (["stream", "{run}", "--image", "{scalar}"], "must hold an image (C, H, W) or frames"),
         (["stream", "{stdp}"], "must hold a deep network"),
     ],
 )
 def test_a_wrong_request_is_one_clear_line(arguments, words, deep, unlabelled, few_digits, tmp_path, capsys):
-    places = {"{run}": str(deep), "{stdp}": str(unlabelled)}
+    np.save(tmp_path / "scalar.npy", np.float32(1))
+    places = {"{run}": str(deep), "{stdp}": str(unlabelled), "{scalar}": str(tmp_path / "scalar.npy")}
     filled = [places.get(word, word.replace("{out}", str(tmp_path))) for word in arguments]
     if "--data" not in filled:
         filled += ["--data", str(few_digits)]
     assert run(filled) == 2
     shown = capsys.readouterr()
-    assert words in shown.err
-    assert len(shown.err.strip().splitlines()) == 1
+    *bars, message = shown.err.strip().splitlines()
+    assert message.startswith("error:")
+    assert words in message
+    assert len(bars) <= 1

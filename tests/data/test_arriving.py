@@ -66,10 +66,20 @@ def test_frames_may_be_smaller_than_the_sensor():
 
 def test_bad_requests_are_named():
     events = events_of(2, 10)
+    signed = np.array([(1, 0, 0, -1)], [("t", "<i8"), ("x", "<i8"), ("y", "<i8"), ("p", "i1")])
     for wrong in ({}, {"span_us": 10, "n_events": 10}):
         with pytest.raises(ParameterError, match="give one of span_us and n_events"):
             list(arriving_frames([events], SENSOR, **wrong))
-    with pytest.raises(ParameterError, match="at least 1"):
+    with pytest.raises(ParameterError, match="span_us must be an integer of at least 1; got 0"):
+        list(arriving_frames([events], SENSOR, span_us=0))
+    with pytest.raises(ParameterError, match=r"p of an event must lie in 0\.\.1; got -1"):
+        list(arriving_frames([signed], SENSOR, n_events=3))
+    with pytest.raises(ParameterError, match="fields t, x, y and p"):
+        list(arriving_frames([np.zeros((3, 4))], SENSOR, n_events=3))
+    unsigned = np.array([(30, 0, 0, 1), (5, 0, 0, 1)], [("t", "<u8"), ("x", "u2"), ("y", "u2"), ("p", "u1")])
+    with pytest.raises(ParameterError, match="in the order of their times"):
+        list(arriving_frames([unsigned], SENSOR, span_us=10))
+    with pytest.raises(ParameterError, match="n_events must be an integer of at least 1"):
         list(arriving_frames([events], SENSOR, n_events=0))
     for chunks in ([events[5:], events[:5]], [events[::-1]]):
         with pytest.raises(ParameterError, match="in the order of their times"):

@@ -98,6 +98,8 @@ def test_bad_input_is_named():
         monitor().see(np.array([0, 5]), np.zeros(2))
     with pytest.raises(ShapeError, match="steps and doubts"):
         monitor().see(np.array([1, 2]), np.zeros(3))
+    with pytest.raises(ParameterError, match="doubts must be finite"):
+        monitor().see(np.array([1]), np.array([np.nan]))
     with pytest.raises(ParameterError, match="at least one sample"):
         ExitProfile.from_exits(np.zeros(0, int), np.zeros(0), 4)
     for wrong in ({}, {"histogram": [0, 0], "doubts": [0.1]}, {"histogram": "x", "doubts": []}):

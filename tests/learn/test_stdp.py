@@ -157,7 +157,7 @@ def test_only_rules_the_kernel_knows_can_stop_it(model):
         def ready(self, score_sum, n_steps):
             return np.ones(len(score_sum), bool)
 
-    with pytest.raises(ParameterError, match="EntropyExit and NeverExit"):
+    with pytest.raises(ParameterError, match="EntropyExit, ConfidenceExit, MarginExit and NeverExit"):
         model.predict_with_exit(X[:2], Coin())
 
 

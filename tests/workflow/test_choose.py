@@ -3,7 +3,15 @@ import pytest
 from pydantic import ValidationError
 
 from spikewise.data.images import ImageSet
-from spikewise.dynamic import EntropyExit, MarginExit, ScoreTrace, calibrate, certify, replay_exit
+from spikewise.dynamic import (
+    EntropyExit,
+    MarginExit,
+    ScoreTrace,
+    calibrate,
+    certify,
+    fit_temperature,
+    replay_exit,
+)  # fmt: skip
 from spikewise.price.platform import load_platform
 from spikewise.workflow.choose import ENOUGH_TO_HALVE, ExitSettings, choose, halves
 from spikewise.workload import LayerShape, uniform_workload
@@ -32,13 +40,18 @@ class Toy:
         return ScoreTrace.dense(np.stack([-outputs, outputs], 2).cumsum(0), y)
 
 
+def trace_of(validation):
+    return Toy().trace(validation.images, validation.labels)
+
+
 def price():
     layer = LayerShape("fc", "linear", 64, 10)
     return load_platform("rram-64-32nm").estimate(uniform_workload("toy", [layer], n_steps=3, rates=[0.1]))
 
 
-def chosen(asked, validation, *, is_clean=False):
-    return choose(Toy(), validation, asked, "mean", is_clean=is_clean, identity=lambda: {"model": "m"}, price=price)
+def chosen(asked, validation, kept=None):
+    kept = halves(validation)[1] if kept is None else kept
+    return choose(Toy(), validation, kept, asked, "mean", identity={"model": "m"}, price=price)
 
 
 def test_a_heuristic_is_chosen_on_all_validation_images():
@@ -57,18 +70,21 @@ def test_a_guarantee_calibrates_on_the_half_that_chose_nothing():
     expected = certify(Toy().trace(kept.images, kept.labels), max_drop=0.02)
     assert found.kind == "guarantee"
     assert found.rule == expected.rule
-    assert found.certificate.identity == {"model": "m"}
+    assert found.certificate.identity == {"model": "m", "data": kept.sha256}
     assert found.figures["n_samples"] == kept.n_samples
     assert not set(map(bytes, used.images)) & set(map(bytes, kept.images))
     assert used.n_samples + kept.n_samples == 3000
 
 
 def test_a_network_that_chose_nothing_calibrates_on_all_of_them():
-    found = chosen(ExitSettings(max_drop=0.02, confidence=0.95), images(3000), is_clean=True)
+    found = chosen(ExitSettings(max_drop=0.02, confidence=0.95), images(3000), kept=images(3000))
     assert found.certificate.n_samples == 3000
-    tempered = chosen(ExitSettings(max_drop=0.02, confidence=0.95, temperature=True), images(3000), is_clean=True)
-    assert tempered.certificate.n_samples == 1500  # the other half found the temperatures
-    assert isinstance(tempered.rule.temperature, tuple)
+
+
+def test_temperatures_are_found_on_the_other_half():
+    tempered = chosen(ExitSettings(max_drop=0.02, confidence=0.95, temperature=True), images(3000))
+    assert tempered.certificate.n_samples == halves(images(3000))[1].n_samples
+    assert tempered.rule.temperature == fit_temperature(trace_of(halves(images(3000))[0]))
 
 
 def test_few_images_that_chose_the_epoch_promise_nothing():
@@ -102,6 +118,7 @@ def test_budgets_are_met(kind):
 
 def test_every_setting_has_a_folder_of_its_own():
     settings = [
+        ExitSettings(max_drop=0.01, confidence=0.9999999), ExitSettings(max_drop=0.01, confidence=0.99999999),
         ExitSettings(max_drop=0.01), ExitSettings(max_drop=0.01, confidence=0.9), ExitSettings(max_steps=2),
         ExitSettings(max_drop=0.01, confidence=0.9, form="harm"), ExitSettings(max_edp_js=1e-12),
         ExitSettings(max_drop=0.01, confidence=0.9, conditional=True), ExitSettings(max_energy_j=1e-6),

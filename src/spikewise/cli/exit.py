@@ -71,4 +71,5 @@ def exit_(
     emit(results, exit_table(results), as_json=as_json)
     for remark in results["remarks"]:
         NOTES.print("note:", remark, markup=False, soft_wrap=True)
-    NOTES.print(f"Exit setting: {run / 'exits' / results['name']}   Report: {results['report']}", soft_wrap=True)
+    page = f"   Report: {results['report']}" if results["report"] else ""
+    NOTES.print(f"Exit setting: {run / 'exits' / results['name']}{page}", markup=False, soft_wrap=True)

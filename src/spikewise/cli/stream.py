@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from spikewise.errors import ParameterError
+from spikewise.report.cells import visible
 
 from .show import NOTES
 
@@ -29,13 +30,13 @@ def stream(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per step.")] = False,
 ) -> None:
     """Watch a trained network make up its mind about one sample, step by step."""
-    from spikewise.workflow.watch import open_watch
+    from spikewise.workflow.in_use import open_watch
 
     if index < 0:
         raise ParameterError(f"--index must be at least 0; got {index}.")
     watch = open_watch(run, index=index, image=image, exit_name=exit_name, full=full, data=data, root=root)
     for answer in watch.answers:
-        name = watch.class_names[answer.label]
+        name = visible(watch.class_names[answer.label])
         if as_json:
             line = {
                 "step": answer.step, "label": answer.label, "class": name, "confidence": answer.confidence,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from spikewise.errors import ParameterError, whole_number
 
-from .formats.event_array import EVENT, Events
+from .formats.event_array import EVENT, MAX_TIME_US, Events
 from .frames import Binning, Size, bin_events
 
 
@@ -60,16 +60,18 @@ def arriving_frames(
     """
     if (span_us is None) == (n_events is None):
         raise ParameterError(f"a step has a length: give one of span_us and n_events; got {span_us} and {n_events}.")
-    length = whole_number("span_us or n_events", span_us or n_events, 1)
+    is_timed = span_us is not None
+    length = whole_number("span_us" if is_timed else "n_events", span_us if is_timed else n_events, 1)
     waiting, ends_at, latest = np.empty(0, EVENT), None, -1
-    for chunk in chunks:
+    for arrived in chunks:
+        chunk = _as_events(arrived, sensor)
         if not len(chunk):
             continue
         if chunk["t"][0] < latest or (np.diff(chunk["t"]) < 0).any():
             raise ParameterError(f"events must come in the order of their times; one came after t = {latest} us.")
         latest = int(chunk["t"][-1])
         waiting = np.concatenate([waiting, chunk])
-        if n_events is not None:
+        if not is_timed:
             while len(waiting) >= length:
                 yield _frame(waiting[:length], sensor, binning)
                 waiting = waiting[length:]
@@ -81,6 +83,20 @@ def arriving_frames(
             waiting, ends_at = waiting[n_done:], ends_at + length
     if len(waiting):
         yield _frame(waiting, sensor, binning)
+
+
+def _as_events(chunk: Events, sensor: Size) -> Events:
+    """Events as the readers make them: signed times, and polarities 0 and 1 inside the sensor."""
+    names, wanted = getattr(chunk, "dtype", np.dtype(np.void)).names or (), EVENT.names or ()
+    if not set(wanted) <= set(names):
+        raise ParameterError(f"events must be arrays with the fields t, x, y and p; got {names or 'none'}.")
+    events = np.empty(len(chunk), EVENT)
+    for name in wanted:
+        values, most = chunk[name], {"x": sensor[1] - 1, "y": sensor[0] - 1, "p": 1}.get(name, MAX_TIME_US)
+        if len(values) and not (values.min() >= 0 and values.max() <= most):
+            raise ParameterError(f"{name} of an event must lie in 0..{most}; got {values.min()}..{values.max()}.")
+        events[name] = values
+    return events
 
 
 def _frame(events: Events, sensor: Size, binning: Binning | None) -> NDArray[np.uint8]:

@@ -40,6 +40,8 @@ from spikewise.errors import DataError, ParameterError
 
 Form = Literal["drop", "harm"]
 FORMS: tuple[Form, ...] = ("drop", "harm")
+_COUNTS = ("n_samples", "n_needed", "n_harmed", "n_helped")
+_SHARES = ("max_drop", "confidence", "accuracy_full", "accuracy_exit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +91,16 @@ class Certificate:
         Parameters
         ----------
         identity : mapping of str to str
-            Of the network in use; what either side does not name is not compared, except for "data" which is never.
+            Of the network in use. All that the certificate names must be there and equal, except for "data", which says
+            what calibrated.
         """
-        for key in sorted((self.identity.keys() & identity.keys()) - {"data"}):
-            if self.identity[key] != identity[key]:
+        if not self.identity.keys() - {"data"}:
+            raise DataError("the certificate is void: it does not say what it was found on. Calibrate again.")
+        for key in sorted(self.identity.keys() - {"data"}):
+            if self.identity[key] != identity.get(key):
                 raise DataError(
-                    f"the certificate is void: its {key} is {self.identity[key]}, and that in use is {identity[key]}. "
-                    "Calibrate again on what is in use."
+                    f"the certificate is void: its {key} is {self.identity[key]}, and that in use is "
+                    f"{identity.get(key, 'unknown')}. Calibrate again on what is in use."
                 )
 
     def to_dict(self) -> dict[str, Any]:
@@ -108,10 +113,15 @@ class Certificate:
         """Inverse of :meth:`to_dict`; raises DataError if an entry is missing or unknown."""
         try:
             rule = rule_from_dict(raw["rule"])
-            if not isinstance(rule, DoubtExit) or raw["kind"] not in ("guarantee", "heuristic"):
-                raise TypeError("the rule needs a bound, and the kind must be guarantee or heuristic")
-            return cls(**{**raw, "rule": rule})
-        except (KeyError, TypeError, AttributeError) as error:
+            found = cls(**{**raw, "rule": rule})
+            is_whole = all(isinstance(getattr(found, key), int) and getattr(found, key) >= 0 for key in _COUNTS)
+            is_said = found.kind in ("guarantee", "heuristic") and found.form in FORMS
+            is_share = all(0 <= getattr(found, key) <= 1 for key in _SHARES)
+            is_named = all(isinstance(word, str) for pair in found.identity.items() for word in pair)
+            if not (isinstance(rule, DoubtExit) and is_whole and is_said and is_share and is_named):
+                raise ValueError("one of its values is none of those that it may have")
+            return found
+        except (KeyError, TypeError, ValueError, AttributeError, DataError) as error:
             raise DataError(f"the certificate has a missing, unknown or impossible entry; {error}.") from None
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2_contingency, ks_2samp
+from scipy import stats
 
 from spikewise.dynamic.anytime import ExitResult
 from spikewise.dynamic.rule import DoubtExit
@@ -176,6 +176,8 @@ class DriftMonitor:
     def see(self, steps: NDArray[np.integer], doubts: NDArray[np.floating]) -> list[Drift]:
         """Take exit steps and doubts (B,), and test each window that they complete."""
         n_steps = len(self.profile.histogram)
+        if not np.isfinite(doubts).all():
+            raise ParameterError("doubts must be finite; got NaN or infinity. Look at the inputs and at the network.")
         if np.shape(steps) != np.shape(doubts) or np.ndim(steps) != 1:
             raise ShapeError(f"steps and doubts must have shape (B,); got {np.shape(steps)} and {np.shape(doubts)}.")
         if len(steps) and not (np.min(steps) >= 1 and np.max(steps) <= n_steps):
@@ -198,7 +200,7 @@ class DriftMonitor:
         p_values: dict[Literal["exit steps", "doubt"], tuple[float, float, float]] = {
             "exit steps": (_same_histogram(before.histogram, now), mean, float(steps.mean())),
             "doubt": (
-                float(ks_2samp(before.doubts, doubts).pvalue),
+                float(stats.ks_2samp(before.doubts, doubts).pvalue),
                 float(np.median(before.doubts)),
                 float(np.median(doubts)),
             ),
@@ -225,4 +227,4 @@ def _same_histogram(before: NDArray[np.int64], now: NDArray[np.int64]) -> float:
         groups[groups == group] = group - 1
     table = np.array([np.bincount(groups, counts) for counts in (before, now)])
     table = table[:, table.sum(0) > 0]
-    return float(chi2_contingency(table, correction=False).pvalue) if table.shape[1] > 1 else 1.0
+    return float(stats.chi2_contingency(table, correction=False).pvalue) if table.shape[1] > 1 else 1.0

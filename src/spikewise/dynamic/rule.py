@@ -4,13 +4,13 @@ After step t the evidence is :math:`z_t = \sum_{s\le t} o_s`, or its mean :math:
 :math:`p = \mathrm{softmax}(z_t)` how much *doubt* is left, a number in [0, 1], and a sample stops once that falls below
 a bound.
 
-====================  ===================================================  ===============================
-rule                  doubt                                                from
-====================  ===================================================  ===============================
-`EntropyExit`         :math:`-\frac{1}{\log K} \sum_k p_k \log p_k`        DT-SNN, arXiv 2305.17346
-`ConfidenceExit`      :math:`1 - p_{(1)}`                                  SEENN; BranchyNet's alternative
-`MarginExit`          :math:`p_{(2)} / p_{(1)} = e^{-(z_{(1)} - z_{(2)})}` Top-K cut-off, arXiv 2301.09522
-====================  ===================================================  ===============================
+=======================  =============================================  ===============================
+rule                     doubt                                          from
+=======================  =============================================  ===============================
+:class:`EntropyExit`     :math:`-\frac{1}{\log K} \sum_k p_k \log p_k`  DT-SNN, arXiv 2305.17346
+:class:`ConfidenceExit`  :math:`1 - p_{(1)}`                            SEENN
+:class:`MarginExit`      :math:`p_{(2)} / p_{(1)}`                      Top-K cut-off, arXiv 2301.09522
+=======================  =============================================  ===============================
 
 The sum and the mean give the same answer but a different doubt (the sum is t times as sharp), so a bound tuned for one
 is wrong for the other: each rule owns its accumulation, and its temperature, by which the evidence is divided. A bound
@@ -185,7 +185,8 @@ class ConfidenceExit(DoubtExit):
     Parameters
     ----------
     min_confidence : float or tuple of float
-        The bound, or one for each step. At least 1 never stops early; below 0 stops after the first step.
+        The bound, or one for each step. At least 1 never stops early; below 0 stops after the first step. Closer to 1
+        than 1e-16 it is 1.
     accumulate, temperature
         As in :class:`EntropyExit`.
 
@@ -230,7 +231,8 @@ class MarginExit(DoubtExit):
     Parameters
     ----------
     min_margin : float or tuple of float
-        The margin, or one for each step. Below 0 stops after the first step.
+        The margin, or one for each step. Below 0 stops after the first step; above 745, where the smallest number
+        ends, it never stops early.
     accumulate, temperature
         As in :class:`EntropyExit`.
 
@@ -298,13 +300,13 @@ def rule_to_dict(rule: DoubtExit | NeverExit) -> dict[str, Any]:
 
 
 def rule_from_dict(raw: dict[str, Any]) -> DoubtExit | NeverExit:
-    """Inverse of :func:`rule_to_dict`."""
-    body = {key: tuple(value) if isinstance(value, list) else value for key, value in dict(raw).items()}
+    """Inverse of :func:`rule_to_dict`; raises DataError if it is none."""
     rules: dict[str, Any] = {**RULES, "never": NeverExit}
     try:
+        body = {key: tuple(value) if isinstance(value, list) else value for key, value in dict(raw).items()}
         found: DoubtExit | NeverExit = rules[body.pop("kind")](**body)
         return found
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, ParameterError) as error:
         raise DataError(f"an exit rule must be one of {', '.join(rules)} with its own settings; {error}.") from None
 
 

@@ -20,11 +20,11 @@ from spikewise.dynamic.rule import Accumulate, EntropyExit, PerStep
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import ParameterError, whole_number
 
-_LEAST, _MOST = 1e-3, 1e3  # temperatures
+_LEAST, _MOST = 0.05, 20.0  # temperatures; answers that are all right would ask for 0, and then nothing is doubted
 
 
 def fit_temperature(trace: ScoreTrace, accumulate: Accumulate = "mean") -> tuple[float, ...]:
-    """Temperature of each step, between 1/1000 and 1000; 1 where all scores are equal and any would do.
+    """Temperature of each step, between 1/20 and 20; 1 where all scores are equal and any would do.
 
     Parameters
     ----------

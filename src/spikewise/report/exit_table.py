@@ -58,10 +58,17 @@ def _promise(results: Mapping[str, Any]) -> str:
     """What can be relied on."""
     certificate, chosen = results["certificate"], results["calibration"]
     if certificate and certificate["kind"] == "guarantee":
-        what = "loses at most" if certificate["form"] == "drop" else "spoils the answer of at most"
+        points = f"{100 * certificate['max_drop']:g}"
+        what = f"costs at most {points} points of accuracy"
+        if certificate["form"] == "harm":
+            what = f"spoils the answers to at most {points} % of the images"
         each = ", also among those that have left by each step" if certificate["conditional"] else ""
-        sure, drop = format_share(certificate["confidence"]), format_share(certificate["max_drop"])
-        return f"Guarantee: {sure} sure that early exit {what} {drop} of the images{each}."
+        found = f"Guarantee: {100 * certificate['confidence']:.6g} % sure that early exit {what}{each}."
+        if results["exit"]["mean_steps"] == results["exit"]["n_steps"]:
+            found += " No bound passed, so it never stops early."
+        if (n := results["n_certificates"]) > 1:
+            found += f" It is one of {n} certificates of this run: so sure is each by itself, not the best of them."
+        return found
     if chosen.get("n_needed") is not None:
         return (
             f"A heuristic, no guarantee: that needs at least {chosen['n_needed']:,} images kept out of everything else."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from spikewise.dynamic.rule import ConfidenceExit, DoubtExit, EntropyExit, MarginExit, NeverExit, PerStep
 
+_NEVER = "never stops early"
+
 
 def words_of(rule: DoubtExit | NeverExit) -> str:
     """When a rule stops.
@@ -12,7 +14,11 @@ def words_of(rule: DoubtExit | NeverExit) -> str:
     --------
     >>> words_of(EntropyExit(0.25)), words_of(MarginExit((3.0, 2.0)))
     ('entropy below 0.25', 'margin above 3, 2 by step')
+    >>> words_of(MarginExit.at(0.0))
+    'never stops early'
     """
+    if isinstance(rule, DoubtExit) and max(rule.bounds) <= 0:
+        return _NEVER
     match rule:
         case EntropyExit(max_entropy=bound):
             return f"entropy below {_numbers(bound)}"
@@ -20,7 +26,7 @@ def words_of(rule: DoubtExit | NeverExit) -> str:
             return f"confidence above {_numbers(bound)}"
         case MarginExit(min_margin=bound):
             return f"margin above {_numbers(bound)}"
-    return "never stops early"
+    return _NEVER
 
 
 def _numbers(bound: PerStep) -> str:

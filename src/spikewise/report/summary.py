@@ -86,7 +86,7 @@ def _promise(figures: ExitFigures) -> tuple[str, ...]:
     if asked.conditional:
         words.append("also among those that have left by each step")
     if figures.threshold == "guarantee":
-        words.append(f"{format_share(asked.confidence or 0.0)} sure")
+        words.append(f"{100 * (asked.confidence or 0.0):.6g} % sure")
     elif chosen.n_needed is not None:
         words.append(f"no guarantee: it needs at least {chosen.n_needed} images kept out of everything else")
     return tuple(words)

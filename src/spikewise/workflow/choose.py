@@ -2,7 +2,7 @@
 
 A guarantee needs images that did nothing else. Of a deep network the first half of the validation images chose the
 epoch (:func:`halves`), so they may also choose temperatures and the order of a conditional path, and the second half
-alone calibrates. An STDP network chose nothing on them; without temperature and path they all calibrate.
+alone calibrates. An STDP network chose nothing on them, and they all calibrate.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from spikewise.dynamic.temperature import fit_temperature
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.price.cost import CostReport
 
-ENOUGH_TO_HALVE = 2000
-"""Fewer validation images are not divided: neither half could promise anything."""
+ENOUGH_TO_HALVE = 800
+"""Fewer validation images are not divided: a half could not even promise one point with 95 %."""
 
 _TARGETS = ("max_drop", "max_steps", "max_energy_j", "max_edp_js")
 
@@ -42,7 +42,7 @@ class ExitSettings(BaseModel):
     'steps-1.5'
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     max_drop: float | None = Field(None, ge=0, lt=1, description="Loss of accuracy that may be, as a fraction.")
     max_steps: float | None = Field(None, ge=1, description="Mean timesteps that may be used.")
@@ -69,14 +69,24 @@ class ExitSettings(BaseModel):
         return self
 
     @property
+    def decides(self) -> dict[str, Any]:
+        """The settings that decide the rule, ready for JSON."""
+        left_out = set() if self._hangs_on_platform else {"platform"}
+        return self.model_dump(exclude_none=True, exclude=left_out)
+
+    @property
+    def _hangs_on_platform(self) -> bool:
+        return self.max_energy_j is not None or self.max_edp_js is not None
+
+    @property
     def name(self) -> str:
         """Name of the folder that such an exit setting has in a run."""
         targets = {"drop": self.max_drop, "steps": self.max_steps, "energy": self.max_energy_j, "edp": self.max_edp_js}
-        parts = [f"{key}-{value:g}" for key, value in targets.items() if value is not None]
-        if self.max_energy_j is not None or self.max_edp_js is not None:
+        parts = [f"{key}-{value:.15g}" for key, value in targets.items() if value is not None]
+        if self._hangs_on_platform:
             parts.append("".join(c if c.isalnum() else "-" for c in self.platform))
         if self.confidence is not None:
-            parts.append(f"sure-{self.confidence:g}")
+            parts.append(f"sure-{self.confidence:.15g}")
         parts += [self.form] * (self.form != "drop") + ["conditional"] * self.conditional
         return "-".join(parts + [self.rule] * (self.rule != "entropy") + ["tempered"] * self.temperature)
 
@@ -118,11 +128,11 @@ def halves(validation: ImageSet) -> tuple[ImageSet, ImageSet | None]:
 def choose(
     network: AnytimeClassifier,
     validation: ImageSet,
+    kept: ImageSet | None,
     asked: ExitSettings,
     accumulate: Accumulate,
     *,
-    is_clean: bool,
-    identity: Callable[[], Mapping[str, str]],
+    identity: Mapping[str, str],
     price: Callable[[], CostReport],
 ) -> Choice:
     """Choose a rule as it was asked for.
@@ -133,31 +143,28 @@ def choose(
         The trained network.
     validation : ImageSet
         Images kept out of learning.
+    kept : ImageSet, optional
+        Those of them on which nothing was chosen, not even the epoch; without any there is no guarantee.
     asked : ExitSettings
         What is wanted.
     accumulate : {"mean", "sum"}
         Evidence that the rule reads.
-    is_clean : bool
-        Whether learning chose nothing on these images either, not even the epoch.
-    identity : callable
-        Gives the identity of network and machine, for a certificate.
+    identity : mapping of str to str
+        Of network and machine, for a certificate.
     price : callable
         Gives the price of full runs, for targets of energy.
     """
-    tuned_on, calibrated_on = halves(validation)
-    is_tuned = asked.temperature or asked.conditional
-    if is_clean and not is_tuned:
-        calibrated_on = validation
-    if asked.confidence is None or calibrated_on is None:
+    if asked.confidence is None or kept is None:
         return _heuristic(_trace(network, validation), asked, accumulate, price)
-    trace = _trace(network, calibrated_on)
-    tuning = _trace(network, tuned_on) if is_tuned else trace
+    trace = _trace(network, kept)
+    is_tuned = asked.temperature or asked.conditional
+    tuning = _trace(network, halves(validation)[0]) if is_tuned else trace
     path = _path(asked, accumulate, tuning)
     if asked.conditional:
         path = ExitPath.enabling(calibrate(tuning, path, max_drop=asked.max_drop).rule, trace.n_steps)
     found = certify(
         trace, path, max_drop=asked.max_drop or 0.0, confidence=asked.confidence, form=asked.form,
-        conditional=asked.conditional, identity=identity(),
+        conditional=asked.conditional, identity={**identity, "data": kept.sha256},
     )  # fmt: skip
     return Choice(found.rule, found.kind, _figures(found), ExitProfile.of(trace, found.rule), found)
 

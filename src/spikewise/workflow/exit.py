@@ -10,7 +10,7 @@ from spikewise._files import read_json
 from spikewise.data.frames import Binning
 from spikewise.data.images import ImageSet, load_splits
 from spikewise.dynamic.rule import Accumulate
-from spikewise.errors import DataError
+from spikewise.errors import DataError, ParameterError
 from spikewise.price.measure import EnergyMeter
 from spikewise.price.prices import Prices, all_figures_of, platforms_for
 from spikewise.runs import CHOICE_FILE, Run
@@ -60,6 +60,11 @@ def run_exit(
     """
     platforms_for(asked.platform)
     run = Run.open(path)
+    if run.record["kind"] == "stdp" and (asked.temperature or asked.conditional):
+        raise ParameterError(
+            "temperature and conditional must be left out of networks without labels; they take one bound and one "
+            "temperature for all steps. Ask for a guarantee without them."
+        )
     network = open_network(run)
     splits = splits_of(run, data, root)
     meter = meter or EnergyMeter()
@@ -109,6 +114,18 @@ def splits_of(run: Run, data: str | None = None, root: Path | None = None) -> di
     )
 
 
+def read_choice(path: Path) -> dict[str, Any]:
+    """Content of ``choice.json``: a certificate or None, and how samples left."""
+    found = read_json(path, "choice of a threshold")
+    if not isinstance(found, dict) or not found.keys() >= {"certificate", "profile"}:
+        raise DataError(f"{path} must hold a certificate and a profile. Delete it and run spikewise exit again.")
+    return found
+
+
+def _is_certified(path: Path) -> bool:
+    return read_choice(path)["certificate"] is not None
+
+
 def _look(run: Run, network: Any, test: ImageSet) -> Any:
     if run.record["kind"] != "stdp":
         return None
@@ -121,7 +138,7 @@ def _figures(run: Run, found: dict[str, Any], prices: Prices, watts: float | Non
     timings, name = run.record["timings"], found["name"]
     full_s, exit_s = (timings[f"test_{which}_s ({name})"] for which in ("full", "exit"))
     keys = ("mean_steps", "median_steps", "p95_steps", "n_steps", "histogram", "in_spike_share", "rule", "threshold")
-    choice = read_json(run.exit_folder(name) / CHOICE_FILE, "choice of a threshold")
+    choice = read_choice(run.exit_folder(name) / CHOICE_FILE)
     return {
         "run": str(run.path),
         "name": name,
@@ -129,6 +146,7 @@ def _figures(run: Run, found: dict[str, Any], prices: Prices, watts: float | Non
         "asked": found["asked"],
         "calibration": found["calibration"],
         "certificate": choice["certificate"],
+        "n_certificates": sum(_is_certified(file) for file in run.path.glob(f"exits/*/{CHOICE_FILE}")),
         "accuracy": found["accuracy_full"],
         "accuracy_by_step": run.record["metrics"]["accuracy_by_step"],
         "exit": {"accuracy": found["accuracy_exit"], **{key: found[key] for key in keys}},

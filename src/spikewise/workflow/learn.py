@@ -97,7 +97,7 @@ def learn_deep(
         measured = clock.measure.finish(settings.epochs * train.n_samples)
     classifier = SpikingClassifier(network, settings.n_steps, train.classes)
     run.update(
-        data=_describe(train, validation),
+        data={**_describe(train, validation), "epoch_chosen_on": chosen_on.sha256},
         metrics={
             "n_parameters": sum(p.numel() for p in network.parameters()),
             "n_epochs": result.n_epochs,

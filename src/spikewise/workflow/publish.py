@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
+import re
 from pathlib import Path
 from typing import Any
 
-from spikewise._files import mendable, read_json, write_json
+from spikewise._files import mendable, read_json, replacing, write_json
+from spikewise.dynamic.identity import model_identity
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.errors import DataError
+from spikewise.errors import DataError, ParameterError
 from spikewise.price.cost import CostReport
 from spikewise.price.prices import read_prices
-from spikewise.runs import COST_FILE, EXIT_FILE, MODEL_FILE, TRACE_FILE, Run
+from spikewise.runs import CHOICE_FILE, COST_FILE, EXIT_FILE, MODEL_FILE, TRACE_FILE, Run
 from spikewise.zoo.card import DataCard, ExitCard, ModelCard
 from spikewise.zoo.load import CARD, WEIGHTS
 
+from .exit import read_choice
 from .learn import open_network
 
 _MOST_BYTES = 3_000_000
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9.-]*")
 
 
 def publish(path: Path, name: str, command: str, folder: Path) -> ModelCard:
@@ -40,12 +43,17 @@ def publish(path: Path, name: str, command: str, folder: Path) -> ModelCard:
     DataError
         If the run is not finished, or its weights take more than 3 MB.
     """
+    if not _NAME.fullmatch(name):
+        raise ParameterError(
+            f"name must be of letters, digits, dots and dashes, and begin with a letter; got {name!r}."
+        )
     run = Run.open(path)
     weights = path / MODEL_FILE
     network: Any = open_network(run)
     if weights.stat().st_size > _MOST_BYTES:
         raise DataError(f"{weights} must take at most 3 MB; it takes {weights.stat().st_size / 1e6:.1f} MB.")
-    exits = {file.parent.name: _exit(file.parent) for file in sorted(path.glob(f"exits/*/{EXIT_FILE}"))}
+    identity = model_identity(weights, network)
+    exits = {file.parent.name: _exit(file.parent, identity) for file in sorted(path.glob(f"exits/*/{EXIT_FILE}"))}
     if not exits:
         raise DataError(f"{path} must hold an exit setting; it has none. Run spikewise exit first.")
     record, trace = run.record, ScoreTrace.read(path / TRACE_FILE)
@@ -65,14 +73,18 @@ def publish(path: Path, name: str, command: str, folder: Path) -> ModelCard:
         accuracy=metrics["accuracy_by_step"], exits=exits,
     )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(weights, folder / f"{name}{WEIGHTS}")
+    with replacing(folder / f"{name}{WEIGHTS}") as handle:
+        handle.write(weights.read_bytes())
     write_json(folder / f"{name}{CARD}", card.model_dump(mode="json"))
     return card
 
 
-def _exit(folder: Path) -> ExitCard:
+def _exit(folder: Path, identity: dict[str, str]) -> ExitCard:
     with mendable(folder / EXIT_FILE):
-        found, prices = read_json(folder / EXIT_FILE, "exit setting"), read_prices(folder / COST_FILE)
+        found = read_json(folder / EXIT_FILE, "exit setting")
+        if not isinstance(found, dict) or found.get("identity") != identity:
+            raise DataError(f"{folder / EXIT_FILE} must be about the network that is there; it is about another.")
+    prices, choice = read_prices(folder / COST_FILE), read_choice(folder / CHOICE_FILE)
     return ExitCard(
         rule=found["rule"], threshold=found["threshold"], asked=found["asked"], accuracy=found["accuracy_exit"],
         accuracy_random_exit=found["accuracy_random_exit"], mean_steps=found["mean_steps"],
@@ -80,6 +92,7 @@ def _exit(folder: Path) -> ExitCard:
         energy_j={report.platform: report.energy_j for report in prices},
         energy_saving={report.platform: _saving(report) for report in prices},
         edp_saving={report.platform: report.edp_saving for report in prices},
+        certificate=choice["certificate"],
     )  # fmt: skip
 
 

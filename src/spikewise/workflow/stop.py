@@ -18,24 +18,25 @@ from spikewise._files import mendable, read_json, replacing, write_json
 from spikewise.data.images import ImageSet
 from spikewise.dynamic.anytime import AnytimeClassifier, ExitResult
 from spikewise.dynamic.calibration import random_exit_accuracy
+from spikewise.dynamic.identity import model_identity
 from spikewise.dynamic.rule import Accumulate, DoubtExit, NeverExit, rule_to_dict
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError
 from spikewise.price.measure import EnergyMeter
 from spikewise.price.measured import INFERENCE, INFERENCE_EXIT, Measurement, entry
 from spikewise.price.prices import Prices, figures_of, price_all, write_prices
-from spikewise.runs import CHOICE_FILE, COST_FILE, EXIT_FILE, GALLERY_FILE, TRACE_FILE, WORKLOAD_FILE, Run
+from spikewise.runs import CHOICE_FILE, COST_FILE, EXIT_FILE, GALLERY_FILE, MODEL_FILE, TRACE_FILE, WORKLOAD_FILE, Run
 from spikewise.workload import Workload
 
-from .choose import ExitSettings, choose
-from .identity import identity_of
+from .choose import ExitSettings, choose, halves
 from .learn import Progress
 from .metering import measure_answers
 
 _GALLERY_SIZE = 10
 _FIGURES = {
     "accuracy_full", "accuracy_exit", "accuracy_random_exit", "accuracy_truncated", "in_spike_share", "mean_steps",
-    "n_steps", "n_test", "histogram",
+    "n_steps", "n_test", "histogram", "rule", "asked", "decided", "identity", "threshold", "calibration",
+    "median_steps", "p95_steps",
 }  # fmt: skip
 
 Look = Callable[[ScoreTrace, DoubtExit], tuple[dict[str, Any], dict[str, float]]]
@@ -79,11 +80,13 @@ def stop_early(
     """
     name = asked.name
     folder = run.exit_folder(name)
+    identity = model_identity(run.path / MODEL_FILE, network)
     if all(path.exists() for path in _files_of(run, folder)):
-        return _read_exit(folder / EXIT_FILE)
+        found = _read_exit(folder / EXIT_FILE)
+        if (found["decided"], found["identity"]) == (asked.decides, identity):
+            return found
     chosen = choose(
-        network, validation, asked, accumulate, is_clean=run.record["kind"] == "stdp",
-        identity=lambda: identity_of(run, network, validation),
+        network, validation, _kept(run, validation), asked, accumulate, identity=identity,
         price=lambda: price_all(network.workload(validation.images), asked.platform)[0],
     )  # fmt: skip
     run.log_test_evaluation(f"static curve and exit {name}", test.n_samples)
@@ -102,6 +105,8 @@ def stop_early(
         "name": name,
         "rule": rule_to_dict(chosen.rule),
         "asked": asked.model_dump(exclude_none=True),
+        "decided": asked.decides,
+        "identity": identity,
         "threshold": chosen.kind,
         "calibration": chosen.figures,
         "n_steps": result.n_steps,
@@ -198,6 +203,14 @@ def in_spike_share(load: Workload) -> float:
     full = load.n_samples * sum(load.activity[0].in_spikes)
     left = sum(n * spikes for n, spikes in zip(load.n_alive, load.alive_activity[0].in_spikes, strict=True))
     return float(left / full) if full else 1.0
+
+
+def _kept(run: Run, validation: ImageSet) -> ImageSet | None:
+    """Validation images on which learning chose nothing."""
+    if run.record["kind"] == "stdp":
+        return validation
+    chosen_on, kept = halves(validation)
+    return kept if run.record["data"].get("epoch_chosen_on") == chosen_on.sha256 else None
 
 
 def _files_of(run: Run, folder: Path) -> list[Path]:

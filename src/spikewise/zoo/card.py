@@ -37,6 +37,7 @@ class ExitCard(_Part):
     energy_j: dict[str, float]
     energy_saving: dict[str, float]
     edp_saving: dict[str, float]
+    certificate: dict[str, Any] | None
 
 
 class ModelCard(_Part):

@@ -9,13 +9,15 @@ from pydantic import ValidationError
 
 from spikewise._files import read_json
 from spikewise.dynamic.anytime import AnytimeClassifier
+from spikewise.dynamic.guarantee import Certificate
+from spikewise.dynamic.identity import model_identity
 from spikewise.dynamic.rule import DoubtExit, NeverExit, rule_from_dict
 from spikewise.errors import DataError, require, unknown_name
 
 from .card import ModelCard
 
 FOLDER = Path(__file__).with_name("models")
-"""Where cards (``NAME.json``) and weights (``NAME.safetensors``) lie."""
+"""Where cards (``NAME.card.json``) and weights (``NAME.safetensors``) lie."""
 
 WEIGHTS, CARD = ".safetensors", ".card.json"
 
@@ -95,8 +97,16 @@ def load_rule(name: str, setting: str = "drop-0.005") -> DoubtExit | NeverExit:
         One of :func:`model_names`.
     setting : str
         One of the exit settings of its card: ``drop-0.005`` tolerates half a point of accuracy.
+
+    Raises
+    ------
+    DataError
+        If it carries a guarantee that is void here: another version or device computes.
     """
     exits = load_card(name).exits
     if setting not in exits:
         raise unknown_name("exit setting", setting, exits)
+    certificate = exits[setting].certificate
+    if certificate:
+        Certificate.from_dict(certificate).check(model_identity(FOLDER / f"{name}{WEIGHTS}", load_model(name)))
     return rule_from_dict(exits[setting].rule)

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from spikewise._files import read_json
 from spikewise.data.images import ImageSet
 from spikewise.dynamic.guarantee import Certificate
+from spikewise.dynamic.identity import model_identity
+from spikewise.dynamic.monitor import DriftMonitor, ExitProfile
 from spikewise.dynamic.rule import DoubtExit, NeverExit, rule_from_dict
 from spikewise.errors import DataError, ParameterError, unknown_name
 from spikewise.runs import CHOICE_FILE, EXIT_FILE, MODEL_FILE, Run
 
-from .exit import splits_of
-from .identity import model_identity
+from .exit import read_choice, splits_of
 from .learn import open_network
 
 
@@ -84,15 +85,37 @@ def rule_of(run: Run, network: Any, exit_name: str = "") -> DoubtExit | NeverExi
     if not found:
         raise DataError(f"{run.path} must hold an exit setting; it has none. Run spikewise exit, or ask for all steps.")
     file = found[exit_name or list(found)[-1]]
-    choice = file.with_name(CHOICE_FILE)
-    if choice.exists():
-        certificate = read_json(choice, "choice of a threshold").get("certificate")
-        if certificate:
-            Certificate.from_dict(certificate).check(model_identity(run.path / MODEL_FILE, network))
     raw = read_json(file, "exit setting")
     if not isinstance(raw, dict) or not isinstance(raw.get("rule"), dict):
         raise DataError(f"{file} must be an exit setting with a rule. Delete it and run spikewise exit again.")
-    return rule_from_dict(raw["rule"])
+    rule = rule_from_dict(raw["rule"])
+    if raw.get("threshold") == "guarantee":
+        certificate = Certificate.from_dict(read_choice(file.with_name(CHOICE_FILE))["certificate"] or {})
+        certificate.check(model_identity(run.path / MODEL_FILE, network))
+        if certificate.rule != rule:
+            raise DataError(f"{file} must hold the rule of its certificate; it has another. Run spikewise exit again.")
+    return rule
+
+
+def monitor_of(run: Run, exit_name: str, *, window: int = 500, false_alarms: float = 0.001) -> DriftMonitor:
+    """Drift monitor for an exit setting of a run, which knows how the calibration images left.
+
+    Parameters
+    ----------
+    run : Run
+        With the setting.
+    exit_name : str
+        Its name, such as ``drop-0.005``.
+    window, false_alarms
+        As in :class:`~spikewise.dynamic.DriftMonitor`.
+    """
+    folder = run.path / "exits" / exit_name
+    raw = read_json(folder / EXIT_FILE, "exit setting")
+    rule = rule_from_dict(raw.get("rule", {}) if isinstance(raw, dict) else {})
+    if not isinstance(rule, DoubtExit):
+        raise ParameterError(f"{exit_name} must be a setting that stops early, or there is nothing to watch.")
+    profile = ExitProfile.from_dict(read_choice(folder / CHOICE_FILE)["profile"])
+    return DriftMonitor(profile, rule, window=window, false_alarms=false_alarms)
 
 
 def _age(path: Path) -> float:
@@ -105,12 +128,19 @@ def read_sample(path: Path, shape: tuple[int, int, int]) -> NDArray[Any]:
 
     try:
         if path.suffix == ".npy":
-            return np.asarray(np.load(path, allow_pickle=False))
+            return _image_or_frames(path, np.load(path, allow_pickle=False))
         with Image.open(path) as picture:
             pixels = np.asarray(picture.convert("L" if shape[0] == 1 else "RGB"))
     except (OSError, ValueError, EOFError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} must be a picture or a .npy array; {error}") from None
     return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
+
+
+def _image_or_frames(path: Path, values: Any) -> NDArray[Any]:
+    if not isinstance(values, np.ndarray) or values.ndim not in (3, 4):
+        shape = getattr(values, "shape", "no array")
+        raise DataError(f"{path} must hold an image (C, H, W) or frames (T, C, H, W); got {shape}.")
+    return values
 
 
 def _sample(images: ImageSet, index: int) -> NDArray[Any]:
