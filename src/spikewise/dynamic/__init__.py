@@ -27,7 +27,7 @@ __getattr__, __all__ = lazy_exports(
         "certify": ".guarantee",
         "exit_curve": ".curve",
         "fit_temperature": ".temperature",
-        "normalized_entropy": ".rule",
+        "normalized_entropy": ".doubt",
         "random_exit_accuracy": ".calibration",
         "replay_exit": ".anytime",
         "samples_needed": ".guarantee",

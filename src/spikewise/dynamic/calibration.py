@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikewise.dynamic.curve import ExitCurve, exit_curve
+from spikewise.dynamic.doubt import DoubtExit
 from spikewise.dynamic.path import ExitPath
-from spikewise.dynamic.rule import DoubtExit
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import ParameterError, ShapeError
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from spikewise.dynamic.anytime import ExitResult
-from spikewise.dynamic.rule import DoubtExit
+from spikewise.dynamic.doubt import DoubtExit
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError, ParameterError, ShapeError, whole_number
 

@@ -20,18 +20,14 @@ may differ from step to step.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikewise.errors import DataError, ParameterError, ShapeError
-
-Accumulate = Literal["sum", "mean"]
-PerStep = float | tuple[float, ...]
-"""One number for all steps, or one for step 1, 2, ...; the last one holds for all later steps."""
+from spikewise.dynamic.doubt import Accumulate, DoubtExit, PerStep, as_tuple, below_the_best, mapped, normalized_entropy
+from spikewise.errors import DataError, ParameterError
 
 
 @runtime_checkable
@@ -41,101 +37,6 @@ class ExitRule(Protocol):
     def ready(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.bool_]:
         """Tell for each sample (B,) whether it may stop, given its summed scores (B, K) after n_steps."""
         ...
-
-
-def normalized_entropy(scores: ArrayLike) -> NDArray[np.float64]:
-    """Entropy of softmax(scores) over the last axis, scaled to [0, 1].
-
-    Parameters
-    ----------
-    scores : array of shape (..., K)
-        Logits of at least two classes.
-
-    Returns
-    -------
-    float array of shape (...)
-        0 for a certain answer, 1 for a uniform one. A class of probability 0 contributes 0.
-
-    Examples
-    --------
-    >>> normalized_entropy([[0.0, 0.0], [50.0, 0.0]]).round(3).tolist()
-    [1.0, 0.0]
-    """
-    shifted = _below_the_best(scores)
-    weight = np.exp(shifted)
-    total = weight.sum(-1)
-    # H = log(sum w) - sum(w * shifted) / sum(w): no logarithm of a vanishing probability.
-    entropy = np.log(total) - (weight * shifted).sum(-1) / total
-    return np.asarray(np.clip(entropy / np.log(shifted.shape[-1]), 0.0, 1.0))
-
-
-def _below_the_best(scores: ArrayLike) -> NDArray[np.float64]:
-    logits = np.asarray(scores, np.float64)
-    if logits.ndim == 0 or logits.shape[-1] < 2:
-        raise ShapeError(f"scores must cover at least 2 classes on the last axis; got shape {logits.shape}.")
-    return np.asarray(logits - logits.max(-1, keepdims=True))
-
-
-def _others(scores: ArrayLike) -> NDArray[np.float64]:
-    """Distances (..., K - 1) of all classes but the best from it, at most 0, in any order but the last the nearest."""
-    below = _below_the_best(scores)
-    return np.partition(below, (-2, -1), axis=-1)[..., :-1]
-
-
-class DoubtExit:
-    """What the rules share: a sample stops once its doubt, in [0, 1], falls below the bound of the step.
-
-    A bound of at most 0 never stops early; one above 1 always stops.
-    """
-
-    __slots__ = ()
-    kind: ClassVar[str]
-    accumulate: Accumulate
-    temperature: PerStep
-
-    @staticmethod
-    def doubt_of(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Doubt (...) of evidence (..., K)."""
-        raise NotImplementedError
-
-    @property
-    def bounds(self) -> tuple[float, ...]:
-        """The bound of step 1, 2, ...; the last one holds for all later steps."""
-        raise NotImplementedError
-
-    @classmethod
-    def at(cls, bound: PerStep, accumulate: Accumulate = "mean", temperature: PerStep = 1.0) -> Any:
-        """The rule with this bound on doubt."""
-        raise NotImplementedError
-
-    def never(self) -> Any:
-        """The rule that reads the same and never stops early."""
-        return self.at(0.0, self.accumulate, self.temperature)
-
-    def scale(self, n_steps: int) -> float:
-        """Factor that makes the evidence of this step from summed scores."""
-        return 1 / (_at(self.temperature, n_steps) * (n_steps if self.accumulate == "mean" else 1))
-
-    def bound(self, n_steps: int) -> float:
-        """Bound on doubt after so many steps."""
-        return _at(self.bounds, n_steps)
-
-    def doubt(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.float64]:
-        """The doubt (B,) that is held against the bound, given summed scores (B, K) after n_steps."""
-        return self.doubt_of(np.asarray(score_sum, np.float64) * self.scale(n_steps))
-
-    def ready(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.bool_]:
-        """Tell for each sample (B,) whether its doubt lies below the bound."""
-        return np.asarray(self.doubt(score_sum, n_steps) < self.bound(n_steps))
-
-    def _check(self) -> None:
-        for field in fields(self):  # type: ignore[arg-type]
-            if field.name != "accumulate":
-                object.__setattr__(self, field.name, _per_step(field.name, getattr(self, field.name)))
-        if self.accumulate not in ("sum", "mean"):
-            raise ParameterError(f"accumulate must be 'sum' or 'mean'; got {self.accumulate!r}.")
-        if min(_tuple(self.temperature)) <= 0:
-            raise ParameterError(f"temperature must be above 0; got {self.temperature}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +71,7 @@ class EntropyExit(DoubtExit):
     @property
     def bounds(self) -> tuple[float, ...]:
         """The bound of step 1, 2, ...; the last one holds for all later steps."""
-        return _tuple(self.max_entropy)
+        return as_tuple(self.max_entropy)
 
     @classmethod
     def at(cls, bound: PerStep, accumulate: Accumulate = "mean", temperature: PerStep = 1.0) -> EntropyExit:
@@ -206,20 +107,20 @@ class ConfidenceExit(DoubtExit):
         self._check()
 
     @staticmethod
-    def doubt_of(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    def doubt_of(scores: ArrayLike) -> NDArray[np.float64]:
         """Probability (...) of all classes but the best."""
-        others = np.exp(_others(evidence)).sum(-1)
+        others = np.exp(below_the_best(scores)).sum(-1)
         return np.asarray(others / (1 + others))
 
     @property
     def bounds(self) -> tuple[float, ...]:
         """The bound of step 1, 2, ... on the probability of all other classes."""
-        return tuple(1 - value for value in _tuple(self.min_confidence))
+        return tuple(1 - value for value in as_tuple(self.min_confidence))
 
     @classmethod
     def at(cls, bound: PerStep, accumulate: Accumulate = "mean", temperature: PerStep = 1.0) -> ConfidenceExit:
         """The rule with this bound on doubt, the probability of all other classes."""
-        return cls(_mapped(lambda value: 1 - value, bound), accumulate, temperature)
+        return cls(mapped(lambda value: 1 - value, bound), accumulate, temperature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,19 +153,19 @@ class MarginExit(DoubtExit):
         self._check()
 
     @staticmethod
-    def doubt_of(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    def doubt_of(scores: ArrayLike) -> NDArray[np.float64]:
         """How likely (...) the second class is for each time that the best one is."""
-        return np.asarray(np.exp(_others(evidence)[..., -1]))
+        return np.asarray(np.exp(below_the_best(scores)[..., -1]))
 
     @property
     def bounds(self) -> tuple[float, ...]:
         """The bound of step 1, 2, ... on the ratio of the second probability to the first."""
-        return tuple(math.exp(min(-value, 1.0)) for value in _tuple(self.min_margin))
+        return tuple(math.exp(min(-value, 1.0)) for value in as_tuple(self.min_margin))
 
     @classmethod
     def at(cls, bound: PerStep, accumulate: Accumulate = "mean", temperature: PerStep = 1.0) -> MarginExit:
         """The rule with this bound on doubt, the ratio of the two largest probabilities."""
-        return cls(_mapped(lambda v: -math.log(v) if v > 0 else _NEVER_MARGIN, bound), accumulate, temperature)
+        return cls(mapped(lambda v: -math.log(v) if v > 0 else _NEVER_MARGIN, bound), accumulate, temperature)
 
 
 _NEVER_MARGIN = 1e9  # its exponential is 0
@@ -304,36 +205,7 @@ def rule_from_dict(raw: dict[str, Any]) -> DoubtExit | NeverExit:
     rules: dict[str, Any] = {**RULES, "never": NeverExit}
     try:
         body = {key: tuple(value) if isinstance(value, list) else value for key, value in dict(raw).items()}
-        found: DoubtExit | NeverExit = rules[body.pop("kind")](**body)
+        found: DoubtExit | NeverExit = rules[str(body.pop("kind"))](**body)
         return found
     except (KeyError, TypeError, ValueError, ParameterError) as error:
         raise DataError(f"an exit rule must be one of {', '.join(rules)} with its own settings; {error}.") from None
-
-
-def _at(values: PerStep, n_steps: int) -> float:
-    return values[min(n_steps, len(values)) - 1] if isinstance(values, tuple) else values
-
-
-def _tuple(values: PerStep) -> tuple[float, ...]:
-    return values if isinstance(values, tuple) else (values,)
-
-
-def _mapped(function: Any, values: PerStep) -> PerStep:
-    return tuple(map(function, values)) if isinstance(values, tuple) else function(values)
-
-
-def _per_step(name: str, values: Any) -> PerStep:
-    """Finite numbers: one, or a tuple of one per step."""
-    is_row = isinstance(values, Sequence | np.ndarray) and not isinstance(values, str | bytes) and np.ndim(values) > 0
-    try:
-        if is_row and len(values):
-            return tuple(_finite(value) for value in values)
-        return _finite(values)
-    except (TypeError, ValueError, OverflowError):
-        raise ParameterError(f"{name} must be a finite number, or one for each step; got {values!r}.") from None
-
-
-def _finite(value: Any) -> float:
-    if isinstance(value, str | bytes | bool) or not math.isfinite(value):
-        raise ValueError
-    return value if isinstance(value, int | float) else float(value)

@@ -25,7 +25,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikewise.dynamic.rule import Accumulate, EntropyExit
+from spikewise.dynamic.doubt import Accumulate
+from spikewise.dynamic.rule import EntropyExit
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import ParameterError, ShapeError, whole_number
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp
 
-from spikewise.dynamic.rule import Accumulate, EntropyExit, PerStep
+from spikewise.dynamic.doubt import Accumulate, PerStep
+from spikewise.dynamic.rule import EntropyExit
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import ParameterError, whole_number
 
@@ -105,4 +106,4 @@ def _evidence(trace: ScoreTrace, accumulate: Accumulate, temperature: PerStep) -
     if not trace.is_labelled:
         raise ParameterError("calibration needs a labelled trace of at least one sample. Pass y to trace(X, y).")
     rule = EntropyExit(0.0, accumulate, temperature)
-    return [scores * rule.scale(step) for step, scores in enumerate(trace.steps(), start=1)]
+    return [np.asarray(scores * rule.scale(step), np.float64) for step, scores in enumerate(trace.steps(), start=1)]

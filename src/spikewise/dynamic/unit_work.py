@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikewise.dynamic.rule import Accumulate, EntropyExit
+from spikewise.dynamic.doubt import Accumulate
+from spikewise.dynamic.rule import EntropyExit
 from spikewise.dynamic.sigma_e import EXPONENT_BITS, SigmaEUnit
 from spikewise.errors import ParameterError, whole_number
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewise.dynamic.rule import DoubtExit, ExitRule, NeverExit
+from spikewise.dynamic.doubt import DoubtExit
+from spikewise.dynamic.rule import ExitRule, NeverExit
 from spikewise.errors import ParameterError
 
 from .kernels.respond import CONFIDENCE, ENTROPY, MARGIN, NEVER_EXIT, ExitConstants

@@ -19,7 +19,7 @@ from torch import Tensor
 from spikewise.dynamic.anytime import replay_exit
 from spikewise.dynamic.calibration import calibrate
 from spikewise.dynamic.path import ExitPath
-from spikewise.dynamic.rule import EntropyExit
+from spikewise.dynamic.rule import EntropyExit, ExitRule
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import ParameterError, whole_number
 from spikewise.network._inputs import check_images, check_labels
@@ -154,6 +154,6 @@ def _one_chip(validation: ScoreTrace, test: ScoreTrace, rule: EntropyExit, max_d
     return float(test.accuracy_by_step()[-1]), *_exit(test, rule), *_exit(test, own), own.bound(1)
 
 
-def _exit(trace: ScoreTrace, rule: EntropyExit) -> tuple[float, float]:
+def _exit(trace: ScoreTrace, rule: ExitRule) -> tuple[float, float]:
     steps, classes = replay_exit(trace, rule)
     return float(np.mean(classes == trace.labels)), float(steps.mean())

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from spikewise.dynamic.curve import exit_curve
+from spikewise.dynamic.doubt import DoubtExit
 from spikewise.dynamic.path import ExitPath
-from spikewise.dynamic.rule import DoubtExit
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.price.cost import CostReport
 from spikewise.units import format_share, format_si

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spikewise._files import mendable, read_json
-from spikewise.dynamic.rule import DoubtExit, NeverExit, rule_from_dict
+from spikewise.dynamic.doubt import DoubtExit
+from spikewise.dynamic.rule import NeverExit, rule_from_dict
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError
 from spikewise.price.cost import CostReport

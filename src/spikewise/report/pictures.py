@@ -15,8 +15,9 @@ from scipy.special import softmax
 
 from spikewise._files import replacing
 from spikewise.dynamic.curve import exit_curve
+from spikewise.dynamic.doubt import DoubtExit
 from spikewise.dynamic.path import ExitPath
-from spikewise.dynamic.rule import DoubtExit, ExitRule, NeverExit
+from spikewise.dynamic.rule import ExitRule, NeverExit
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.learn.engines import Engine
 from spikewise.learn.stdp import STDPClassifier

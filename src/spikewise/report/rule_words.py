@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from spikewise.dynamic.rule import ConfidenceExit, DoubtExit, EntropyExit, MarginExit, NeverExit, PerStep
+from spikewise.dynamic.doubt import DoubtExit, PerStep
+from spikewise.dynamic.rule import ConfidenceExit, EntropyExit, MarginExit, NeverExit
 
 _NEVER = "never stops early"
 

@@ -17,10 +17,10 @@ from spikewise.data.images import ImageSet
 from spikewise.data.splits import stratified_holdout
 from spikewise.dynamic.anytime import AnytimeClassifier
 from spikewise.dynamic.calibration import Calibration, calibrate
+from spikewise.dynamic.doubt import Accumulate, DoubtExit
 from spikewise.dynamic.guarantee import Certificate, Form, certify, samples_needed
 from spikewise.dynamic.monitor import ExitProfile
 from spikewise.dynamic.path import ExitPath
-from spikewise.dynamic.rule import Accumulate, DoubtExit
 from spikewise.dynamic.temperature import fit_temperature
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.price.cost import CostReport

@@ -9,7 +9,7 @@ from typing import Any
 from spikewise._files import read_json
 from spikewise.data.frames import Binning
 from spikewise.data.images import ImageSet, load_splits
-from spikewise.dynamic.rule import Accumulate
+from spikewise.dynamic.doubt import Accumulate
 from spikewise.errors import DataError, ParameterError
 from spikewise.price.measure import EnergyMeter
 from spikewise.price.prices import Prices, all_figures_of, platforms_for

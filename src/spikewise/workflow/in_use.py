@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from spikewise._files import read_json
 from spikewise.data.images import ImageSet
+from spikewise.dynamic.doubt import DoubtExit
 from spikewise.dynamic.guarantee import Certificate
 from spikewise.dynamic.identity import model_identity
 from spikewise.dynamic.monitor import DriftMonitor, ExitProfile
-from spikewise.dynamic.rule import DoubtExit, NeverExit, rule_from_dict
+from spikewise.dynamic.rule import NeverExit, rule_from_dict
 from spikewise.errors import DataError, ParameterError, unknown_name
 from spikewise.runs import CHOICE_FILE, EXIT_FILE, MODEL_FILE, Run
 

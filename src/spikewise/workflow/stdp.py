@@ -15,7 +15,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from spikewise.data.images import ImageSet, load_splits
-from spikewise.dynamic.rule import DoubtExit, rule_from_dict
+from spikewise.dynamic.doubt import DoubtExit
+from spikewise.dynamic.rule import rule_from_dict
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError, ParameterError, unknown_name
 from spikewise.fixed_point import Rounding

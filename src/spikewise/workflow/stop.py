@@ -18,8 +18,9 @@ from spikewise._files import mendable, read_json, replacing, write_json
 from spikewise.data.images import ImageSet
 from spikewise.dynamic.anytime import AnytimeClassifier, ExitResult
 from spikewise.dynamic.calibration import random_exit_accuracy
+from spikewise.dynamic.doubt import Accumulate, DoubtExit
 from spikewise.dynamic.identity import model_identity
-from spikewise.dynamic.rule import Accumulate, DoubtExit, NeverExit, rule_to_dict
+from spikewise.dynamic.rule import NeverExit, rule_to_dict
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError
 from spikewise.price.measure import EnergyMeter

@@ -9,9 +9,10 @@ from pydantic import ValidationError
 
 from spikewise._files import read_json
 from spikewise.dynamic.anytime import AnytimeClassifier
+from spikewise.dynamic.doubt import DoubtExit
 from spikewise.dynamic.guarantee import Certificate
 from spikewise.dynamic.identity import model_identity
-from spikewise.dynamic.rule import DoubtExit, NeverExit, rule_from_dict
+from spikewise.dynamic.rule import NeverExit, rule_from_dict
 from spikewise.errors import DataError, require, unknown_name
 
 from .card import ModelCard

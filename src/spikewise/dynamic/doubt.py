@@ -1,0 +1,143 @@
+"""What the exit rules share: how much doubt evidence leaves, and bounds that may differ from step to step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spikewise.errors import ParameterError, ShapeError
+
+Accumulate = Literal["sum", "mean"]
+PerStep = float | tuple[float, ...]
+"""One number for all steps, or one for step 1, 2, ...; the last one holds for all later steps."""
+
+
+def normalized_entropy(scores: ArrayLike) -> NDArray[np.float64]:
+    """Entropy of softmax(scores) over the last axis, scaled to [0, 1].
+
+    Parameters
+    ----------
+    scores : array of shape (..., K)
+        Logits of at least two classes.
+
+    Returns
+    -------
+    float array of shape (...)
+        0 for a certain answer, 1 for a uniform one. A class of probability 0 contributes 0.
+
+    Examples
+    --------
+    >>> normalized_entropy([[0.0, 0.0], [50.0, 0.0]]).round(3).tolist()
+    [1.0, 0.0]
+    """
+    shifted = _distances(scores)
+    weight = np.exp(shifted)
+    total = weight.sum(-1)
+    # H = log(sum w) - sum(w * shifted) / sum(w): no logarithm of a vanishing probability.
+    entropy = np.log(total) - (weight * shifted).sum(-1) / total
+    return np.asarray(np.clip(entropy / np.log(shifted.shape[-1]), 0.0, 1.0))
+
+
+def _distances(scores: ArrayLike) -> NDArray[np.float64]:
+    logits = np.asarray(scores, np.float64)
+    if logits.ndim == 0 or logits.shape[-1] < 2:
+        raise ShapeError(f"scores must cover at least 2 classes on the last axis; got shape {logits.shape}.")
+    return np.asarray(logits - logits.max(-1, keepdims=True))
+
+
+def below_the_best(scores: ArrayLike) -> NDArray[np.float64]:
+    """Distances (..., K - 1) of all classes but the best from it, at most 0, in any order but the last the nearest."""
+    below = _distances(scores)
+    return np.partition(below, (-2, -1), axis=-1)[..., :-1]
+
+
+class DoubtExit:
+    """What the rules share: a sample stops once its doubt, in [0, 1], falls below the bound of the step.
+
+    A bound of at most 0 never stops early; one above 1 always stops.
+    """
+
+    __slots__ = ()
+    kind: ClassVar[str]
+    accumulate: Accumulate
+    temperature: PerStep
+
+    @staticmethod
+    def doubt_of(scores: ArrayLike) -> NDArray[np.float64]:
+        """Doubt (...) of evidence (..., K), a logit per class."""
+        raise NotImplementedError
+
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """The bound of step 1, 2, ...; the last one holds for all later steps."""
+        raise NotImplementedError
+
+    @classmethod
+    def at(cls, bound: PerStep, accumulate: Accumulate = "mean", temperature: PerStep = 1.0) -> Any:
+        """The rule with this bound on doubt."""
+        raise NotImplementedError
+
+    def never(self) -> Any:
+        """The rule that reads the same and never stops early."""
+        return self.at(0.0, self.accumulate, self.temperature)
+
+    def scale(self, n_steps: int) -> float:
+        """Factor that makes the evidence of this step from summed scores."""
+        return 1 / (_at(self.temperature, n_steps) * (n_steps if self.accumulate == "mean" else 1))
+
+    def bound(self, n_steps: int) -> float:
+        """Bound on doubt after so many steps."""
+        return _at(self.bounds, n_steps)
+
+    def doubt(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.float64]:
+        """The doubt (B,) that is held against the bound, given summed scores (B, K) after n_steps."""
+        return self.doubt_of(np.asarray(score_sum, np.float64) * self.scale(n_steps))
+
+    def ready(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.bool_]:
+        """Tell for each sample (B,) whether its doubt lies below the bound."""
+        return np.asarray(self.doubt(score_sum, n_steps) < self.bound(n_steps))
+
+    def _check(self) -> None:
+        for field in fields(self):  # type: ignore[arg-type]
+            if field.name != "accumulate":
+                object.__setattr__(self, field.name, _per_step(field.name, getattr(self, field.name)))
+        if self.accumulate not in ("sum", "mean"):
+            raise ParameterError(f"accumulate must be 'sum' or 'mean'; got {self.accumulate!r}.")
+        if min(as_tuple(self.temperature)) <= 0:
+            raise ParameterError(f"temperature must be above 0; got {self.temperature}.")
+
+
+def _at(values: PerStep, n_steps: int) -> float:
+    return values[min(n_steps, len(values)) - 1] if isinstance(values, tuple) else values
+
+
+def as_tuple(values: PerStep) -> tuple[float, ...]:
+    """All numbers, one if it is the same for all steps."""
+    return values if isinstance(values, tuple) else (values,)
+
+
+def mapped(function: Callable[[float], float], values: PerStep) -> PerStep:
+    """A function of one number, of each."""
+    return tuple(map(function, values)) if isinstance(values, tuple) else function(values)
+
+
+def _per_step(name: str, values: Any) -> PerStep:
+    """Finite numbers: one, or a tuple of one per step."""
+    is_row = isinstance(values, Sequence | np.ndarray) and not isinstance(values, str | bytes) and np.ndim(values) > 0
+    try:
+        if is_row and len(values):
+            return tuple(_finite(value) for value in values)
+        return _finite(values)
+    except (TypeError, ValueError, OverflowError):
+        raise ParameterError(f"{name} must be a finite number, or one for each step; got {values!r}.") from None
+
+
+def _finite(value: Any) -> float:
+    if isinstance(value, str | bytes | bool) or not math.isfinite(value):
+        raise ValueError
+    return value if isinstance(value, int | float) else float(value)
