@@ -1,9 +1,9 @@
-"""Is early exit really faster? Wall-clock work per image of one trained network, with and without stopping.
+"""Is early exit really faster? CPU time per image of one trained network, with and without stopping.
 
 Four ways to answer the same test images on one pinned thread, each in a process of its own, in turn: all timesteps in
 one call (the fastest static path of this code), step by step without leaving, step by step with early exit, and
-SpikingJelly with the same weights and all timesteps. CPU time per image, medians over the rounds; the answers are
-compared too.
+SpikingJelly with the same weights and all timesteps. On one pinned thread nothing waits, so CPU time is the wall time
+of a quiet machine; medians over the rounds. The answers are compared too.
 
     python benchmarks/exit_speed.py RUN [--exit NAME] [--batches 256 1] [--rounds 3] [--json FILE]
 

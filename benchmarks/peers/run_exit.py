@@ -94,7 +94,7 @@ def _stopping(request, rule):
 
 @torch.no_grad()
 def measure(request):
-    """CPU seconds per image of the best of several passes, after one to warm up."""
+    """CPU seconds per image, median of several passes, after one to warm up."""
     torch.set_num_threads(1)
     answer = {f.__name__: f for f in (at_once, step_by_step, early_exit, spikingjelly)}[request["engine"]](request)
     images = torch.from_numpy(np.load(request["images"]))

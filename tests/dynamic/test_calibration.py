@@ -44,11 +44,12 @@ def test_each_point_of_the_curve_equals_a_replay_of_its_rule(seed, kind, accumul
     trace = random_trace(seed, sparse=sparse)
     curve = exit_curve(trace, random_path(np.random.default_rng(seed), kind, accumulate, trace.n_steps, per_step))
     full = trace.final_scores().argmax(1) == trace.labels
-    each = outcomes(trace, curve.path)
+    gain, left_at = outcomes(trace, curve.path)
     for place, rule in enumerate(curve.path.rules):
         steps, classes = replay_exit(trace, rule)
         early = classes == trace.labels
-        np.testing.assert_array_equal(each[place], early.astype(int) - full)
+        np.testing.assert_array_equal(gain[place], early.astype(int) - full)
+        np.testing.assert_array_equal(left_at[place], steps)
         assert curve.mean_steps[place] == pytest.approx(steps.mean())
         assert curve.accuracy[place] == pytest.approx(early.mean())
         for counts, which in ((curve.exits, ...), (curve.harmed, full & ~early), (curve.helped, ~full & early)):

@@ -115,19 +115,45 @@ def calibrate(
             raise ParameterError(
                 f"min_accuracy must be at most that of full runs ({curve.accuracy_full:.4f}); got {min_accuracy}."
             )
-        return _chosen(curve, _last_that_loses(curve, curve.accuracy_full - min_accuracy), None)
-    return _chosen(curve, _last_that_loses(curve, max_drop or 0.0), max_drop)
+        return _chosen(curve, _heuristic(curve, curve.accuracy_full - min_accuracy), None)
+    return _chosen(curve, _heuristic(curve, max_drop or 0.0), max_drop)
 
 
-def _last_that_loses(curve: ExitCurve, most: float) -> int | None:
-    """Place of the rule that the equation in the module's docstring and the steps given back lead to."""
-    drop = curve.n_harmed - curve.n_helped + np.sqrt(curve.n_harmed + curve.n_helped)
-    fails = drop > curve.n_samples * most + _ROUNDING
+def last_within(
+    n_harmed: NDArray[np.integer],
+    n_helped: NDArray[np.integer],
+    saved: NDArray[np.floating],
+    n_samples: int,
+    most: float,
+) -> int | None:
+    """Place of the rule that the equation in the module's docstring, and the steps given back, lead to.
+
+    Parameters
+    ----------
+    n_harmed, n_helped : int arrays of shape (M,)
+        Samples that only the full run gets right, and that only the early answer does, under each rule of a path.
+    saved : float array of shape (M,)
+        Mean timesteps that each rule saves.
+    n_samples : int
+        Samples that were counted.
+    most : float
+        Tolerated loss of accuracy, as a fraction.
+
+    Returns
+    -------
+    int or None
+        None if even the first rule loses too much.
+    """
+    drop = n_harmed - n_helped + np.sqrt(n_harmed + n_helped)
+    fails = drop > n_samples * most + _ROUNDING
     n_passed = int(fails.argmax()) if fails.any() else len(fails)
     if n_passed == 0:
         return None
-    saved = curve.n_steps - curve.mean_steps
-    return int(np.argmax(saved >= saved[n_passed - 1] * (1 - 1 / np.sqrt(curve.n_samples))))
+    return int(np.argmax(saved >= saved[n_passed - 1] * (1 - 1 / np.sqrt(n_samples))))
+
+
+def _heuristic(curve: ExitCurve, most: float) -> int | None:
+    return last_within(curve.n_harmed, curve.n_helped, curve.n_steps - curve.mean_steps, curve.n_samples, most)
 
 
 def _within(curve: ExitCurve, cost: NDArray[np.float64], most: float) -> Calibration:

@@ -123,20 +123,24 @@ def exit_curve(trace: ScoreTrace, path: ExitPath | None = None) -> ExitCurve:
     return ExitCurve(path, exits, harmed, helped, float(trace.accuracy_by_step()[-1]))
 
 
-def outcomes(trace: ScoreTrace, path: ExitPath) -> NDArray[np.int8]:
-    """What early exit does to each sample (M, B): 1 if it alone is right, -1 if only the full run is, else 0.
+def outcomes(trace: ScoreTrace, path: ExitPath) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
+    """What early exit does to each sample: gain and exit step, both (M, B).
+
+    The gain is 1 if the early answer alone is right, -1 if only the full run is, else 0.
 
     Examples
     --------
     >>> trace = ScoreTrace.dense([[[3.0, 0.0], [0.2, 0.0]], [[6.0, 0.0], [0.2, 2.0]]], labels=[0, 1])
-    >>> outcomes(trace, ExitPath.of(bounds=[0.5, 1.0])).tolist()
-    [[0, 0], [0, -1]]
+    >>> [part.tolist() for part in outcomes(trace, ExitPath.of(bounds=[0.5, 1.0]))]
+    [[[0, 0], [0, -1]], [[1, 2], [1, 1]]]
     """
-    change = np.zeros((len(path.rules) + 1, trace.n_samples), np.int8)
+    shape = len(path.rules) + 1, trace.n_samples
+    gain, steps = np.zeros(shape, np.int8), np.zeros(shape, np.int32)
     for left in _exits(trace, path):
-        np.add.at(change, (left.first, left.who), left.gain)
-        np.subtract.at(change, (left.until, left.who), left.gain)
-    return np.asarray(change.cumsum(0, dtype=np.int8)[:-1])
+        for change, value in ((gain, left.gain), (steps, left.step)):
+            np.add.at(change, (left.first, left.who), value)
+            np.subtract.at(change, (left.until, left.who), value)
+    return np.asarray(gain.cumsum(0, dtype=np.int8)[:-1]), np.asarray(steps.cumsum(0, dtype=np.int32)[:-1])
 
 
 class _Left(NamedTuple):
