@@ -12,14 +12,14 @@ from spikewise.data.images import ImageSet, load_splits
 from spikewise.dynamic.doubt import Accumulate
 from spikewise.errors import DataError, ParameterError
 from spikewise.price.measure import EnergyMeter
-from spikewise.price.prices import Prices, all_figures_of, platforms_for
+from spikewise.price.prices import Prices, platforms_for
 from spikewise.runs import CHOICE_FILE, Run
 
 from .choose import ExitSettings
 from .folder import page_of
 from .learn import ENOUGH_VALIDATION, MUCH_VALIDATION, Progress, identify, open_network
-from .results import measured_figures
-from .stop import cut_at, stop_and_price
+from .results import controls_of, costs_of, measured_figures
+from .stop import stop_and_price
 
 
 def run_exit(
@@ -150,15 +150,12 @@ def _figures(run: Run, found: dict[str, Any], prices: Prices, watts: float | Non
         "accuracy": found["accuracy_full"],
         "accuracy_by_step": run.record["metrics"]["accuracy_by_step"],
         "exit": {"accuracy": found["accuracy_exit"], **{key: found[key] for key in keys}},
-        "controls": {
-            "truncated": {"accuracy": found["accuracy_truncated"], "mean_steps": float(cut_at(found["mean_steps"]))},
-            "random_exit": {"accuracy": found["accuracy_random_exit"], "mean_steps": found["mean_steps"]},
-        },
+        "controls": controls_of(found),
         "timing": {
             "full_s_per_image": full_s / found["n_test"], "exit_s_per_image": exit_s / found["n_test"],
             "speed_up": full_s / exit_s,
         },
-        "cost": {**all_figures_of(prices), "without_exit": all_figures_of(tuple(report.static for report in prices))},
+        "cost": costs_of(prices),
         "measured": measured_figures(run, name, watts),
         "n_test_evaluations": len(run.record["test_evaluations"]),
     }  # fmt: skip

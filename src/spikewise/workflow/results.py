@@ -73,8 +73,7 @@ def all_figures(
             "cpu_share": exit_s / full_s if full_s and exit_s is not None else None,
         },
         "controls": {
-            "truncated": {"accuracy": found["accuracy_truncated"], "mean_steps": float(cut_at(found["mean_steps"]))},
-            "random_exit": {"accuracy": found["accuracy_random_exit"], "mean_steps": found["mean_steps"]},
+            **controls_of(found),
             "first_spike": {"accuracy": found["accuracy_first_spike"], "mean_steps": found["first_spike_steps"]},
         },
         "cpu_s": {
@@ -84,10 +83,23 @@ def all_figures(
         },
         "health": {**asdict(health), "problems": health.problems},
         "operations": {which: _accesses(total) for which, total in totals.items() if total},
-        "cost": {**all_figures_of(prices), "without_exit": all_figures_of(tuple(report.static for report in prices))},
+        "cost": costs_of(prices),
         "measured": measured_figures(run, name, watts),
         "n_test_evaluations": len(run.record["test_evaluations"]),
     }
+
+
+def controls_of(found: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """What spends as many steps as early exit without asking the evidence: all cut alike, and exits at random."""
+    return {
+        "truncated": {"accuracy": found["accuracy_truncated"], "mean_steps": float(cut_at(found["mean_steps"]))},
+        "random_exit": {"accuracy": found["accuracy_random_exit"], "mean_steps": found["mean_steps"]},
+    }
+
+
+def costs_of(prices: Prices) -> dict[str, Any]:
+    """Prices with early exit, and in ``without_exit`` those of full runs."""
+    return {**all_figures_of(prices), "without_exit": all_figures_of(tuple(report.static for report in prices))}
 
 
 def measured_figures(run: Run, exit_name: str, watts: float | None) -> dict[str, dict[str, Any]]:

@@ -17,15 +17,15 @@ from spikewise.data.images import ImageSet, load_splits
 from spikewise.dynamic.anytime import AnytimeClassifier
 from spikewise.errors import ParameterError, require
 from spikewise.price.measure import EnergyMeter
-from spikewise.price.prices import Prices, all_figures_of, platforms_for
+from spikewise.price.prices import Prices, platforms_for
 from spikewise.runs import Run
 
 from .choose import ExitSettings, halves
 from .folder import is_new, nothing_to_resume, page_of
 from .learn import CHECKPOINT, ENOUGH_VALIDATION, identify, is_learned, learn_deep
-from .results import measured_figures
+from .results import controls_of, costs_of, measured_figures
 from .stdp import Stages
-from .stop import cut_at, stop_and_price
+from .stop import stop_and_price
 
 if TYPE_CHECKING:
     from spikewise.learn.settings import FitSettings
@@ -224,11 +224,8 @@ def _figures(
             "accuracy": found["accuracy_exit"],
             **{key: found[key] for key in ("mean_steps", "n_steps", "in_spike_share", "rule", "threshold")},
         },
-        "controls": {
-            "truncated": {"accuracy": found["accuracy_truncated"], "mean_steps": float(cut_at(found["mean_steps"]))},
-            "random_exit": {"accuracy": found["accuracy_random_exit"], "mean_steps": found["mean_steps"]},
-        },
-        "cost": {**all_figures_of(prices), "without_exit": all_figures_of(tuple(report.static for report in prices))},
+        "controls": controls_of(found),
+        "cost": costs_of(prices),
         "measured": measured_figures(run, found["name"], watts),
         "n_test_evaluations": len(run.record["test_evaluations"]),
     }
