@@ -117,7 +117,7 @@ def test_a_network_for_pictures_refuses_frames_and_the_other_way_round(
         (["--bin", "time,crop=0"], "crop must lie in 1..34"),
         (["--bin", "time,size=1x2x3"], "--bin size"),
         (["--bin", "time,size=35"], "size must lie in 1..34"),
-        (["--bin", "count,span=5"], "span_us must be left out by count; got 5"),
+        (["--bin", "count,span=5"], "--bin span must be left out by count; got 5"),
         (["--data", "digits", "--bin", "time"], "binning must be left out; digits holds pictures"),
         (["--data", "nmist", "--bin", "time"], "Did you mean 'nmnist'?"),
     ],

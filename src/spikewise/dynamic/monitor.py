@@ -144,7 +144,7 @@ class DriftMonitor:
     >>> rng = np.random.default_rng(0)
     >>> trace = ScoreTrace.dense(rng.normal(0, 2, (3, 1000, 4)).cumsum(0))
     >>> monitor = DriftMonitor(ExitProfile.of(trace, EntropyExit(0.5)), EntropyExit(0.5), window=200)
-    >>> steps, doubts = np.full(200, 3), rng.random(200)
+    >>> steps, doubts = np.full(200, 3), np.full(200, 0.9)
     >>> [drift.what for drift in monitor.see(steps, doubts)]
     ['exit steps', 'doubt']
     """

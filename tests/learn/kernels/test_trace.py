@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from spikewise.learn.engines import Settings
 from spikewise.learn.engines.trace import TraceEngine
 from spikewise.learn.kernels import lean, trace, trace_layer
+from spikewise.learn.kernels.respond import ENTROPY, NEVER_EXIT, ExitConstants
 from spikewise.learn.rules.lean import CompetingNeurons, spread_of
 from spikewise.learn.rules.trace import POWERS, TraceRule
 from spikewise.spikes.streams import content_keys, spike_shares, spike_stream, stream_key, stream_spikes
@@ -21,6 +22,7 @@ oracle = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(oracle)
 
 N_INPUTS, N_NEURONS, N_STEPS = 20, 9, 45
+LEAVES = ExitConstants(ENTROPY, True, 1.0, 0.9)
 PRECISIONS = st.sampled_from(
     [(None, "nearest"), (8, "stochastic"), (8, "nearest"), (6, "truncate"), (4, "stochastic"), (1, "stochastic")]
 )
@@ -98,7 +100,7 @@ def test_responses_equal_the_oracle(seed, rule, precision):
     shares, engine = samples(seed), engine_of(rule, seed, *precision)
     engine.prepare(spread_of(shares))
     evidence = np.log(np.random.default_rng(seed).random((3, N_NEURONS)))
-    found, slow = engine.respond(shares, evidence, 0, 0.0), oracle_of(engine)
+    found, slow = engine.respond(shares, evidence, NEVER_EXIT), oracle_of(engine)
     for i, (row, key) in enumerate(zip(shares, content_keys(shares, np.uint64(seed)), strict=True)):
         train, n_events = train_of(row, key, rule)
         winners = slow.respond(train or [[]] * N_STEPS, n_events or [0] * N_STEPS)
@@ -142,7 +144,7 @@ def test_whole_loops_give_the_same_as_plain_python(n_bits, updates, monkeypatch)
                         monkeypatch.setattr(module, name, function.py_func)
         with np.errstate(over="ignore"):  # hashes wrap around
             engine.learn(shares, range(len(shares)), n_total=10)
-            found = engine.respond(shares, np.log(np.random.default_rng(0).random((3, N_NEURONS))), 2, 0.9)
+            found = engine.respond(shares, np.log(np.random.default_rng(0).random((3, N_NEURONS))), LEAVES)
         runs.append((engine.weights, engine.theta, found.neurons, found.steps, found.exit_steps, found.scores))
     assert len(runs[0][2]) > 0
     for compiled, interpreted in zip(*runs, strict=True):
