@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, ClassVar, Literal
@@ -56,7 +57,7 @@ def below_the_best(scores: ArrayLike) -> NDArray[np.float64]:
     return np.partition(below, (-2, -1), axis=-1)[..., :-1]
 
 
-class DoubtExit:
+class DoubtExit(ABC):
     """What the rules share: a sample stops once its doubt, in [0, 1], falls below the bound of the step.
 
     A bound of at most 0 never stops early; one above 1 always stops.
@@ -68,19 +69,19 @@ class DoubtExit:
     temperature: PerStep
 
     @staticmethod
+    @abstractmethod
     def doubt_of(scores: ArrayLike) -> NDArray[np.float64]:
         """Doubt (...) of evidence (..., K), a logit per class."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def bounds(self) -> tuple[float, ...]:
         """The bound of step 1, 2, ...; the last one holds for all later steps."""
-        raise NotImplementedError
 
     @classmethod
+    @abstractmethod
     def at(cls, bound: PerStep, accumulate: Accumulate = "mean", temperature: PerStep = 1.0) -> Any:
         """The rule with this bound on doubt."""
-        raise NotImplementedError
 
     def never(self) -> Any:
         """The rule that reads the same and never stops early."""

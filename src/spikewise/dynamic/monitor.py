@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from spikewise.dynamic.anytime import ExitResult
+from spikewise.dynamic.anytime import ExitResult, replay_exit
 from spikewise.dynamic.doubt import DoubtExit
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError, ParameterError, ShapeError, whole_number
@@ -58,14 +58,12 @@ class ExitProfile:
         >>> ExitProfile.of(trace, EntropyExit(0.1)).histogram.tolist()
         [1, 1]
         """
-        n, n_steps = trace.n_samples, trace.n_steps
-        steps, doubts, running = np.full(n, n_steps), np.empty(n), np.arange(n)
+        steps, _ = replay_exit(trace, rule)
+        doubts = np.empty(trace.n_samples)
         for step, scores in enumerate(trace.steps(), start=1):
-            doubt = rule.doubt(scores[running], step)
-            leaves = doubt < rule.bound(step) if step < n_steps else np.ones(len(running), bool)
-            steps[running[leaves]], doubts[running[leaves]] = step, doubt[leaves]
-            running = running[~leaves]
-        return cls.from_exits(steps, doubts, n_steps)
+            left = steps == step
+            doubts[left] = rule.doubt(scores[left], step)
+        return cls.from_exits(steps, doubts, trace.n_steps)
 
     @classmethod
     def from_exits(cls, steps: NDArray[np.integer], doubts: NDArray[np.floating], n_steps: int) -> ExitProfile:
