@@ -247,6 +247,7 @@ def test_a_spec_survives_the_way_through_a_dictionary():
     ("changed", "message"),
     [
         ({"name": "vg5"}, "Did you mean 'vgg5'"),
+        ({"pooling": "avg"}, "pooling"),
         ({"in_shape": (1, 3, 8)}, r"at least 4x4; got \(1, 3, 8\)\. Scale them up\.$"),
         (
             {"name": "vgg16", "in_shape": (1, 8, 8)},

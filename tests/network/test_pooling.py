@@ -9,7 +9,7 @@ from torch import nn
 from spikewise.network import LIFParams, build_model
 from spikewise.network.kernels.means import means_of_squares
 from spikewise.network.layers import SpikingLayer, conv_layer
-from spikewise.network.pooling import pooled_sums
+from spikewise.network.pooling import POOLINGS, pooled_sums
 from spikewise.network.record import record_workload
 
 
@@ -80,8 +80,9 @@ def test_whoever_watches_the_convolution_sees_it_read_spikes_and_write_all_sums(
 
 @pytest.mark.parametrize("shape", [(2, 3, 16, 16), (4, 2, 3, 16, 16)])
 @pytest.mark.parametrize("is_training", [True, False])
-def test_a_network_gives_the_same_whether_or_not_somebody_watches_its_neurons(shape, is_training):
-    network = build_model("vgg9", (3, 16, 16), 10, width=0.25).train(is_training)
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_a_network_gives_the_same_whether_or_not_somebody_watches_its_neurons(shape, is_training, pooling):
+    network = build_model("vgg9", (3, 16, 16), 10, width=0.25, pooling=pooling).train(is_training)
     images, seen = torch.rand(shape), []
     expected = network(images, 4)
     for layer in network.layers.values():
@@ -130,7 +131,7 @@ def test_layers_of_another_kind_get_spikes():
     "ignore::DeprecationWarning"
 )  # torch's own, when its compiler meets any function with a gradient
 def test_compilers_and_vectors_of_parameters_take_a_network():
-    network = build_model("vgg5", (3, 16, 16), 10, width=0.25).eval()
+    network = build_model("vgg5", (3, 16, 16), 10, width=0.25, pooling="average").eval()
     images = torch.rand(2, 3, 16, 16)
     assert nn.utils.parameters_to_vector(network.parameters()).numel() == sum(p.numel() for p in network.parameters())
     with torch.no_grad():
@@ -138,8 +139,18 @@ def test_compilers_and_vectors_of_parameters_take_a_network():
         assert torch.allclose(compiled(images, 4), network(images, 4), atol=1e-5)
 
 
-def test_a_network_is_priced_as_it_is_written():
-    network = build_model("vgg5", (1, 16, 16), 10, width=0.5).eval()
+def test_the_largest_sum_of_a_square_drives_its_neuron():
+    layer = conv_layer(1, 1, LIFParams(decay=0.0), pool=2, pooling="max").eval()
+    nn.init.dirac_(layer.synapses.weight)
+    alone = torch.zeros(1, 1, 1, 4, 4)
+    alone[..., 1, 2] = 2.0
+    spikes, _ = layer(alone)
+    assert spikes.flatten().tolist() == [0, 1, 0, 0]
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_a_network_is_priced_as_it_is_written(pooling):
+    network = build_model("vgg5", (1, 16, 16), 10, width=0.5, pooling=pooling).eval()
     workload = record_workload(network, torch.rand(3, 1, 16, 16), 4)
     pooled = [layer for layer in workload.layers if layer.pool != (1, 1)]
     assert [(shape.stride, shape.out_height, shape.pool) for shape in pooled] == [

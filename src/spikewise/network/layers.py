@@ -1,9 +1,9 @@
 """A spiking layer: synapses, pooling, normalisation, neurons.
 
 The weighted sum knows no time, so it runs on time and batch merged, ``(T * B, ...)``; batch
-normalisation there sees all steps as one batch. Only the neurons run in time. Pooling averages the
-*sums before the neurons*: averaging spikes would hand values like 1/4 to the next layer, which a
-crossbar with one-bit inputs cannot take.
+normalisation there sees all steps as one batch. Only the neurons run in time. Pooling takes the
+largest, or the mean, of the *sums before the neurons*: averaging spikes would hand values like 1/4
+to the next layer, which a crossbar with one-bit inputs cannot take.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .fused import NormLIF
 from .neurons import LIFParams
-from .pooling import SquareMeans, is_watched, may_exchange, pooled_sums, sums_of_means
+from .pooling import Pooling, SquareMeans, is_watched, may_exchange, pool_of, pooled_sums, sums_of_means
 
 
 class SpikingLayer(nn.Module):
@@ -27,15 +27,18 @@ class SpikingLayer(nn.Module):
     params : LIFParams
         The neurons.
     pool : int
-        Sums are averaged over squares of this size; 1 leaves them as they are.
+        Sums are pooled over squares of this size; 1 leaves them as they are.
+    pooling : {"max", "average"}
+        What is left of a square.
     """
 
     def __init__(
-        self, synapses: nn.Conv2d | nn.Linear, norm: nn.BatchNorm1d | nn.BatchNorm2d, params: LIFParams, pool: int = 1
-    ) -> None:
+        self, synapses: nn.Conv2d | nn.Linear, norm: nn.BatchNorm1d | nn.BatchNorm2d, params: LIFParams, pool: int = 1,
+        pooling: Pooling = "average",
+    ) -> None:  # fmt: skip
         super().__init__()
         self.synapses = synapses
-        self.pool = nn.AvgPool2d(pool) if pool > 1 else nn.Identity()
+        self.pool = pool_of(pool, pooling)
         self.norm = norm
         self.neurons = NormLIF(params)
 
@@ -90,10 +93,10 @@ class SpikingLayer(nn.Module):
         return not is_watched(before, before.neurons, self) and may_exchange(self.synapses, self.pool)
 
 
-def conv_layer(n_in: int, n_out: int, params: LIFParams, pool: int = 1) -> SpikingLayer:
+def conv_layer(n_in: int, n_out: int, params: LIFParams, pool: int = 1, pooling: Pooling = "average") -> SpikingLayer:
     """Spiking 3x3 convolution that keeps the map's size, then pools."""
     synapses = nn.Conv2d(n_in, n_out, kernel_size=3, padding=1, bias=False)
-    return SpikingLayer(synapses, nn.BatchNorm2d(n_out), params, pool)
+    return SpikingLayer(synapses, nn.BatchNorm2d(n_out), params, pool, pooling)
 
 
 def linear_layer(n_in: int, n_out: int, params: LIFParams) -> SpikingLayer:

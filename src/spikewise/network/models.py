@@ -23,6 +23,7 @@ from .decay import train_decay
 from .layers import SpikingLayer
 from .neurons import LIFParams
 from .norm import Norm, scale_to_threshold
+from .pooling import Pooling
 from .protocol import select
 from .resnet import RESNET, resnet_layers
 from .spec import ModelSpec
@@ -195,7 +196,7 @@ def _unit_range(images: Tensor) -> Tensor:
 def _parts(spec: ModelSpec) -> tuple[nn.ModuleDict, nn.Module, nn.Module]:
     """Spiking layers, read-out, and what averages its sums over a map."""
     if spec.name in VGG:
-        layers, n_features = vgg_layers(VGG[spec.name], spec.in_shape, spec.width, spec.neurons)
+        layers, n_features = vgg_layers(VGG[spec.name], spec.in_shape, spec.width, spec.neurons, spec.pooling)
     else:
         layers, n_features = resnet_layers(RESNET[spec.name], spec.in_shape, spec.width, spec.neurons)
     if list(layers)[-1].startswith("linear"):
@@ -212,6 +213,7 @@ def build_model(
     neurons: LIFParams | None = None,
     norm: Norm = "batch",
     trains_decay: bool = False,
+    pooling: Pooling = "max",
     seed: int = 0,
 ) -> SpikingNetwork:
     """Build a spiking network with fresh weights.
@@ -232,6 +234,8 @@ def build_model(
         How normalisation begins; see :mod:`spikewise.network.norm`.
     trains_decay : bool
         Whether each layer learns its decay; that of ``neurons`` is where it begins.
+    pooling : {"max", "average"}
+        How a VGG halves the sums before its neurons. A ResNet halves by strides, and its shortcuts by means.
     seed : int
         Of the weights; torch's own random state is left as it was.
 
@@ -248,7 +252,7 @@ def build_model(
     (4, 3, 10)
     """
     neurons = LIFParams() if neurons is None else neurons
-    spec = ModelSpec(name, in_shape, n_classes, width, neurons, norm, trains_decay)
+    spec = ModelSpec(name, in_shape, n_classes, width, neurons, norm, trains_decay, pooling)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return SpikingNetwork(spec)

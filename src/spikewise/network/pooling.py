@@ -14,7 +14,7 @@ are recorded and priced the long way: as soon as somebody watches the convolutio
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, autograd, nn
@@ -26,6 +26,9 @@ from spikewise._lanes import LANES
 from ._arrays import each_part, empty, flat, tensor_of
 from .kernels.means import means_of_squares
 
+Pooling = Literal["max", "average"]
+POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+
 _SIDE = 2
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -35,6 +38,21 @@ class SquareMeans:
     """What a layer hands on in place of spikes (T, B, C, H, W) if the next one pools: their :func:`square_means`."""
 
     values: Tensor
+
+
+def pool_of(side: int, pooling: Pooling) -> nn.Module:
+    """What is left of each square of this side: its largest number, or the mean; of side 1, all.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.arange(4.0).reshape(1, 1, 2, 2)
+    >>> [pool_of(2, pooling)(x).item() for pooling in POOLINGS]
+    [3.0, 1.5]
+    """
+    if side == 1:
+        return nn.Identity()
+    return nn.MaxPool2d(side) if pooling == "max" else nn.AvgPool2d(side)
 
 
 def pooled_sums(x: Tensor, synapses: nn.Module, pool: nn.Module) -> Tensor:

@@ -13,6 +13,7 @@ from spikewise.errors import DataError, ParameterError, unknown_name
 
 from .neurons import LIFParams
 from .norm import NORMS, Norm
+from .pooling import POOLINGS, Pooling
 from .resnet import RESNET, n_resnet_halvings
 from .vgg import VGG, n_vgg_halvings
 
@@ -54,6 +55,8 @@ class ModelSpec:
         How normalisation begins; see :mod:`spikewise.network.norm`.
     trains_decay : bool
         Whether each layer learns its decay; that of ``neurons`` is where it begins.
+    pooling : {"max", "average"}
+        How a VGG halves the sums before its neurons. A ResNet halves by strides, and its shortcuts by means.
     """
 
     name: str
@@ -63,6 +66,7 @@ class ModelSpec:
     neurons: LIFParams = field(default_factory=LIFParams)
     norm: Norm = "batch"
     trains_decay: bool = False
+    pooling: Pooling = "max"
 
     def __post_init__(self) -> None:
         if self.name not in MODEL_NAMES:
@@ -73,6 +77,8 @@ class ModelSpec:
             raise ParameterError(f"width must lie in (0, 16]; got {self.width}.")
         if self.norm not in NORMS:
             raise unknown_name("norm", self.norm, NORMS)
+        if self.pooling not in POOLINGS:
+            raise unknown_name("pooling", self.pooling, POOLINGS)
         side, given = _smallest_side(self.name), min(self.in_shape[1:])
         if given < side:
             others = [name for name in MODEL_NAMES if _smallest_side(name) <= given]
@@ -81,7 +87,7 @@ class ModelSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary, ready for JSON."""
-        values = {key: getattr(self, key) for key in ("name", "n_classes", "width", "norm", "trains_decay")}
+        values = {key: getattr(self, key) for key in ("name", "n_classes", "width", "norm", "trains_decay", "pooling")}
         return {**values, "in_shape": list(self.in_shape), "neurons": self.neurons.to_dict()}
 
     @classmethod

@@ -13,6 +13,7 @@ from torch import nn
 
 from .layers import conv_layer, linear_layer
 from .neurons import LIFParams
+from .pooling import Pooling
 
 Table = tuple[int | str, ...]
 
@@ -41,7 +42,7 @@ def n_vgg_halvings(table: Table) -> int:
 
 
 def vgg_layers(
-    table: Table, in_shape: tuple[int, int, int], width: float, params: LIFParams
+    table: Table, in_shape: tuple[int, int, int], width: float, params: LIFParams, pooling: Pooling = "max"
 ) -> tuple[nn.ModuleDict, int]:
     """Spiking layers by name, and the channels (or features) in which they end.
 
@@ -55,6 +56,8 @@ def vgg_layers(
         Factor on all channel counts.
     params : LIFParams
         Of all neurons.
+    pooling : {"max", "average"}
+        How maps are halved.
 
     Examples
     --------
@@ -69,7 +72,9 @@ def vgg_layers(
             height, width_px = height // 2, width_px // 2
         elif isinstance(entry, int):
             n_out = scaled(entry, width)
-            layers[f"conv{len(layers) + 1}"] = conv_layer(channels, n_out, params, 2 if following == "P" else 1)
+            layers[f"conv{len(layers) + 1}"] = conv_layer(
+                channels, n_out, params, 2 if following == "P" else 1, pooling
+            )
             channels = n_out
         else:
             n_out = scaled(int(entry[1:]), width)
