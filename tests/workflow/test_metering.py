@@ -5,11 +5,13 @@ import pytest
 from spikewise.price.measure import EnergyMeter
 from spikewise.price.measured import measured_of
 from spikewise.runs import Run
+from spikewise.workflow import NetworkSettings
 from spikewise.workflow.choose import ExitSettings
 from spikewise.workflow.learn import learn_deep, learn_stdp
 from spikewise.workflow.metering import LearningMeter, measure_answers
 from spikewise.workflow.stop import stop_early
 
+VGG5 = NetworkSettings(model="vgg5", width=0.25)
 N, JOULES = 100, 3.0
 
 
@@ -154,7 +156,7 @@ def test_joules_arrive_in_the_record_of_a_real_run(kind, splits, tmp_path, power
         from spikewise.learn import FitSettings
 
         settings = FitSettings(epochs=2, n_steps=2)
-        network, n_presentations = learn_deep(run, train, validation, settings, spend, width=0.25), 2 * train.n_samples
+        network, n_presentations = learn_deep(run, train, validation, VGG5, settings, spend), 2 * train.n_samples
     stop_early(run, Spender(network, powercap), validation, test, ExitSettings(max_drop=0.02), accumulate="sum")
     found = measured_of(Run.open(run.path))
     # A piece is read before its progress is shown, so what is spent then belongs to the next one.

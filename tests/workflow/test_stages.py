@@ -11,11 +11,12 @@ from spikewise.dynamic.rule import rule_from_dict
 from spikewise.errors import DataError, ParameterError, RunError
 from spikewise.price.cost import CostReport
 from spikewise.runs import Run, find_runs
-from spikewise.workflow import learn_deep, learn_stdp, open_network, price_exit, stop_early
+from spikewise.workflow import NetworkSettings, learn_deep, learn_stdp, open_network, price_exit, stop_early
 from spikewise.workflow.choose import ExitSettings
 from spikewise.workflow.stop import _pictures, read_trace
 from spikewise.workload import Workload
 
+VGG5 = NetworkSettings(model="vgg5", width=0.25)
 KEYWORDS = {"n_neurons": 30, "n_epochs": 4, "random_state": 0}
 
 
@@ -112,11 +113,11 @@ def test_interrupted_deep_training_goes_on_and_ends_the_same(splits, tmp_path):
             raise KeyboardInterrupt
 
     whole, broken = (new_run(tmp_path / name, "deep") for name in ("whole", "broken"))
-    learn_deep(whole, splits["train"], splits["validation"], settings, silent)
+    learn_deep(whole, splits["train"], splits["validation"], VGG5, settings, silent)
     with pytest.raises(KeyboardInterrupt):
-        learn_deep(broken, splits["train"], splits["validation"], settings, interrupt)
+        learn_deep(broken, splits["train"], splits["validation"], VGG5, settings, interrupt)
     resumed = Run.open(broken.path)
-    learn_deep(resumed, splits["train"], splits["validation"], settings, lambda done, *_: calls.append(done))
+    learn_deep(resumed, splits["train"], splits["validation"], VGG5, settings, lambda done, *_: calls.append(done))
     assert calls == [1, 2, 3]
     assert resumed.record["metrics"] == whole.record["metrics"]
     assert (resumed.path / "model.safetensors").read_bytes() == (whole.path / "model.safetensors").read_bytes()
@@ -158,7 +159,7 @@ def job(kind, path, splits):
             network = learn_stdp(run, splits["train"], splits["validation"], keywords, silent)
         else:
             settings = FitSettings(epochs=2, n_steps=2)
-            network = learn_deep(run, splits["train"], splits["validation"], settings, silent, width=0.25)
+            network = learn_deep(run, splits["train"], splits["validation"], VGG5, settings, silent)
         stop_early(run, network, splits["validation"], splits["test"], ExitSettings(max_drop=0.02), accumulate="sum")
         price_exit(run, "drop-0.02", "rram-64-32nm")
     return run

@@ -27,7 +27,7 @@ from .pooling import Pooling
 from .protocol import select
 from .resnet import RESNET, resnet_layers
 from .spec import ModelSpec
-from .vgg import VGG, vgg_layers
+from .vgg import VGG, ends_in_maps, vgg_layers
 
 __all__ = ["ModelSpec", "NetworkState", "SpikingNetwork", "build_model", "select"]
 
@@ -153,7 +153,7 @@ class SpikingNetwork(nn.Module):
     def _logits(self, spikes: Tensor) -> Tensor:
         outputs: Tensor
         if isinstance(self.readout, nn.Linear):
-            outputs = self.readout(spikes)
+            outputs = self.readout(spikes.flatten(2))
             return outputs
         outputs = self.average(self.readout(spikes.flatten(0, 1)))
         return outputs.reshape(*spikes.shape[:2], -1)
@@ -199,7 +199,7 @@ def _parts(spec: ModelSpec) -> tuple[nn.ModuleDict, nn.Module, nn.Module]:
         layers, n_features = vgg_layers(VGG[spec.name], spec.in_shape, spec.width, spec.neurons, spec.pooling)
     else:
         layers, n_features = resnet_layers(RESNET[spec.name], spec.in_shape, spec.width, spec.neurons)
-    if list(layers)[-1].startswith("linear"):
+    if spec.name in VGG and not ends_in_maps(VGG[spec.name]):
         return layers, nn.Linear(n_features, spec.n_classes), nn.Identity()
     return layers, nn.Conv2d(n_features, spec.n_classes, kernel_size=1), nn.AdaptiveAvgPool2d(1)
 
@@ -220,7 +220,7 @@ def build_model(
 
     Parameters
     ----------
-    name : {"vgg5", "vgg9", "vgg11", "vgg16", "resnet18", "resnet19"}
+    name : {"vgg5", "vgg7", "vgg9", "vgg11", "vgg16", "resnet18", "resnet19"}
         Architecture.
     in_shape : tuple of int
         Channels, height and width of an image, or of one frame of events.
@@ -253,6 +253,11 @@ def build_model(
     """
     neurons = LIFParams() if neurons is None else neurons
     spec = ModelSpec(name, in_shape, n_classes, width, neurons, norm, trains_decay, pooling)
+    return build_from(spec, seed)
+
+
+def build_from(spec: ModelSpec, seed: int = 0) -> SpikingNetwork:
+    """Build the network of a specification; see :func:`build_model`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return SpikingNetwork(spec)

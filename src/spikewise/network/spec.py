@@ -41,7 +41,7 @@ class ModelSpec:
 
     Parameters
     ----------
-    name : {"vgg5", "vgg9", "vgg11", "vgg16", "resnet18", "resnet19"}
+    name : {"vgg5", "vgg7", "vgg9", "vgg11", "vgg16", "resnet18", "resnet19"}
         Architecture.
     in_shape : tuple of int
         Channels, height and width of an image, or of one frame of events.

@@ -1,10 +1,13 @@
 """The VGG family: rows of 3x3 convolutions, the map halved between them, spiking after each.
 
 A table lists the channels of each convolution at width 1; ``"P"`` halves the map of the convolution before it, and
-``"F"`` is a fully connected layer. Following DT-SNN's code, VGG-11 and VGG-16 are the bodies of configurations A and D
-(arXiv 1409.1556) with four poolings, and end in maps of spikes. So does VGG-9: the seven convolutions of SpikeSim's
-example (arXiv 2210.12899) and an eighth on the smallest map, in the place of a fully connected layer that would hold
-four fifths of all weights. VGG-5 ends in a fully connected layer.
+``"F"`` is a fully connected layer. A table that ends in a letter ends in a vector, each number of which has weights of
+its own in the read-out; any other ends in maps, which are averaged.
+
+Following DT-SNN's code, VGG-11 and VGG-16 are the bodies of configurations A and D (arXiv 1409.1556) with four
+poolings. VGG-9 has the seven convolutions of SpikeSim's example (arXiv 2210.12899) and an eighth on the smallest map,
+in the place of a fully connected layer that would hold four fifths of all weights. VGG-7 is the two, two and two of
+BinaryConnect (arXiv 1511.00363) without its fully connected layers.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ Table = tuple[int | str, ...]
 
 VGG: dict[str, Table] = {
     "vgg5": (32, "P", 64, 64, "P", "F128"),
+    "vgg7": (64, 64, "P", 128, 128, "P", 256, 256, "P"),
     "vgg9": (64, 64, "P", 128, 128, "P", 256, 256, 256, "P", 256),
     "vgg11": (64, "P", 128, "P", 256, 256, "P", 512, 512, "P", 512, 512),
     "vgg16": (64, 64, "P", 128, 128, "P", 256, 256, 256, "P", 512, 512, 512, "P", 512, 512, 512),
@@ -41,10 +45,15 @@ def n_vgg_halvings(table: Table) -> int:
     return table.count("P")
 
 
+def ends_in_maps(table: Table) -> bool:
+    """Whether the read-out averages over maps; else it reads every pixel by itself."""
+    return isinstance(table[-1], int)
+
+
 def vgg_layers(
     table: Table, in_shape: tuple[int, int, int], width: float, params: LIFParams, pooling: Pooling = "max"
 ) -> tuple[nn.ModuleDict, int]:
-    """Spiking layers by name, and the channels (or features) in which they end.
+    """Spiking layers by name, and the channels of the maps, or the length of the vector, in which they end.
 
     Parameters
     ----------
@@ -80,4 +89,4 @@ def vgg_layers(
             n_out = scaled(int(entry[1:]), width)
             layers[f"linear{len(layers) + 1}"] = linear_layer(channels * height * width_px, n_out, params)
             channels, height, width_px = n_out, 1, 1
-    return layers, channels
+    return layers, channels if ends_in_maps(table) else channels * height * width_px

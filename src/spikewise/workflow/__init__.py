@@ -10,6 +10,7 @@ __getattr__, __all__ = lazy_exports(
     __name__,
     {
         "DemoSettings": ".demo",
+        "NetworkSettings": ".architecture",
         "STDPSettings": ".stdp",
         "TrainSettings": ".train",
         "learn_deep": ".learn",

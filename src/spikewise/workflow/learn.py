@@ -19,6 +19,7 @@ from spikewise.learn.stdp import STDPClassifier
 from spikewise.price.measure import EnergyMeter
 from spikewise.runs import MODEL_FILE, Run
 
+from .architecture import NetworkSettings
 from .choose import halves
 from .metering import LearningMeter
 
@@ -40,11 +41,10 @@ def learn_deep(
     run: Run,
     train: ImageSet,
     validation: ImageSet,
+    network: NetworkSettings,
     settings: FitSettings,
     progress: Progress,
     *,
-    model: str = "vgg5",
-    width: float = 1.0,
     tensorboard: bool = False,
     meter: EnergyMeter | None = None,
 ) -> AnytimeClassifier:
@@ -57,14 +57,12 @@ def learn_deep(
     train, validation : ImageSet
         Images to learn from, and images kept out; the best epoch is chosen on the first half of these, or on all of
         them if they are few.
+    network : NetworkSettings
+        What to train.
     settings : FitSettings
         How to train.
     progress : callable
         Called after every epoch.
-    model : str
-        Name of an architecture.
-    width : float
-        Factor on its channel counts.
     tensorboard : bool
         Whether to write event files of TensorBoard beside ``training.csv``.
     meter : EnergyMeter, optional
@@ -76,15 +74,14 @@ def learn_deep(
     torch = require("torch", "deep")
     from spikewise.learn.fit import fit
     from spikewise.network.infer import SpikingClassifier
-    from spikewise.network.models import build_model
 
     chosen_on, _ = halves(validation)
-    network = build_model(model, train.shape, train.n_classes, width=width, seed=settings.seed)
+    model = network.build(train, settings.seed)
     meter = meter or EnergyMeter()
     with meter:
         clock = _EpochClock(progress, LearningMeter(run, meter, run.path / CHECKPOINT), settings, train.n_samples)
         result = fit(
-            network,
+            model,
             (train.images, train.labels),
             (chosen_on.images, chosen_on.labels),
             settings,
@@ -95,11 +92,11 @@ def learn_deep(
             tensorboard=tensorboard,
         )
         measured = clock.measure.finish(settings.epochs * train.n_samples)
-    classifier = SpikingClassifier(network, settings.n_steps, train.classes)
+    classifier = SpikingClassifier(model, settings.n_steps, train.classes)
     run.update(
         data={**_describe(train, validation), "epoch_chosen_on": chosen_on.sha256},
         metrics={
-            "n_parameters": sum(p.numel() for p in network.parameters()),
+            "n_parameters": sum(p.numel() for p in model.parameters()),
             "n_epochs": result.n_epochs,
             "best_epoch": result.best_epoch,
             "validation_accuracy": result.best_validation_accuracy,

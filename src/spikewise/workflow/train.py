@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from spikewise.data.frames import Binning
 from spikewise.data.images import ImageSet, load_splits
@@ -20,6 +20,7 @@ from spikewise.price.measure import EnergyMeter
 from spikewise.price.prices import Prices, platforms_for
 from spikewise.runs import Run
 
+from .architecture import NetworkSettings
 from .choose import ExitSettings, halves
 from .folder import is_new, nothing_to_resume, page_of
 from .learn import CHECKPOINT, ENOUGH_VALIDATION, identify, is_learned, learn_deep
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from spikewise.learn.settings import FitSettings
 
 
-class TrainSettings(BaseModel):
-    """What a run with gradients does, besides how it trains.
+class TrainSettings(NetworkSettings):
+    """What a run with gradients does, besides how it trains: which network, on what, stopped and priced how.
 
     Examples
     --------
@@ -40,12 +41,8 @@ class TrainSettings(BaseModel):
     'vgg9'
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     data: str = Field("digits", description="Name of a data set, .npz file, folder of class folders or of recordings.")
     binning: Binning | None = Field(None, description="How recordings become frames; by time if absent.")
-    model: str = Field("vgg9", description="Architecture.")
-    width: float = Field(1.0, gt=0, le=16, description="Factor on its channels.")
     max_drop: float = Field(0.005, ge=0, lt=1, description="Tolerated loss of accuracy by early exit.")
     platform: str = Field("rram-64-32nm", description="Platform that the network is priced on.")
 
@@ -144,13 +141,11 @@ def train_and_stop(
     network, run, found, prices
         The trained network, its run, the figures of its exit setting, and their prices.
     """
-    from spikewise.network.spec import ModelSpec
-
     train, validation, test = (splits[name] for name in ("train", "validation", "test"))
     # Before there is a folder: a wrong name or size should leave none behind.
-    ModelSpec(settings.model, train.shape, train.n_classes, settings.width)
+    settings.spec(train.shape, train.n_classes)
     asked = {
-        "data": identify(splits), "model": settings.model, "width": settings.width, "fit": fit_settings.of_the_result,
+        "data": identify(splits), **settings.network.model_dump(), "fit": fit_settings.of_the_result,
     }  # fmt: skip
     if settings.binning is not None:
         asked["binning"] = settings.binning.model_dump()
@@ -158,8 +153,8 @@ def train_and_stop(
     with run.locked():
         title = f"{settings.model} on {train.name}"
         network = learn_deep(
-            run, train, validation, fit_settings, stages(f"train {title}"),
-            model=settings.model, width=settings.width, tensorboard=tensorboard, meter=meter,
+            run, train, validation, settings.network, fit_settings, stages(f"train {title}"),
+            tensorboard=tensorboard, meter=meter,
         )  # fmt: skip
         found, prices = stop_and_price(
             run, network, validation, test, settings.exit, stages(f"stop {title}"),
@@ -180,12 +175,11 @@ def _binning_of(settings: TrainSettings, train: ImageSet) -> Binning | None:
 def _help(settings: TrainSettings, fit_settings: FitSettings, out: Path, splits: Mapping[str, ImageSet]) -> None:
     """Compute this process's share of every batch; the first process keeps what comes of it."""
     from spikewise.learn.fit import fit
-    from spikewise.network.models import build_model
 
     if is_learned(out):
         return
     train, validation = splits["train"], splits["validation"]
-    network = build_model(settings.model, train.shape, train.n_classes, width=settings.width, seed=fit_settings.seed)
+    network = settings.build(train, fit_settings.seed)
     learned_from, chosen_on = ((images.images, images.labels) for images in (train, halves(validation)[0]))
     fit(network, learned_from, chosen_on, fit_settings, checkpoint=out / CHECKPOINT, resume=True)
 

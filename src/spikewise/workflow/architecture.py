@@ -1,0 +1,61 @@
+"""Which deep network a run trains: architecture, neurons and normalisation, checked before any work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from spikewise.data.images import ImageSet
+    from spikewise.network.models import SpikingNetwork
+    from spikewise.network.spec import ModelSpec
+
+
+class NetworkSettings(BaseModel):
+    """Which deep network a run trains.
+
+    Examples
+    --------
+    >>> NetworkSettings(model="vgg5").spec((1, 28, 28), 10).neurons.v_threshold
+    1.0
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field("vgg9", description="Architecture.")
+    width: float = Field(1.0, gt=0, le=16, description="Factor on its channels.")
+    v_threshold: float = Field(1.0, gt=0, le=1000, description="Potential at which a neuron fires.")
+    decay: float = Field(0.5, ge=0, le=1, description="Share of the potential that is left after one step.")
+    reset: Literal["hard", "soft"] = Field("hard", description="A spike empties the neuron, or takes the threshold.")
+    surrogate: Literal["dspike", "triangle"] = Field("triangle", description="Slope of the firing step in training.")
+    gamma: float | None = Field(None, gt=0, le=1000, description="Shape of that slope; 3 or 1 if absent.")
+    norm: Literal["batch", "threshold"] = Field("batch", description="How normalisation begins.")
+    pooling: Literal["max", "average"] = Field("max", description="How a VGG halves its maps.")
+
+    @property
+    def network(self) -> NetworkSettings:
+        """These settings alone, of whatever they are part of."""
+        return NetworkSettings(**self._of_the_network())
+
+    def spec(self, in_shape: tuple[int, int, int], n_classes: int) -> ModelSpec:
+        """The network for samples of this shape; raises ParameterError if there is none."""
+        from spikewise.network.neurons import LIFParams
+        from spikewise.network.spec import ModelSpec
+        from spikewise.network.surrogate import surrogate_from_dict
+
+        shape = {} if self.gamma is None else {"gamma": self.gamma}
+        neurons = LIFParams(
+            decay=self.decay, v_threshold=self.v_threshold, reset=self.reset,
+            surrogate=surrogate_from_dict({"kind": self.surrogate, **shape}),
+        )  # fmt: skip
+        return ModelSpec(self.model, in_shape, n_classes, self.width, neurons, self.norm, pooling=self.pooling)
+
+    def build(self, images: ImageSet, seed: int) -> SpikingNetwork:
+        """The network for these images, with fresh weights."""
+        from spikewise.network.models import build_from
+
+        return build_from(self.spec(images.shape, images.n_classes), seed)
+
+    def _of_the_network(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in NetworkSettings.model_fields}
