@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FILES := pyproject.toml constraints.txt
+# Tests run on every core, those of one file on the same.
+EACH_CORE := -n logical --dist loadfile
 
 .PHONY: help setup demo test test-all lint types docs bench clean
 help:
@@ -38,10 +40,10 @@ demo: $(VENV)/.setup
 	@$(BIN)/spikewise demo --out runs/demo
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term:skip-covered --cov-fail-under=90
+	$(BIN)/python -m pytest $(EACH_CORE) -m "not slow" --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 test-all: $(VENV)/.dev
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
+	$(BIN)/python -m pytest $(EACH_CORE) --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -97,16 +97,16 @@ def test_a_missing_extra_is_named_with_its_command(monkeypatch, tmp_path, capsys
 
 def test_a_real_interrupt_in_training_leaves_a_run_that_goes_on(tmp_path, start):
     out = tmp_path / "demo"
-    command = [sys.executable, "-m", "spikewise", "demo", "--out", str(out), "--epochs", "3", "--neurons", "5"]
+    command = [sys.executable, "-m", "spikewise", "demo", "--out", str(out), "--epochs", "9", "--neurons", "5"]
     first = start(command)
     checkpoint = out / "digits-vgg5-0" / "checkpoint.safetensors"
     while not checkpoint.exists() and first.poll() is None:
         time.sleep(0.05)
     first.send_signal(signal.SIGINT)
     _, said = first.communicate(timeout=60)
-    assert first.returncode == 130
+    assert first.returncode == 130, said
     assert "run the same command again" in said
     assert "Traceback" not in said
     done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["deep"]["n_steps"] == 4
-    assert len(json.loads((out / "digits-vgg5-0" / "run.json").read_text())["metrics"]["train_loss"]) == 3
+    assert len(json.loads((out / "digits-vgg5-0" / "run.json").read_text())["metrics"]["train_loss"]) == 9

@@ -251,7 +251,7 @@ def test_a_spec_survives_the_way_through_a_dictionary():
         ({"in_shape": (1, 3, 8)}, r"at least 4x4; got \(1, 3, 8\)\. Scale them up\.$"),
         (
             {"name": "vgg16", "in_shape": (1, 8, 8)},
-            r"16x16; .*Scale them up, or take vgg5 or vgg9 or resnet18 or resnet19\.$",
+            r"16x16; .*Scale them up, or take vgg5 or vgg7 or vgg9 or resnet18 or resnet19\.$",
         ),
         ({"name": "resnet18", "in_shape": (1, 4, 8)}, r"8x8; .*or take vgg5 or resnet19\.$"),
         ({"norm": "none"}, "norm"),
