@@ -12,10 +12,10 @@ from torch import nn
 from spikewise.errors import ShapeError
 from spikewise.network.fused import can_fuse, norm_lif
 from spikewise.network.neurons import LIFParams, lif_sequence
-from spikewise.network.surrogate import Triangle, fire
+from spikewise.network.surrogate import Dspike, Triangle, fire
 
 NEURONS = [
-    LIFParams(),
+    LIFParams(surrogate=Dspike()),
     LIFParams(reset="soft", decay=0.7),
     LIFParams(surrogate=Triangle(1.0), v_reset=-0.2, v_threshold=0.8),
 ]

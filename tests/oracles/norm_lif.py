@@ -4,10 +4,10 @@ import torch
 from torch import nn
 
 from spikewise.network.neurons import LIFParams
-from spikewise.network.surrogate import Triangle, fire
+from spikewise.network.surrogate import Dspike, Triangle, fire
 
 NEURONS = [
-    LIFParams(),
+    LIFParams(surrogate=Dspike()),
     LIFParams(reset="soft", decay=0.7),
     LIFParams(surrogate=Triangle(1.0), v_reset=-0.2, v_threshold=0.8),
 ]

@@ -21,7 +21,7 @@ from torch.autograd.function import once_differentiable
 
 from spikewise.errors import DataError, ParameterError, ShapeError
 
-from .surrogate import Dspike, Surrogate, fire, spikes_at, surrogate_from_dict, surrogate_to_dict
+from .surrogate import Surrogate, Triangle, fire, spikes_at, surrogate_from_dict, surrogate_to_dict
 
 Reset = Literal["hard", "soft"]
 
@@ -48,7 +48,7 @@ class LIFParams:
     v_threshold: float = 1.0
     v_reset: float = 0.0
     reset: Reset = "hard"
-    surrogate: Surrogate = field(default_factory=Dspike)
+    surrogate: Surrogate = field(default_factory=Triangle)
 
     def __post_init__(self) -> None:
         if not 0 <= self.decay <= 1:
