@@ -37,8 +37,14 @@ def handed_over(folder, network, images):
     weights = {key: value.numpy() for key, value in network.model.state_dict().items()}
     np.savez(folder / "weights.npz", **weights)
     np.save(folder / "images.npy", images)
-    pools = [getattr(layer.pool, "kernel_size", 1) for layer in network.model.layers.values()]
-    return {"weights": str(folder / "weights.npz"), "images": str(folder / "images.npy"), "pools": pools}
+    spec = network.model.spec
+    if (spec.neurons.decay, spec.neurons.reset, spec.neurons.v_reset) != (0.5, "hard", 0.0):
+        raise SystemExit(f"the peer's neurons forget half and are emptied by a spike; {spec.neurons} do otherwise.")
+    return {
+        "weights": str(folder / "weights.npz"), "images": str(folder / "images.npy"), "pooling": spec.pooling,
+        "pools": [getattr(layer.pool, "kernel_size", 1) for layer in network.model.layers.values()],
+        "v_threshold": spec.neurons.v_threshold,
+    }  # fmt: skip
 
 
 def measure(request, rounds, core):

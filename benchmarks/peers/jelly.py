@@ -5,7 +5,7 @@ import importlib
 from torch import nn
 
 
-def spikingjelly_neurons():
+def spikingjelly_neurons(v_threshold=1.0):
     """A class of LIF populations: currents (T, B, ...) to spikes, all steps in one call.
 
     On a GPU it takes its Triton or CUDA kernels by itself where they are.
@@ -17,7 +17,9 @@ def spikingjelly_neurons():
     class Multi(nn.Module):
         def __init__(self):
             super().__init__()
-            self.lif = neuron.LIFNode(tau=2.0, decay_input=False, surrogate_function=surrogate.ATan(), step_mode="m")
+            self.lif = neuron.LIFNode(
+                tau=2.0, decay_input=False, v_threshold=v_threshold, surrogate_function=surrogate.ATan(), step_mode="m"
+            )
 
         def forward(self, currents):
             functional.reset_net(self.lif)

@@ -1,7 +1,7 @@
 """Answer images with one trained network in one engine: CPU time per image, and the answers.
 
 The network is a VGG of this project, handed over as arrays: 3x3 convolutions, pooled sums, batch normalisation, LIF
-neurons with decay 1/2 and hard reset, a read-out of the mean over the map. Other engines build it of their own parts.
+neurons with decay 1/2 and hard reset, a read-out of the mean over the map or of every pixel. Other engines build it of their own parts.
 """
 
 import importlib
@@ -18,7 +18,7 @@ from torch import nn
 class Same(nn.Module):
     """The network from its arrays, all steps at once; ``neurons`` makes a population."""
 
-    def __init__(self, arrays, pools, neurons):
+    def __init__(self, arrays, pools, pooling, neurons):
         super().__init__()
         names = sorted({key.split(".")[1] for key in arrays if key.startswith("layers.")}, key=lambda n: int(n[4:]))
         self.mean, self.std = (torch.from_numpy(arrays[key])[:, None, None] for key in ("mean", "std"))
@@ -33,7 +33,9 @@ class Same(nn.Module):
             self.convs.append(conv)
             self.norms.append(norm)
             self.neurons.append(neurons())
-        self.pools = nn.ModuleList(nn.AvgPool2d(2) if pool > 1 else nn.Identity() for pool in pools)
+        square = nn.MaxPool2d if pooling == "max" else nn.AvgPool2d
+        self.pools = nn.ModuleList(square(2) if pool > 1 else nn.Identity() for pool in pools)
+        self.averages = arrays["readout.weight"].ndim == 4
         weight, bias = (torch.from_numpy(arrays[f"readout.{key}"]) for key in ("weight", "bias"))
         self.readout = nn.Linear(weight.shape[1], weight.shape[0])
         self.readout.weight.data, self.readout.bias.data = weight.flatten(1), bias
@@ -46,13 +48,14 @@ class Same(nn.Module):
         for conv, pool, norm, neurons in list(zip(self.convs, self.pools, self.norms, self.neurons, strict=True))[1:]:
             sums = norm(pool(conv(x.flatten(0, 1))))
             x = neurons(sums.unflatten(0, (n_steps, -1)))
-        return self.readout(x.mean((3, 4))).sum(0)
+        return self.readout(x.mean((3, 4)) if self.averages else x.flatten(2)).sum(0)
 
 
 def spikingjelly(request):
     """Its multi-step neurons, torch backend."""
     with np.load(request["weights"]) as file:
-        network = Same(dict(file), request["pools"], spikingjelly_neurons()).eval()
+        neurons = spikingjelly_neurons(request["v_threshold"])
+        network = Same(dict(file), request["pools"], request["pooling"], neurons).eval()
     network = network.to(memory_format=torch.channels_last)
     return lambda images: (network(images, request["n_steps"]).numpy(), np.full(len(images), request["n_steps"]))
 
