@@ -1,7 +1,8 @@
 """Answer images with one trained network in one engine: CPU time per image, and the answers.
 
 The network is a VGG of this project, handed over as arrays: 3x3 convolutions, pooled sums, batch normalisation, LIF
-neurons with decay 1/2 and hard reset, a read-out of the mean over the map or of every pixel. Other engines build it of their own parts.
+neurons with decay 1/2 and hard reset, a read-out of the mean over the map or of every pixel. Other engines build it of
+their own parts.
 """
 
 import importlib
