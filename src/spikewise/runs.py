@@ -81,7 +81,7 @@ class Run:
                 run._write()
                 return run
             found = cls.open(folder)
-        differs = _differences({key: found.record.get(key) for key in wanted}, wanted)
+        differs = differences({key: found.record.get(key) for key in wanted}, wanted)
         if differs:
             raise RunError(
                 f"{folder} must hold a run with the same settings and data to be resumed; it differs in "
@@ -149,12 +149,12 @@ def _lock(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def _differences(found: Any, wanted: Any, name: str = "") -> list[str]:
+def differences(found: Any, wanted: Any, name: str = "") -> list[str]:
     """Dotted names of the entries that differ."""
     if not (isinstance(found, dict) and isinstance(wanted, dict)):
         return [] if found == wanted else [name]
     keys = sorted({*found, *wanted})
-    return [d for key in keys for d in _differences(found.get(key), wanted.get(key), f"{name}.{key}".lstrip("."))]
+    return [d for key in keys for d in differences(found.get(key), wanted.get(key), f"{name}.{key}".lstrip("."))]
 
 
 def find_runs(path: str | os.PathLike[str]) -> list[Run]:

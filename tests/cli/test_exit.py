@@ -101,11 +101,11 @@ def test_a_certificate_is_void_once_the_weights_change(unlabelled, few_digits, t
     assert run(["exit", str(folder), *asked]) == 0
     found, network = Run.open(folder), STDPClassifier.load(folder / "model.safetensors")
     rule_of(found, network, name)
-    monitor_of(found, name).see(np.array([1, 2]), np.array([0.1, 0.2]))
+    monitor_of(found, network, name).see(np.array([1, 2]), np.array([0.1, 0.2]))
     before = Certificate.from_dict(json.loads((folder / "exits" / name / "choice.json").read_text())["certificate"])
     network.class_counts_ = network.class_counts_ + 1
     network.save(folder / "model.safetensors")
-    with pytest.raises(DataError, match="void: its model is"):
+    with pytest.raises(DataError, match="must be about the weights that are in use"):
         rule_of(found, network, name)
     assert run(["exit", str(folder), *asked]) == 0  # chosen anew
     after = Certificate.from_dict(json.loads((folder / "exits" / name / "choice.json").read_text())["certificate"])
@@ -134,6 +134,8 @@ def test_a_certificate_is_void_once_the_weights_change(unlabelled, few_digits, t
         (["exit", "{run}", "--data", "digits"], "must be those that"),
         (["exit", "{out}"], "run.json"),
         (["stream", "{run}", "--index", "-1"], "--index"),
+        (["stream", "{run}", "--image", "{scalar}", "--index", "1"], "--image must stand without --index"),
+        (["stream", "{run}", "--full", "--exit", "drop-0.005"], "--full must stand without --exit"),
         (["stream", "{run}", "--index", "9999"], "index must lie in 0.."),
         (["stream", "{run}", "--exit", "loose"], "exit setting must be one of"),
         (["stream", "{run}", "--image", "{out}/none.png"], "must be a picture or a .npy array"),
@@ -145,7 +147,7 @@ def test_a_wrong_request_is_one_clear_line(arguments, words, deep, unlabelled, f
     np.save(tmp_path / "scalar.npy", np.float32(1))
     places = {"{run}": str(deep), "{stdp}": str(unlabelled), "{scalar}": str(tmp_path / "scalar.npy")}
     filled = [places.get(word, word.replace("{out}", str(tmp_path))) for word in arguments]
-    if "--data" not in filled:
+    if not {"--data", "--image"} & set(filled):
         filled += ["--data", str(few_digits)]
     assert run(filled) == 2
     shown = capsys.readouterr()

@@ -145,8 +145,8 @@ def test_the_edges_of_the_bound(scores, n_steps, accumulate):
 def test_sum_and_mean_differ_as_the_rule_says():
     score_sum = np.zeros((1, 10))
     score_sum[0, 0] = 6.0  # the worked case of early exit: mean logits (2, 0, ..., 0) at three steps
-    assert SigmaEExit(0.1, "mean").measure(score_sum, 3)[0] == pytest.approx(0.823, abs=1e-3)
-    assert SigmaEExit(0.1, "sum").measure(score_sum, 3)[0] == pytest.approx(0.066, abs=1e-3)
+    assert SigmaEUnit().entropy(score_sum, 3).value[0] == pytest.approx(0.823, abs=1e-3)
+    assert SigmaEUnit().entropy(score_sum, 1).value[0] == pytest.approx(0.066, abs=1e-3)
 
 
 def test_scores_beyond_the_width_saturate_quietly():

@@ -19,7 +19,7 @@ _BAR = 30
 
 def stream(
     run: Annotated[Path, typer.Argument(help="A run folder whose network is trained.")],
-    index: Annotated[int, typer.Option(help="Which of the test images.")] = 0,
+    index: Annotated[int | None, typer.Option(help="Which of the test images; the first if absent.")] = None,
     image: Annotated[
         Path | None, typer.Option(help="Instead: a picture, or a .npy array (C, H, W) or (T, C, H, W).")
     ] = None,
@@ -32,9 +32,15 @@ def stream(
     """Watch a trained network make up its mind about one sample, step by step."""
     from spikewise.workflow.in_use import open_watch
 
-    if index < 0:
+    if image is not None and (index is not None or data is not None or root is not None):
+        raise ParameterError(
+            "--image must stand without --index, --data and --root, which say which test image to take."
+        )
+    if full and exit_name:
+        raise ParameterError(f"--full must stand without --exit: nothing stops early; got {exit_name!r}.")
+    if index is not None and index < 0:
         raise ParameterError(f"--index must be at least 0; got {index}.")
-    watch = open_watch(run, index=index, image=image, exit_name=exit_name, full=full, data=data, root=root)
+    watch = open_watch(run, index=index or 0, image=image, exit_name=exit_name, full=full, data=data, root=root)
     for answer in watch.answers:
         name = visible(watch.class_names[answer.label])
         if as_json:

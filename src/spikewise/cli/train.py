@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _OPTIONS = {
     "batch_size": "--batch", "n_steps": "--steps", "n_steps_min": "--min-steps", "max_drop": "--max-drop",
-    "label_smoothing": "--label-smoothing", "v_threshold": "--threshold", "clip_norm": "--clip", "precision": "--amp",
+    "label_smoothing": "--label-smoothing", "v_threshold": "--v-threshold", "clip_norm": "--clip", "precision": "--amp",
     "by": "--bin", "span_us": "--bin span", "crop": "--bin crop", "size": "--bin size",
     "max_shift": "--augment shift", "cutout": "--augment cutout", "mixup": "--augment mixup",
     **{name: f"--{name}" for name in (
@@ -33,9 +33,9 @@ def train(
     data: Annotated[
         str, typer.Option(help="Name of a data set, an .npz file, a folder of class folders or of recordings.")
     ] = "digits",
-    model: Annotated[str, typer.Option(help="Architecture: vgg5, vgg7, vgg9, resnet18, ...")] = "vgg9",
+    model: Annotated[str, typer.Option(help="Architecture: vgg5, vgg7, vgg9, resnet18, ...")] = "vgg7",
     width: Annotated[float, typer.Option(help="Factor on the channels of the architecture.")] = 1.0,
-    threshold: Annotated[float, typer.Option(help="Potential at which a neuron fires.")] = 1.0,
+    v_threshold: Annotated[float, typer.Option(help="Potential at which a neuron fires.")] = 1.0,
     decay: Annotated[float, typer.Option(help="Share of a potential that is left after one step.")] = 0.5,
     reset: Annotated[
         str, typer.Option(help="A spike empties the neuron (hard) or takes the threshold (soft).")
@@ -44,7 +44,12 @@ def train(
         str, typer.Option(help="Slope of the firing step in training: triangle or dspike.")
     ] = "triangle",
     gamma: Annotated[float | None, typer.Option(help="Shape of that slope; 1 of triangle, 3 of dspike.")] = None,
-    norm: Annotated[str, typer.Option(help="Normalisation: batch, or threshold (tdBN).")] = "batch",
+    norm: Annotated[
+        str,
+        typer.Option(
+            help="How normalisation begins: batch, or threshold (tdBN); alike in a VGG if --v-threshold is 1."
+        ),
+    ] = "batch",
     pooling: Annotated[
         str, typer.Option(help="How a VGG halves its maps, before the neurons: max or average.")
     ] = "max",
@@ -103,6 +108,7 @@ def train(
     from spikewise.learn.settings import FitSettings
     from spikewise.price.measure import EnergyMeter
     from spikewise.report.train_table import train_table
+    from spikewise.workflow.architecture import NetworkSettings
     from spikewise.workflow.train import TrainSettings, run_train
 
     began = time.perf_counter()
@@ -113,12 +119,18 @@ def train(
         "label_smoothing": label_smoothing, "precision": amp, "device": device, "threads": threads, "seed": seed,
     }  # fmt: skip
     network: dict[str, Any] = {
-        "model": model, "width": width, "v_threshold": threshold, "decay": decay, "reset": reset,
+        "model": model, "width": width, "v_threshold": v_threshold, "decay": decay, "reset": reset,
         "surrogate": surrogate, "gamma": gamma, "norm": norm, "pooling": pooling,
     }  # fmt: skip
     try:
         fit_settings = FitSettings(**asked, augment=augmentation_of(augment, data))
-        settings = TrainSettings(**network, data=data, binning=binning_of(bin_), max_drop=max_drop, platform=platform)
+        settings = TrainSettings(
+            network=NetworkSettings(**network),
+            data=data,
+            binning=binning_of(bin_),
+            max_drop=max_drop,
+            platform=platform,
+        )
     except ValidationError as error:
         raise first_problem(error, _OPTIONS) from None
     meter = EnergyMeter(watts)

@@ -68,8 +68,9 @@ class Augmentation(BaseModel):
         return random_cutout(variants, self.cutout, generator).reshape(images.shape)
 
     def mix(self, images: Tensor, labels: Tensor, n_classes: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Images mixed in pairs, and the share (B, K) of each class; see :func:`mixup`."""
-        return mixup(images, labels, n_classes, self.mixup, generator)
+        """Images mixed in pairs, floats of the unit range, and the share (B, K) of each class; see :func:`mixup`."""
+        # As bytes, events would not mix: a quarter of one event rounds to none.
+        return mixup(images if images.is_floating_point() else images / 255, labels, n_classes, self.mixup, generator)
 
 
 # CIFAR-10 as in the code of DT-SNN (arXiv 2305.17346); CIFAR-100 there has AutoAugment besides, which is not here.
@@ -169,7 +170,7 @@ def mixup(
     Parameters
     ----------
     images : Tensor of shape (B, ...)
-        Floats, or uint8, which is mixed in float32 and rounded.
+        Floats.
     labels : int Tensor of shape (B,)
         Classes.
     n_classes : int
@@ -182,7 +183,7 @@ def mixup(
     Returns
     -------
     images : Tensor of shape (B, ...)
-        The mixtures, of the same type.
+        The mixtures.
     targets : float Tensor of shape (B, K)
         Share of each class; a row sums to 1. ``cross_entropy`` takes it in place of labels.
 
@@ -197,6 +198,8 @@ def mixup(
     >>> targets.tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
+    if not images.is_floating_point():
+        raise ParameterError(f"images must be floats to be mixed; got {images.dtype}. Divide bytes by 255.")
     if alpha < 0:
         raise ParameterError(f"alpha must be at least 0; got {alpha}.")
     targets = functional.one_hot(labels.long(), n_classes).float()
@@ -207,7 +210,4 @@ def mixup(
     seed = int(torch.randint(2**62, (), generator=generator))
     share = torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, len(images))).float().to(images.device)
     weight = share.reshape(-1, *[1] * (images.ndim - 1))
-    values = images if images.is_floating_point() else images.float()
-    mixed = values[partners].lerp(values, weight.to(values.dtype))
-    mixed = mixed if images.is_floating_point() else mixed.round().to(images.dtype)
-    return mixed, targets[partners].lerp(targets, share[:, None])
+    return images[partners].lerp(images, weight.to(images.dtype)), targets[partners].lerp(targets, share[:, None])

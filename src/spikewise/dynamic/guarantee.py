@@ -16,8 +16,8 @@ where U and L are one-sided Clopper-Pearson bounds, and the two halves of :math:
 of a path that was fixed beforehand are tested from the strictest on, each at the full level, up to the first that
 fails; the last that passed is kept. A wrong one is kept only if the first wrong one of the path passes, which happens
 with probability at most :math:`\delta`, however long the path is (Learn then Test with a fixed sequence, Angelopoulos
-et al., arXiv 2110.01052). The statement is about calibration and future samples drawn alike, and about one network on
-one machine: the certificate says which.
+et al., arXiv 2110.01052). The statement is about calibration and future samples drawn alike, and about one network as
+it is computed: the certificate says which weights, engine, precision and kind of device.
 """
 
 from __future__ import annotations
@@ -127,7 +127,9 @@ class Certificate:
 
 
 def samples_needed(max_drop: float, confidence: float = 0.95, form: Form = "drop") -> int:
-    """Calibration samples without which not even a rule that harms none of them can pass.
+    """Calibration samples with which a rule passes that neither harms nor helps any of them.
+
+    With fewer only a rule could pass that helps more than it harms, and none is tried.
 
     Examples
     --------

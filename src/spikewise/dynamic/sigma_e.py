@@ -251,9 +251,9 @@ class SigmaEExit:
         if not isinstance(self.unit, SigmaEUnit):
             raise ParameterError(f"unit must be a SigmaEUnit; got {self.unit!r}.")
 
-    def measure(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.float64]:
-        """The entropy (B,) that is held against the bound."""
-        return self.unit.entropy(score_sum, n_steps if self.accumulate == "mean" else 1).value
+    def scale(self, n_steps: int) -> float:
+        """Factor that makes the evidence of this step from summed scores."""
+        return 1 / n_steps if self.accumulate == "mean" else 1.0
 
     def ready(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.bool_]:
         """Tell for each sample (B,) whether its entropy lies below the bound."""

@@ -6,6 +6,7 @@ in it, since every random number of training is a function of (seed, epoch, upda
 
 from __future__ import annotations
 
+import json
 import os
 import zlib
 from dataclasses import dataclass, field
@@ -15,11 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from spikewise.errors import DataError, ParameterError
+from spikewise.runs import differences
 from spikewise.weights import read_weights, write_weights
 
 from .trainer import Trainer
 
 _FORMAT = "spikewise-checkpoint-2"
+_SUMMED_TOGETHER = 4096  # samples
 _HEADER = ("identity", "history", "best_epoch", "n_batches", "loss", "seconds")
 
 
@@ -65,8 +68,19 @@ def identity_of(model: Any, settings: dict[str, Any], data: tuple[Tensor, ...]) 
     """What decides the result of a training run: settings, network, data."""
     checksum = 0
     for part in data:
-        checksum = zlib.crc32(part.contiguous().cpu().numpy().tobytes(), checksum)
-    return {"settings": settings, "model": model.spec.to_dict(), "data": checksum}
+        for piece in torch.split(part, _SUMMED_TOGETHER):  # a copy of a whole training set may not fit
+            checksum = zlib.crc32(piece.contiguous().cpu().numpy().data, checksum)
+    found = {"settings": settings, "model": model.spec.to_dict(), "data": checksum}
+    plain: dict[str, Any] = json.loads(json.dumps(found))  # as the file will hold it: lists, no tuples
+    return plain
+
+
+def place_of(model: nn.Module, progress: Progress) -> list[float]:
+    """Where training stands, in numbers that are the same only for the same weights, as good as surely."""
+    checksum = 0
+    for values in model.state_dict().values():
+        checksum = zlib.crc32(values.detach().contiguous().cpu().numpy().data, checksum)
+    return [len(progress.history), progress.n_batches, checksum]
 
 
 def _merit(record: dict[str, Any]) -> tuple[float, float]:
@@ -105,11 +119,16 @@ def read_checkpoint(path: str | os.PathLike[str], trainer: Trainer, identity: di
             f"{path} must be a training checkpoint written by spikewise; it lacks {error}. "
             "Delete it and run the command again."
         ) from None
-    differing = [key for key, value in identity.items() if found.identity.get(key) != value]
+    differing = differences(found.identity, identity)
     if differing:
+        here = (
+            " Other machines compute with another precision unless it is named."
+            if any(name.endswith("precision") for name in differing)
+            else ""
+        )
         raise ParameterError(
             f"{path} must belong to this run to be resumed; it differs in {', '.join(differing)}. "
-            "Use the old settings, or another file."
+            f"Use the old settings, or another file.{here}"
         )
     trainer.model.load_state_dict(_under(tensors, "model/"))
     if trainer.average is not None:

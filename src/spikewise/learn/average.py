@@ -47,6 +47,8 @@ class WeightAverage:
         decay = min(self.decay, (1 + n_updates) / (10 + n_updates))
         own, theirs = ([p.detach() for p in each.parameters()] for each in (self.model, model))
         torch._foreach_lerp_(own, theirs, 1 - decay)
+        for mine, buffer in zip(self.model.buffers(), model.buffers(), strict=True):
+            mine.copy_(buffer)  # whatever else a network keeps has no slow version
 
 
 @torch.no_grad()

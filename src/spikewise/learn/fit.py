@@ -23,7 +23,7 @@ from spikewise.errors import ParameterError, RunError
 from spikewise.network._inputs import check_images, check_labels, sample_axis
 from spikewise.network.protocol import TrainableNetwork, check_network
 
-from ._checkpoint import Progress, identity_of, read_checkpoint, write_checkpoint
+from ._checkpoint import Progress, identity_of, place_of, read_checkpoint, write_checkpoint
 from .device import choose_device, choose_precision, thread_count
 from .logs import TrainingLog
 from .parallel import connect, this_process
@@ -106,7 +106,7 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
     progress: Callable[[Moment], None] | None = None,
-    logs: Path | None = None,
+    logs: str | os.PathLike[str] | None = None,
     tensorboard: bool = False,
 ) -> FitResult:
     """Train a spiking network by gradient descent; it ends with its best weights and in eval mode.
@@ -137,12 +137,12 @@ def fit(
     ------
     ShapeError, ParameterError
         If images or labels do not fit the model, the loss stops being finite, or a checkpoint is a folder, or belongs
-        to other settings or data.
+        to other settings or data, or processes do not start from the same weights.
     RunError
-        If there is no folder for it.
+        If there is no folder for checkpoint or logs.
     """
     settings = FitSettings() if settings is None else settings
-    _check_place(checkpoint)
+    _check_place(checkpoint, logs)
     network = check_network(model)
     _check_weights(network)
     train_set, validation_set = (
@@ -154,17 +154,19 @@ def fit(
     with thread_count(settings.threads), _own_randomness(device):
         processes.check_batch(settings.batch_size)
         is_main = processes.is_main
-        log = TrainingLog(logs if is_main else None, tensorboard=tensorboard)
+        log = TrainingLog(Path(logs) if is_main and logs is not None else None, tensorboard=tensorboard)
         data, held_out = (_to(device, pair) for pair in (train_set, validation_set))
         network.to(device)
         if hasattr(network, "normalize_by"):
             network.normalize_by(_time_first(data[0]))
         trainer = Trainer(network, data, settings, dtype, processes)
         decided = {**settings.of_the_result, "precision": str(dtype)}
-        identity = identity_of(network, decided, (*train_set, *validation_set))
+        data_of_all = (*train_set, *validation_set)
+        identity = identity_of(network, decided, data_of_all) if checkpoint is not None else {}
         state = Progress(identity)
         if resume and checkpoint is not None and Path(checkpoint).exists():
             state = read_checkpoint(checkpoint, trainer, identity)
+        processes.check_same(place_of(network, state), device)
 
         def report(moment: Moment) -> None:
             if is_main and progress is not None:
@@ -229,9 +231,13 @@ def _epoch(
     return record
 
 
-def _check_place(checkpoint: str | os.PathLike[str] | None) -> None:
-    """Complain before any work, not after an epoch, if the checkpoint could not be written."""
-    if checkpoint is None or not this_process().is_main:
+def _check_place(checkpoint: str | os.PathLike[str] | None, logs: str | os.PathLike[str] | None) -> None:
+    """Complain before any work, not after an epoch, if checkpoint or logs could not be written."""
+    if not this_process().is_main:
+        return
+    if logs is not None and not Path(logs).is_dir():
+        raise RunError(f"logs must be a folder; {logs} is none. Make it first.")
+    if checkpoint is None:
         return
     path = Path(checkpoint)
     if path.is_dir():

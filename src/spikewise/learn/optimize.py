@@ -51,7 +51,7 @@ def build_optimizer(model: nn.Module, settings: FitSettings) -> torch.optim.Opti
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.decay},
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.used_weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     if settings.optimizer == "adamw":

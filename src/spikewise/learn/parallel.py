@@ -65,6 +65,17 @@ class Processes:
                 f"batch_size must leave each of the {self.size} processes two images; got {batch_size}. Raise it."
             )
 
+    def check_same(self, numbers: Sequence[float], device: torch.device) -> None:
+        """Refuse to begin where another process stands elsewhere: sums of such gradients mean nothing."""
+        found = torch.tensor(numbers, dtype=torch.float64, device=device)
+        total = found.clone()
+        self.add_up([total])
+        if not torch.equal(total, found * self.size):
+            raise ParameterError(
+                "all processes must begin with the same weights, from the same checkpoint; got others. "
+                "Let all of them see the checkpoint, or none."
+            )
+
 
 def this_process() -> Processes:
     """Rank and number of the processes, by the environment variables of a launcher."""

@@ -25,7 +25,7 @@ class FitSettings(BaseModel):
     0.1
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     epochs: int = Field(16, ge=1, le=10_000, description="Passes over the training images.")
     batch_size: int = Field(64, ge=2, le=65_536, description="Images per update, over all processes together.")
@@ -78,7 +78,7 @@ class FitSettings(BaseModel):
         return _PEAK_LR[self.optimizer] if self.lr is None else self.lr
 
     @property
-    def decay(self) -> float:
+    def used_weight_decay(self) -> float:
         """Weight decay, by optimiser if it was not set."""
         return _WEIGHT_DECAY[self.optimizer] if self.weight_decay is None else self.weight_decay
 
@@ -103,4 +103,9 @@ class FitSettings(BaseModel):
     @property
     def of_the_result(self) -> dict[str, object]:
         """The settings that decide what is trained; device and threads change speed, and the last bits."""
-        return self.model_dump(exclude={"device", "threads"})
+        return {key: value for key, value in self.resolved.items() if key not in ("device", "threads")}
+
+    @property
+    def resolved(self) -> dict[str, object]:
+        """All settings, with what absent ones come to: a later version may choose other values."""
+        return {**self.model_dump(), "lr": self.peak_lr, "weight_decay": self.used_weight_decay, "warmup": self.rise}

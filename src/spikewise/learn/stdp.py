@@ -257,6 +257,10 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights, thresholds, labels and settings as safetensors, with a readable card beside."""
+        write_weights(path, *self.content())
+
+    def content(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """What a file of the network holds: arrays, and the card beside them."""
         check_is_fitted(self, "evidence_")
         card = {
             "format": _FORMAT,
@@ -264,7 +268,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
             "classes": self.classes_.tolist(),
         }
         tensors = {"class_counts": self.class_counts_, "n_labelled": self.n_labelled_}
-        write_weights(path, {**self.encoder_.engine_.arrays(), **tensors}, card)
+        return {**self.encoder_.engine_.arrays(), **tensors}, card
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> STDPClassifier:

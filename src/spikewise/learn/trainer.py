@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikewise.errors import ParameterError
+from spikewise.errors import ParameterError, ShapeError
 
 from .average import WeightAverage, measure_statistics
 from .loss import accumulate_outputs, loss_named
@@ -88,7 +88,7 @@ class Trainer:
             shared_statistics(self.model, processes),
             torch.autocast(self.device.type, self.dtype, enabled=self.dtype == torch.bfloat16),
         ):
-            outputs = self.model(self._as_input(images), n_steps)
+            outputs = self._outputs(self.model, images, n_steps)
             share = len(labels) / len(batch)
             loss = self._loss_of(_wide(outputs), labels) * share
             self.optimizer.zero_grad()
@@ -123,12 +123,24 @@ class Trainer:
         found = torch.zeros(1 + self.settings.n_steps, dtype=torch.float64, device=self.device)
         for rows in torch.split(self.processes.mine(torch.arange(n_samples)), _EVALUATED_TOGETHER):
             images, labels = (part[rows.to(self.device)] for part in held_out)
-            outputs = model(self._as_input(images), self.settings.n_steps)
+            outputs = self._outputs(model, images, self.settings.n_steps)
             found[0] += self._plain_loss_of(outputs, labels) * len(labels)
             found[1:] += (accumulate_outputs(outputs).argmax(2) == labels).sum(1)
         self.processes.add_up([found])
         loss, *accuracy = (found / n_samples).tolist()
         return loss, accuracy
+
+    def _outputs(self, model: Any, images: Tensor, n_steps: int) -> Tensor:
+        """Logits (T, B, K), once they are known to be these."""
+        outputs: Tensor = model(self._as_input(images), n_steps)
+        wanted = (n_steps, len(images), self.model.spec.n_classes)
+        if not isinstance(outputs, Tensor) or tuple(outputs.shape) != wanted:
+            found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+            raise ShapeError(
+                f"forward of {type(self.model).__name__} must give logits (T, B, K) = {wanted}; got {found}. "
+                "Stack the logits of each step along the first axis."
+            )
+        return outputs
 
     def _variants(self, batch: Tensor, generator: torch.Generator) -> Images:
         """Random variants of the images of a whole batch: each process draws them all, so that all agree."""

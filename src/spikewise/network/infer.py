@@ -7,6 +7,7 @@ which is why a rule that is never ready gives exactly the answers of the full ru
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -178,14 +179,18 @@ class SpikingClassifier:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and architecture to ``path`` (safetensors), with a readable card beside it (``.json``)."""
+        write_weights(path, *self.content())
+
+    def content(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """What a file of the network holds: arrays, and the card beside them."""
         weights = {key: _array(value) for key, value in self.model.state_dict().items()}
         card = {
             "format": _FORMAT,
-            "model": self.model.spec.to_dict(),
+            "model": json.loads(json.dumps(self.model.spec.to_dict())),  # as a file holds it: lists, no tuples
             "n_steps": self.n_steps,
             "class_names": list(self.class_names),
         }
-        write_weights(path, weights, card)
+        return weights, card
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], model: TrainableNetwork | None = None) -> SpikingClassifier:
@@ -206,7 +211,7 @@ class SpikingClassifier:
         weights, card = read_weights(path, _FORMAT)
         try:
             network: Any = SpikingNetwork(ModelSpec.from_dict(card["model"])) if model is None else check_network(model)
-            if model is not None and card["model"] != network.spec.to_dict():
+            if model is not None and card["model"] != json.loads(json.dumps(network.spec.to_dict())):
                 raise DataError(f"it belongs to {card['model']}")
             network.load_state_dict({key: torch.as_tensor(value) for key, value in weights.items()})
             return cls(network, card["n_steps"], card["class_names"])

@@ -6,7 +6,7 @@ wrote: samples go in, classes come out, and the rest is in her code.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from spikewise.errors import DataError, ParameterError, unknown_name
@@ -21,6 +21,12 @@ _HALVINGS = {name: n_vgg_halvings(table) for name, table in VGG.items()} | {
     name: n_resnet_halvings(stages) for name, stages in RESNET.items()
 }
 MODEL_NAMES = tuple(_HALVINGS)
+
+
+def check_model_name(name: str) -> None:
+    """Raise ParameterError unless there is an architecture of this name."""
+    if name not in MODEL_NAMES:
+        raise unknown_name("model", name, MODEL_NAMES)
 
 
 def _smallest_side(name: str) -> int:
@@ -69,8 +75,7 @@ class ModelSpec:
     pooling: Pooling = "max"
 
     def __post_init__(self) -> None:
-        if self.name not in MODEL_NAMES:
-            raise unknown_name("model", self.name, MODEL_NAMES)
+        check_model_name(self.name)
         object.__setattr__(self, "in_shape", tuple(self.in_shape))
         _check_samples(self.in_shape, self.n_classes)
         if not 0 < self.width <= 16:
@@ -79,6 +84,8 @@ class ModelSpec:
             raise unknown_name("norm", self.norm, NORMS)
         if self.pooling not in POOLINGS:
             raise unknown_name("pooling", self.pooling, POOLINGS)
+        if self.pooling != "max" and self.name in RESNET:
+            raise ParameterError(f"pooling must be left out of a ResNet, which has none; got {self.pooling!r}.")
         side, given = _smallest_side(self.name), min(self.in_shape[1:])
         if given < side:
             others = [name for name in MODEL_NAMES if _smallest_side(name) <= given]
@@ -94,6 +101,9 @@ class ModelSpec:
     def from_dict(cls, raw: dict[str, Any]) -> ModelSpec:
         """Inverse of :meth:`to_dict`; raises DataError if an entry is missing, unknown or impossible."""
         try:
+            missing = {item.name for item in fields(cls)} - raw.keys()
+            if missing:  # today's default may not be what the weights were learned with
+                raise ParameterError(f"there is no {', '.join(sorted(missing))}")
             return cls(**{**raw, "neurons": LIFParams.from_dict(raw["neurons"])})
         except (KeyError, TypeError, ParameterError) as error:
             raise DataError(f"the model has a missing, unknown or impossible entry; {error}") from None

@@ -30,8 +30,8 @@ class Surrogate(Protocol):
 
 
 def _check_gamma(gamma: float) -> None:
-    if not (math.isfinite(gamma) and gamma > 0):
-        raise ParameterError(f"gamma must be a finite number above 0; got {gamma}.")
+    if not 1e-3 <= gamma <= 1e3:  # beyond, the slope leaves the range of floats
+        raise ParameterError(f"gamma must lie in [0.001, 1000]; got {gamma}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Dspike:
     Parameters
     ----------
     gamma : float
-        Steepness and reach at once, above 0. At 3 the slope is about 1.5 sech²(3x).
+        Steepness and reach at once, in [0.001, 1000]. At 3 the slope is about 1.5 sech²(3x).
 
     Examples
     --------
@@ -69,7 +69,7 @@ class Triangle:
     Parameters
     ----------
     gamma : float
-        Half its width, above 0.
+        Half its width, in [0.001, 1000].
 
     Examples
     --------
@@ -101,7 +101,10 @@ def surrogate_to_dict(surrogate: Surrogate) -> dict[str, Any]:
     for kind, cls in _SURROGATES.items():
         if isinstance(surrogate, cls):
             return {"kind": kind, **asdict(surrogate)}
-    raise ParameterError(f"only {', '.join(_SURROGATES)} can be stored; got {surrogate!r}.")
+    raise ParameterError(
+        f"surrogate must be Dspike or Triangle to be stored; got {surrogate!r}. "
+        "Train without a checkpoint, or take one of these."
+    )
 
 
 def surrogate_from_dict(raw: dict[str, Any]) -> Surrogate:

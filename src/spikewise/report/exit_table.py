@@ -35,18 +35,19 @@ def exit_table(results: Mapping[str, Any]) -> Table:
     for header in ("all steps", "early exit"):
         table.add_column(header, justify="right")
     by_step, n_steps = results["accuracy_by_step"], found["n_steps"]
-    for step in (step for step in map(int, by_step) if step <= _MOST_STEPS and step < n_steps):
+    for step in range(1, n_steps) if n_steps <= _MOST_STEPS else ():
         table.add_row(f"accuracy, all cut at step {step}", f"{by_step[str(step)]:.2%}", "")
-    random_exit = controls["random_exit"]
     table.add_row("accuracy", f"{results['accuracy']:.2%}", f"{found['accuracy']:.2%}")
-    table.add_row("  control: exit at random", "", f"{random_exit['accuracy']:.2%}")
+    table.add_row("  control: exit at random", "", f"{controls['random_exit']['accuracy']:.2%}")
+    cut = controls["truncated"]
+    table.add_row(f"  control: all cut at step {cut['mean_steps']:.0f}", "", f"{cut['accuracy']:.2%}")
     table.add_section()
     table.add_row("mean timesteps", str(n_steps), f"{found['mean_steps']:.2f}")
     table.add_row("  median, 95 % within", "", f"{found['median_steps']:g}, {found['p95_steps']:g}")
     table.add_row("input spikes", format_share(1), format_share(found["in_spike_share"]))
     timing = results["timing"]
     seconds = (format_si(timing[f"{which}_s_per_image"], "s") for which in ("full", "exit"))
-    table.add_row("wall time per image, this machine", *seconds)
+    table.add_row("wall time per image, step by step", *seconds)
     for section in price_sections(results["cost"]):
         table.add_section()
         for row in section:

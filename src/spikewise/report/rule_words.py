@@ -15,6 +15,8 @@ def words_of(rule: DoubtExit | NeverExit) -> str:
     --------
     >>> words_of(EntropyExit(0.25)), words_of(MarginExit((3.0, 2.0)))
     ('entropy below 0.25', 'margin above 3, 2 by step')
+    >>> words_of(EntropyExit(0.25, "sum", temperature=2.0))
+    'entropy of the sum, tempered, below 0.25'
     >>> words_of(MarginExit.at(0.0))
     'never stops early'
     """
@@ -22,12 +24,18 @@ def words_of(rule: DoubtExit | NeverExit) -> str:
         return _NEVER
     match rule:
         case EntropyExit(max_entropy=bound):
-            return f"entropy below {_numbers(bound)}"
+            return f"entropy{_of(rule)} below {_numbers(bound)}"
         case ConfidenceExit(min_confidence=bound):
-            return f"confidence above {_numbers(bound)}"
+            return f"confidence{_of(rule)} above {_numbers(bound)}"
         case MarginExit(min_margin=bound):
-            return f"margin above {_numbers(bound)}"
+            return f"margin{_of(rule)} above {_numbers(bound)}"
     return _NEVER
+
+
+def _of(rule: DoubtExit) -> str:
+    """What is read, where it is not the plain mean: a bound means nothing without it."""
+    tempered = ", tempered," if rule.temperature != 1.0 else ""
+    return (" of the sum" if rule.accumulate == "sum" else "") + tempered
 
 
 def _numbers(bound: PerStep) -> str:

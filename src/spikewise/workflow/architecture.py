@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,22 +21,19 @@ class NetworkSettings(BaseModel):
     1.0
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    model: str = Field("vgg9", description="Architecture.")
+    model: str = Field("vgg7", description="Architecture.")
     width: float = Field(1.0, gt=0, le=16, description="Factor on its channels.")
     v_threshold: float = Field(1.0, gt=0, le=1000, description="Potential at which a neuron fires.")
     decay: float = Field(0.5, ge=0, le=1, description="Share of the potential that is left after one step.")
     reset: Literal["hard", "soft"] = Field("hard", description="A spike empties the neuron, or takes the threshold.")
     surrogate: Literal["dspike", "triangle"] = Field("triangle", description="Slope of the firing step in training.")
-    gamma: float | None = Field(None, gt=0, le=1000, description="Shape of that slope; 3 or 1 if absent.")
+    gamma: float | None = Field(
+        None, ge=1e-3, le=1e3, description="Shape of that slope; 1 of the triangle and 3 of dspike if absent."
+    )
     norm: Literal["batch", "threshold"] = Field("batch", description="How normalisation begins.")
     pooling: Literal["max", "average"] = Field("max", description="How a VGG halves its maps.")
-
-    @property
-    def network(self) -> NetworkSettings:
-        """These settings alone, of whatever they are part of."""
-        return NetworkSettings(**self._of_the_network())
 
     def spec(self, in_shape: tuple[int, int, int], n_classes: int) -> ModelSpec:
         """The network for samples of this shape; raises ParameterError if there is none."""
@@ -56,6 +53,3 @@ class NetworkSettings(BaseModel):
         from spikewise.network.models import build_from
 
         return build_from(self.spec(images.shape, images.n_classes), seed)
-
-    def _of_the_network(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in NetworkSettings.model_fields}

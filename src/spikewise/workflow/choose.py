@@ -2,7 +2,9 @@
 
 A guarantee needs images that did nothing else. Of a deep network the first half of the validation images chose the
 epoch (:func:`halves`), so they may also choose temperatures and the order of a conditional path, and the second half
-alone calibrates. An STDP network chose nothing on them, and they all calibrate.
+alone calibrates. An STDP network chose nothing on them, and they all calibrate. Constants and recipes that ship with
+the package were compared on validation images of MNIST, Fashion-MNIST and CIFAR-10, of both halves: of these sets
+only the choices of the run itself are kept apart.
 """
 
 from __future__ import annotations
@@ -106,7 +108,7 @@ class Choice:
     profile : ExitProfile
         For a drift monitor.
     certificate : Certificate, optional
-        Where a guarantee was asked for.
+        Where there is a guarantee.
     """
 
     rule: DoubtExit
@@ -166,7 +168,8 @@ def choose(
         trace, path, max_drop=asked.max_drop or 0.0, confidence=asked.confidence, form=asked.form,
         conditional=asked.conditional, identity={**identity, "data": kept.sha256},
     )  # fmt: skip
-    return Choice(found.rule, found.kind, _figures(found), ExitProfile.of(trace, found.rule), found)
+    certificate = found if found.kind == "guarantee" else None
+    return Choice(found.rule, found.kind, _figures(found), ExitProfile.of(trace, found.rule), certificate)
 
 
 def _heuristic(

@@ -17,6 +17,7 @@ from spikewise.price.measure import EnergyMeter
 from spikewise.price.prices import Prices, all_figures_of, platforms_for
 from spikewise.runs import Run, make_folder
 
+from .architecture import NetworkSettings
 from .learn import ENOUGH_VALIDATION
 from .results import measured_figures
 from .stdp import Stages, STDPSettings, learn_and_stop
@@ -115,8 +116,7 @@ def _deep(
     path = folder / f"{train.name}-{settings.model}-{settings.seed}"
     asked = TrainSettings(
         data=settings.data,
-        model=settings.model,
-        width=width,
+        network=NetworkSettings(model=settings.model, width=width),
         max_drop=settings.max_drop_deep,
         platform=settings.platform,
     )

@@ -16,11 +16,11 @@ from spikewise.dynamic.doubt import DoubtExit
 from spikewise.dynamic.guarantee import Certificate
 from spikewise.dynamic.identity import model_identity
 from spikewise.dynamic.monitor import DriftMonitor, ExitProfile
-from spikewise.dynamic.rule import NeverExit, rule_from_dict
+from spikewise.dynamic.rule import EntropyExit, rule_from_dict
 from spikewise.errors import DataError, ParameterError, unknown_name
-from spikewise.runs import CHOICE_FILE, EXIT_FILE, MODEL_FILE, Run
+from spikewise.runs import CHOICE_FILE, EXIT_FILE, Run
 
-from .exit import read_choice, splits_of
+from .exit import accumulation_of, read_choice, splits_of
 from .learn import open_network
 
 
@@ -69,7 +69,7 @@ def open_watch(
     network: Any = open_network(run)
     if not hasattr(network, "stream"):
         raise ParameterError(f"{path} must hold a deep network to be watched; got one of kind {run.record['kind']}.")
-    rule = NeverExit() if full else rule_of(run, network, exit_name)
+    rule = EntropyExit(0.0, accumulation_of(run)) if full else rule_of(run, network, exit_name)
     if image is not None:
         return Watched(network.stream(read_sample(image, network.model.spec.in_shape), rule), network.class_names, None)
     test = splits_of(run, data, root)["test"]
@@ -78,49 +78,58 @@ def open_watch(
     return Watched(network.stream(_sample(test, index), rule), network.class_names, int(test.labels[index]))
 
 
-def rule_of(run: Run, network: Any, exit_name: str = "") -> DoubtExit | NeverExit:
-    """Rule of an exit setting of a run, once its certificate is known to be about this network."""
-    found = {file.parent.name: file for file in sorted(run.path.glob(f"exits/*/{EXIT_FILE}"), key=_age)}
-    if exit_name and exit_name not in found:
-        raise unknown_name("exit setting", exit_name, found or ["(none)"])
-    if not found:
-        raise DataError(f"{run.path} must hold an exit setting; it has none. Run spikewise exit, or ask for all steps.")
-    file = found[exit_name or list(found)[-1]]
-    raw = read_json(file, "exit setting")
-    if not isinstance(raw, dict) or not isinstance(raw.get("rule"), dict):
-        raise DataError(f"{file} must be an exit setting with a rule. Delete it and run spikewise exit again.")
-    rule = rule_from_dict(raw["rule"])
-    if raw.get("threshold") == "guarantee":
-        certificate = Certificate.from_dict(read_choice(file.with_name(CHOICE_FILE))["certificate"] or {})
-        certificate.check(model_identity(run.path / MODEL_FILE, network))
-        if certificate.rule != rule:
-            raise DataError(f"{file} must hold the rule of its certificate; it has another. Run spikewise exit again.")
-    return rule
+def rule_of(run: Run, network: Any, exit_name: str = "") -> DoubtExit:
+    """Rule of an exit setting of a run, once it is known to be about this network; the newest if no name is given."""
+    return _setting(run, network, exit_name)[1]
 
 
-def monitor_of(run: Run, exit_name: str, *, window: int = 500, false_alarms: float = 0.001) -> DriftMonitor:
+def monitor_of(
+    run: Run, network: Any, exit_name: str = "", *, window: int = 500, false_alarms: float = 0.001
+) -> DriftMonitor:
     """Drift monitor for an exit setting of a run, which knows how the calibration images left.
 
     Parameters
     ----------
     run : Run
         With the setting.
+    network : AnytimeClassifier
+        The network of the run.
     exit_name : str
-        Its name, such as ``drop-0.005``.
+        Its name, such as ``drop-0.005``; the newest if empty.
     window, false_alarms
         As in :class:`~spikewise.dynamic.DriftMonitor`.
     """
-    folder = run.path / "exits" / exit_name
-    raw = read_json(folder / EXIT_FILE, "exit setting")
-    rule = rule_from_dict(raw.get("rule", {}) if isinstance(raw, dict) else {})
-    if not isinstance(rule, DoubtExit):
-        raise ParameterError(f"{exit_name} must be a setting that stops early, or there is nothing to watch.")
-    profile = ExitProfile.from_dict(read_choice(folder / CHOICE_FILE)["profile"])
+    file, rule = _setting(run, network, exit_name)
+    profile = ExitProfile.from_dict(read_choice(file.with_name(CHOICE_FILE))["profile"])
     return DriftMonitor(profile, rule, window=window, false_alarms=false_alarms)
 
 
-def _age(path: Path) -> float:
-    return path.stat().st_mtime
+def _setting(run: Run, network: Any, exit_name: str) -> tuple[Path, DoubtExit]:
+    """File and rule of an exit setting, once both are known to be about this network.
+
+    A heuristic holds for the weights, whatever computes them; a guarantee for all that its certificate names.
+    """
+    names = [
+        name for name in run.record["metrics"].get("exits", {}) if (run.path / "exits" / name / EXIT_FILE).exists()
+    ]
+    if exit_name and exit_name not in names:
+        raise unknown_name("exit setting", exit_name, names or ["(none)"])
+    if not names:
+        raise DataError(f"{run.path} must hold an exit setting; it has none. Run spikewise exit, or ask for all steps.")
+    file = run.path / "exits" / (exit_name or names[-1]) / EXIT_FILE
+    raw, identity = read_json(file, "exit setting"), model_identity(network)
+    known = raw.get("identity") if isinstance(raw, dict) else None
+    if not isinstance(known, dict) or known.get("model") != identity["model"]:
+        raise DataError(f"{file} must be about the weights that are in use; they are others. Run spikewise exit again.")
+    rule = rule_from_dict(raw.get("rule", {}))
+    if not isinstance(rule, DoubtExit):
+        raise DataError(f"{file} must hold a rule that stops early. Run spikewise exit again.")
+    if raw.get("threshold") == "guarantee":
+        certificate = Certificate.from_dict(read_choice(file.with_name(CHOICE_FILE))["certificate"] or {})
+        certificate.check(identity)
+        if certificate.rule != rule:
+            raise DataError(f"{file} must hold the rule of its certificate; it has another. Run spikewise exit again.")
+    return file, rule
 
 
 def read_sample(path: Path, shape: tuple[int, int, int]) -> NDArray[Any]:

@@ -94,7 +94,7 @@ def learn_deep(
         measured = clock.measure.finish(settings.epochs * train.n_samples)
     classifier = SpikingClassifier(model, settings.n_steps, train.classes)
     run.update(
-        data={**_describe(train, validation), "epoch_chosen_on": chosen_on.sha256},
+        data={**_describe(train, validation), "epoch_chosen_on": chosen_on.sha256, "n_chosen_on": chosen_on.n_samples},
         metrics={
             "n_parameters": sum(p.numel() for p in model.parameters()),
             "n_epochs": result.n_epochs,

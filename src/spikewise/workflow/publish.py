@@ -52,7 +52,7 @@ def publish(path: Path, name: str, command: str, folder: Path) -> ModelCard:
     network: Any = open_network(run)
     if weights.stat().st_size > _MOST_BYTES:
         raise DataError(f"{weights} must take at most 3 MB; it takes {weights.stat().st_size / 1e6:.1f} MB.")
-    identity = model_identity(weights, network)
+    identity = model_identity(network)
     exits = {file.parent.name: _exit(file.parent, identity) for file in sorted(path.glob(f"exits/*/{EXIT_FILE}"))}
     if not exits:
         raise DataError(f"{path} must hold an exit setting; it has none. Run spikewise exit first.")
@@ -62,11 +62,12 @@ def publish(path: Path, name: str, command: str, folder: Path) -> ModelCard:
     by_step = metrics.get("validation_accuracy_by_step", [])
     card = ModelCard(
         name=name, kind=record["kind"], command=command, seed=record["seed"], versions=record["versions"],
+        settings={key: value for key, value in record["settings"].items() if key != "data"},
         sha256=hashlib.sha256(weights.read_bytes()).hexdigest(), n_parameters=_n_parameters(network, metrics),
         n_steps=trace.n_steps,
         data=DataCard(
             name=data["name"], n_train=data["n_train"], n_validation=data["n_validation"], n_test=trace.n_samples,
-            sha256=digests,
+            n_chosen_on=data.get("n_chosen_on", 0), sha256=digests,
         ),
         validation_accuracy={str(step): value for step, value in enumerate(by_step, 1)}
         or {str(trace.n_steps): metrics["validation_accuracy"]},
@@ -92,7 +93,7 @@ def _exit(folder: Path, identity: dict[str, str]) -> ExitCard:
         energy_j={report.platform: report.energy_j for report in prices},
         energy_saving={report.platform: _saving(report) for report in prices},
         edp_saving={report.platform: report.edp_saving for report in prices},
-        certificate=choice["certificate"],
+        calibration=found["calibration"], profile=choice["profile"], certificate=choice["certificate"],
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from spikewise.errors import DataError
 from spikewise.price.measure import EnergyMeter
 from spikewise.price.measured import INFERENCE, INFERENCE_EXIT, Measurement, entry
 from spikewise.price.prices import Prices, figures_of, price_all, write_prices
-from spikewise.runs import CHOICE_FILE, COST_FILE, EXIT_FILE, GALLERY_FILE, MODEL_FILE, TRACE_FILE, WORKLOAD_FILE, Run
+from spikewise.runs import CHOICE_FILE, COST_FILE, EXIT_FILE, GALLERY_FILE, TRACE_FILE, WORKLOAD_FILE, Run
 from spikewise.workload import Workload
 
 from .choose import ExitSettings, choose, halves
@@ -81,7 +81,7 @@ def stop_early(
     """
     name = asked.name
     folder = run.exit_folder(name)
-    identity = model_identity(run.path / MODEL_FILE, network)
+    identity = model_identity(network)
     if all(path.exists() for path in _files_of(run, folder)):
         found = _read_exit(folder / EXIT_FILE)
         if (found["decided"], found["identity"]) == (asked.decides, identity):
@@ -128,10 +128,11 @@ def stop_early(
     exit_load.write(folder / WORKLOAD_FILE)
     _write_gallery(folder / GALLERY_FILE, test, result)
     certificate = chosen.certificate.to_dict() if chosen.certificate else None
+    others = {key: value for key, value in run.record["metrics"].get("exits", {}).items() if key != name}
     write_json(folder / CHOICE_FILE, {"certificate": certificate, "profile": chosen.profile.to_dict()})
     run.update(
         metrics={
-            "exits": {**run.record["metrics"].get("exits", {}), name: report},
+            "exits": {**others, name: report},  # the newest comes last
             "accuracy_by_step": _thinned(accuracy),
         },
         timings={

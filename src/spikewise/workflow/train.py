@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from spikewise.data.frames import Binning
 from spikewise.data.images import ImageSet, load_splits
@@ -32,17 +32,20 @@ if TYPE_CHECKING:
     from spikewise.learn.settings import FitSettings
 
 
-class TrainSettings(NetworkSettings):
+class TrainSettings(BaseModel):
     """What a run with gradients does, besides how it trains: which network, on what, stopped and priced how.
 
     Examples
     --------
-    >>> TrainSettings(data="cifar10").model
-    'vgg9'
+    >>> TrainSettings(data="cifar10").network.model
+    'vgg7'
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     data: str = Field("digits", description="Name of a data set, .npz file, folder of class folders or of recordings.")
     binning: Binning | None = Field(None, description="How recordings become frames; by time if absent.")
+    network: NetworkSettings = Field(NetworkSettings(), description="Which network.")
     max_drop: float = Field(0.005, ge=0, lt=1, description="Tolerated loss of accuracy by early exit.")
     platform: str = Field("rram-64-32nm", description="Platform that the network is priced on.")
 
@@ -99,8 +102,10 @@ def run_train(
     require("torch", "deep")
     from spikewise.learn.device import choose_device
     from spikewise.learn.parallel import this_process
+    from spikewise.network.spec import check_model_name
 
     platforms_for(settings.platform)
+    check_model_name(settings.network.model)
     process = this_process()
     choose_device(fit_settings.device, process.local_rank)
     splits = load_splits(
@@ -143,15 +148,15 @@ def train_and_stop(
     """
     train, validation, test = (splits[name] for name in ("train", "validation", "test"))
     # Before there is a folder: a wrong name or size should leave none behind.
-    settings.spec(train.shape, train.n_classes)
+    spec = settings.network.spec(train.shape, train.n_classes)
     asked = {
-        "data": identify(splits), **settings.network.model_dump(), "fit": fit_settings.of_the_result,
+        "data": identify(splits), "network": spec.to_dict(), "fit": fit_settings.of_the_result,
     }  # fmt: skip
     if settings.binning is not None:
         asked["binning"] = settings.binning.model_dump()
     run = Run.start(path, kind="deep", settings=asked, seed=fit_settings.seed)
     with run.locked():
-        title = f"{settings.model} on {train.name}"
+        title = f"{spec.name} on {train.name}"
         network = learn_deep(
             run, train, validation, settings.network, fit_settings, stages(f"train {title}"),
             tensorboard=tensorboard, meter=meter,
@@ -179,7 +184,7 @@ def _help(settings: TrainSettings, fit_settings: FitSettings, out: Path, splits:
     if is_learned(out):
         return
     train, validation = splits["train"], splits["validation"]
-    network = settings.build(train, fit_settings.seed)
+    network = settings.network.build(train, fit_settings.seed)
     learned_from, chosen_on = ((images.images, images.labels) for images in (train, halves(validation)[0]))
     fit(network, learned_from, chosen_on, fit_settings, checkpoint=out / CHECKPOINT, resume=True)
 
@@ -198,10 +203,9 @@ def _figures(
         "run": str(run.path),
         "data": {**{key: data[key] for key in ("name", "n_train", "n_validation")}, "n_test": found["n_test"]},
         "settings": {
-            **settings.model_dump(exclude={"data"}),
-            **fit_settings.model_dump(),
-            "lr": fit_settings.peak_lr,
-            "weight_decay": fit_settings.decay,
+            **settings.network.model_dump(),
+            **settings.model_dump(exclude={"data", "network"}),
+            **fit_settings.resolved,
         },
         "n_parameters": metrics["n_parameters"],
         "best_epoch": metrics["best_epoch"],

@@ -8,6 +8,7 @@ __getattr__, __all__ = lazy_exports(
         "ModelCard": ".card",
         "load_card": ".load",
         "load_model": ".load",
+        "load_monitor": ".load",
         "load_rule": ".load",
         "model_names": ".load",
     },

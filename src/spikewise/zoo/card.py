@@ -12,19 +12,24 @@ class _Part(BaseModel):
 
 
 class DataCard(_Part):
-    """The data that a network was trained and tested on; digests of the split, so that it can be made again."""
+    """The data that a network was trained and tested on; digests of the split, so that it can be made again.
+
+    ``n_chosen_on`` of the validation images chose the epoch, where one was chosen.
+    """
 
     name: str
     n_train: int = Field(ge=1)
     n_validation: int = Field(ge=1)
     n_test: int = Field(ge=1)
+    n_chosen_on: int = Field(ge=0)
     sha256: dict[str, str]
 
 
 class ExitCard(_Part):
     """One exit setting, chosen on validation images: what it does on the test images.
 
-    Savings compare with all timesteps, on the platform they name.
+    ``calibration`` has its figures on the images that it was chosen on, ``profile`` how these left. Savings compare
+    with all timesteps, on the platform they name.
     """
 
     rule: dict[str, Any]
@@ -37,6 +42,8 @@ class ExitCard(_Part):
     energy_j: dict[str, float]
     energy_saving: dict[str, float]
     edp_saving: dict[str, float]
+    calibration: dict[str, Any]
+    profile: dict[str, Any]
     certificate: dict[str, Any] | None
 
 
@@ -55,6 +62,8 @@ class ModelCard(_Part):
         Of the packages that were used.
     sha256 : str
         Of the file of weights.
+    settings : dict
+        Of the run, as it was trained: architecture and neurons, or plasticity.
     n_parameters : int
         Weights that were learned.
     n_steps : int
@@ -73,6 +82,7 @@ class ModelCard(_Part):
     seed: int
     versions: dict[str, Any]
     sha256: str
+    settings: dict[str, Any]
     n_parameters: int = Field(ge=1)
     n_steps: int = Field(ge=1)
     data: DataCard

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -12,10 +13,11 @@ from spikewise.dynamic.anytime import AnytimeClassifier
 from spikewise.dynamic.doubt import DoubtExit
 from spikewise.dynamic.guarantee import Certificate
 from spikewise.dynamic.identity import model_identity
+from spikewise.dynamic.monitor import DriftMonitor, ExitProfile
 from spikewise.dynamic.rule import NeverExit, rule_from_dict
-from spikewise.errors import DataError, require, unknown_name
+from spikewise.errors import DataError, ParameterError, require, unknown_name
 
-from .card import ModelCard
+from .card import ExitCard, ModelCard
 
 FOLDER = Path(__file__).with_name("models")
 """Where cards (``NAME.card.json``) and weights (``NAME.safetensors``) lie."""
@@ -99,15 +101,39 @@ def load_rule(name: str, setting: str = "drop-0.005") -> DoubtExit | NeverExit:
     setting : str
         One of the exit settings of its card: ``drop-0.005`` tolerates half a point of accuracy.
 
-    Raises
-    ------
-    DataError
-        If it carries a guarantee that is void here: another version or device computes.
+    A rule with a guarantee is a heuristic where another version, precision or device computes: a ``UserWarning`` says
+    what differs.
     """
+    found = _exit(name, setting)
+    if found.certificate:
+        try:
+            Certificate.from_dict(found.certificate).check(model_identity(load_model(name)))
+        except DataError as error:
+            warnings.warn(f"{setting} of {name} is a heuristic here: {error}", stacklevel=2)
+    return rule_from_dict(found.rule)
+
+
+def load_monitor(
+    name: str, setting: str = "drop-0.005", *, window: int = 500, false_alarms: float = 0.001
+) -> DriftMonitor:
+    """Drift monitor of a network, which knows how the calibration images left.
+
+    Parameters
+    ----------
+    name, setting : str
+        As in :func:`load_rule`.
+    window, false_alarms
+        As in :class:`~spikewise.dynamic.DriftMonitor`.
+    """
+    found = _exit(name, setting)
+    rule = rule_from_dict(found.rule)
+    if not isinstance(rule, DoubtExit):
+        raise ParameterError(f"setting must be one that stops early to be watched; got {setting!r}.")
+    return DriftMonitor(ExitProfile.from_dict(found.profile), rule, window=window, false_alarms=false_alarms)
+
+
+def _exit(name: str, setting: str) -> ExitCard:
     exits = load_card(name).exits
     if setting not in exits:
         raise unknown_name("exit setting", setting, exits)
-    certificate = exits[setting].certificate
-    if certificate:
-        Certificate.from_dict(certificate).check(model_identity(FOLDER / f"{name}{WEIGHTS}", load_model(name)))
-    return rule_from_dict(exits[setting].rule)
+    return exits[setting]
