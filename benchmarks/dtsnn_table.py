@@ -1,12 +1,12 @@
 """DT-SNN's table for one trained network: what early exit costs and saves beside everything it could be compared with.
 
-Rows: the network cut after each timestep; networks trained for fewer timesteps; each exit setting of the run with its
+Rows: the network cut after each timestep; networks trained for fewer timesteps; each exit setting of the run, its
 random-exit control (as many exits at every step, of images drawn at random); and a conventional network of as many
 bits with exits of its own. Columns: accuracy, timesteps, and energy, latency and energy-delay product on the chip that
 is calibrated to DT-SNN and on the one from first principles, each working off timesteps in turn or in a pipeline.
 
-"At equal accuracy" holds a row against the static curve: the energy-delay product at which straight lines between the
-cuts T = 1, 2, ... reach the row's accuracy. An accuracy that no cut reaches is held against the best of them.
+"At equal accuracy" holds a row against the static curve (spikewise.dynamic.equal_accuracy), with 95 % intervals for
+exit settings. A chip that computes a conventional network pays for every bit of an activation that is not zero.
 
     python benchmarks/dtsnn_table.py RUN [--trained RUN ...] [--ann FILE] [--chips N] [--json FILE]
 
@@ -16,6 +16,7 @@ RUN is a run folder of `spikewise train`, with the settings that `spikewise exit
 
 import argparse
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,25 +24,28 @@ from rich.console import Console
 from rich.table import Table
 
 from spikewise._files import write_json
+from spikewise.dynamic import SigmaEUnit, cost_at_accuracy, saving_interval
 from spikewise.dynamic.rule import EntropyExit, rule_from_dict
-from spikewise.dynamic.sigma_e import SigmaEUnit, agreement
+from spikewise.dynamic.sigma_e import agreement
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.price import load_platform
 from spikewise.price.nonideal import Nonideal
 from spikewise.price.nonideal_study import study
 from spikewise.price.schedule import Schedule
 from spikewise.runs import EXIT_FILE, MODEL_FILE, TRACE_FILE, WORKLOAD_FILE, Run
+from spikewise.units import format_si
 from spikewise.workflow.exit import splits_of
 from spikewise.workload import Workload
 
-CALIBRATED, PHYSICAL = "rram-64-32nm", "rram-64-32nm-physical"
+CHIPS = {"calibrated": "rram-64-32nm", "physical": "rram-64-32nm-physical"}
+FIGURES = {"energy_j": "J", "latency_s": "s", "edp_js": "Js"}
 SPREADS, N_IMAGES = (0.0, 0.1, 0.2), 1_000
 
 
 def chips_by_name():
     """Both chips, each with steps in turn and in a pipeline."""
     found = {}
-    for label, name in (("calibrated", CALIBRATED), ("physical", PHYSICAL)):
+    for label, name in CHIPS.items():
         chip = load_platform(name)
         found[label] = chip
         found[f"{label}, pipelined"] = chip.model_copy(update={"schedule": Schedule(mode="pipelined")})
@@ -49,11 +53,15 @@ def chips_by_name():
 
 
 def row_of(name, accuracy, load, chips):
-    """A row of the table from what was computed."""
+    """A row of the table from what was computed; energies also with once-work charged in other ways."""
     prices = {}
     for label, chip in chips.items():
         report = chip.estimate(load)
-        prices[label] = {key: getattr(report, key) for key in ("energy_j", "latency_s", "edp_js")}
+        prices[label] = {
+            **{key: getattr(report, key) for key in FIGURES},
+            "latency_p95_s": report.latency_quantile(0.95),
+            "energy_j_by_mode": {mode.mode: mode.energy_j for mode in report.once_modes},
+        }
     return {
         "name": name, "accuracy": accuracy, "mean_steps": load.mean_steps, "histogram": list(load.exit_histogram),
         "prices": prices,
@@ -61,46 +69,34 @@ def row_of(name, accuracy, load, chips):
 
 
 def static_rows(trace, load, chips):
-    """The network cut after 1, 2, ..., T timesteps."""
-    reports = {label: chip.estimate(load.without_exit()) for label, chip in chips.items()}
-    rows = []
-    for step, accuracy in enumerate(trace.accuracy_by_step().tolist(), 1):
-        prices = {}
-        for label, report in reports.items():
-            energy, latency = report.energy_at(step), report.latency_at(step)
-            prices[label] = {"energy_j": energy, "latency_s": latency, "edp_js": energy * latency}
-        rows.append({"name": f"cut at T={step}", "accuracy": accuracy, "mean_steps": float(step), "prices": prices})
-    return rows
+    """The network cut after 1, 2, ..., T timesteps, each priced as a network of so many."""
+    accuracies = enumerate(trace.accuracy_by_step().tolist(), 1)
+    return [row_of(f"cut at T={step}", accuracy, load.cut_at(step), chips) for step, accuracy in accuracies]
 
 
-def equal_accuracy(accuracy, static, label):
-    """Energy-delay product at which the static curve reaches an accuracy.
-
-    >>> curve = [{"accuracy": a, "prices": {"chip": {"edp_js": e}}} for a, e in ((0.5, 1.0), (0.7, 3.0))]
-    >>> equal_accuracy(0.6, curve, "chip"), equal_accuracy(0.9, curve, "chip"), equal_accuracy(0.1, curve, "chip")
-    (2.0, 3.0, 1.0)
-    """
-    heights = np.maximum.accumulate([row["accuracy"] for row in static])  # a cut that is no better buys nothing
-    products = np.array([row["prices"][label]["edp_js"] for row in static])
-    reached = int(np.searchsorted(heights, accuracy))
-    if reached == 0 or reached == len(heights):
-        return float(products[0] if reached == 0 else products[int(np.argmax(heights))])
-    share = (accuracy - heights[reached - 1]) / (heights[reached] - heights[reached - 1])
-    return float(products[reached - 1] + share * (products[reached] - products[reached - 1]))
+def edp_by_step(load, chip):
+    """Energy-delay product (T,) of a sample that leaves after each step."""
+    report = chip.estimate(load)
+    return np.array([report.energy_at(step) * report.latency_at(step) for step in range(1, load.n_steps + 1)])
 
 
-def exit_rows(run, trace, chips):
-    """Each exit setting with what the hardware unit would decide, and its control."""
-    rows = []
+def exit_rows(run, trace, full, static, chips):
+    """Each exit setting with its intervals and with what the hardware unit would decide, and its control."""
     for file in sorted(run.path.glob(f"exits/*/{EXIT_FILE}")):
-        found = json.loads(file.read_text("utf-8"))
+        found, load = json.loads(file.read_text("utf-8")), Workload.read(file.parent / WORKLOAD_FILE)
         rule = rule_from_dict(found["rule"])
-        row = row_of(f"exit {found['name']}", found["accuracy_exit"], Workload.read(file.parent / WORKLOAD_FILE), chips)
-        row |= {"threshold": found["threshold"], "p95_steps": found["p95_steps"]}
+        row = row_of(f"exit {found['name']}", found["accuracy_exit"], load, chips)
+        row["compared"] = {
+            label: asdict(saving_interval(
+                trace, rule, edp_by_step(load, chip), [each["prices"][label]["edp_js"] for each in static],
+            ))
+            for label, chip in chips.items()
+        }  # fmt: skip
         if isinstance(rule, EntropyExit) and np.isscalar(rule.max_entropy) and rule.temperature == 1:
             row["unit_agrees"] = agreement(SigmaEUnit(), rule, trace)
-        rows += [row, {**row, "name": f"random {found['name']}", "accuracy": found["accuracy_random_exit"]}]
-    return rows
+        yield row | {"threshold": found["threshold"]}
+        at_random = replace(full, exit_histogram=load.exit_histogram)
+        yield row_of(f"random {found['name']}", found["accuracy_random_exit"], at_random, chips)
 
 
 def trained_rows(paths, chips):
@@ -111,20 +107,28 @@ def trained_rows(paths, chips):
 
 
 def ann_rows(path, chips):
-    """A conventional network with exits, from benchmarks/early_exit_ann.py: it pays for every layer until its exit."""
+    """A conventional network with exits, from benchmarks/early_exit_ann.py: it pays for every layer until its exit.
+
+    What a chip does once per inference is paid by every sample, whichever exit it takes.
+    """
     found = json.loads(path.read_text("utf-8"))
-    stages = [Workload.from_dict(raw) for raw in found["stages"]]
-    reports = {label: [chip.estimate(load) for load in stages] for label, chip in chips.items()}
-    for exits in found["exits"]:
-        shares = np.array(exits["histogram"]) / sum(exits["histogram"])
+    load = Workload.from_dict(found["workload"])
+    by_layer = {label: chip.estimate(load).breakdown("layer") for label, chip in chips.items()}
+    for row in found["rows"]:
         prices = {}
-        for label, priced in reports.items():
-            energies, latencies = (np.array([getattr(r, key) for r in priced]) for key in ("energy_j", "latency_s"))
+        for label, costs in by_layer.items():
+            run_parts = [[costs["chip"], *(costs[name] for name in names)] for names in row["layers"]]
+            energies = np.array([sum(part.energy_j for part in parts) for parts in run_parts])
+            latencies = np.array([sum(part.latency_s for part in parts) for parts in run_parts])
+            shares = np.array(row["shares"])
             prices[label] = {
                 "energy_j": float(shares @ energies), "latency_s": float(shares @ latencies),
                 "edp_js": float(shares @ (energies * latencies)),
             }  # fmt: skip
-        yield {"name": exits["name"], "accuracy": exits["accuracy"], "mean_steps": 1.0, "prices": prices}
+        yield {
+            "name": row["name"], "accuracy": row["accuracy"], "mean_steps": None, "shares": row["shares"],
+            "prices": prices,
+        }  # fmt: skip
 
 
 def unit_shares(load, chips):
@@ -136,44 +140,62 @@ def unit_shares(load, chips):
     return shares
 
 
-def variation(run, n_chips):
+def variation(run, setting, n_chips):
     """Accuracy and timesteps of chips whose cells are spread, on some test images; every look is logged."""
     from spikewise.network import SpikingClassifier
 
     network, splits = SpikingClassifier.load(run.path / MODEL_FILE), splits_of(run)
-    rule = rule_from_dict(json.loads((run.path / "exits/drop-0.005" / EXIT_FILE).read_text("utf-8"))["rule"])
-    pairs = [(images.images[:N_IMAGES], images.labels[:N_IMAGES]) for images in (splits["validation"], splits["test"])]
+    rule = rule_from_dict(json.loads((run.path / "exits" / setting / EXIT_FILE).read_text("utf-8"))["rule"])
+    pairs = []
+    for part in (splits["validation"], splits["test"]):
+        some = part.subset(slice(N_IMAGES))
+        pairs.append((some.images, some.labels))
     rows = {}
     for spread in SPREADS:
         seeds = range(n_chips if spread else 1)  # without luck all chips are alike
-        for seed in seeds:
-            run.log_test_evaluation(f"chip {seed}, spread {spread:g}", N_IMAGES)
-        chip = Nonideal.of(PHYSICAL, on_off=10, variation=spread)
+        with run.locked():
+            for seed in seeds:
+                run.log_test_evaluation(f"chip {seed}, spread {spread:g}", len(pairs[1][1]))
+        chip = Nonideal.of(CHIPS["physical"], on_off=10, variation=spread)
         found = study(network.model, chip, *pairs, rule, seeds=seeds, n_steps=network.n_steps)
         rows[f"{spread:g}"] = {"mean": found.mean(), "spread": found.spread(), "n_chips": len(seeds)}
     return rows
 
 
 def show(found, console):
-    """The table, with savings against the full run and at equal accuracy."""
-    static, full = found["static"], found["static"][-1]
-    table = Table(title=f"{found['run']}: % of the energy-delay product of T={len(static)} (of equal accuracy)")
-    for header in ("", "accuracy", "steps", *full["prices"]):
-        table.add_column(header, justify="right" if header else "left")
-    for row in found["static"] + found["others"]:
-        cells = [
-            f"{price['edp_js'] / full['prices'][label]['edp_js']:.0%} "
-            f"({price['edp_js'] / equal_accuracy(row['accuracy'], static, label):.0%})"
-            for label, price in row["prices"].items()
-        ]
-        table.add_row(row["name"], f"{row['accuracy']:.2%}", f"{row['mean_steps']:.2f}", *cells)
-    console.print(table)
+    """A table per chip: figures, against the full run, and at equal accuracy."""
+    static = found["static"]
+    for label in static[-1]["prices"]:
+        table = Table(title=f"{found['run']}, {label}")
+        for header in ("", "accuracy", "steps", "energy", "latency", "EDP", f"of T={len(static)}", "of equal accuracy"):
+            table.add_column(header, justify="right" if header else "left")
+        products = [row["prices"][label]["edp_js"] for row in static]
+        for row in static + found["others"]:
+            price = row["prices"][label]
+            equal = price["edp_js"] / cost_at_accuracy([each["accuracy"] for each in static], products, row["accuracy"])
+            ends = row["compared"][label]["cost_ratio"][1:] if "compared" in row else ()
+            interval = f" ({ends[0]:.2f} to {ends[1]:.2f})" if ends else ""
+            table.add_row(
+                row["name"], f"{row['accuracy']:.2%}", f"{row['mean_steps']:.2f}" if row["mean_steps"] else "",
+                *(format_si(price[key], unit) for key, unit in FIGURES.items()),
+                f"{price['edp_js'] / products[-1]:.2f}", f"{equal:.2f}{interval}",
+            )  # fmt: skip
+        console.print(table)
     for row in found["others"]:
-        if "unit_agrees" in row and row["name"].startswith("exit"):
-            console.print(f"{row['name']}: {row['histogram']}; the unit agrees in {row['unit_agrees']:.3%}")
+        if "compared" in row:
+            kept = row["compared"]["calibrated"]
+            console.print(
+                f"{row['name']}: leaves at {row['histogram']}, drop {_points(kept['drop'])}, above random "
+                f"{_points(kept['above_random'])}; the unit agrees in {row.get('unit_agrees', 0):.3%}"
+            )
     console.print("exit unit: " + ", ".join(f"{label} {share:.1e}" for label, share in found["unit_share"].items()))
     for spread, row in found.get("variation", {}).items():
         console.print(f"spread {spread}: {row['mean']} +- {row['spread']}")
+
+
+def _points(figures):
+    value, low, high = (100 * figure for figure in figures)
+    return f"{value:.2f} points ({low:.2f} to {high:.2f})"
 
 
 def main():
@@ -183,18 +205,19 @@ def main():
     parser.add_argument("--trained", type=Path, nargs="+", default=[], help="runs with fewer timesteps")
     parser.add_argument("--ann", type=Path, help="what benchmarks/early_exit_ann.py wrote")
     parser.add_argument("--chips", type=int, default=0, help="chips with spread cells to answer on")
+    parser.add_argument("--setting", default="drop-0.005", help="exit setting for --chips")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     run, chips = Run.open(options.run), chips_by_name()
     trace, load = ScoreTrace.read(run.path / TRACE_FILE), Workload.read(run.path / WORKLOAD_FILE)
-    others = [*trained_rows(options.trained, chips), *exit_rows(run, trace, chips)]
+    static = static_rows(trace, load, chips)
+    others = [*trained_rows(options.trained, chips), *exit_rows(run, trace, load, static, chips)]
     found = {
-        "run": run.path.name, "static": static_rows(trace, load, chips),
+        "run": run.path.name, "static": static, "unit_share": unit_shares(load, chips),
         "others": others + (list(ann_rows(options.ann, chips)) if options.ann else []),
-        "unit_share": unit_shares(load, chips),
     }  # fmt: skip
     if options.chips:
-        found["variation"] = variation(run, options.chips)
+        found["variation"] = variation(run, options.setting, options.chips)
     show(found, Console())
     if options.json:
         write_json(options.json, found)

@@ -1,40 +1,57 @@
-"""The conventional rival of a spiking VGG: the same convolutions, once, on a few bits, with an exit after each block.
+"""The conventional rival of a spiking VGG: the same layers, once, on a few bits, with an exit after each block.
 
 Activations have as many bits as T timesteps of spikes tell apart (3 for T = 4), learned in training by rounding with a
-straight-through gradient. After each block the largest activations of a 4x4 grid feed a linear exit; the last one is
-the read-out of the spiking network. It trains, stops by entropy and is calibrated with the code that its rival uses, on
-the same images: an exit is a step here, and its output is what it adds to the scores of the exit before.
+straight-through gradient. After each block the largest activations of a grid of at most 4x4 feed a linear exit. It
+trains as the run did (epochs, rate, batch, variants, seed), stops by entropy and is calibrated with the code that its
+rival uses, on the same images: an exit is a step here, and its output is what it adds to the scores of the exit before.
 
     python benchmarks/early_exit_ann.py RUN [--epochs N] [--out FOLDER] [--limit N]
 
-RUN is a run folder of `spikewise train` with a VGG, which says data, width and bits. The folder --out (RUN-ann
-if absent) keeps checkpoints, so that interrupted training goes on, and ann.json, which benchmarks/dtsnn_table.py takes.
+RUN is a run folder of `spikewise train` with a VGG on pictures. The folder --out (RUN-ann if absent) keeps checkpoints,
+so that interrupted training goes on, and ann.json, which benchmarks/dtsnn_table.py takes.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from spikewise._files import write_json
 from spikewise.data.augment import Augmentation
 from spikewise.dynamic import calibrate
 from spikewise.dynamic.path import ExitPath
-from spikewise.layer import LayerShape
+from spikewise.layer import LayerActivity, LayerShape
 from spikewise.learn.fit import fit
 from spikewise.learn.settings import FitSettings
 from spikewise.network import OwnSpec, SpikingClassifier
 from spikewise.network.protocol import run_steps
 from spikewise.network.vgg import VGG, scaled
-from spikewise.price.baseline import ann_workload, matched_bits
+from spikewise.price.baseline import ann_workload, image_density, matched_bits
 from spikewise.runs import MODEL_FILE, WORKLOAD_FILE, Run
 from spikewise.workflow.choose import halves
 from spikewise.workflow.exit import splits_of
-from spikewise.workload import LayerActivity, Workload
+from spikewise.workload import Workload
 
 GRID, MAX_DROPS = 4, (0.0, 0.002, 0.005, 0.01)
+
+
+class Tally(nn.Module):
+    """Hands on what it gets, and counts what is not zero while the network is evaluated."""
+
+    n_on = n_seen = 0
+
+    def forward(self, x):
+        """X."""
+        if not self.training:
+            self.n_on, self.n_seen = self.n_on + int((x > 0).sum()), self.n_seen + x.numel()
+        return x
+
+    @property
+    def rate(self):
+        """Share that was not zero."""
+        return self.n_on / self.n_seen
 
 
 class Quantised(nn.Module):
@@ -42,16 +59,13 @@ class Quantised(nn.Module):
 
     def __init__(self, n_bits):
         super().__init__()
-        self.n_levels, self.height = 2**n_bits - 1, nn.Parameter(torch.tensor(2.0))
-        self.rate = 0.0  # share of activations that are not zero, in evaluation
+        self.n_levels, self.height, self.tally = 2**n_bits - 1, nn.Parameter(torch.tensor(2.0)), Tally()
 
     def forward(self, x):
         """Multiples of height / n_levels."""
         x = (x / self.height).clamp(0, 1)
         x = x + ((x * self.n_levels).round() / self.n_levels - x).detach()
-        if not self.training:
-            self.rate = float((x > 0).float().mean())
-        return x * self.height
+        return self.tally(x * self.height)
 
 
 class EarlyExitANN(nn.Module):
@@ -62,25 +76,27 @@ class EarlyExitANN(nn.Module):
         self.spec = OwnSpec(f"{name}-ann", in_shape, n_classes)
         self.register_buffer("mean", torch.zeros(in_shape[0]))
         self.register_buffer("std", torch.ones(in_shape[0]))
-        self.blocks, self.exits, n_in, row = nn.ModuleList(), nn.ModuleList(), in_shape[0], []
-        table = VGG[name]
+        self.blocks, self.exits = nn.ModuleList(), nn.ModuleList()
+        n_in, *sides = in_shape
+        row, table = [], VGG[name]
         for entry, following in zip(table, [*table[1:], None], strict=True):
+            if entry == "P":
+                continue
+            n_out = scaled(entry if isinstance(entry, int) else int(entry[1:]), width)
             if isinstance(entry, int):
-                n_out = scaled(entry, width)
+                if following == "P":
+                    sides = [side // 2 for side in sides]
                 pool = nn.MaxPool2d(2) if following == "P" else nn.Identity()
-                row += [
-                    nn.Conv2d(n_in, n_out, 3, padding=1, bias=False),
-                    pool,
-                    nn.BatchNorm2d(n_out),
-                    Quantised(n_bits),
-                ]
-                n_in = n_out
-            elif entry != "P":
-                raise SystemExit(f"the rival is one of convolutions; {name} has {entry}. Take vgg7.")
+                row += [nn.Conv2d(n_in, n_out, 3, padding=1, bias=False), pool, nn.BatchNorm2d(n_out)]
+            else:
+                n_in, sides = n_in * sides[0] * sides[1], [1, 1]
+                row += [nn.Flatten(), nn.Linear(n_in, n_out, bias=False), nn.BatchNorm1d(n_out)]
+            row, n_in = [*row, Quantised(n_bits)], n_out
             if following == "P" or following is None:
-                if row:
-                    self.blocks.append(nn.Sequential(*row))
-                    self.exits.append(nn.Linear(n_in * GRID * GRID, n_classes))
+                self.blocks.append(nn.Sequential(*row))
+                grid = [min(GRID, side) for side in sides]
+                squeeze = [nn.AdaptiveMaxPool2d(grid), nn.Flatten()] if isinstance(entry, int) else []
+                self.exits.append(nn.Sequential(*squeeze, Tally(), nn.Linear(n_in * grid[0] * grid[1], n_classes)))
                 row = []
 
     def normalize_by(self, images):
@@ -99,7 +115,7 @@ class EarlyExitANN(nn.Module):
         """What the next exit adds to the scores."""
         x, before, place = state
         x = self.blocks[place](x)
-        scores = self.exits[place](functional.adaptive_max_pool2d(x, GRID).flatten(1))
+        scores = self.exits[place](x)
         return scores - before, (x, scores, place + 1)
 
     def forward(self, images, n_steps):
@@ -107,73 +123,97 @@ class EarlyExitANN(nn.Module):
         return run_steps(self, images, n_steps)
 
 
-def stages_of(network, load, n_bits):
-    """Workloads of what has run when a sample leaves by the first, second, ... exit."""
-    rates = [each.rate for each in network.modules() if isinstance(each, Quantised)]
-    ann = ann_workload(load, n_bits, sum(rates) / len(rates))
-    sizes = [sum(isinstance(each, nn.Conv2d) for each in block) for block in network.blocks]
-    exits, stages, n_layers = [], [], 0
-    for place, (size, out) in enumerate(zip(sizes, network.exits, strict=True)):
-        n_layers += size
-        shape = LayerShape(
-            f"exit{place + 1}", "linear", out.in_features, out.out_features, input_bits=n_bits,
-            weight_bits=ann.layers[0].weight_bits, state_bits=load.layers[-1].state_bits, has_neurons=False,
-        )  # fmt: skip
-        busy = out.in_features * rates[n_layers - 1]
-        exits.append((shape, LayerActivity((busy,), (busy,), (float(out.out_features),))))
-        shapes, activity = zip(*zip(ann.layers[:n_layers], ann.activity[:n_layers], strict=True), *exits, strict=True)
-        stages.append(Workload(f"{ann.name}-{place + 1}", shapes, activity, (), (ann.n_samples,), ann.n_samples))
-    return stages
+def workload_of(network, load, n_bits):
+    """The network with all exits as one workload, and the layers that have run when a sample leaves by each exit."""
+    ann = ann_workload(load, n_bits)
+    rates = [each.tally.rate for each in network.modules() if isinstance(each, Quantised)]
+    into = [image_density(load), *rates]
+    shapes, activity, names, has_run, alone = [], [], [], [], []
+    for place, (block, out) in enumerate(zip(network.blocks, network.exits, strict=True)):
+        for _ in range(sum(isinstance(each, nn.Conv2d | nn.Linear) for each in block)):
+            layer, rate = ann.layers[len(names)], into[len(names)]
+            busy = layer.n_unfolded * rate, layer.n_inputs * rate, layer.n_neurons * rates[len(names)]
+            shapes.append(layer)
+            activity.append(LayerActivity(*((value,) for value in busy)))
+            names.append(layer.name)
+        linear, rate = out[-1], out[-2].rate
+        shapes.append(LayerShape(
+            f"exit{place + 1}", "linear", linear.in_features, linear.out_features, input_bits=n_bits, has_neurons=False,
+            weight_bits=load.layers[-1].weight_bits, state_bits=load.layers[-1].state_bits,
+        ))  # fmt: skip
+        activity.append(LayerActivity(*((value,) for value in (linear.in_features * rate,) * 2), (0.0,)))
+        alone.append([*names, f"exit{place + 1}"])
+        has_run.append([*names, *(f"exit{each + 1}" for each in range(place + 1))])
+    return Workload(ann.name, shapes, activity, n_samples=ann.n_samples), has_run, alone
+
+
+def trained(run, spec, n_bits, options, out, splits):
+    """The network with exits, trained as the run was."""
+    asked = dict(run.record["settings"]["fit"])
+    torch.manual_seed(asked["seed"])
+    network = EarlyExitANN(spec.name, spec.in_shape, spec.n_classes, spec.width, n_bits)
+    keys = ("batch_size", "lr", "optimizer", "weight_decay", "schedule", "warmup", "seed", "label_smoothing", "ema")
+    settings = FitSettings(
+        **{key: asked[key] for key in keys}, augment=Augmentation(**asked["augment"]), accumulate="sum", threads=1,
+        epochs=options.epochs or asked["epochs"], n_steps=len(network.exits),
+    )  # fmt: skip
+    train, (chosen_on, _) = splits["train"], halves(splits["validation"])
+    found = fit(
+        network, (train.images[: options.limit], train.labels[: options.limit]),
+        (chosen_on.images, chosen_on.labels), settings,
+        checkpoint=out / "checkpoint.safetensors", resume=True, logs=out,
+        progress=lambda moment: print(f"\r{moment.epochs_done:.2f} of {settings.epochs} epochs", end="", flush=True),
+    )  # fmt: skip
+    print()
+    return network, settings, found
 
 
 def main():
     """Train, calibrate, answer the test images once, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--epochs", type=int, default=24)
-    parser.add_argument("--lr", type=float, default=0.004)
+    parser.add_argument("--epochs", type=int, help="those of the run if absent")
     parser.add_argument("--limit", type=int, help="training images to use, for a quick look")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    out = options.out or options.run.with_name(f"{options.run.name}-ann")
-    out.mkdir(parents=True, exist_ok=True)
-    run, splits = Run.open(options.run), splits_of(Run.open(options.run))
-    rival = SpikingClassifier.load(run.path / MODEL_FILE)
+    run, out = Run.open(options.run), options.out or options.run.with_name(f"{options.run.name}-ann")
+    splits, rival = splits_of(run), SpikingClassifier.load(run.path / MODEL_FILE)
     spec, n_bits = rival.model.spec, matched_bits(rival.n_steps)
-    torch.manual_seed(0)
-    network = EarlyExitANN(spec.name, spec.in_shape, spec.n_classes, spec.width, n_bits)
-    train, validation, test = (splits[name] for name in ("train", "validation", "test"))
-    chosen_on, _ = halves(validation)
-    settings = FitSettings(
-        epochs=options.epochs, batch_size=128, n_steps=len(network.exits), lr=options.lr, accumulate="sum", threads=1,
-        augment=Augmentation(**run.record["settings"]["fit"]["augment"]),
-    )  # fmt: skip
-    learned_from = train.images[: options.limit], train.labels[: options.limit]
-    fit(
-        network, learned_from, (chosen_on.images, chosen_on.labels), settings,
-        checkpoint=out / "checkpoint.safetensors", resume=True, logs=out,
-        progress=lambda moment: print(f"\r{moment.epochs_done:.2f} of {options.epochs} epochs", end="", flush=True),
-    )  # fmt: skip
+    if spec.name not in VGG or splits["train"].n_frames is not None:
+        parser.error(f"RUN must hold a VGG that was trained on pictures; got {spec.name} on {splits['train'].name}.")
+    out.mkdir(parents=True, exist_ok=True)
+    network, settings, learned = trained(run, spec, n_bits, options, out, splits)
+    validation, test = splits["validation"], splits["test"]
     classifier = SpikingClassifier(network, len(network.exits))
-    trace = classifier.trace(validation.images, validation.labels)
-    answers = classifier.trace(test.images, test.labels)
-    cuts = [
-        {"name": f"ANN exit {place + 1} alone", "accuracy": float(accuracy), "histogram": histogram}
-        for place, accuracy in enumerate(answers.accuracy_by_step())
-        for histogram in [[int(each == place) for each in range(len(network.exits))]]
+    rules = {
+        max_drop: calibrate(
+            classifier.trace(validation.images, validation.labels), ExitPath.of("entropy", "sum"), max_drop=max_drop
+        ).rule
+        for max_drop in MAX_DROPS
+    }
+    with run.locked():
+        run.log_test_evaluation(f"rival with exits, {settings.epochs} epochs", test.n_samples)
+    for each in network.modules():
+        if isinstance(each, Tally):
+            each.n_on = each.n_seen = 0
+    accuracy = classifier.trace(test.images, test.labels).accuracy_by_step().tolist()
+    load, has_run, alone = workload_of(network, Workload.read(run.path / WORKLOAD_FILE), n_bits)
+    rows = [
+        {"name": f"ANN with exit {place + 1} alone", "accuracy": value, "shares": [1.0], "layers": [alone[place]]}
+        for place, value in enumerate(accuracy)
     ]
-    exits = []
-    for max_drop in MAX_DROPS:
-        rule = calibrate(trace, ExitPath.of("entropy", "sum"), max_drop=max_drop).rule
+    for max_drop, rule in rules.items():
         found = classifier.predict_with_exit(test.images, rule)
-        accuracy = float((found.labels == test.labels).mean())
-        exits.append({"name": f"ANN drop-{max_drop:g}", "accuracy": accuracy, "histogram": found.histogram.tolist()})
-    load = Workload.read(run.path / WORKLOAD_FILE)
-    stages = [stage.to_dict() for stage in stages_of(network, load, n_bits)]
-    write_json(out / "ann.json", {"n_bits": n_bits, "stages": stages, "exits": cuts + exits})
-    for row in cuts + exits:
-        print(row)
+        shares = (found.histogram / test.n_samples).tolist()
+        hits = float((found.labels == test.labels).mean())
+        rows.append({"name": f"ANN drop-{max_drop:g}", "accuracy": hits, "shares": shares, "layers": has_run})
+    write_json(out / "ann.json", {
+        "run": run.path.name, "n_bits": n_bits, "workload": replace(load, name=spec.name + "-ann").to_dict(),
+        "settings": settings.model_dump(mode="json"), "validation": list(learned.best.accuracy_by_step), "rows": rows,
+    })  # fmt: skip
+    for row in rows:
+        print(f"{row['name']}: {row['accuracy']:.2%}, {row['shares']}")
 
 
 if __name__ == "__main__":

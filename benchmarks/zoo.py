@@ -22,8 +22,8 @@ COMMANDS = {
     "digits-vgg5": "spikewise train --data digits --model vgg5 --epochs 20 --threads 1",
     "mnist-vgg5": "spikewise train --data mnist --model vgg5 --width 0.5 --epochs 6 --augment shift=2 --threads 1",
     "fashion-mnist-vgg7": (
-        "torchrun --nproc-per-node 2 -m spikewise train --data fashion-mnist --model vgg7 --width 0.25 --v-threshold 0.5 "
-        "--growth 0.6 --epochs 16 --batch 128 --lr 0.004 --threads 1"
+        "torchrun --nproc-per-node 2 -m spikewise train --data fashion-mnist --model vgg7 --width 0.25 "
+        "--v-threshold 0.5 --growth 0.6 --epochs 16 --batch 128 --lr 0.004 --threads 1"
     ),
     "cifar10-vgg7": (
         "torchrun --nproc-per-node 2 -m spikewise train --data cifar10 --model vgg7 --width 0.5 --v-threshold 0.5 "

@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from spikewise._files import read_json, write_json
@@ -167,6 +167,21 @@ class Workload:
     def without_exit(self) -> Workload:
         """The same network run to the last step for every sample."""
         return replace(self, alive_activity=self.activity, exit_histogram=())
+
+    def cut_at(self, step: int) -> Workload:
+        """The same network run for so many steps (1..T) and no longer, for every sample.
+
+        Examples
+        --------
+        >>> load = uniform_workload("toy", [LayerShape("fc", "linear", 64, 10)], 4, [0.1])
+        >>> load.cut_at(3).n_steps, load.cut_at(4) == load.without_exit()
+        (3, True)
+        """
+        step = whole_number("step", step, 1, self.n_steps)
+        if step == self.n_steps:
+            return self.without_exit()
+        rows = tuple(LayerActivity(*(getattr(row, item.name)[:step] for item in fields(row))) for row in self.activity)
+        return Workload(self.name, self.layers, rows, n_samples=self.n_samples)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary of lists and numbers, ready for JSON."""

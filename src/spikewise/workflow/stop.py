@@ -85,7 +85,7 @@ def stop_early(
     if all(path.exists() for path in _files_of(run, folder)):
         found = _read_exit(folder / EXIT_FILE)
         if (found["decided"], found["identity"]) == (asked.decides, identity):
-            return found
+            return {**found, "asked": asked.model_dump(exclude_none=True)}
     chosen = choose(
         network, validation, _kept(run, validation), asked, accumulate, identity=identity,
         price=lambda: price_all(network.workload(validation.images), asked.platform)[0],

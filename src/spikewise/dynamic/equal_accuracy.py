@@ -1,0 +1,138 @@
+r"""Is early exit cheaper than fewer steps for all? Its cost beside that of the static network *as accurate as it*.
+
+A network cut after t steps has accuracy :math:`a_t` at cost :math:`c_t`. Straight lines between these points say what
+an accuracy costs without early exit: between two cuts it is what images cost if one sends some to the one and some to
+the other, by chance. Early exit saves something only where it lies below that line.
+
+Near the top the line is steep, and a few samples decide; :func:`saving_interval` therefore draws the samples again and
+again, with replacement, and compares exit and cuts on the same draws.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spikewise.dynamic.anytime import ExitRule, replay_exit
+from spikewise.dynamic.trace import ScoreTrace
+from spikewise.errors import ParameterError, ShapeError, whole_number
+
+FloatArray = NDArray[np.float64]
+_DRAWN_TOGETHER = 2**24  # numbers
+
+
+def cost_at_accuracy(accuracy_by_step: ArrayLike, cost_by_step: ArrayLike, accuracy: float) -> float:
+    """Cost at which the static network reaches an accuracy.
+
+    Parameters
+    ----------
+    accuracy_by_step, cost_by_step : float arrays of shape (T,)
+        Of the network cut after 1, 2, ..., T steps. A cut that is no better than a shorter one buys nothing.
+    accuracy : float
+        Below the first cut the first one is meant, above all cuts the best.
+
+    Examples
+    --------
+    >>> cost_at_accuracy([0.5, 0.7], [1.0, 3.0], 0.6), cost_at_accuracy([0.5, 0.7], [1.0, 3.0], 0.9)
+    (2.0, 3.0)
+    """
+    heights = np.maximum.accumulate(np.asarray(accuracy_by_step, np.float64))
+    costs = np.asarray(cost_by_step, np.float64)
+    if heights.shape != costs.shape or heights.ndim != 1 or not heights.size:
+        raise ShapeError(f"accuracy and cost must have one value per step; got {heights.shape} and {costs.shape}.")
+    reached = int(np.searchsorted(heights, accuracy))
+    if reached == 0 or reached == len(heights):
+        return float(costs[0 if reached == 0 else int(heights.argmax())])
+    share = (accuracy - heights[reached - 1]) / (heights[reached] - heights[reached - 1])
+    return float(costs[reached - 1] + share * (costs[reached] - costs[reached - 1]))
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Early exit beside the static network and random exits, on the same samples.
+
+    Parameters
+    ----------
+    cost_ratio : tuple of float
+        Its cost over that of the static network as accurate as it: on the samples, and the ends of the interval.
+    drop : tuple of float
+        Accuracy of the full run minus that of early exit, likewise.
+    above_random : tuple of float
+        Accuracy of early exit minus that of as many exits at every step of samples drawn at random, likewise.
+    """
+
+    cost_ratio: tuple[float, float, float]
+    drop: tuple[float, float, float]
+    above_random: tuple[float, float, float]
+
+
+def saving_interval(
+    trace: ScoreTrace,
+    rule: ExitRule,
+    cost_by_exit: ArrayLike,
+    cost_by_cut: ArrayLike,
+    *,
+    confidence: float = 0.95,
+    n_draws: int = 1000,
+    seed: int = 0,
+) -> Comparison:
+    """Compare early exit with the static network, with intervals from samples drawn with replacement.
+
+    Parameters
+    ----------
+    trace : ScoreTrace
+        Scores of full runs, with labels.
+    rule : ExitRule
+        The rule; it is not chosen anew on a draw.
+    cost_by_exit : float array of shape (T,)
+        Cost of a sample that leaves after step t of a run with early exit.
+    cost_by_cut : float array of shape (T,)
+        Cost of a sample if all are cut after step t.
+    confidence : float
+        Of the intervals, in (0, 1).
+    n_draws, seed : int
+        How often samples are drawn, and the seed of it.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> labels = rng.integers(2, size=1000)
+    >>> margins = rng.normal(1.0, 1.0, (4, 1000)).cumsum(0) * (2 * labels - 1)
+    >>> trace = ScoreTrace.dense(np.stack([-margins, margins], 2), labels)
+    >>> from spikewise.dynamic import EntropyExit
+    >>> found = saving_interval(trace, EntropyExit(0.3), [1, 2, 3, 4], [1, 2, 3, 4])
+    >>> found.cost_ratio[1] < found.cost_ratio[0] < found.cost_ratio[2] < 1
+    True
+    """
+    by_exit, by_cut = (np.asarray(each, np.float64) for each in (cost_by_exit, cost_by_cut))
+    if not by_exit.shape == by_cut.shape == (trace.n_steps,):
+        raise ShapeError(f"costs must have {trace.n_steps} values; got {by_exit.shape} and {by_cut.shape}.")
+    if not 0 < confidence < 1:
+        raise ParameterError(f"confidence must lie in (0, 1); got {confidence}.")
+    n_draws, n = whole_number("n_draws", n_draws, 1), trace.n_samples
+    steps, answers = replay_exit(trace, rule)
+    right = np.stack([scores.argmax(1) == trace.labels for scores in trace.steps()])
+    # A row per sample: right after each step, left after each step, right when it left.
+    rows = np.concatenate(
+        [right, steps == np.arange(1, trace.n_steps + 1)[:, None], [answers == trace.labels]]
+    ).T.astype(np.float64)
+    rng, found = np.random.default_rng(seed), [_figures(rows.mean(0)[None], by_exit, by_cut)]
+    for first in range(0, n_draws, per := max(1, _DRAWN_TOGETHER // n)):
+        draws = rng.multinomial(n, np.full(n, 1 / n), size=min(per, n_draws - first))
+        found.append(_figures(draws.astype(np.float64) @ rows / n, by_exit, by_cut))
+    figures = np.concatenate(found)
+    ends = np.quantile(figures[1:], [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+    return Comparison(
+        *((float(each[0]), float(low), float(high)) for each, low, high in zip(figures.T, *ends, strict=True))
+    )
+
+
+def _figures(shares: FloatArray, by_exit: FloatArray, by_cut: FloatArray) -> FloatArray:
+    """Cost ratio, drop and gain over random exits (R, 3) of mean rows (R, 2 T + 1)."""
+    n_steps = len(by_exit)
+    accuracy, left, at_exit = shares[:, :n_steps], shares[:, n_steps:-1], shares[:, -1]
+    equal = [cost_at_accuracy(row, by_cut, each) for row, each in zip(accuracy, at_exit, strict=True)]
+    ratio = left @ by_exit / np.array(equal)
+    return np.stack([ratio, accuracy[:, -1] - at_exit, at_exit - (left * accuracy).sum(1)], 1)
