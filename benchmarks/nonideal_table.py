@@ -23,7 +23,7 @@ from spikewise.data import load_splits
 from spikewise.dynamic import calibrate
 from spikewise.dynamic.rule import rule_from_dict, rule_to_dict
 from spikewise.learn.fit import FitSettings, fit
-from spikewise.network import SpikingClassifier, build_model
+from spikewise.network import Dspike, LIFParams, SpikingClassifier, build_model
 from spikewise.price import load_platform
 from spikewise.price.nonideal import Nonideal, design_crossbars, on_crossbars
 from spikewise.price.nonideal_study import chip_traces, study
@@ -76,7 +76,8 @@ def trained(folder, splits):
     if path.exists():
         return SpikingClassifier.load(path).model
     train, validation = splits["train"].subset(slice(N_TRAIN)), splits["validation"]
-    network = build_model("vgg5", train.shape, train.n_classes, width=WIDTH, seed=0)
+    neurons = LIFParams(surrogate=Dspike())
+    network = build_model("vgg5", train.shape, train.n_classes, width=WIDTH, neurons=neurons, pooling="average", seed=0)
     result = fit(
         network,
         (train.images, train.labels),
@@ -84,8 +85,13 @@ def trained(folder, splits):
         FitSettings(epochs=EPOCHS, n_steps=N_STEPS, seed=0, threads=1),
         checkpoint=folder / "checkpoint.safetensors",
         resume=True,
-        progress=lambda epoch: print(
-            f"epoch {epoch.epoch}: validation {epoch.validation_accuracy:.2%}, {epoch.seconds:.0f} s", flush=True
+        progress=lambda moment: (
+            moment.record
+            and print(
+                f"epoch {moment.record.epoch}: validation {moment.record.validation_accuracy:.2%}, "
+                f"{moment.record.seconds:.0f} s",
+                flush=True,
+            )
         ),
     )
     print(f"trained in {result.seconds:.0f} s", flush=True)

@@ -87,7 +87,9 @@ class Network(nn.Module):
 
 def ours(name, stack):
     """The fused layers of this project."""
-    return importlib.import_module("spikewise.network").build_model(name, (3, SIDE, SIDE), N_CLASSES)
+    return importlib.import_module("spikewise.network").build_model(
+        name, (3, SIDE, SIDE), N_CLASSES, **({"pooling": "average"} if name.startswith("vgg") else {})
+    )
 
 
 def plain(name, stack):

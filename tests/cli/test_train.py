@@ -1,6 +1,7 @@
 """The command with gradients: what it leaves and prints, what it refuses, and how it goes on after a kill."""
 
 import csv
+import inspect
 import json
 import shutil
 import signal
@@ -13,9 +14,12 @@ pytest.importorskip("torch")
 
 from spikewise.cli.app import run
 from spikewise.cli.train import augmentation_of
+from spikewise.cli.train import train as command
 from spikewise.errors import ParameterError
+from spikewise.learn.settings import FitSettings
 from spikewise.price.measured import measured_of
 from spikewise.runs import Run
+from spikewise.workflow import NetworkSettings
 
 SMALL = ["--model", "vgg5", "--width", "0.2", "--steps", "2", "--epochs", "3", "--threads", "1", "--max-drop", "0.02"]
 # A checkpoint after every update, and a rest after the seventh, in which the command is stopped.
@@ -103,6 +107,15 @@ def test_a_folder_with_a_run_needs_the_flag_and_the_same_settings(folder, few_di
         (["--threads", "-1"], "--threads"),
         (["--seed", "-1"], "--seed"),
         (["--width", "0"], "--width"),
+        (["--v-threshold", "0"], "--v-threshold"),
+        (["--decay", "2"], "--decay"),
+        (["--reset", "half"], "--reset"),
+        (["--surrogate", "atan"], "--surrogate"),
+        (["--gamma", "inf"], "--gamma"),
+        (["--norm", "layer"], "--norm"),
+        (["--pooling", "avg"], "--pooling"),
+        (["--model", "resnet18", "--pooling", "average"], "pooling must be left out of a ResNet"),
+        (["--clip", "inf"], "--clip"),
         (["--max-drop", "1"], "--max-drop"),
         (["--augment", "rotate"], "--augment must be auto, none"),
         (["--augment", "shift=-1"], "--augment shift"),
@@ -135,6 +148,36 @@ def test_without_tensorboard_its_flag_says_how_to_get_it(few_digits, tmp_path, m
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     assert train(few_digits, tmp_path / "few", "--tensorboard") == 2
     assert "pip install tensorboard" in capsys.readouterr().err
+
+
+def test_the_options_of_the_network_reach_it(few_digits, tmp_path, capsys):
+    from spikewise.network import Dspike, LIFParams, SpikingClassifier
+
+    out, asked = (
+        tmp_path / "own",
+        ["--v-threshold", "0.5", "--decay", "0.25", "--reset", "soft", "--surrogate", "dspike"],
+    )
+    asked += ["--gamma", "2", "--norm", "threshold", "--pooling", "average", "--epochs", "1"]
+    assert train(few_digits, out, *asked) == 0
+    spec = SpikingClassifier.load(out / "model.safetensors").model.spec
+    assert spec.neurons == LIFParams(decay=0.25, v_threshold=0.5, reset="soft", surrogate=Dspike(2.0))
+    assert (spec.name, spec.width, spec.norm, spec.pooling) == ("vgg5", 0.2, "threshold", "average")
+    assert train(few_digits, out, *asked, "--resume") == 0
+    assert train(few_digits, out, *asked, "--gamma", "3", "--resume") == 2
+    assert "settings.network.neurons.surrogate.gamma" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_default_that_is_named_is_the_same_run(folder, few_digits):
+    assert train(few_digits, folder, "--ema", "0.9", "--gamma", "1", "--lr", "0.005", "--resume") == 0
+
+
+def test_the_command_and_its_settings_have_the_same_defaults():
+    options = inspect.signature(command).parameters
+    for settings in (NetworkSettings, FitSettings):
+        fields = settings.model_fields.items()
+        shared = {name: field.default for name, field in fields if name in options and name != "augment"}
+        assert len(shared) > 8
+        assert {name: options[name].default for name in shared} == shared
 
 
 def test_killed_within_an_epoch_it_goes_on_and_ends_in_the_same_bits(folder, few_digits, tmp_path, start):

@@ -27,7 +27,8 @@ def model(images):
 @torch.no_grad()
 def exact_model(name, in_shape, neurons=None, seed=0, eps=0.0):
     """A network whose sums are all whole multiples of small powers of two: no order of summation rounds them."""
-    network = build_model(name, in_shape, 4, width=0.07, neurons=neurons, seed=seed).eval()
+    name, _, pooling = name.partition(" ")
+    network = build_model(name, in_shape, 4, width=0.07, neurons=neurons, pooling=pooling or "max", seed=seed).eval()
     generator = torch.Generator().manual_seed(seed)
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
@@ -51,12 +52,13 @@ def exact_images(*shape, seed=0):
 
 
 EVERY = pytest.mark.parametrize("name", MODEL_NAMES)
+POOLED = pytest.mark.parametrize("name", [*MODEL_NAMES, "vgg5 average", "vgg9 average"])
 RESETS = pytest.mark.parametrize("neurons", [LIFParams(), LIFParams(reset="soft")], ids=["hard", "soft"])
 SHAPES = pytest.mark.parametrize("shape", [(5, 2, 16, 16), (4, 5, 2, 16, 16)], ids=["image", "events"])
 
 
 @torch.no_grad()
-@EVERY
+@POOLED
 @RESETS
 @SHAPES
 def test_steps_one_by_one_and_in_pieces_are_the_whole_run_bit_for_bit(name, neurons, shape):
@@ -74,7 +76,7 @@ def test_steps_one_by_one_and_in_pieces_are_the_whole_run_bit_for_bit(name, neur
 
 
 @torch.no_grad()
-@EVERY
+@POOLED
 @SHAPES
 def test_samples_that_leave_take_nothing_of_the_others_along(name, shape):
     network, images = exact_model(name, (2, 16, 16)), exact_images(*shape)
@@ -85,7 +87,7 @@ def test_samples_that_leave_take_nothing_of_the_others_along(name, shape):
     assert torch.equal(rest, whole[1:, keep])
 
 
-@EVERY
+@POOLED
 @SHAPES
 def test_a_network_that_really_stops_agrees_with_its_trace_bit_for_bit(name, shape):
     network, images = exact_model(name, (2, 16, 16)), exact_images(*shape).numpy()
@@ -102,7 +104,7 @@ def test_a_network_that_really_stops_agrees_with_its_trace_bit_for_bit(name, sha
     assert classifier.workload(images, rule).exit_histogram == tuple(result.histogram)
 
 
-@EVERY
+@POOLED
 def test_every_family_survives_being_saved(name, tmp_path):
     classifier = SpikingClassifier(exact_model(name, (2, 16, 16), LIFParams(reset="soft"), eps=1e-5), 2, [*"abcd"])
     images = exact_images(3, 2, 16, 16).numpy()

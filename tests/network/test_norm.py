@@ -7,19 +7,6 @@ from spikewise.network import LIFParams, build_model
 from spikewise.network.layers import SpikingLayer
 
 
-def seen_currents(network, images, n_steps):
-    """Standard deviation of what the neurons of each layer receive, in training mode."""
-    spread = {}
-    for path, module in network.named_modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.register_forward_hook(
-                lambda m, args, out, path=path: spread.update({path: out.std((0, 2, 3), correction=0)})
-            )
-    with torch.no_grad():
-        network(images, n_steps)
-    return spread
-
-
 @pytest.mark.parametrize("v_threshold", [0.5, 2.0])
 def test_currents_begin_as_wide_as_the_threshold_and_share_it_where_they_are_added(v_threshold):
     network = build_model(

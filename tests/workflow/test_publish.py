@@ -8,7 +8,7 @@ from spikewise.errors import DataError, ParameterError
 from spikewise.runs import Run
 from spikewise.workflow.publish import publish
 from spikewise.workflow.stop import read_trace
-from spikewise.zoo import load, load_card, load_model, load_rule, model_names
+from spikewise.zoo import load, load_card, load_model, load_monitor, load_rule, model_names
 
 
 @pytest.fixture(scope="module")
@@ -16,6 +16,15 @@ def source(few_digits, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "stdp"
     small = ["--neurons", "20", "--steps", "60", "--epochs", "2"]
     assert run(["stdp", "--data", str(few_digits), "--out", str(out), *small]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def deep(few_digits, tmp_path_factory):
+    pytest.importorskip("torch")
+    out = tmp_path_factory.mktemp("runs") / "deep"
+    small = ["--model", "vgg7", "--width", "0.1", "--steps", "2", "--epochs", "1", "--threads", "1"]
+    assert run(["train", "--data", str(few_digits), "--out", str(out), *small]) == 0
     return out
 
 
@@ -41,6 +50,35 @@ def test_a_published_run_answers_as_the_run_did(zoo, source, few_digits):
     assert card.exits[setting].accuracy == np.mean(found.labels == test.labels)
     assert card.exits[setting].histogram == found.histogram.tolist()
     assert set(card.exits[setting].edp_saving) >= {"rram-64-32nm", "rram-64-32nm-physical"}
+
+
+def test_a_deep_network_is_published_with_its_architecture_and_its_monitor(deep, tmp_path, few_digits, monkeypatch):
+    from spikewise.workflow.exit import splits_of
+
+    monkeypatch.setattr(load, "FOLDER", tmp_path / "models")
+    card = publish(deep, "few-vgg7", "spikewise train --data few", tmp_path / "models")
+    assert load_card("few-vgg7") == card
+    assert card.settings["network"]["pooling"] == "max"
+    assert card.settings["fit"]["lr"] == 0.005
+    assert card.data.n_chosen_on == card.data.n_validation  # too few to keep a half apart
+    test = splits_of(Run.open(deep), str(few_digits))["test"]
+    (setting,) = card.exits
+    found = load_model("few-vgg7").predict_with_exit(test.images, load_rule("few-vgg7", setting))
+    assert card.exits[setting].histogram == found.histogram.tolist()
+    monitor = load_monitor("few-vgg7", setting, window=20)
+    monitor.see(found.steps, np.full(len(found.steps), 0.9))
+    assert card.exits[setting].calibration["n_samples"] == card.data.n_validation
+
+
+def test_a_void_guarantee_is_a_heuristic_and_says_so(source, tmp_path, few_digits, monkeypatch):
+    asked = ["--data", str(few_digits), "--max-drop", "0.2", "--confidence", "0.8"]
+    assert run(["exit", str(source), *asked]) == 0
+    monkeypatch.setattr(load, "FOLDER", tmp_path / "models")
+    publish(source, "few", "spikewise stdp --data few", tmp_path / "models")
+    load_rule("few", "drop-0.2-sure-0.8")
+    monkeypatch.setattr(load, "model_identity", lambda network: {})
+    with pytest.warns(UserWarning, match="drop-0.2-sure-0.8 of few is a heuristic here"):
+        load_rule("few", "drop-0.2-sure-0.8")
 
 
 def test_unknown_names_are_refused(zoo):

@@ -82,7 +82,8 @@ class SpikingNetwork(nn.Module):
     def normalize_by(self, images: Tensor) -> None:
         """Take over mean and standard deviation of each channel of these (training) images.
 
-        Recordings (T, B, C, H, W) are divided by their root mean square alone, so that a silent pixel stays silent.
+        Recordings (T, B, C, H, W) are divided by their root mean square alone, so that a silent pixel stays silent; by
+        no less than 1/255, which is one event where frames count them in bytes.
         """
         mean, mean_square = _moments(images)
         if images.ndim == 5:

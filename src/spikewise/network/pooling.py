@@ -1,6 +1,6 @@
-r"""Average pooling of a convolution's sums, by a shorter way to the same numbers.
+r"""How maps of sums are halved: by the largest of each square, or by their mean, which has a shorter way.
 
-Pooling averages the sums of neighbouring pixels, and both operations are linear, so they may change places: average
+The mean of neighbouring sums and the sums themselves are both linear operations, so they may change places: average
 each pixel of the *input* with its neighbours, and compute the sums at every second pixel alone. With a kernel w,
 
 .. math:: \frac14\sum_{a \in \{0,1\}^2} \sum_k w_k\,x_{2i + a + k}

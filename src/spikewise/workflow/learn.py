@@ -48,7 +48,7 @@ def learn_deep(
     tensorboard: bool = False,
     meter: EnergyMeter | None = None,
 ) -> AnytimeClassifier:
-    """Train a deep spiking network by gradients; resumes from the last epoch if it was interrupted.
+    """Train a deep spiking network by gradients; goes on from its last checkpoint if it was interrupted.
 
     Parameters
     ----------
@@ -62,13 +62,14 @@ def learn_deep(
     settings : FitSettings
         How to train.
     progress : callable
-        Called after every epoch.
+        Called about every second.
     tensorboard : bool
         Whether to write event files of TensorBoard beside ``training.csv``.
     meter : EnergyMeter, optional
         Measures energy; by default with the counters that this machine has.
     """
     if is_learned(run.path):
+        _tidy(run.path)
         progress(1, 1, "was there already")
         return open_network(run)
     torch = require("torch", "deep")
@@ -144,6 +145,7 @@ def learn_stdp(
         Measures energy; by default with the counters that this machine has.
     """
     if is_learned(run.path):
+        _tidy(run.path)
         progress(1, 1, "was there already")
         return STDPClassifier.load(run.path / MODEL_FILE).set_params(n_jobs=n_jobs)  # type: ignore[no-any-return]
     meter = meter or EnergyMeter()
@@ -230,11 +232,13 @@ def identify(splits: Mapping[str, ImageSet]) -> dict[str, str]:
 
 
 def is_learned(folder: Path) -> bool:
-    """Whether the network of a run is there; a checkpoint beside it is a leftover."""
-    if not (folder / MODEL_FILE).exists():
-        return False
+    """Whether the network of a run is there."""
+    return (folder / MODEL_FILE).exists()
+
+
+def _tidy(folder: Path) -> None:
+    """Remove a checkpoint beside a finished network: the leftover of a kill in between."""
     (folder / CHECKPOINT).unlink(missing_ok=True)
-    return True
 
 
 def open_network(run: Run) -> AnytimeClassifier:
