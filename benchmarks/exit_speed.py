@@ -1,22 +1,28 @@
 """Is early exit really faster? CPU time per image of one trained network, with and without stopping.
 
-Four ways to answer the same test images on one pinned thread, each in a process of its own, in turn: all timesteps in
-one call (the fastest static path of this code), step by step without leaving, step by step with early exit, and
-SpikingJelly with the same weights and all timesteps. On one pinned thread nothing waits, so CPU time is the wall time
-of a quiet machine; medians over the rounds. The answers are compared too.
+Five ways to answer the same test images on one pinned thread, each in a process of its own, in turn: all timesteps in
+one call (the fastest static path of this code), step by step, step by step with a rule that is asked and never ready,
+step by step with early exit, and SpikingJelly with the same weights and all timesteps. On one pinned thread nothing
+waits, so CPU time is the wall time of a quiet machine; medians over the rounds. The answers are compared too.
+
+*Rule* is what asking costs, *compaction* what early exit takes beyond its share of the steps; the latter holds the
+first convolution too, which runs once however early an image leaves.
 
     python benchmarks/exit_speed.py RUN [--exit NAME] [--batches 256 1] [--rounds 3] [--json FILE]
 
-RUN is a run folder with a VGG, as `spikewise train --data cifar10` leaves. The rule is that of its exit setting.
+RUN is a run folder with a VGG that was trained on pictures, as `spikewise train --data cifar10` leaves.
 """
 
 import argparse
+import platform
 import sys
 import tempfile
+from datetime import date
 from pathlib import Path
 from statistics import median
 
 import numpy as np
+import torch
 from peers.environments import HERE, SPIKINGJELLY, PeerError, call_lines, make_environment
 from rich.console import Console
 from rich.table import Table
@@ -24,11 +30,13 @@ from rich.table import Table
 from spikewise._files import write_json
 from spikewise.dynamic.rule import rule_to_dict
 from spikewise.network import SpikingClassifier
+from spikewise.network.vgg import VGG
+from spikewise.report.rule_words import words_of
 from spikewise.runs import MODEL_FILE, Run
 from spikewise.workflow.exit import splits_of
 from spikewise.workflow.in_use import rule_of
 
-ENGINES = ("at_once", "step_by_step", "early_exit", "spikingjelly")
+ENGINES = ("at_once", "step_by_step", "asking", "early_exit", "spikingjelly")
 N_IMAGES = {256: 1024, 1: 128}
 
 
@@ -78,8 +86,10 @@ def main():
     run = Run.open(options.run)
     network = SpikingClassifier.load(options.run / MODEL_FILE)
     rule = rule_of(run, network, options.exit)
-    images = splits_of(run)["test"].images
-    rows = []
+    test = splits_of(run)["test"]
+    if network.model.spec.name not in VGG or test.n_frames is not None:
+        parser.error(f"RUN must hold a VGG that was trained on pictures; got {network.model.spec.name} on {test.name}.")
+    images, rows, overheads = test.images, [], []
     with tempfile.TemporaryDirectory() as place:
         for batch in options.batches:
             some = images[: N_IMAGES.get(batch, 1024)]
@@ -100,7 +110,13 @@ def main():
                 })  # fmt: skip
             for engine, why in problems.items():
                 print(f"{engine}: {why}")
-    table = Table(title=f"{options.run.name}, T = {network.n_steps}, one thread")
+            share = found["early_exit"][0]["mean_steps"] / network.n_steps
+            overheads.append({
+                "batch": batch,
+                "rule": seconds["asking"] / seconds["step_by_step"] - 1,
+                "compaction": seconds["early_exit"] / (share * seconds["asking"]) - 1,
+            })  # fmt: skip
+    table = Table(title=f"{options.run.name}, {words_of(rule)}, T = {network.n_steps}, one thread")
     for header in (
         "batch",
         "engine",
@@ -117,8 +133,13 @@ def main():
             f"{row['of_at_once']:.2f}", f"{row['exit_takes']:.2f}", f"{row['same_answers']:.2%}",
         )  # fmt: skip
     Console().print(table)
+    for each in overheads:
+        print(f"batch {each['batch']}: rule {each['rule']:+.1%}, compaction {each['compaction']:+.1%}")
     if options.json:
-        write_json(options.json, {"run": options.run.name, "rule": rule_to_dict(rule), "rows": rows})
+        write_json(options.json, {
+            "run": options.run.name, "rule": rule_to_dict(rule), "machine": platform.processor() or platform.machine(),
+            "date": date.today().isoformat(), "torch": torch.__version__, "rows": rows, "overheads": overheads,
+        })  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ their own parts.
 
 import importlib
 import json
+import re
 import sys
 import time
 
@@ -21,14 +22,17 @@ class Same(nn.Module):
 
     def __init__(self, arrays, pools, pooling, neurons):
         super().__init__()
-        names = sorted({key.split(".")[1] for key in arrays if key.startswith("layers.")}, key=lambda n: int(n[4:]))
+        names = {key.split(".")[1] for key in arrays if key.startswith("layers.")}
+        names = sorted(names, key=lambda name: int(re.sub(r"\D", "", name)))
         self.mean, self.std = (torch.from_numpy(arrays[key])[:, None, None] for key in ("mean", "std"))
         self.convs, self.norms, self.neurons = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for name in names:
             weight = torch.from_numpy(arrays[f"layers.{name}.synapses.weight"])
-            conv = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1, bias=False)
+            if weight.ndim == 4:
+                conv, norm = nn.Conv2d(*weight.shape[1::-1], 3, padding=1, bias=False), nn.BatchNorm2d(len(weight))
+            else:
+                conv, norm = nn.Linear(*weight.shape[::-1], bias=False), nn.BatchNorm1d(len(weight))
             conv.weight.data = weight
-            norm = nn.BatchNorm2d(weight.shape[0])
             for key in ("weight", "bias", "running_mean", "running_var"):
                 getattr(norm, key).data = torch.from_numpy(arrays[f"layers.{name}.norm.{key}"])
             self.convs.append(conv)
@@ -47,7 +51,8 @@ class Same(nn.Module):
         drive = self.norms[0](self.pools[0](self.convs[0](x)))
         x = self.neurons[0](drive.unsqueeze(0).repeat(n_steps, 1, 1, 1, 1))
         for conv, pool, norm, neurons in list(zip(self.convs, self.pools, self.norms, self.neurons, strict=True))[1:]:
-            sums = norm(pool(conv(x.flatten(0, 1))))
+            x = x.flatten(0, 1)
+            sums = norm(pool(conv(x.flatten(1) if isinstance(conv, nn.Linear) else x)))
             x = neurons(sums.unflatten(0, (n_steps, -1)))
         return self.readout(x.mean((3, 4)) if self.averages else x.flatten(2)).sum(0)
 
@@ -81,6 +86,12 @@ def step_by_step(request):
     return _stopping(request, importlib.import_module("spikewise.dynamic.rule").NeverExit())
 
 
+def asking(request):
+    """Ours, one step after the other, with a rule that is asked and never ready."""
+    rule = importlib.import_module("spikewise.dynamic.rule").rule_from_dict(request["rule"])
+    return _stopping(request, rule.never())
+
+
 def early_exit(request):
     """Ours, each image until its exit."""
     return _stopping(request, importlib.import_module("spikewise.dynamic.rule").rule_from_dict(request["rule"]))
@@ -100,7 +111,9 @@ def _stopping(request, rule):
 def measure(request):
     """CPU seconds per image, median of several passes, after one to warm up."""
     torch.set_num_threads(1)
-    answer = {f.__name__: f for f in (at_once, step_by_step, early_exit, spikingjelly)}[request["engine"]](request)
+    answer = {f.__name__: f for f in (at_once, step_by_step, asking, early_exit, spikingjelly)}[request["engine"]](
+        request
+    )
     images = torch.from_numpy(np.load(request["images"]))
     batches = images.split(request["batch"])
     seconds = []

@@ -144,19 +144,28 @@ def test_nothing_is_said_where_no_sample_has_left():
     assert passes(exit_curve(trace, ExitPath((rule.never(),))), 0.01, 0.95, conditional=True).all()
 
 
-@pytest.mark.parametrize("form", ["drop", "harm"])
-def test_the_promise_holds_for_a_population_whose_risk_lies_just_above(form):
-    """Of all calibration sets at most a share delta lets a bad rule pass, whatever the length of the path."""
-    delta, eps, n, n_draws = 0.1, 0.02, 600, 20_000
+def share_of_bad_rules_kept(form, delta, p10, p01, eps=0.05, n=4_000, n_draws=20_000):
+    """Share of calibration sets on which the second or third rule, both beyond the bound, is kept; and any at all."""
     rng = np.random.default_rng(0)
-    # Three rules: one within the bound, one just beyond it, one far beyond. None helps, so that little slack is left.
-    p10, p01 = np.array([0.003, 0.02001, 0.2]), np.zeros(3)
     harmed, helped = rng.binomial(n, p10, (n_draws, 3)), rng.binomial(n, p01, (n_draws, 3))
     kept = np.array([last_passed(row) for row in rules_out(harmed, helped, n, eps, delta, form)])
-    violations = (kept >= 1).mean()
-    assert violations > (0.02 if form == "drop" else 0.04)  # with twice the level it would be broken
-    assert violations <= delta + 3 * math.sqrt(delta * (1 - delta) / n_draws)
     assert (kept >= 0).mean() > 0.3  # the promise is not kept by never stopping
+    return (kept >= 1).mean()
+
+
+@pytest.mark.parametrize(("form", "used"), [("drop", 0.5), ("harm", 1.0)])
+def test_the_promise_holds_for_a_population_whose_risk_lies_just_above(form, used):
+    """Of all calibration sets at most a share delta lets a bad rule pass, and twice the level would show."""
+    delta, p10 = 0.1, [0.02, 0.05001, 0.2]
+    # Where none is helped the lower bound is 0, and the drop spends only its first half of delta.
+    allowed = used * delta + 3 * math.sqrt(used * delta / 20_000)
+    assert share_of_bad_rules_kept(form, delta, p10, [0, 0, 0]) <= allowed
+    assert share_of_bad_rules_kept(form, 2 * delta, p10, [0, 0, 0]) > allowed
+
+
+def test_the_promise_about_the_drop_holds_where_early_answers_also_help():
+    found = share_of_bad_rules_kept("drop", 0.1, [0.03, 0.08001, 0.2], [0.02, 0.03, 0.03])
+    assert found <= 0.1 + 3 * math.sqrt(0.1 / 20_000)
 
 
 def test_certificates_survive_json_and_are_void_elsewhere():
