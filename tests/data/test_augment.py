@@ -78,13 +78,14 @@ def test_mixed_labels_are_shares_and_say_how_the_images_were_mixed(alpha, seed):
     torch.testing.assert_close(mixed, targets)
 
 
-def test_mixing_keeps_bytes_bytes_and_within_their_neighbours():
-    images = torch.randint(256, (32, 1, 3, 3), dtype=torch.uint8, generator=generator(1))
+def test_bytes_are_mixed_in_the_unit_range_so_that_single_events_count():
+    images = torch.randint(2, (32, 1, 3, 3), dtype=torch.uint8, generator=generator(1))
     labels = torch.arange(32)
-    mixed, targets = mixup(images, labels, 32, 1.0, generator(2))
-    exact = torch.einsum("bk,kchw->bchw", targets, images.float())
-    assert mixed.dtype == torch.uint8
-    assert (mixed.float() - exact).abs().max() <= 0.51  # half a step, and the sum in another order
+    mixed, targets = Augmentation(mixup=1.0).mix(images, labels, 32, generator(2))
+    exact = torch.einsum("bk,kchw->bchw", targets, images.float()) / 255
+    torch.testing.assert_close(mixed, exact)
+    with pytest.raises(ParameterError, match="must be floats to be mixed"):
+        mixup(images, labels, 32, 1.0, generator(2))
 
 
 def test_without_mixing_the_images_stay_and_the_targets_are_one_hot():

@@ -129,7 +129,7 @@ def test_more_of_a_fault_moves_the_scores_further_on_average(network, images, ke
     clean = scores(chip_of(network, images), images)
     distances = [
         np.mean([np.abs(scores(chip_of(network, images, seed, **{key: v}), images) - clean).mean() for seed in (0, 1)])
-        for v in (0.02, 0.1, 0.4)
+        for v in (0.001, 0.005, 0.02)  # with many more the network falls silent, and no score moves further
     ]
     assert 0 < distances[0] < distances[1] < distances[2]
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikewise.dynamic.anytime import ExitRule, replay_exit
+from spikewise.dynamic.anytime import replay_exit
+from spikewise.dynamic.rule import ExitRule
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import ParameterError, ShapeError, whole_number
 

@@ -15,15 +15,17 @@ def model_identity(network: Any) -> dict[str, str]:
 
     Parameters
     ----------
-    network : SpikingClassifier or STDPClassifier
+    network : AnytimeClassifier
         As it answers: with these weights, on its device, with its precision.
 
     Returns
     -------
     dict of str to str
         Digest of weights and settings, engine with version, precision, platform (the kind of device that computes)
-        and timesteps.
+        and timesteps; empty of a network of another kind, which says nothing of itself: a certificate of it is void.
     """
+    if not hasattr(network, "content"):
+        return {}
     arrays, card = network.content()
     digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
     for name in sorted(arrays):

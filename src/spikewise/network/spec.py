@@ -105,7 +105,7 @@ class ModelSpec:
             if missing:  # today's default may not be what the weights were learned with
                 raise ParameterError(f"there is no {', '.join(sorted(missing))}")
             return cls(**{**raw, "neurons": LIFParams.from_dict(raw["neurons"])})
-        except (KeyError, TypeError, ParameterError) as error:
+        except (KeyError, TypeError, AttributeError, ParameterError) as error:
             raise DataError(f"the model has a missing, unknown or impossible entry; {error}") from None
 
 
