@@ -81,6 +81,21 @@ def test_a_sample_is_watched_until_its_exit(deep, few_digits, capsys):
     assert all(0 < step["confidence"] <= 1 for step in steps)
 
 
+def test_a_network_without_labels_is_watched_where_its_evidence_changes(unlabelled, few_digits, capsys):
+    from spikewise.learn import STDPClassifier
+    from spikewise.workflow.exit import splits_of
+
+    network = STDPClassifier.load(unlabelled / "model.safetensors")
+    sample = splits_of(Run.open(unlabelled), str(few_digits))["test"].images[4]
+    assert run(["stream", str(unlabelled), "--data", str(few_digits), "--index", "4", "--full", "--json"]) == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [answer["is_last"] for answer in answers] == [False] * (len(answers) - 1) + [True]
+    assert answers[-1]["step"] == network.n_steps
+    assert network.classes_[answers[-1]["label"]] == network.predict(sample[None])[0]
+    spikes = np.flatnonzero(np.diff(network.trace(sample[None]).change_offsets)) + 1
+    assert [answer["step"] for answer in answers] == sorted({*spikes.tolist(), network.n_steps})
+
+
 def test_pictures_and_arrays_are_watched_too(deep, tmp_path, capsys):
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")
@@ -140,7 +155,6 @@ def test_a_certificate_is_void_once_the_weights_change(unlabelled, few_digits, t
         (["stream", "{run}", "--exit", "loose"], "exit setting must be one of"),
         (["stream", "{run}", "--image", "{out}/none.png"], "must be a picture or a .npy array"),
         (["stream", "{run}", "--image", "{scalar}"], "must hold an image (C, H, W) or frames"),
-        (["stream", "{stdp}"], "must hold a deep network"),
     ],
 )
 def test_a_wrong_request_is_one_clear_line(arguments, words, deep, unlabelled, few_digits, tmp_path, capsys):

@@ -5,6 +5,7 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
+        "Answer": ".answer",
         "AnytimeClassifier": ".anytime",
         "Calibration": ".calibration",
         "Certificate": ".guarantee",
@@ -23,6 +24,7 @@ __getattr__, __all__ = lazy_exports(
         "ScoreTrace": ".trace",
         "SigmaEExit": ".sigma_e",
         "SigmaEUnit": ".sigma_e",
+        "answers_of": ".answer",
         "calibrate": ".calibration",
         "calibration_error": ".temperature",
         "certify": ".guarantee",

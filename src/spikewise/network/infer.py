@@ -18,6 +18,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from spikewise.dynamic.answer import Answer
 from spikewise.dynamic.anytime import ExitResult
 from spikewise.dynamic.rule import ExitRule
 from spikewise.dynamic.trace import ScoreTrace
@@ -30,7 +31,7 @@ from .models import SpikingNetwork
 from .protocol import TrainableNetwork, check_network, select
 from .record import record_workload
 from .spec import ModelSpec
-from .stream import Answer, stream
+from .stream import stream
 
 _FORMAT = "spikewise-classifier-1"
 

@@ -7,44 +7,18 @@ answer is there before the recording ends; :func:`spikewise.data.arriving.arrivi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import softmax
 from torch import Tensor
 
+from spikewise.dynamic.answer import Answer
 from spikewise.dynamic.rule import ExitRule, NeverExit
 from spikewise.errors import ParameterError, ShapeError
 
 from ._inputs import check_images, check_rule
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Answer:
-    """What a network thinks after a timestep.
-
-    Parameters
-    ----------
-    step : int
-        Timesteps computed so far.
-    label : int
-        Class with the highest evidence.
-    confidence : float
-        Its probability, by the softmax of the evidence that the rule reads.
-    scores : float array of shape (K,)
-        Summed scores.
-    is_last : bool
-        Whether the network stops here: the rule is ready, or all steps are done. Frames may end without it.
-    """
-
-    step: int
-    label: int
-    confidence: float
-    scores: NDArray[np.float32]
-    is_last: bool
 
 
 @torch.no_grad()
@@ -96,15 +70,9 @@ def stream(
         outputs, state = model.step(state)
         score_sum = score_sum + outputs.float().cpu().numpy()
         is_last = step == n_steps or bool(chosen.ready(score_sum, step)[0])
-        yield _answer(score_sum[0], step, chosen, is_last=is_last)
+        yield Answer.of(score_sum[0], step, chosen, is_last=is_last)
         if is_last:
             return
-
-
-def _answer(scores: NDArray[np.float32], step: int, rule: ExitRule, *, is_last: bool) -> Answer:
-    scale = rule.scale(step) if hasattr(rule, "scale") else 1 / step
-    label = int(scores.argmax())
-    return Answer(step, label, float(softmax(scores * scale)[label]), scores, is_last)
 
 
 def _is_image(sample: Any) -> bool:

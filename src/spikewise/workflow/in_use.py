@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from spikewise._files import read_json
 from spikewise.data.images import ImageSet
+from spikewise.dynamic.answer import Answer, answers_of
 from spikewise.dynamic.doubt import DoubtExit
 from spikewise.dynamic.guarantee import Certificate
 from spikewise.dynamic.identity import model_identity
@@ -28,7 +29,7 @@ from .learn import open_network
 class Watched:
     """Answers of a network to one sample as they come, names of the classes, and the true class if it is known."""
 
-    answers: Iterator[Any]
+    answers: Iterator[Answer]
     class_names: tuple[str, ...]
     label: int | None
 
@@ -48,7 +49,7 @@ def open_watch(
     Parameters
     ----------
     path : Path
-        Folder of a run with a deep network.
+        Folder of a run whose network is trained.
     index : int
         Which of the test images.
     image : Path, optional
@@ -63,19 +64,26 @@ def open_watch(
     Raises
     ------
     ParameterError, DataError
-        If the network is none that runs step by step, or there is no such sample or exit setting.
+        If there is no such sample or exit setting.
     """
     run = Run.open(path)
     network: Any = open_network(run)
-    if not hasattr(network, "stream"):
-        raise ParameterError(f"{path} must hold a deep network to be watched; got one of kind {run.record['kind']}.")
     rule = EntropyExit(0.0, accumulation_of(run)) if full else rule_of(run, network, exit_name)
+    names, shape = tuple(run.record["data"]["classes"]), tuple(run.record["data"]["shape"])
     if image is not None:
-        return Watched(network.stream(read_sample(image, network.model.spec.in_shape), rule), network.class_names, None)
+        return Watched(_answers(network, read_sample(image, shape), rule), names, None)
     test = splits_of(run, data, root)["test"]
     if index >= test.n_samples:
         raise ParameterError(f"index must lie in 0..{test.n_samples - 1}, one of the test images; got {index}.")
-    return Watched(network.stream(_sample(test, index), rule), network.class_names, int(test.labels[index]))
+    return Watched(_answers(network, _sample(test, index), rule), names, int(test.labels[index]))
+
+
+def _answers(network: Any, sample: NDArray[Any], rule: DoubtExit) -> Iterator[Answer]:
+    """As they come; a network without labels has run to its end in microseconds, and its answers are replayed."""
+    if hasattr(network, "stream"):
+        found: Iterator[Answer] = network.stream(sample, rule)
+        return found
+    return answers_of(network.trace(sample[None]), rule)
 
 
 def rule_of(run: Run, network: Any, exit_name: str = "") -> DoubtExit:

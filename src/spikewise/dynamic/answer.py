@@ -1,0 +1,76 @@
+"""Answers one after the other: what a network thinks of a sample after each timestep, and where it stops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from spikewise.dynamic.rule import ExitRule
+from spikewise.dynamic.trace import ScoreTrace
+from spikewise.errors import ParameterError, whole_number
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What a network thinks after a timestep.
+
+    Parameters
+    ----------
+    step : int
+        Timesteps computed so far.
+    label : int
+        Class with the highest evidence.
+    confidence : float
+        Its probability, by the softmax of the evidence that the rule reads.
+    scores : float array of shape (K,)
+        Summed scores.
+    is_last : bool
+        Whether the network stops here: the rule is ready, or all steps are done. Frames may end without it.
+    """
+
+    step: int
+    label: int
+    confidence: float
+    scores: NDArray[np.floating]
+    is_last: bool
+
+    @classmethod
+    def of(cls, scores: NDArray[np.floating], step: int, rule: ExitRule, *, is_last: bool) -> Answer:
+        """The answer that summed scores (K,) give after a step; the mean is read if the rule does not say."""
+        scale = rule.scale(step) if hasattr(rule, "scale") else 1 / step
+        label = int(scores.argmax())
+        return cls(step, label, float(softmax(scores * scale)[label]), scores, is_last)
+
+
+def answers_of(trace: ScoreTrace, rule: ExitRule, sample: int = 0) -> Iterator[Answer]:
+    """Replay the answers to one sample of a trace: where its evidence changes, and where it leaves.
+
+    Parameters
+    ----------
+    trace : ScoreTrace
+        Of full runs.
+    rule : ExitRule
+        When to stop.
+    sample : int
+        Which sample of the trace.
+
+    Examples
+    --------
+    >>> from spikewise.dynamic import EntropyExit
+    >>> trace = ScoreTrace.from_changes([2, 4], [0, 0], [[1.0, 0.0], [9.0, 0.0]], n_steps=6)
+    >>> [(answer.step, answer.is_last) for answer in answers_of(trace, EntropyExit(0.1, "sum"))]
+    [(2, False), (4, True)]
+    """
+    whole_number("sample", sample, 0)
+    if sample >= trace.n_samples:
+        raise ParameterError(f"sample must lie in 0..{trace.n_samples - 1}; got {sample}.")
+    for step, scores in enumerate(trace.steps(), 1):
+        is_last = step == trace.n_steps or bool(rule.ready(scores[[sample]], step)[0])
+        if is_last or sample in trace.changes(step)[0]:
+            yield Answer.of(scores[sample].copy(), step, rule, is_last=is_last)
+        if is_last:
+            return
