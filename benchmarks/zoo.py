@@ -26,8 +26,8 @@ COMMANDS = {
         "--v-threshold 0.5 --growth 0.6 --epochs 16 --batch 128 --lr 0.004 --threads 1"
     ),
     "cifar10-vgg7": (
-        "torchrun --nproc-per-node 2 -m spikewise train --data cifar10 --model vgg7 --width 0.5 --v-threshold 0.5 "
-        "--surrogate triangle --steps 4 --growth 0.7 --epochs 30 --batch 128 --lr 0.004 --threads 1"
+        "torchrun --nproc-per-node 2 -m spikewise train --data cifar10 --model vgg7 --width 0.75 --v-threshold 0.5 "
+        "--growth 0.7 --epochs 20 --batch 128 --lr 0.004 --threads 1"
     ),
     "nmnist-vgg5": "spikewise train --data nmnist --model vgg5 --width 0.5 --epochs 40 --batch 32 --threads 1",
     "mnist-stdp400": "spikewise stdp --data mnist --neurons 400",

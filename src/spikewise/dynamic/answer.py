@@ -61,7 +61,7 @@ def answers_of(trace: ScoreTrace, rule: ExitRule, sample: int = 0) -> Iterator[A
     Examples
     --------
     >>> from spikewise.dynamic import EntropyExit
-    >>> trace = ScoreTrace.from_changes([2, 4], [0, 0], [[1.0, 0.0], [9.0, 0.0]], n_steps=6)
+    >>> trace = ScoreTrace.from_changes([2, 4], [0, 0], [[1.0, 0.0], [9.0, 0.0]], n_steps=6, labels=[0])
     >>> [(answer.step, answer.is_last) for answer in answers_of(trace, EntropyExit(0.1, "sum"))]
     [(2, False), (4, True)]
     """
