@@ -55,6 +55,17 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         handle.write(text.encode())
 
 
+def as_json(value: Any) -> Any:
+    """A value as a JSON file gives it back: lists for tuples, text for keys.
+
+    Examples
+    --------
+    >>> as_json({"shape": (1, 8, 8)})
+    {'shape': [1, 8, 8]}
+    """
+    return json.loads(json.dumps(value))
+
+
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write JSON atomically; NaN and infinity are refused, since JSON has none."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")

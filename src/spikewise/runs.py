@@ -20,7 +20,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from spikewise._files import read_json, remove_leftovers, write_json
+from spikewise._files import as_json, read_json, remove_leftovers, write_json
 from spikewise.errors import DataError, RunError
 
 MODEL_FILE, TRACE_FILE, WORKLOAD_FILE = "model.safetensors", "trace.npz", "workload.json"
@@ -73,7 +73,7 @@ class Run:
             If the folder is a file, cannot be written, or holds a run with other settings.
         """
         folder = make_folder(path)
-        wanted = json.loads(json.dumps({"kind": kind, "settings": settings, "seed": seed}))
+        wanted = as_json({"kind": kind, "settings": settings, "seed": seed})
         empty = {section: kind() for section, kind in _SECTIONS.items() if section not in ("settings", "versions")}
         run = cls(folder, {"format": _FORMAT, **wanted, "versions": _versions(), **empty})
         with _lock(folder):

@@ -6,7 +6,6 @@ in it, since every random number of training is a function of (seed, epoch, upda
 
 from __future__ import annotations
 
-import json
 import os
 import zlib
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from spikewise._files import as_json
 from spikewise.errors import DataError, ParameterError
 from spikewise.runs import differences
 from spikewise.weights import read_weights, write_weights
@@ -70,9 +70,8 @@ def identity_of(model: Any, settings: dict[str, Any], data: tuple[Tensor, ...]) 
     for part in data:
         for piece in torch.split(part, _SUMMED_TOGETHER):  # a copy of a whole training set may not fit
             checksum = zlib.crc32(piece.contiguous().cpu().numpy().data, checksum)
-    found = {"settings": settings, "model": model.spec.to_dict(), "data": checksum}
-    plain: dict[str, Any] = json.loads(json.dumps(found))  # as the file will hold it: lists, no tuples
-    return plain
+    found: dict[str, Any] = as_json({"settings": settings, "model": model.spec.to_dict(), "data": checksum})
+    return found
 
 
 def place_of(model: nn.Module, progress: Progress) -> list[float]:

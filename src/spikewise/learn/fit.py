@@ -166,7 +166,8 @@ def fit(
         state = Progress(identity)
         if resume and checkpoint is not None and Path(checkpoint).exists():
             state = read_checkpoint(checkpoint, trainer, identity)
-        processes.check_same(place_of(network, state), device)
+        if processes.size > 1:
+            processes.check_same(place_of(network, state), device)
 
         def report(moment: Moment) -> None:
             if is_main and progress is not None:

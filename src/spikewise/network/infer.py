@@ -7,7 +7,6 @@ which is why a rule that is never ready gives exactly the answers of the full ru
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from spikewise._files import as_json
 from spikewise.dynamic.answer import Answer
 from spikewise.dynamic.anytime import ExitResult
 from spikewise.dynamic.rule import ExitRule
@@ -187,7 +187,7 @@ class SpikingClassifier:
         weights = {key: _array(value) for key, value in self.model.state_dict().items()}
         card = {
             "format": _FORMAT,
-            "model": json.loads(json.dumps(self.model.spec.to_dict())),  # as a file holds it: lists, no tuples
+            "model": as_json(self.model.spec.to_dict()),
             "n_steps": self.n_steps,
             "class_names": list(self.class_names),
         }
@@ -212,7 +212,7 @@ class SpikingClassifier:
         weights, card = read_weights(path, _FORMAT)
         try:
             network: Any = SpikingNetwork(ModelSpec.from_dict(card["model"])) if model is None else check_network(model)
-            if model is not None and card["model"] != json.loads(json.dumps(network.spec.to_dict())):
+            if model is not None and card["model"] != as_json(network.spec.to_dict()):
                 raise DataError(f"it belongs to {card['model']}")
             network.load_state_dict({key: torch.as_tensor(value) for key, value in weights.items()})
             return cls(network, card["n_steps"], card["class_names"])
