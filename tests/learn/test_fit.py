@@ -205,7 +205,10 @@ RICH = SETTINGS.model_copy(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("settings", [SETTINGS, RICH], ids=["plain", "rich"])
+MUON = SETTINGS.model_copy(update={"optimizer": "muon"})
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, RICH, MUON], ids=["plain", "rich", "muon"])
 def test_killed_after_any_update_it_ends_the_same(settings, tmp_path, monkeypatch):
     monkeypatch.setattr("spikewise.learn.fit._CHECKPOINT_S", 0.0)  # a checkpoint after every update
     monkeypatch.setattr("spikewise.learn.fit._REPORT_S", 0.0)

@@ -75,7 +75,7 @@ def train(
     label_smoothing: Annotated[float, typer.Option(help="Share of the target spread over all classes.")] = 0.0,
     epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 16,
     batch: Annotated[int, typer.Option(help="Images per update, over all processes together.")] = 64,
-    optimizer: Annotated[str, typer.Option(help="adamw, or sgd with Nesterov momentum.")] = "adamw",
+    optimizer: Annotated[str, typer.Option(help="adamw, sgd with Nesterov momentum, or muon.")] = "adamw",
     lr: Annotated[float | None, typer.Option(help="Highest learning rate; by optimiser if absent.")] = None,
     schedule: Annotated[str, typer.Option(help="Course of the learning rate: one_cycle or cosine.")] = "one_cycle",
     warmup: Annotated[float | None, typer.Option(help="Share of all updates in which it rises.")] = None,

@@ -15,6 +15,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from .muon import Muon
 from .settings import FitSettings
 
 _START = 1 / 25  # of the highest learning rate
@@ -50,14 +51,22 @@ def build_optimizer(model: nn.Module, settings: FitSettings) -> torch.optim.Opti
     [0.0005, 0.0]
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.used_weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    matrices = [p for p in parameters if p.ndim > 1]
+    rest = {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0}
+    decay, lr = settings.used_weight_decay, settings.peak_lr
+    if settings.optimizer == "muon":
+        return Muon(
+            [
+                {"params": matrices[1:-1], "weight_decay": decay, "orthogonal": True},
+                {"params": matrices[:1] + matrices[1:][-1:], "weight_decay": decay, "orthogonal": False},
+                {**rest, "orthogonal": False},
+            ],
+            lr=lr,
+        )
+    groups = [{"params": matrices, "weight_decay": decay}, rest]
     if settings.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=settings.peak_lr)
-    momentum = settings.momentum
-    return torch.optim.SGD(groups, lr=settings.peak_lr, momentum=momentum, nesterov=momentum > 0)
+        return torch.optim.AdamW(groups, lr=lr)
+    return torch.optim.SGD(groups, lr=lr, momentum=settings.momentum, nesterov=settings.momentum > 0)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from spikewise.data.augment import Augmentation
 from spikewise.dynamic.doubt import Accumulate
 
-_PEAK_LR = {"adamw": 5e-3, "sgd": 0.1}
-_WEIGHT_DECAY = {"adamw": 1e-2, "sgd": 5e-4}
+_PEAK_LR = {"adamw": 5e-3, "sgd": 0.1, "muon": 5e-3}
+_WEIGHT_DECAY = {"adamw": 1e-2, "sgd": 5e-4, "muon": 0.1}
 _WARMUP = {"one_cycle": 0.3, "cosine": 0.0}
 
 
@@ -36,13 +36,15 @@ class FitSettings(BaseModel):
     growth: float = Field(
         0.0, ge=0, lt=1, description="Share of the epochs in which T grows evenly from 1 to n_steps; 0 for none."
     )
-    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or SGD with Nesterov momentum.")
+    optimizer: Literal["adamw", "sgd", "muon"] = Field(
+        "adamw", description="AdamW, SGD with Nesterov momentum, or Muon (AdamW for first layer and read-out)."
+    )
     lr: float | None = Field(
-        None, gt=0, le=10, description="Highest learning rate; 5e-3 with AdamW and 0.1 with SGD if absent."
+        None, gt=0, le=10, description="Highest learning rate; 5e-3 with AdamW and Muon, 0.1 with SGD if absent."
     )
     momentum: float = Field(0.9, ge=0, lt=1, description="Of SGD.")
     weight_decay: float | None = Field(
-        None, ge=0, le=1, description="Of weight matrices; 1e-2 with AdamW and 5e-4 with SGD if absent."
+        None, ge=0, le=1, description="Of weight matrices; 1e-2 with AdamW, 0.1 with Muon, 5e-4 with SGD if absent."
     )
     schedule: Literal["one_cycle", "cosine"] = Field("one_cycle", description="Course of the learning rate.")
     warmup: float | None = Field(
