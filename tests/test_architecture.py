@@ -23,8 +23,8 @@ ORDER = [
     "workflow", "config", "cli", "__main__",
 ]  # fmt: skip
 TORCH_LIVES_IN = {
-    "network", "learn.loss", "learn.fit", "learn._checkpoint", "learn.average",
-    "learn.device", "learn.muon", "learn.optimize", "learn.parallel", "learn.settings", "learn.trainer", "data.augment", "exchange",
+    "network", "learn.loss", "learn.fit", "learn._checkpoint", "learn.average", "learn.device", "learn.muon",
+    "learn.optimize", "learn.parallel", "learn.settings", "learn.trainer", "data.augment", "exchange",
     "price.nonideal", "price.nonideal_study", "price.crossbar_math", "price.crossbar_cells", "price.crossbar_rows",
     "price.crossbar_layers",
 }  # fmt: skip

@@ -1,7 +1,7 @@
 r"""Muon: momentum whose every step is made orthogonal, for the matrices between first layer and read-out.
 
-A step that moves all singular directions alike learns small weights as fast as large ones. The momentum M of a matrix of
-m rows (a kernel counts as out x rest) takes the place of its orthogonal factor, by Newton and Schulz:
+A step that moves all singular directions alike learns small weights as fast as large ones. The momentum M of a matrix
+of m rows (a kernel counts as out x rest) takes the place of its orthogonal factor, by Newton and Schulz:
 
 .. math:: X_0 = \frac{M}{\lVert M \rVert_F}, \qquad X_{i+1} = a X_i + \left(b\,A_i + c\,A_i^2\right) X_i,
           \qquad A_i = X_i X_i^\top, \qquad W \leftarrow (1 - \eta\lambda)\,W - 0.2\,\eta \sqrt{\max(m, n)}\;X_3
