@@ -26,6 +26,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _PACKAGE = Path(__file__).parent
 _WITH_KERNELS = (
     "_compile.py", "_lanes.py", "spikes/*.py", "network/kernels/*.py", "learn/kernels/*.py", "learn/rules/*.py",
+    "shrink/kernels.py",
 )  # fmt: skip
 
 

@@ -1,0 +1,85 @@
+"""A network in whole numbers as a classifier: stops early, is saved, streamed and priced as any other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from spikewise.dynamic.rule import ExitRule
+from spikewise.errors import DataError
+from spikewise.layer import LayerShape
+from spikewise.network.infer import SpikingClassifier
+from spikewise.network.spec import ModelSpec
+from spikewise.weights import read_weights
+from spikewise.workload import Workload
+
+from .convert import fits_in_float
+from .fixed import FixedNetwork
+from .format import FixedFormat
+
+FORMAT = "spikewise-fixed-1"
+_FRACTIONS = ("scale", "std")  # all other numbers of the network are whole
+
+
+class FixedClassifier(SpikingClassifier):
+    """A :class:`~spikewise.shrink.fixed.FixedNetwork` as an :class:`~spikewise.dynamic.AnytimeClassifier`.
+
+    Parameters
+    ----------
+    model : FixedNetwork
+        The network.
+    form : FixedFormat
+        Its bits.
+    n_steps, class_names, batch_size
+        As for :class:`~spikewise.network.infer.SpikingClassifier`.
+    """
+
+    def __init__(
+        self, model: FixedNetwork, form: FixedFormat, n_steps: int, class_names: Sequence[str] | None = None,
+        batch_size: int = 256,
+    ) -> None:  # fmt: skip
+        super().__init__(model, n_steps, class_names, batch_size)
+        self.form = form
+
+    def workload(self, X: ArrayLike | Tensor, rule: ExitRule | None = None) -> Workload:
+        """What the network asks of hardware, each layer with its own bits."""
+        load = super().workload(X, rule)
+        return replace(load, layers=tuple(self._with_bits(layer) for layer in load.layers))
+
+    def _with_bits(self, layer: LayerShape) -> LayerShape:
+        name = layer.name.removeprefix("layers.").removesuffix(".synapses")
+        return replace(layer, weight_bits=self.form.of(name), state_bits=self.form.membrane_bits)
+
+    def content(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """What a file of the network holds: whole numbers in the shortest type, and the card beside them."""
+        arrays, card = super().content()
+        whole = {key: value if key in _FRACTIONS else _shortest(value) for key, value in arrays.items()}
+        return whole, {**card, "format": FORMAT, "fixed": self.form.to_dict()}
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], model: Any = None) -> FixedClassifier:
+        """Read what :meth:`save` wrote; raises DataError if the file is absent, damaged or of another kind."""
+        arrays, card = read_weights(path, FORMAT)
+        try:
+            network = FixedNetwork(ModelSpec.from_dict(card["model"]))
+            network.load_state_dict({key: torch.as_tensor(value) for key, value in arrays.items()})
+            network = network if fits_in_float(network) else network.double()
+            return cls(network, FixedFormat.from_dict(card["fixed"]), card["n_steps"], card["class_names"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise DataError(f"{path} must be a network in fixed point; {error}. Shrink it again.") from None
+
+
+def _shortest(values: NDArray[Any]) -> NDArray[Any]:
+    """Whole numbers in the shortest type of integers that holds them."""
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    for kind in (np.int8, np.int16, np.int32):
+        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
+            return values.astype(kind)
+    return values.astype(np.int64)

@@ -1,0 +1,196 @@
+"""From a trained network to whole numbers: fold the normalisation, choose steps and units, round."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from spikewise.errors import ShapeError
+from spikewise.network.layers import SpikingLayer
+from spikewise.network.models import SpikingNetwork
+from spikewise.network.resnet import ResidualBlock, Shortcut
+
+from .fixed import DECAY_BITS, WHITE, FixedIdentity, FixedLayer, FixedNetwork, FixedShortcut
+from .format import FixedFormat, choose_shifts, choose_steps, whole_numbers
+from .layers import READOUT, largest_potentials, line_of, normalized_layers
+
+Steps = Mapping[str, NDArray[np.float64]]
+"""Step of each output channel (C,), by name of the layer."""
+
+_EXACT_IN_FLOAT = 2**24
+_ROOM = 1.01  # times the threshold, so that a potential can reach it
+
+
+def shrink_network(
+    network: SpikingNetwork, form: FixedFormat, images: Any, n_steps: int, steps: Steps | None = None
+) -> FixedNetwork:
+    """The same network in whole numbers.
+
+    Parameters
+    ----------
+    network : SpikingNetwork
+        Trained; it stays as it is.
+    form : FixedFormat
+        Bits, and how weights are rounded.
+    images : array of shape (B, C, H, W) or (T, B, C, H, W)
+        Typical samples, from the training set, say: potentials must have room for what they bring.
+    n_steps : int
+        Timesteps T.
+    steps : mapping, optional
+        Steps of the weights, as :func:`weight_steps` gives them, if the network was trained with them.
+
+    Examples
+    --------
+    >>> from spikewise.network import build_model
+    >>> network = build_model("vgg5", (1, 8, 8), 10, width=0.25)
+    >>> images = np.random.default_rng(0).integers(0, 256, (16, 1, 8, 8), dtype=np.uint8)
+    >>> fixed = shrink_network(network, FixedFormat(bits=4), images, n_steps=4)
+    >>> fixed(torch.as_tensor(images), 4).shape
+    torch.Size([4, 16, 10])
+    """
+    samples = torch.as_tensor(images)
+    if samples.ndim not in (4, 5) or not samples.shape[samples.ndim - 4]:
+        raise ShapeError(f"images must hold at least one sample; got shape {tuple(samples.shape)}.")
+    network = copy.deepcopy(network).cpu().float().eval()
+    steps = weight_steps(network, form) if steps is None else steps
+    largest = largest_potentials(network, samples, n_steps)
+    fixed = FixedNetwork(network.spec)
+    fixed.mean.copy_((WHITE * network.mean).round())
+    rng = np.random.default_rng(form.seed)
+
+    def rounded(name: str, weights: Tensor) -> Tensor:
+        return torch.from_numpy(whole_numbers(weights.numpy(), steps[name], form.of(name), form.rounding, rng))
+
+    modules, shortcut_of = dict(fixed.named_modules()), _shortcuts(network)
+    for name, layer in normalized_layers(network).items():
+        if isinstance(layer, SpikingLayer):
+            weights = folded_weights(network, name)
+            shift = line_of(layer.norm)[1] + _border(network, fixed, name, weights)
+            shortcut = shortcut_of.get(name)
+            if isinstance(shortcut, Shortcut):
+                shift += line_of(shortcut.norm)[1]
+            modules[f"layers.{name}"].synapses.weight.copy_(rounded(name, weights))
+            _set_neurons(modules[f"layers.{name}"], layer, shift, steps[name], largest[name], form)
+    for name in shortcut_of:
+        block = name.rpartition(".")[0]
+        mine, neurons = modules[f"layers.{block}.shortcut"], modules[f"layers.{name}"].neurons
+        if isinstance(mine, FixedShortcut):
+            key = f"{block}.shortcut"
+            mine.synapses.weight.copy_(rounded(key, folded_weights(network, key)))
+            mine.shift.copy_(neurons.shift + torch.from_numpy(np.log2(steps[key] / steps[name])))
+            mine.limit.copy_(neurons.limit)
+        elif isinstance(mine, FixedIdentity):
+            unit = torch.from_numpy(steps[name]) * torch.exp2(-neurons.shift.double())
+            mine.worth.copy_((1 / unit).round().clamp(max=float(neurons.limit) - 1))
+    _set_readout(fixed, network, steps[READOUT], rounded)
+    return fixed if fits_in_float(fixed) else fixed.double()
+
+
+def weight_steps(network: SpikingNetwork, form: FixedFormat) -> dict[str, NDArray[np.float64]]:
+    """Step of each output channel's weights, by name of the layer.
+
+    A shortcut's are those of the neurons it reaches, times powers of two, so that both currents can be shifted into
+    one unit. All scores share one step, a power of two.
+    """
+    layers, found = normalized_layers(network), {}
+    for name, layer in layers.items():
+        if isinstance(layer, SpikingLayer):
+            found[name] = choose_steps(folded_weights(network, name).numpy(), form.of(name), form.scale)
+    for name, shortcut in _shortcuts(network).items():
+        if isinstance(shortcut, Shortcut):
+            key = f"{name.rpartition('.')[0]}.shortcut"
+            longest = folded_weights(network, key).abs().flatten(1).amax(1).numpy()
+            ratio = longest / (2 ** (form.of(key) - 1) - 1) / found[name]
+            found[key] = found[name] * 2.0 ** np.ceil(np.log2(np.where(ratio > 0, ratio, 1)))
+    weights = network.readout.weight.detach().double().numpy()
+    found[READOUT] = choose_steps(weights, form.of(READOUT), "power2")
+    return {**{name: found[name] for name in layers}, READOUT: found[READOUT]}
+
+
+def folded_weights(network: SpikingNetwork, name: str) -> Tensor:
+    """Weights (C, ...) of a layer as they act on spikes, or on pixels of 0 to 255, with the normalisation folded in."""
+    weights: Tensor = normalized_layers(network)[name].synapses.weight.detach().double()
+    return weights * fold_factors(network, name, weights.ndim)
+
+
+def fold_factors(network: SpikingNetwork, name: str, ndim: int) -> Tensor:
+    """What folding multiplies weights by, of a shape that fits them.
+
+    A negative scale of the normalisation stays outside: the largest of several sums would become the smallest.
+    """
+    layer = normalized_layers(network)[name]
+    scale, _ = line_of(layer.norm)
+    factors = (scale if isinstance(layer, Shortcut) else scale.abs()).view(-1, *[1] * (ndim - 1))
+    if name == next(iter(normalized_layers(network))):
+        factors = factors / (WHITE * network.std.double()[:, None, None])
+    return factors
+
+
+def _shortcuts(network: SpikingNetwork) -> dict[str, nn.Module]:
+    """The shortcut that reaches a layer's neurons, by name of the layer."""
+    blocks = network.layers.items()
+    return {f"{name}.conv2": block.shortcut for name, block in blocks if isinstance(block, ResidualBlock)}
+
+
+def _border(network: SpikingNetwork, fixed: FixedNetwork, name: str, weights: Tensor) -> Tensor | float:
+    """What the first layer's sums lack because a whole number is taken from each pixel and not its mean."""
+    if name != next(iter(network.layers)):
+        return 0.0
+    lacking = fixed.mean.double() - WHITE * network.mean.double()
+    sign = line_of(normalized_layers(network)[name].norm)[0].sign()
+    return sign * (weights * lacking[:, None, None]).sum((1, 2, 3))
+
+
+def _set_neurons(
+    fixed: FixedLayer, layer: SpikingLayer, shift: Tensor, steps: NDArray[np.float64], largest: Tensor,
+    form: FixedFormat,
+) -> None:  # fmt: skip
+    """Numbers of the neurons, in their units."""
+    neurons: Any = layer.neurons
+    params = neurons.current_params() if hasattr(neurons, "current_params") else neurons.params
+    most = largest.double().clamp(min=_ROOM * params.v_threshold).numpy()
+    shifts = choose_shifts(steps, most, form.membrane_bits, form.scale)
+    units, limit = torch.from_numpy(steps * 2.0**-shifts), 2.0 ** (form.membrane_bits - 1)
+    mine = fixed.neurons
+    mine.shift.copy_(torch.from_numpy(shifts))
+    mine.sign.copy_(torch.where(line_of(layer.norm)[0] < 0, -1, 1))
+    mine.bias.copy_((shift / units).round().clamp(-limit, limit - 1))
+    mine.threshold.copy_((params.v_threshold / units).round().clamp(1, limit - 1))
+    mine.v_reset.copy_((params.v_reset / units).round().clamp(-limit, limit - 1))
+    mine.decay.fill_(round(params.decay * 2**DECAY_BITS))
+    mine.limit.fill_(limit)
+
+
+def _set_readout(fixed: FixedNetwork, network: SpikingNetwork, steps: NDArray[np.float64], rounded: Any) -> None:
+    step = float(steps[0])
+    fixed.readout.weight.copy_(rounded(READOUT, network.readout.weight.detach().double()))
+    fixed.readout.bias.copy_((network.readout.bias.detach().double() / step).round())
+    # Scores of maps are sums over the pixels, where the network takes means.
+    fixed.scale.fill_(step / _n_pixels(fixed))
+
+
+def _n_pixels(network: SpikingNetwork) -> int:
+    """Pixels over which the read-out is averaged."""
+    if isinstance(network.readout, nn.Linear):
+        return 1
+    with torch.no_grad():
+        spikes = torch.zeros(1, 1, *network.spec.in_shape)
+        for layer in network.layers.values():
+            spikes, _ = layer(spikes)
+    return int(spikes.shape[-1] * spikes.shape[-2])
+
+
+def fits_in_float(network: FixedNetwork) -> bool:
+    """Whether every weighted sum can be held exactly by a 32-bit float."""
+    most = 0.0
+    for name, module in network.synapses().items():
+        weights: Any = module.weight
+        loudest = WHITE if name == next(iter(network.layers)) else 1
+        most = max(most, float(weights.double().abs().flatten(1).sum(1).max()) * loudest)
+    return most < _EXACT_IN_FLOAT

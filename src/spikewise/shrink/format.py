@@ -1,0 +1,163 @@
+r"""Which whole numbers stand for the weights of a layer, and for the potentials of its neurons.
+
+A weight is :math:`w \approx s_c\,q` with a whole number q of b bits and a step :math:`s_c`: one per output channel, or
+one power of two for the whole layer, which is the classical Qi.f. The step is the one with the least squared error: at
+few bits it pays to cut the longest weights off.
+
+Everything that reaches a neuron is counted in its own unit :math:`u_c = s_c\,2^{-k_c}`, so a weighted sum only has to
+be *shifted* into it: no multiplication by scales is left. The shift leaves room for the largest potential:
+
+.. math:: k_c = \left\lfloor \log_2 \frac{2^{m - 1}\,s_c}{\max_t |u_t|} \right\rfloor
+
+for potentials of m bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spikewise.errors import DataError, ParameterError, unknown_name, whole_number
+from spikewise.fixed_point import QFormat, Rounding
+
+Scale = Literal["channel", "power2"]
+SCALES: tuple[Scale, ...] = get_args(Scale)
+ROUNDINGS: tuple[Rounding, ...] = get_args(Rounding)
+
+MIN_BITS, MAX_BITS = 2, 16
+_CUTS = np.linspace(1.0, 0.3, 29)  # share of the longest weight that is still held
+_FINER = 3  # powers of two that are tried below the one that holds every weight
+
+
+@dataclass(frozen=True, slots=True)
+class FixedFormat:
+    """Bits of a network in fixed point.
+
+    Parameters
+    ----------
+    bits : int or mapping of str to int
+        Of the weights: of every layer, or by name of the layer, 2 to 16.
+    membrane_bits : int
+        Of the potentials, 4 to 16.
+    scale : {"channel", "power2"}
+        A step for each output channel, or a power of two for each layer.
+    rounding : {"nearest", "truncate", "stochastic"}
+        Of the weights.
+    seed : int
+        Of stochastic rounding.
+
+    Examples
+    --------
+    >>> FixedFormat({"conv1": 8, "readout": 4}).of("readout")
+    4
+    """
+
+    bits: int | Mapping[str, int] = 8
+    membrane_bits: int = 16
+    scale: Scale = "channel"
+    rounding: Rounding = "nearest"
+    seed: int = field(default=0)
+
+    def __post_init__(self) -> None:
+        given = {"bits": self.bits} if isinstance(self.bits, int) else self.bits
+        for name, bits in given.items():
+            whole_number(f"bits of {name}" if name != "bits" else "bits", bits, MIN_BITS, MAX_BITS)
+        whole_number("membrane_bits", self.membrane_bits, 4, MAX_BITS)
+        if self.scale not in SCALES:
+            raise unknown_name("scale", self.scale, SCALES)
+        if self.rounding not in ROUNDINGS:
+            raise unknown_name("rounding", self.rounding, ROUNDINGS)
+
+    def of(self, layer: str) -> int:
+        """Bits of a layer's weights."""
+        if isinstance(self.bits, int):
+            return self.bits
+        if layer not in self.bits:
+            raise ParameterError(f"bits must name every layer; {layer} is missing. Name it too.")
+        return self.bits[layer]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary, ready for JSON."""
+        bits = self.bits if isinstance(self.bits, int) else dict(self.bits)
+        others = {key: getattr(self, key) for key in ("membrane_bits", "scale", "rounding", "seed")}
+        return {"bits": bits, **others}
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> FixedFormat:
+        """Inverse of :meth:`to_dict`; raises DataError if an entry is missing, unknown or impossible."""
+        try:
+            return cls(**{key: raw[key] for key in ("bits", "membrane_bits", "scale", "rounding", "seed")})
+        except (KeyError, TypeError, ParameterError) as error:
+            raise DataError(f"the fixed-point format has a missing or impossible entry; {error}") from None
+
+
+def choose_steps(weights: ArrayLike, bits: int, scale: Scale = "channel") -> NDArray[np.float64]:
+    """Step of each output channel that loses least to rounding and to cutting off.
+
+    Parameters
+    ----------
+    weights : array of shape (C, ...)
+        Of a layer.
+    bits : int
+        Of one weight, its sign included.
+    scale : {"channel", "power2"}
+        Whether each channel has a step, or all have the same power of two.
+
+    Returns
+    -------
+    array of shape (C,)
+
+    Examples
+    --------
+    >>> choose_steps([[0.7, -0.2], [7.0, 2.0]], bits=4).round(3).tolist()
+    [0.1, 1.0]
+    >>> choose_steps([[0.7, -0.2], [0.3, 0.2]], bits=4, scale="power2").tolist()
+    [0.125, 0.125]
+    """
+    rows = np.asarray(weights, np.float64).reshape(len(np.asarray(weights)), -1)
+    top = 2 ** (bits - 1) - 1
+    longest = np.abs(rows).max(1)
+    if scale == "power2":
+        coarsest = int(np.ceil(np.log2(max(longest.max(), 1e-30) / top)))
+        tried = [np.full(len(rows), 2.0 ** (coarsest - finer)) for finer in range(_FINER + 1)]
+        errors = [_error(rows, steps, bits).sum() for steps in tried]
+        return tried[int(np.argmin(errors))]
+    longest[longest == 0] = top  # a channel without weights: any step will do
+    tried = [longest * cut / top for cut in _CUTS]
+    best = np.argmin([_error(rows, steps, bits) for steps in tried], axis=0)
+    found: NDArray[np.float64] = np.stack(tried)[best, np.arange(len(rows))]
+    return found
+
+
+def whole_numbers(
+    weights: ArrayLike, steps: NDArray[np.float64], bits: int, rounding: Rounding = "nearest",
+    rng: np.random.Generator | None = None,
+) -> NDArray[np.float64]:  # fmt: skip
+    """Weights (C, ...) as whole numbers of their steps (C,)."""
+    values = np.asarray(weights, np.float64)
+    return QFormat(bits - 1, 0).quantize(values / steps.reshape(-1, *[1] * (values.ndim - 1)), rounding, rng)
+
+
+def choose_shifts(
+    steps: NDArray[np.float64], largest: NDArray[np.float64], membrane_bits: int, scale: Scale = "channel"
+) -> NDArray[np.int64]:
+    """Shift k of each channel, given the largest potential (C,) that its neurons must hold.
+
+    Examples
+    --------
+    >>> choose_shifts(np.array([0.1, 0.1]), np.array([3.0, 12.0]), membrane_bits=8).tolist()
+    [2, 0]
+    """
+    room = 2.0 ** (membrane_bits - 1) * steps / largest
+    shifts = np.floor(np.log2(room)).astype(np.int64)
+    return np.full_like(shifts, shifts.min()) if scale == "power2" else shifts
+
+
+def _error(rows: NDArray[np.float64], steps: NDArray[np.float64], bits: int) -> NDArray[np.float64]:
+    """Squared error (C,) of rounding each row to its step."""
+    lost: NDArray[np.float64] = ((rows - whole_numbers(rows, steps, bits) * steps[:, None]) ** 2).sum(1)
+    return lost

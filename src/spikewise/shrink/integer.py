@@ -1,0 +1,186 @@
+"""The network in integers alone, event by event: only what is not zero is added, and no number has a fraction.
+
+What a microcontroller or a digital chip would do, and the proof that
+:class:`~spikewise.shrink.fixed.FixedNetwork` keeps its word: both give the same counts, bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from torch import nn
+
+from spikewise.errors import ShapeError
+
+from .fixed import DECAY_BITS, FixedLayer, FixedNetwork, FixedShortcut
+from .kernels import add_events
+
+Ints = NDArray[np.int64]
+
+
+def run_integer(network: FixedNetwork, images: ArrayLike, n_steps: int) -> Ints:
+    """Counts of every class at every step, not accumulated, by integer arithmetic alone.
+
+    Parameters
+    ----------
+    network : FixedNetwork
+        The network.
+    images : uint8 array of shape (B, C, H, W) or (T, B, C, H, W)
+        Images, or recordings with a frame for each step.
+    n_steps : int
+        Timesteps T.
+
+    Returns
+    -------
+    int array of shape (T, B, K)
+        In counts of ``network.scale``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spikewise.network import build_model
+    >>> from spikewise.shrink import FixedFormat, shrink_network
+    >>> images = np.random.default_rng(0).integers(0, 256, (16, 1, 8, 8), dtype=np.uint8)
+    >>> fixed = shrink_network(build_model("vgg5", (1, 8, 8), 10, width=0.25), FixedFormat(), images, n_steps=4)
+    >>> counts = run_integer(fixed, images, n_steps=4)
+    >>> bool((torch.as_tensor(counts) * fixed.scale == fixed(torch.as_tensor(images), 4)).all())
+    True
+    """
+    values = np.asarray(images)
+    if values.dtype != np.uint8 or values.ndim not in (4, 5) or values.shape[-3:] != network.spec.in_shape:
+        raise ShapeError(
+            f"images must be bytes of shape (B, {network.spec.in_shape}), or (T, B, {network.spec.in_shape}) if they "
+            f"are recordings; got {values.dtype} of shape {values.shape}."
+        )
+    # Channels last: what one event adds to all output channels then lies side by side.
+    pixels = np.moveaxis(values.astype(np.int64) - _ints(network.mean)[:, None, None], -3, -1)
+    layers = [_layer_of(layer) for layer in network.layers.values()]
+    readout, scores = _Synapses(network.readout), []
+    for step in range(n_steps):
+        x = pixels[step] if values.ndim == 5 else pixels
+        for layer in layers:
+            x = layer.run(x)
+        if isinstance(network.readout, nn.Linear):
+            x = np.moveaxis(x, -1, 1).reshape(len(x), 1, 1, -1)
+        scores.append((readout.sums(x) + _ints(network.readout.bias)).sum((1, 2)))
+    return np.stack(scores)
+
+
+def _ints(values: Any) -> Ints:
+    return np.asarray(values.detach().cpu().numpy(), np.int64)
+
+
+def _layer_of(layer: nn.Module) -> Any:
+    return _Population(layer) if isinstance(layer, FixedLayer) else _Block(layer)
+
+
+class _Synapses:
+    """Weights as (height, width, in, out), how they move over a map, and how their sums are pooled."""
+
+    def __init__(self, synapses: Any, pool: nn.Module | None = None) -> None:
+        weights = _ints(synapses.weight)
+        self.is_linear = weights.ndim == 2
+        weights = weights[:, :, None, None] if self.is_linear else weights
+        self.weights = np.ascontiguousarray(weights.transpose(2, 3, 1, 0), np.int32)
+        self.stride = 1 if self.is_linear else synapses.stride[0]
+        self.padding = 0 if self.is_linear else synapses.padding[0]
+        self.pool = pool
+
+    def sums(self, x: Ints) -> Ints:
+        """Weighted sums (B, H, W, C) of (B, H, W, n_in)."""
+        if self.is_linear and x.shape[1:3] != (1, 1):
+            x = np.moveaxis(x, -1, 1).reshape(len(x), 1, 1, -1)
+        size, edge = self.weights.shape[0], 2 * self.padding
+        shape = [(side + edge - size) // self.stride + 1 for side in x.shape[1:3]]
+        out = np.zeros((len(x), *shape, self.weights.shape[3]), np.int32)
+        add_events(np.ascontiguousarray(x, np.int32), self.weights, self.stride, self.padding, out)
+        return out.astype(np.int64)
+
+    def currents(self, x: Ints, shifts: Ints) -> Ints:
+        """Pooled sums, shifted into the units of the neurons."""
+        sums, pool = self.sums(x), self.pool
+        if pool is None or isinstance(pool, nn.Identity):
+            return _shifted(sums, shifts)
+        squares = _squares(sums, int(pool.kernel_size), ceil=bool(pool.ceil_mode))  # type: ignore[arg-type]
+        if isinstance(pool, nn.MaxPool2d):
+            return _shifted(squares.values.max((2, 4)), shifts)
+        # Means: squares hold 1, 2 or 4 sums, so the division is a shift too.
+        return _shifted(squares.filled.sum((2, 4)), shifts - np.log2(squares.sizes).astype(np.int64)[..., None])
+
+
+@dataclass(frozen=True, slots=True)
+class _Squares:
+    values: Ints
+    filled: Ints
+    sizes: Ints
+
+
+def _squares(sums: Ints, side: int, *, ceil: bool) -> _Squares:
+    """Sums (B, h, side, w, side, C) by square; those beyond the edge count least, or nothing, and are not counted."""
+    height, width = sums.shape[1:3]
+    n_rows, n_cols = (-(-size // side) if ceil else size // side for size in (height, width))
+    there = sums[:, : n_rows * side, : n_cols * side]
+    missing = [(0, 0), (0, n_rows * side - there.shape[1]), (0, n_cols * side - there.shape[2]), (0, 0)]
+    shape = (len(sums), n_rows, side, n_cols, side, sums.shape[3])
+    is_there = np.pad(np.ones((*there.shape[:3], 1), np.int64), missing)[0, ..., 0]
+    sizes = is_there.reshape(n_rows, side, n_cols, side).sum((1, 3))
+    least = np.iinfo(np.int32).min
+    values, filled = (np.pad(there, missing, constant_values=fill).reshape(shape) for fill in (least, 0))
+    return _Squares(values, filled, sizes)
+
+
+def _shifted(values: Ints, shifts: Ints) -> Ints:
+    """Shift to the left, or to the right with rounding to nearest."""
+    left, right = np.maximum(shifts, 0), np.maximum(-shifts, 0)
+    half = np.where(right > 0, 1 << np.maximum(right - 1, 0), 0)
+    return ((values << left) + half) >> right
+
+
+class _Population:
+    """Synapses and neurons of one layer, with their potentials."""
+
+    def __init__(self, layer: FixedLayer) -> None:
+        self.synapses, neurons = _Synapses(layer.synapses, layer.pool), layer.neurons
+        keys = ("shift", "sign", "bias", "threshold", "v_reset", "decay", "limit")
+        self.shift, self.sign, self.bias, self.threshold, self.v_reset, self.decay, self.limit = (
+            _ints(getattr(neurons, key)) for key in keys
+        )
+        self.is_soft = neurons.params.reset == "soft"
+        self.v: Ints | int = 0
+
+    def run(self, x: Ints, residual: Ints | None = None) -> Ints:
+        """Spikes of one step."""
+        current = self.held(self.sign * self.synapses.currents(x, self.shift) + self.bias)
+        if residual is not None:
+            current = self.held(current + residual)
+        u = self.held(((self.decay * self.v + (1 << (DECAY_BITS - 1))) >> DECAY_BITS) + current)
+        fired = u >= self.threshold
+        self.v = np.where(fired, u - self.threshold if self.is_soft else self.v_reset, u)
+        return fired.astype(np.int64)
+
+    def held(self, values: Ints) -> Ints:
+        """Numbers within the bits of a potential."""
+        return np.clip(values, -self.limit, self.limit - 1)
+
+
+class _Block:
+    """Two populations and a shortcut around them."""
+
+    def __init__(self, block: Any) -> None:
+        self.first, self.second = _Population(block.conv1), _Population(block.conv2)
+        shortcut = block.shortcut
+        self.synapses = None
+        if isinstance(shortcut, FixedShortcut):
+            self.synapses, self.shift = _Synapses(shortcut.synapses, shortcut.pool), _ints(shortcut.shift)
+        else:
+            self.worth = _ints(shortcut.worth)
+
+    def run(self, x: Ints) -> Ints:
+        """Spikes of one step."""
+        if self.synapses is None:
+            return self.second.run(self.first.run(x), x * self.worth)
+        residual = self.second.held(self.synapses.currents(x, self.shift))
+        return self.second.run(self.first.run(x), residual)

@@ -1,0 +1,122 @@
+"""What a network consists of, seen by whoever wants to shorten its numbers: synapses by name, and what follows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spikewise.errors import ParameterError
+from spikewise.network._channels import BatchNorm, line, of_running
+from spikewise.network.layers import SpikingLayer
+from spikewise.network.models import SpikingNetwork
+from spikewise.network.neurons import lif_step
+from spikewise.network.resnet import Shortcut
+
+READOUT = "readout"
+
+
+def layer_names(network: SpikingNetwork) -> list[str]:
+    """Names of all layers of synapses, in order.
+
+    Examples
+    --------
+    >>> from spikewise.network import build_model
+    >>> layer_names(build_model("vgg5", (1, 8, 8), 10))
+    ['conv1', 'conv2', 'conv3', 'linear4', 'readout']
+    """
+    return [*synapses_of(network)]
+
+
+def synapses_of(network: SpikingNetwork) -> dict[str, nn.Module]:
+    """Every convolution and linear layer by name."""
+    if not isinstance(network, SpikingNetwork):
+        raise ParameterError(
+            f"network must be one of build_model; got {type(network).__name__}. Its layers would not be known."
+        )
+    found = {name: module.synapses for name, module in normalized_layers(network).items()}
+    return {**found, READOUT: network.readout}
+
+
+def normalized_layers(network: SpikingNetwork) -> dict[str, Any]:
+    """Every layer with a normalisation by name: spiking ones, and shortcuts of a residual network."""
+    return {
+        name.removeprefix("layers."): module
+        for name, module in network.named_modules()
+        if isinstance(module, SpikingLayer | Shortcut)
+    }
+
+
+def line_of(norm: BatchNorm) -> tuple[Tensor, Tensor]:
+    """Scale and shift (C,) of a normalisation in use, float64."""
+    scale, shift = line(norm, *of_running(norm))
+    return scale.detach().double(), shift.detach().double()
+
+
+@contextmanager
+def frozen_norms(network: SpikingNetwork) -> Iterator[None]:
+    """Let no normalisation measure while the block runs: its scale stays, its shift may still be trained."""
+    norms = [layer.norm for layer in normalized_layers(network).values()]
+    for norm in norms:
+        norm.eval()
+        norm.weight.requires_grad_(False)
+        norm.train = lambda mode=True, norm=norm: norm
+    try:
+        yield
+    finally:
+        for norm in norms:
+            del norm.train
+            norm.weight.requires_grad_(True)
+
+
+@torch.no_grad()
+def largest_potentials(network: SpikingNetwork, images: Tensor, n_steps: int) -> dict[str, Tensor]:
+    """Largest potential of each channel, by absolute value and before resets, of every layer with neurons.
+
+    Parameters
+    ----------
+    network : SpikingNetwork
+        In eval mode.
+    images : Tensor of shape (B, C, H, W) or (T, B, C, H, W)
+        Typical samples.
+    n_steps : int
+        Timesteps.
+    """
+    layers = {key: each for key, each in normalized_layers(network).items() if isinstance(each, SpikingLayer)}
+    found: dict[str, Tensor] = {}
+    for name, layer in layers.items():
+        layer.neurons.forward = _Watching(layer, found, name)  # type: ignore[method-assign]
+    try:
+        network(images, n_steps)
+    finally:
+        for layer in layers.values():
+            del layer.neurons.forward
+    return found
+
+
+class _Watching:
+    """Neurons step by step, by the oracle, that note their largest potential."""
+
+    def __init__(self, layer: SpikingLayer, found: dict[str, Tensor], name: str) -> None:
+        self.layer, self.found, self.name = layer, found, name
+
+    def __call__(
+        self, sums: Tensor, v0: Tensor | None, norm: BatchNorm, n_steps: int, residual: Tensor | None = None,
+        *, means: bool = False,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        assert not means  # nobody asks for means while a forward is replaced
+        neurons: Any = self.layer.neurons
+        params = neurons.current_params() if hasattr(neurons, "current_params") else neurons.params
+        currents = norm(sums.flatten(0, 1)).reshape(sums.shape).expand(n_steps, *sums.shape[1:])
+        currents = currents if residual is None else currents + residual
+        v = torch.zeros_like(currents[0]) if v0 is None else v0
+        spikes, axes = [], [axis for axis in range(v.ndim) if axis != 1]
+        for current in currents:
+            largest = (params.decay * v + current).abs().amax(axes)
+            self.found[self.name] = torch.maximum(self.found.get(self.name, largest), largest)
+            fired, v = lif_step(current, v, params)
+            spikes.append(fired)
+        return torch.stack(spikes), v
