@@ -26,7 +26,8 @@ TORCH_LIVES_IN = {
     "network", "learn.loss", "learn.fit", "learn._checkpoint", "learn.average", "learn.device", "learn.muon",
     "learn.optimize", "learn.parallel", "learn.settings", "learn.trainer", "data.augment", "exchange",
     "price.nonideal", "price.nonideal_study", "price.crossbar_math", "price.crossbar_cells", "price.crossbar_rows",
-    "price.crossbar_layers",
+    "price.crossbar_layers", "shrink.classifier", "shrink.convert", "shrink.fixed", "shrink.integer", "shrink.layers",
+    "shrink.sensitivity", "shrink.tuning",
 }  # fmt: skip
 MODULES = sorted(str(path.relative_to(ROOT).with_suffix("")).replace("/", ".") for path in ROOT.rglob("*.py"))
 

@@ -8,15 +8,15 @@ BUILDS = {
     "vgg5": ("vgg5", (1, 8, 8), {}),
     "largest sums": ("vgg7", (3, 16, 16), {}),
     "means of sums, odd maps": ("vgg9", (2, 14, 14), {"pooling": "average"}),
-    "residual, odd maps": ("resnet19", (3, 14, 14), {}),
-    "residual, learned decay": ("resnet18", (1, 9, 9), {"trains_decay": True}),
+    "residual, odd maps": ("resnet19", (3, 14, 14), {"width": 0.06}),
+    "residual, learned decay": ("resnet18", (1, 9, 9), {"width": 0.06, "trains_decay": True}),
 }
 
 
 def unsettled_network(name, in_shape, options, seed=0):
     """A network whose normalisations do something, some with a negative scale, and images for it."""
     generator = torch.Generator().manual_seed(seed)
-    network = build_model(name, in_shape, 10, width=0.15, seed=seed, **options)
+    network = build_model(name, in_shape, 10, **{"width": 0.15, **options}, seed=seed)
     for module in network.modules():
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
             n = module.num_features

@@ -34,7 +34,7 @@ def test_the_file_holds_integers(classifier):
 
 
 def test_it_stops_early_and_really(classifier, small):
-    full = list(classifier.trace(small[1]).steps())
+    full = [scores.copy() for scores in classifier.trace(small[1]).steps()]
     rule = EntropyExit(float(np.median(normalized_entropy(full[1] / 2))))
     result = classifier.predict_with_exit(small[1], rule)
     assert 1 < result.mean_steps < 4

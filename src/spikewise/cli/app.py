@@ -21,6 +21,7 @@ from .platforms import platforms
 from .price import price
 from .report import report
 from .show import NOTES
+from .shrink import shrink
 from .stdp import stdp
 from .stream import stream
 from .train import train
@@ -35,7 +36,7 @@ app = typer.Typer(
 )
 _COMMANDS = {
     command.__name__.rstrip("_"): command
-    for command in (demo, train, stdp, exit_, stream, data, price, platforms, compare, report)
+    for command in (demo, train, stdp, exit_, stream, shrink, data, price, platforms, compare, report)
 }
 for name, command in _COMMANDS.items():
     app.command(name)(command)

@@ -67,7 +67,8 @@ def shrink_network(
     def rounded(name: str, weights: Tensor) -> Tensor:
         return torch.from_numpy(whole_numbers(weights.numpy(), steps[name], form.of(name), form.rounding, rng))
 
-    modules, shortcut_of = dict(fixed.named_modules()), _shortcuts(network)
+    modules: dict[str, Any] = dict(fixed.named_modules())
+    shortcut_of = _shortcuts(network)
     for name, layer in normalized_layers(network).items():
         if isinstance(layer, SpikingLayer):
             weights = folded_weights(network, name)
@@ -78,10 +79,9 @@ def shrink_network(
             modules[f"layers.{name}"].synapses.weight.copy_(rounded(name, weights))
             _set_neurons(modules[f"layers.{name}"], layer, shift, steps[name], largest[name], form)
     for name in shortcut_of:
-        block = name.rpartition(".")[0]
-        mine, neurons = modules[f"layers.{block}.shortcut"], modules[f"layers.{name}"].neurons
+        key = _shortcut_before(name)
+        mine, neurons = modules[f"layers.{key}"], modules[f"layers.{name}"].neurons
         if isinstance(mine, FixedShortcut):
-            key = f"{block}.shortcut"
             mine.synapses.weight.copy_(rounded(key, folded_weights(network, key)))
             mine.shift.copy_(neurons.shift + torch.from_numpy(np.log2(steps[key] / steps[name])))
             mine.limit.copy_(neurons.limit)
@@ -104,12 +104,12 @@ def weight_steps(network: SpikingNetwork, form: FixedFormat) -> dict[str, NDArra
             found[name] = choose_steps(folded_weights(network, name).numpy(), form.of(name), form.scale)
     for name, shortcut in _shortcuts(network).items():
         if isinstance(shortcut, Shortcut):
-            key = f"{name.rpartition('.')[0]}.shortcut"
+            key = _shortcut_before(name)
             longest = folded_weights(network, key).abs().flatten(1).amax(1).numpy()
             ratio = longest / (2 ** (form.of(key) - 1) - 1) / found[name]
             found[key] = found[name] * 2.0 ** np.ceil(np.log2(np.where(ratio > 0, ratio, 1)))
-    weights = network.readout.weight.detach().double().numpy()
-    found[READOUT] = choose_steps(weights, form.of(READOUT), "power2")
+    readout: Any = network.readout
+    found[READOUT] = choose_steps(readout.weight.detach().double().numpy(), form.of(READOUT), "power2")
     return {**{name: found[name] for name in layers}, READOUT: found[READOUT]}
 
 
@@ -130,6 +130,11 @@ def fold_factors(network: SpikingNetwork, name: str, ndim: int) -> Tensor:
     if name == next(iter(normalized_layers(network))):
         factors = factors / (WHITE * network.std.double()[:, None, None])
     return factors
+
+
+def _shortcut_before(name: str) -> str:
+    """Name of the shortcut whose current is added to that of a block's last layer."""
+    return f"{name.rpartition('.')[0]}.shortcut"
 
 
 def _shortcuts(network: SpikingNetwork) -> dict[str, nn.Module]:
@@ -168,9 +173,11 @@ def _set_neurons(
 
 
 def _set_readout(fixed: FixedNetwork, network: SpikingNetwork, steps: NDArray[np.float64], rounded: Any) -> None:
+    mine: Any = fixed.readout
+    theirs: Any = network.readout
     step = float(steps[0])
-    fixed.readout.weight.copy_(rounded(READOUT, network.readout.weight.detach().double()))
-    fixed.readout.bias.copy_((network.readout.bias.detach().double() / step).round())
+    mine.weight.copy_(rounded(READOUT, theirs.weight.detach().double()))
+    mine.bias.copy_((theirs.bias.detach().double() / step).round())
     # Scores of maps are sums over the pixels, where the network takes means.
     fixed.scale.fill_(step / _n_pixels(fixed))
 

@@ -101,6 +101,9 @@ class FixedLayer(SpikingLayer):
 class FixedShortcut(nn.Module):
     """Current of a shortcut in the units of the neurons that receive it."""
 
+    shift: Tensor
+    limit: Tensor
+
     def __init__(self, shortcut: Shortcut) -> None:
         super().__init__()
         self.synapses, self.pool = shortcut.synapses, shortcut.pool
@@ -115,6 +118,8 @@ class FixedShortcut(nn.Module):
 class FixedIdentity(nn.Module):
     """Current of a shortcut without weights: what one spike is worth to each channel."""
 
+    worth: Tensor
+
     def __init__(self, n_channels: int) -> None:
         super().__init__()
         self.register_buffer("worth", torch.zeros(n_channels))
@@ -122,6 +127,15 @@ class FixedIdentity(nn.Module):
     def forward(self, spikes: Tensor) -> Tensor:
         """Current (M, C, ...) for spikes (M, C, ...)."""
         return spikes * self.worth.view(-1, 1, 1)
+
+
+def _fix_block(block: Any) -> None:
+    """Let a residual block count in whole numbers."""
+    block.conv1, block.conv2 = FixedLayer(block.conv1), FixedLayer(block.conv2)
+    if isinstance(block.shortcut, Shortcut):
+        block.shortcut = FixedShortcut(block.shortcut)
+    else:
+        block.shortcut = FixedIdentity(block.conv2.synapses.weight.shape[0])
 
 
 class FixedNetwork(SpikingNetwork):
@@ -135,14 +149,12 @@ class FixedNetwork(SpikingNetwork):
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__(spec)
-        for name, layer in list(self.layers.items()):
-            if isinstance(layer, ResidualBlock):
-                layer.conv1, layer.conv2 = FixedLayer(layer.conv1), FixedLayer(layer.conv2)
-                is_plain = isinstance(layer.shortcut, nn.Identity)
-                n_channels = layer.conv2.synapses.weight.shape[0]
-                layer.shortcut = FixedIdentity(n_channels) if is_plain else FixedShortcut(layer.shortcut)
+        found: Any
+        for name, found in list(self.layers.items()):
+            if isinstance(found, ResidualBlock):
+                _fix_block(found)
             else:
-                self.layers[name] = FixedLayer(layer)
+                self.layers[name] = FixedLayer(found)
         self.register_buffer("scale", torch.ones(()))
         self.requires_grad_(requires_grad=False).eval()
 

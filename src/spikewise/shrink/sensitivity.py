@@ -108,18 +108,17 @@ def evaluator(
     batch_size : int
         Images that run together.
     """
-    layers = synapses_of(network)
+    layers: Any = synapses_of(network)
     X, y = torch.as_tensor(held_out[0]), torch.as_tensor(held_out[1]).long()
     axis = X.ndim - 4
 
     def evaluate(form: FixedFormat) -> tuple[float, float]:
         fixed = shrink_network(network, form, images, n_steps)
         n_right, loss = 0, 0.0
-        for part, labels in zip(X.split(batch_size, axis), y.split(batch_size), strict=True):
+        for part, labels in zip(torch.split(X, batch_size, axis), torch.split(y, batch_size), strict=True):
             scores: Tensor = fixed(part, n_steps).mean(0)
             n_right += int((scores.argmax(1) == labels).sum())
             loss += float(torch.nn.functional.cross_entropy(scores, labels, reduction="sum"))
         return n_right / len(y), loss / len(y)
 
-    sizes: Any = [layer.weight.numel() for layer in layers.values()]
-    return layer_names(network), sizes, evaluate
+    return layer_names(network), [layer.weight.numel() for layer in layers.values()], evaluate

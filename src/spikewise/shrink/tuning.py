@@ -68,10 +68,7 @@ def _rounding(network: SpikingNetwork, form: FixedFormat, steps: Steps) -> Itera
         yield
     finally:
         for layer in layers.values():
-            trained = layer.parametrizations["weight"].original.detach().clone()  # type: ignore[index]
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)
-            with torch.no_grad():
-                layer.weight.copy_(trained)  # type: ignore[operator, union-attr]
 
 
 class Rounded(nn.Module):

@@ -71,7 +71,7 @@ def run_exit(
     with run.locked():
         found, prices = stop_and_price(
             run, network, splits["validation"], splits["test"], asked, stages(f"stop {splits['train'].name}"),
-            accumulate=accumulation_of(run), look=_look(run, network, splits["test"]), meter=meter,
+            accumulate=accumulation_of(run), look=look_of(run, network, splits["test"]), meter=meter,
         )  # fmt: skip
         return _figures(run, found, prices, meter.watts) | page_of(run, meter.watts)
 
@@ -126,7 +126,8 @@ def _is_certified(path: Path) -> bool:
     return read_choice(path)["certificate"] is not None
 
 
-def _look(run: Run, network: Any, test: ImageSet) -> Any:
+def look_of(run: Run, network: Any, test: ImageSet) -> Any:
+    """What else to find out in the look at the test set; nothing of a deep network."""
     if run.record["kind"] != "stdp":
         return None
     from .stdp import look_closer

@@ -249,8 +249,10 @@ def open_network(run: Run) -> AnytimeClassifier:
     if kind == "deep":
         require("torch", "deep")
         from spikewise.network.infer import SpikingClassifier
+        from spikewise.shrink import FixedClassifier
 
-        return SpikingClassifier.load(run.path / MODEL_FILE)
+        kept_as = FixedClassifier if "shrink" in run.record["settings"] else SpikingClassifier
+        return kept_as.load(run.path / MODEL_FILE)
     raise ParameterError(f"a run must be of kind deep or stdp; got {kind!r}. Was it written by a newer version?")
 
 
