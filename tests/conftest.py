@@ -4,7 +4,11 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from sklearn.datasets import load_digits
+
+settings.register_profile("shared machine", deadline=None)  # no time is a failure: others may use the processor
+settings.load_profile("shared machine")
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,7 @@ def designs(draw, **settings):
 CONVOLUTIONS = [{}, {"stride": 2}, {"groups": 3}, {"dilation": 2}, {"padding": "same"}, {"groups": 2, "stride": 2}]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(designs(), st.sampled_from([None, 16]), st.sampled_from(CONVOLUTIONS), st.integers(1, 3))
 def test_without_fault_every_mapping_computes_the_integer_convolution(design, adc_bits, options, n_chips):
     conv = conv_of(**options)
@@ -62,7 +62,7 @@ def test_without_fault_every_mapping_computes_the_integer_convolution(design, ad
     assert float((layer(x).detach() - floats).abs().max()) <= 1e-5 * float(floats.abs().max())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(designs(), st.floats(1.5, 20), st.sampled_from(CONVOLUTIONS))
 def test_every_read_out_cancels_the_pedestal_of_silent_digits(design, on_off, options):
     conv = conv_of(**options)
@@ -73,7 +73,7 @@ def test_every_read_out_cancels_the_pedestal_of_silent_digits(design, on_off, op
     torch.testing.assert_close(layer.whole_sums(x), exact, rtol=0, atol=2e-6 * scale)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(designs(), st.sampled_from([None, 16]), st.sampled_from(CONVOLUTIONS), st.integers(1, 8))
 def test_inputs_that_are_not_spikes_go_in_as_whole_codes_and_exactly(design, adc_bits, options, input_bits):
     conv = conv_of(**options)
@@ -89,7 +89,7 @@ def test_inputs_that_are_not_spikes_go_in_as_whole_codes_and_exactly(design, adc
     torch.testing.assert_close(found, exact.float(), rtol=1e-5, atol=1e-5 * float(exact.abs().max()) + 1e-6)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(designs())
 def test_any_cutting_of_weights_into_cells_keeps_their_value(design):
     weights = torch.linspace(-1, 1, 2**design.weight_bits - 1).reshape(-1, 1, 1, 1)

@@ -163,7 +163,7 @@ def test_vgg9_is_placed_as_counted_by_hand(settings, crossbars, conversions, mic
 
 
 @pytest.mark.parametrize("name", IMC)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.floats(0, 0.9), st.integers(1, 5), st.sampled_from([2, 4, 8]))
 def test_energy_rises_with_steps_activity_and_bits(name, rate, n_steps, bits):
     layers = [replace(layer, weight_bits=bits) for layer in VGG9]

@@ -1,0 +1,77 @@
+"""What a design may cost at most, and reach at least."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from spikewise.errors import ParameterError
+
+_QUANTITY = re.compile(r"\s*([0-9.]+(?:e[-+]?[0-9]+)?)\s*([fpnuµmkMGT]?)(B|b|bit|J|s|m2|mm2)\s*", re.ASCII)
+_PREFIXES = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9,
+             "T": 1e12}  # fmt: skip
+
+
+class Budget(BaseModel):
+    """Limits of a search; what is absent is not limited.
+
+    Examples
+    --------
+    >>> budget = Budget(memory_bits=1.6e6, energy_j=20e-6)
+    >>> budget.exceeded({"memory_bits": 2e6, "energy_j": 1e-6})
+    ['memory_bits']
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    memory_bits: float | None = Field(None, gt=0, description="Most bits of weights and states.")
+    energy_j: float | None = Field(None, gt=0, description="Most energy of an answer, in joules.")
+    latency_s: float | None = Field(None, gt=0, description="Longest time of an answer, in seconds.")
+    accuracy: float | None = Field(None, gt=0, le=1, description="Least accuracy, a fraction.")
+
+    def exceeded(self, figures: dict[str, float]) -> list[str]:
+        """Names of the limits that these figures miss; figures that are not there yet miss none."""
+        found = []
+        for key, value in figures.items():
+            limit = getattr(self, key, None)
+            if limit is not None and (value < limit if key == "accuracy" else value > limit):
+                found.append(key)
+        return found
+
+
+def quantity(words: str, unit: str) -> float:
+    """A number with prefix and unit in base units: bits for memory, joules, seconds.
+
+    Parameters
+    ----------
+    words : str
+        Such as ``200kB``, where k is 1000 and B eight bits, or ``20uJ``.
+    unit : {"bit", "J", "s"}
+        What it must measure.
+
+    Raises
+    ------
+    ParameterError
+        If it is something else.
+
+    Examples
+    --------
+    >>> quantity("200kB", "bit"), quantity("2 mJ", "J")
+    (1600000.0, 0.002)
+    """
+    example = {"bit": "200kB", "J": "20uJ", "s": "5ms"}[unit]
+    found = _QUANTITY.fullmatch(words)
+    if found is None:
+        raise ParameterError(f"a limit must be a number with a unit, such as {example}; got {words!r}.")
+    number, prefix, measured = found.groups()
+    factor = {"B": 8.0, "b": 1.0, "bit": 1.0}.get(measured, 1.0)
+    if ("bit" if measured in ("B", "b", "bit") else measured) != unit:
+        raise ParameterError(f"a limit must be measured like {example} here; got {words!r}.")
+    try:
+        value = float(number)
+    except ValueError:
+        raise ParameterError(f"a limit must be a number with a unit, such as {example}; got {words!r}.") from None
+    if not value > 0:
+        raise ParameterError(f"a limit must be above 0; got {words!r}.")
+    return value * _PREFIXES[prefix] * factor
