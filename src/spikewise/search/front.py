@@ -1,7 +1,8 @@
 r"""Designs that no other design beats, and how much they win together.
 
 All objectives are to be small: an error, joules, bits. A design *dominates* another if it is nowhere worse and
-somewhere better. The front holds those that nobody dominates; its hypervolume is what it dominates of the box below a reference,
+somewhere better. The front holds those that nobody dominates; its hypervolume is what it dominates of the box below
+a reference,
 
 .. math:: H = \mathrm{volume} \bigcup_{x \in \text{front}} [x_1, r_1] \times \dots \times [x_M, r_M] .
 """
