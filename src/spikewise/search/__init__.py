@@ -6,6 +6,8 @@ __getattr__, __all__ = lazy_exports(
     __name__,
     {
         "Budget": ".budget",
+        "STDPDesign": ".designs",
+        "STDPSpace": ".designs",
         "hypervolume": ".front",
         "is_on_front": ".front",
     },
