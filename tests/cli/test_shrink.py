@@ -30,17 +30,17 @@ def test_a_deep_network_in_fewer_bits(deep, few_digits, capsys):
     asked = ["shrink", str(deep), "--data", str(few_digits), "--bits", "conv1=8,rest=4", "--membrane", "12"]
     assert run([*asked, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    floats, parent, small = (found["columns"][key] for key in ("floats", "parent", "shrunk"))
-    assert floats["weight_bits"] == 4 * parent["weight_bits"]
-    assert small["weight_bits"] < parent["weight_bits"]
-    assert small["state_bits"] / parent["state_bits"] == pytest.approx(12 / 16)
-    assert small["energy_j"] < floats["energy_j"]
+    before, after = found["before"], found["after"]
+    assert 4 * after["weight_bits"] < before["weight_bits"] < 8 * after["weight_bits"]
+    assert after["state_bits"] / before["state_bits"] == pytest.approx(12 / 32)
+    assert after["cost"]["area_m2"] < before["cost"]["area_m2"]  # energy hangs on activity as well
     child = Run.open(found["run"])
-    assert child.path.name == "deep-conv1-8-rest-4"
+    assert child.path.name == "deep-conv1-8-rest-4-m12"
     assert len(child.record["test_evaluations"]) == 1
     assert run(asked) == 0  # shown again, not done again
     shown = capsys.readouterr().out
     assert "bits of readout" in shown
+    assert "rram-64-32nm-physical" in shown  # the calibrated chip never stands alone
     assert len(Run.open(child.path).record["test_evaluations"]) == 1
 
 
@@ -62,14 +62,18 @@ def test_bits_are_chosen_and_weights_trained_on(deep, few_digits, capsys):
     found = json.loads(capsys.readouterr().out)
     assert set(found["format"]["bits"].values()) <= {8, 2}
     assert found["trials"][0]["is_kept"]
-    assert (deep.parent / "deep-8-2bit" / "training.csv").exists()
+    child = Run.open(found["run"])
+    assert (child.path / "training.csv").exists()
+    assert not (child.path / "checkpoint.safetensors").exists()
+    best = max(found["tuning"].values())  # never the worse of the two
+    assert child.record["metrics"]["validation_accuracy"] == best
 
 
 def test_a_network_without_labels_in_fewer_bits(unlabelled, few_digits, capsys):
     asked = ["shrink", str(unlabelled), "--data", str(few_digits), "--bits", "2"]
     assert run([*asked, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["columns"]["shrunk"]["weight_bits"] * 4 == found["columns"]["parent"]["weight_bits"]
+    assert found["after"]["weight_bits"] * 4 == found["before"]["weight_bits"]  # it learned with 8
     assert run(["stream", found["run"], "--data", str(few_digits)]) == 0
 
 
@@ -83,7 +87,13 @@ def test_a_network_without_labels_in_fewer_bits(unlabelled, few_digits, capsys):
         (["--membrane", "2"], "--membrane"),
         (["--scale", "tensor"], "scale"),
         (["--rounding", "up"], "--rounding"),
-        (["--lr", "nan"], "--lr"),
+        (["--finetune", "--lr", "nan"], "--lr"),
+        (["--lr", "0.1"], "must be left out without finetune"),
+        (["--max-drop", "0.1"], "must be left out without several widths"),
+        (["--finetune", "--rounding", "truncate"], "rounding must be nearest"),
+        (["--bits", "conv1=8,conv1=4,rest=4"], "each layer once"),
+        (["--bits", "rest=1"], "bits of rest"),
+        (["--platform", "nosuch"], "nosuch"),
     ],
 )
 def test_impossible_settings_are_one_message(deep, few_digits, capsys, options, message):
@@ -91,10 +101,11 @@ def test_impossible_settings_are_one_message(deep, few_digits, capsys, options, 
     said = capsys.readouterr().err
     assert message in " ".join(said.split())
     assert "Traceback" not in said
+    assert not (deep.parent / "bad").exists()
 
 
 def test_several_widths_of_one_layer_are_refused(unlabelled, few_digits, capsys):
-    for options in (["--bits", "4,2"], ["--finetune"], ["--bits", "12"]):
+    for options in (["--bits", "4,2"], ["--finetune"], ["--bits", "12"], ["--membrane", "8"], ["--scale", "power2"]):
         assert run(["shrink", str(unlabelled), "--data", str(few_digits), *options]) == 2
         assert "without labels" in " ".join(capsys.readouterr().err.split())
 
@@ -104,3 +115,71 @@ def test_another_network_in_the_same_folder_is_refused(deep, few_digits, capsys)
     assert run(["shrink", str(deep), "--data", str(few_digits), "--out", out]) == 0
     assert run(["shrink", str(deep), "--data", str(few_digits), "--out", out, "--bits", "4"]) == 2
     assert "settings.shrink.bits" in capsys.readouterr().err
+
+
+def test_a_platform_may_be_a_file(deep, few_digits, tmp_path, capsys):
+    chip = tmp_path / "chip.toml"
+    chip.write_text('extends = "digital-45nm"\nname = "mine"\n', encoding="utf-8")
+    asked = ["shrink", str(deep), "--data", str(few_digits), "--out", str(tmp_path / "child"), "--platform", str(chip)]
+    assert run([*asked, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["after"]["cost"]["platform"] == "mine"
+
+
+def test_a_run_without_an_exit_setting_is_refused(deep, few_digits, tmp_path, capsys):
+    import shutil
+
+    bare = tmp_path / "bare"
+    shutil.copytree(deep, bare)
+    shutil.rmtree(bare / "exits")
+    assert run(["shrink", str(bare), "--data", str(few_digits)]) == 2
+    assert "Run spikewise exit first" in " ".join(capsys.readouterr().err.split())
+
+
+def test_killed_at_any_stage_it_goes_on(deep, few_digits, tmp_path, monkeypatch, capsys):
+    """After the bits are chosen, after an epoch of fine-tuning, before the network is saved, before it is tested."""
+    from spikewise.workflow import shrink
+
+    def asked(out):
+        return ["shrink", str(deep), "--data", str(few_digits), "--bits", "8,3", "--max-drop", "0.3", "--finetune",
+                "--out", str(out), "--json"]  # fmt: skip
+
+    assert run(asked(tmp_path / "whole")) == 0
+    expected = json.loads(capsys.readouterr().out)
+    out = tmp_path / "killed"
+    for place in ("shrink_network", "finetune", "FixedClassifier.save", "stop_and_price"):
+        with monkeypatch.context() as patched:
+            _kill_at(place, patched, shrink)
+            assert run(asked(out)) == 130
+        capsys.readouterr()
+    assert run(asked(out)) == 0
+    found = json.loads(capsys.readouterr().out)
+    for key in ("format", "trials", "tuning"):
+        assert found[key] == expected[key]
+    assert found["after"]["accuracy"] == expected["after"]["accuracy"]
+    assert (out / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
+
+
+def _kill_at(place, patched, workflow):
+    """Let Ctrl-C arrive where this is called; of fine-tuning, after its first epoch."""
+    from spikewise.shrink import classifier, convert, tuning
+
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    if place == "finetune":
+        whole = tuning.finetune
+
+        def first_epoch(*args, progress, **kwargs):
+            def kill(moment):
+                if moment.record is not None:
+                    raise KeyboardInterrupt
+
+            return whole(*args, progress=kill, **kwargs)
+
+        patched.setattr(tuning, "finetune", first_epoch)
+    elif place == "stop_and_price":
+        patched.setattr(workflow, "stop_and_price", interrupted)
+    elif place == "FixedClassifier.save":
+        patched.setattr(classifier.FixedClassifier, "save", interrupted)
+    else:
+        patched.setattr(convert, "shrink_network", interrupted)

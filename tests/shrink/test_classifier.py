@@ -29,7 +29,7 @@ def test_it_comes_back_from_disk(classifier, small, tmp_path):
 def test_the_file_holds_integers(classifier):
     arrays, _ = classifier.content()
     kinds = {key: values.dtype.kind for key, values in arrays.items()}
-    assert [key for key, kind in kinds.items() if kind != "i"] == ["std", "scale"]
+    assert [key for key, kind in kinds.items() if kind != "i"] == ["scale"]
     assert arrays["layers.conv2.synapses.weight"].dtype == np.int8
 
 
@@ -47,6 +47,7 @@ def test_each_layer_is_priced_with_its_bits(classifier, small):
     assert [layer.weight_bits for layer in load.layers] == [8, 4, 4, 3, 8]
     assert {layer.state_bits for layer in load.layers} == {12}
     assert load.layers[0].once_per_inference
+    assert load.layers[0].input_bits == 9  # a pixel less the mean has a sign
     assert [layer.has_neurons for layer in load.layers] == [True] * 4 + [False]
 
 

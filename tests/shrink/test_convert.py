@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from spikewise.errors import ParameterError, ShapeError
-from spikewise.network import OwnSpec
+from spikewise.network import LIFParams, OwnSpec
 from spikewise.shrink.convert import shrink_network, weight_steps
 from spikewise.shrink.fixed import held, shifted
 from spikewise.shrink.format import FixedFormat
@@ -54,6 +54,30 @@ def test_a_shortcut_is_shifted_into_the_unit_of_its_neurons(residual):
     for name in shortcuts:
         powers = np.log2(steps[name] / steps[name.replace("shortcut", "conv2")])
         assert np.allclose(powers, powers.round())
+
+
+def test_power2_is_one_power_of_two_per_layer(residual):
+    for name, steps in weight_steps(residual[0], FixedFormat(6, scale="power2")).items():
+        assert len(set(steps)) == 1, name
+        assert np.log2(steps[0]) == round(np.log2(steps[0])), name
+
+
+def test_a_decay_that_is_lost_is_told(unsettled):
+    network, images = unsettled("vgg5", (1, 8, 8), {"neurons": LIFParams(decay=0.999)})
+    with pytest.warns(UserWarning, match="decay of 0.999 becomes 1"):
+        shrink_network(network, FixedFormat(), images, 2)
+
+
+def test_a_low_reset_finds_room(unsettled):
+    network, images = unsettled("vgg5", (1, 8, 8), {"neurons": LIFParams(v_reset=-40.0)})
+    neurons = shrink_network(network, FixedFormat(), images, 2).layers["conv2"].neurons
+    assert torch.allclose(neurons.v_reset / neurons.threshold, torch.tensor(-40.0), rtol=0.05)
+
+
+def test_it_is_not_trained_again(small):
+    network, images = small
+    with pytest.raises(ParameterError, match="Train, then shrink"):
+        shrink_network(network, FixedFormat(), images, 2).normalize_by(torch.as_tensor(images))
 
 
 def test_potentials_are_those_of_the_network(network_and_images):

@@ -30,6 +30,15 @@ def test_whole_numbers_fit_into_their_bits(weights, bits):
     assert found.max() <= 2 ** (bits - 1) - 1
 
 
+def test_truncated_weights_have_steps_of_their_own():
+    weights = np.random.default_rng(0).normal(size=(3, 40))
+
+    def error(steps):
+        return ((weights - whole_numbers(weights, steps, 4, "truncate") * steps[:, None]) ** 2).sum()
+
+    assert error(choose_steps(weights, 4, rounding="truncate")) < error(choose_steps(weights, 4))
+
+
 def test_steps_of_power2_are_one_power_of_two():
     steps = choose_steps(np.random.default_rng(0).normal(size=(4, 9)), 6, "power2")
     assert len(set(steps)) == 1
@@ -56,6 +65,9 @@ def test_a_format_travels_as_plain_values():
     [
         ({"bits": 1}, r"bits must lie in 2\.\.16, an integer; got 1"),
         ({"bits": {"conv1": 17}}, "bits of conv1"),
+        ({"bits": 8.5}, "bits"),
+        ({"bits": "8"}, "bits"),
+        ({"bits": {}}, "must name every layer"),
         ({"membrane_bits": 3}, "membrane_bits"),
         ({"scale": "tensor"}, "scale"),
         ({"rounding": "up"}, "rounding"),

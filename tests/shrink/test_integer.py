@@ -1,15 +1,18 @@
 """Whole numbers in floating-point tensors and integers alone give the same counts, and come from the same network."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 
-from spikewise.errors import ShapeError
+from spikewise.errors import ParameterError, ShapeError
 from spikewise.network import LIFParams
 from spikewise.shrink.convert import shrink_network
 from spikewise.shrink.format import FixedFormat
 from spikewise.shrink.integer import run_integer
 from spikewise.shrink.kernels import add_events
+from spikewise.shrink.layers import layer_names
 
 FORMS = [
     FixedFormat(8),
@@ -54,15 +57,37 @@ def test_recordings_run_frame_by_frame(unsettled):
     assert torch.equal(torch.as_tensor(counts) * fixed.scale, fixed(torch.as_tensor(frames), 4))
 
 
-def test_many_bits_give_the_network_itself(network_and_images):
+@pytest.mark.parametrize("n_steps", [1, 4])
+def test_many_bits_give_the_network_itself(network_and_images, n_steps):
     network, images = network_and_images
     images = torch.as_tensor(images)
     with torch.no_grad():
-        expected = network.double()(images.double() / 255, 1)[0]
+        expected = network.double()(images.double() / 255, n_steps)[-1]
     network.float()
-    found = shrink_network(network, FixedFormat(16), images, 1)(images, 1)[0]
+    found = shrink_network(network, FixedFormat(16), images, n_steps)(images, n_steps)[-1]
     # A potential within half a unit of the threshold may fall on either side, and a spike more moves what follows.
-    assert np.corrcoef(found.flatten(), expected.flatten())[0, 1] > 0.97
+    assert np.corrcoef(found.flatten(), expected.flatten())[0, 1] > 0.95
+
+
+def test_pixels_between_0_and_1_are_those_of_bytes(small):
+    network, images = small
+    fixed = shrink_network(network, FixedFormat(), images, 2)
+    pixels = torch.as_tensor(images)
+    assert torch.equal(fixed(pixels, 2), fixed(pixels.double() / 255, 2))
+
+
+def test_sums_that_a_float_cannot_hold_are_doubles(residual):
+    """Counts of the read-out are sums over all pixels, far above those of one."""
+    network, images = residual
+    with torch.no_grad():
+        network = copy.deepcopy(network)
+        network.readout.weight.abs_().fill_(0.5)
+    for bits, kind in ((4, torch.float32), (16, torch.float64)):
+        form = FixedFormat({name: 8 if name != "readout" else bits for name in layer_names(network)})
+        fixed = shrink_network(network, form, images, 3)
+        assert fixed.scale.dtype == kind
+        counts = torch.as_tensor(run_integer(fixed, images, 3))
+        assert torch.equal(counts * fixed.scale, fixed(torch.as_tensor(images), 3))
 
 
 def test_a_network_that_counts_in_powers_of_two_loses_nothing(unsettled):
@@ -106,3 +131,5 @@ def test_only_bytes_of_the_right_shape_are_taken(small):
         run_integer(fixed, images.astype(float), 2)
     with pytest.raises(ShapeError, match="bytes of shape"):
         run_integer(fixed, images[:, :, :4], 2)
+    with pytest.raises(ParameterError, match="n_steps"):
+        run_integer(fixed, images, 0)

@@ -14,7 +14,7 @@ from .show import NOTES, emit, first_problem, progress, stages_on
 
 _OPTIONS = {
     "bits": "--bits", "membrane_bits": "--membrane", "scale": "--scale", "rounding": "--rounding",
-    "epochs": "--epochs", "lr": "--lr", "max_drop": "--max-drop", "seed": "--seed",
+    "epochs": "--epochs", "lr": "--lr", "finetune": "--finetune", "max_drop": "--max-drop", "seed": "--seed",
 }  # fmt: skip
 
 
@@ -24,17 +24,20 @@ def shrink(
         str,
         typer.Option(help="Of a weight: 8; 8,4 to choose for each layer; conv1=8,rest=4 to say it by layer."),
     ] = "8",
-    membrane: Annotated[int, typer.Option(help="Bits of a membrane potential, of deep networks.")] = 16,
+    membrane: Annotated[
+        int | None, typer.Option(help="Bits of a membrane potential, of deep networks; 16 if absent.")
+    ] = None,
     scale: Annotated[
-        str, typer.Option(help="channel: a step per output channel; power2: Qi.f, one power of two per layer.")
-    ] = "channel",
+        str | None,
+        typer.Option(help="channel: a step per output channel (if absent); power2: Qi.f, one power of two per layer."),
+    ] = None,
     rounding: Annotated[str, typer.Option(help="Of the weights: nearest, truncate or stochastic.")] = "nearest",
     finetune: Annotated[bool, typer.Option("--finetune", help="Train on with rounded weights.")] = False,
-    epochs: Annotated[int, typer.Option(help="Epochs of that.")] = 2,
-    lr: Annotated[float, typer.Option(help="Highest learning rate of that.")] = 5e-4,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of that; 2 if absent.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Highest learning rate of that; 5e-4 if absent.")] = None,
     max_drop: Annotated[
-        float, typer.Option(help="Loss of accuracy that choosing bits may cost, as a fraction.")
-    ] = 0.005,
+        float | None, typer.Option(help="Loss of accuracy that choosing bits may cost, as a fraction; 0.005 if absent.")
+    ] = None,
     platform: Annotated[str | None, typer.Option(help="Platform to price on; the run's last one if absent.")] = None,
     seed: Annotated[int, typer.Option(help="Fixes every random choice.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder of the new run; RUN-8bit or the like if absent.")] = None,
@@ -76,4 +79,7 @@ def widths_of(words: str) -> tuple[int, ...] | dict[str, int]:
         return tuple(map(int, parts))
     if not all(name and number.isdecimal() for name, _, number in pairs):
         raise ParameterError(f"--bits must be like 8 or 8,4 or conv1=8,rest=4; got {words!r}.")
+    names = [name for name, _, _ in pairs]
+    if len(set(names)) < len(names):
+        raise ParameterError(f"--bits must name each layer once; got {words!r}.")
     return {name: int(number) for name, _, number in pairs}

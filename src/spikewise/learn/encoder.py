@@ -275,10 +275,11 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.engine_, self.n_features_in_, self.horizon_ = engine, engine.n_inputs, horizon
         return self
 
-    def quantized(self, n_bits: int, rounding: Rounding = "nearest") -> STDPEncoder:
+    def quantized(self, n_bits: int, rounding: Rounding = "nearest", seed: int = 0) -> STDPEncoder:
         """Return a copy whose learned weights are rounded to ``n_bits`` bits (1 to 8), without learning again.
 
-        Potentials are then 16-bit integers for the lean rule, and gains keep the norm of a neuron's input.
+        Potentials are then 16-bit integers for the lean rule, and gains keep the norm of a neuron's input. The seed is
+        that of stochastic rounding.
 
         Examples
         --------
@@ -292,7 +293,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         learned = {key: getattr(self.engine_.settings, key) for key in ("n_neurons", "n_steps", "batch_size")}
         copy = STDPEncoder(**{**self.get_params(), **learned, "n_bits": n_bits, "rounding": rounding})
         copy.check_settings()
-        return copy.adopt(quantized_engine(self.engine_, n_bits, rounding), self.horizon_)
+        return copy.adopt(quantized_engine(self.engine_, n_bits, rounding, seed), self.horizon_)
 
     def _start(self, X: Any, horizon: int) -> None:
         """A fresh engine for samples like these, whose rates fall over this many presentations."""

@@ -1,7 +1,8 @@
 r"""Muon: momentum whose every step is made orthogonal, for the matrices between first layer and read-out.
 
-A step that moves all singular directions alike learns small weights as fast as large ones. The momentum M of a matrix
-of m rows (a kernel counts as out x rest) takes the place of its orthogonal factor, by Newton and Schulz:
+A step that moves all singular directions alike learns small weights as fast as large ones. In the place of the momentum
+M of an m x n matrix (a kernel counts as out x rest), one step ahead as Nesterov's, stands nearly its orthogonal factor,
+by Newton and Schulz:
 
 .. math:: X_0 = \frac{M}{\lVert M \rVert_F}, \qquad X_{i+1} = a X_i + \left(b\,A_i + c\,A_i^2\right) X_i,
           \qquad A_i = X_i X_i^\top, \qquad W \leftarrow (1 - \eta\lambda)\,W - 0.2\,\eta \sqrt{\max(m, n)}\;X_3
@@ -17,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_A, _B, _C = 3.4445, -4.7750, 2.0315  # steepest at zero; singular values end between 0.7 and 1.2
+_A, _B, _C = 3.4445, -4.7750, 2.0315  # steepest at zero; singular values end between 0.6 and 1.3, unless they are tiny
 _ITERATIONS = 3
 _MOMENTUM = 0.95
 _SCALE = 0.2  # root mean square of a step of AdamW, in learning rates
@@ -49,6 +50,10 @@ class Muon(torch.optim.AdamW):
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         """Change all weights by their gradients."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         everything = self.param_groups
         for group in everything:
             for weight in group["params"] if group["orthogonal"] else ():
@@ -56,9 +61,10 @@ class Muon(torch.optim.AdamW):
                     self._turn(weight, weight.grad, group["lr"], group["weight_decay"])
         self.param_groups = [group for group in everything if not group["orthogonal"]]
         try:
-            return super().step(closure)
+            super().step()
         finally:
             self.param_groups = everything
+        return loss
 
     def _turn(self, weight: Tensor, gradient: Tensor, lr: float, weight_decay: float) -> None:
         state = self.state[weight]
@@ -71,7 +77,7 @@ class Muon(torch.optim.AdamW):
 
 
 def orthogonalized(matrix: Tensor) -> Tensor:
-    """The matrix with singular values near one instead of its own; zero stays zero.
+    """The matrix with singular values near one instead of its own; those below a twentieth of the norm stay small.
 
     Examples
     --------

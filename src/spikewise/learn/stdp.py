@@ -175,14 +175,15 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         self.evidence_ = evidence_of(self.decoder, self.class_counts_, self.n_labelled_)
         self.decoder_ = self.decoder
 
-    def quantized(self, n_bits: int, rounding: Rounding = "nearest") -> STDPClassifier:
+    def quantized(self, n_bits: int, rounding: Rounding = "nearest", seed: int = 0) -> STDPClassifier:
         """Return a copy whose learned weights are rounded to ``n_bits`` bits (1 to 8), without learning again.
 
-        What spikes stand for is kept; :meth:`label` counts it anew for the rounded network.
+        What spikes stand for is kept; :meth:`label` counts it anew for the rounded network. The seed is that of
+        stochastic rounding.
         """
         check_is_fitted(self, "evidence_")
         copy = STDPClassifier(**{**self.get_params(), "n_bits": n_bits, "rounding": rounding})
-        copy.encoder_ = self.encoder_.quantized(n_bits, rounding)
+        copy.encoder_ = self.encoder_.quantized(n_bits, rounding, seed)
         for name in ("classes_", "decoder_", "class_counts_", "n_labelled_", "evidence_", "n_features_in_"):
             setattr(copy, name, getattr(self, name))
         return copy

@@ -21,11 +21,12 @@ from spikewise.weights import read_weights
 from spikewise.workload import Workload
 
 from .convert import fits_in_float
-from .fixed import FixedNetwork
+from .fixed import FixedLIF, FixedNetwork
 from .format import FixedFormat
 
 FORMAT = "spikewise-fixed-1"
-_FRACTIONS = ("scale", "std")  # all other numbers of the network are whole
+_SHIFT_BITS = 8  # shift and sign
+_FRACTION = "scale"  # all other numbers of the network are whole
 
 
 class FixedClassifier(SpikingClassifier):
@@ -51,16 +52,24 @@ class FixedClassifier(SpikingClassifier):
     def workload(self, X: ArrayLike | Tensor, rule: ExitRule | None = None) -> Workload:
         """What the network asks of hardware, each layer with its own bits."""
         load = super().workload(X, rule)
-        return replace(load, layers=tuple(self._with_bits(layer) for layer in load.layers))
+        first, *others = (self._with_bits(layer) for layer in load.layers)
+        signed = bool(self.model.mean.any())  # a pixel less the mean has a sign
+        return replace(load, layers=(replace(first, input_bits=first.input_bits + signed), *others))
 
     def _with_bits(self, layer: LayerShape) -> LayerShape:
         name = layer.name.removeprefix("layers.").removesuffix(".synapses")
         return replace(layer, weight_bits=self.form.of(name), state_bits=self.form.membrane_bits)
 
+    @property
+    def channel_bits(self) -> int:
+        """Bits of what is kept for each channel: bias, threshold and reset, shift and sign."""
+        populations = [module for module in self.model.modules() if isinstance(module, FixedLIF)]
+        return sum(len(each.shift) for each in populations) * (3 * self.form.membrane_bits + _SHIFT_BITS)
+
     def content(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """What a file of the network holds: whole numbers in the shortest type, and the card beside them."""
         arrays, card = super().content()
-        whole = {key: value if key in _FRACTIONS else _shortest(value) for key, value in arrays.items()}
+        whole = {key: value if key == _FRACTION else _shortest(value) for key, value in arrays.items()}
         return whole, {**card, "format": FORMAT, "fixed": self.form.to_dict()}
 
     @classmethod

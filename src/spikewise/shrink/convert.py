@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,12 +25,15 @@ Steps = Mapping[str, NDArray[np.float64]]
 """Step of each output channel (C,), by name of the layer."""
 
 _EXACT_IN_FLOAT = 2**24
+_EXACT_IN_TENSOR_FLOAT = 2**11  # what GPUs keep of a factor by default
+_QUARTERS = 4
 _ROOM = 1.01  # times the threshold, so that a potential can reach it
 
 
 def shrink_network(
-    network: SpikingNetwork, form: FixedFormat, images: Any, n_steps: int, steps: Steps | None = None
-) -> FixedNetwork:
+    network: SpikingNetwork, form: FixedFormat, images: Any, n_steps: int, steps: Steps | None = None,
+    largest: Mapping[str, Tensor] | None = None,
+) -> FixedNetwork:  # fmt: skip
     """The same network in whole numbers.
 
     Parameters
@@ -43,7 +47,10 @@ def shrink_network(
     n_steps : int
         Timesteps T.
     steps : mapping, optional
-        Steps of the weights, as :func:`weight_steps` gives them, if the network was trained with them.
+        Steps of the weights, as :func:`weight_steps` gives them, if the network was trained with them: then they are
+        rounded to nearest, as training did.
+    largest : mapping, optional
+        What :func:`~spikewise.shrink.layers.largest_potentials` found for these images, if it is known already.
 
     Examples
     --------
@@ -58,14 +65,15 @@ def shrink_network(
     if samples.ndim not in (4, 5) or not samples.shape[samples.ndim - 4]:
         raise ShapeError(f"images must hold at least one sample; got shape {tuple(samples.shape)}.")
     network = copy.deepcopy(network).cpu().float().eval()
+    rounding = form.rounding if steps is None else "nearest"
     steps = weight_steps(network, form) if steps is None else steps
-    largest = largest_potentials(network, samples, n_steps)
+    largest = largest_potentials(network, samples, n_steps) if largest is None else largest
     fixed = FixedNetwork(network.spec)
     fixed.mean.copy_((WHITE * network.mean).round())
     rng = np.random.default_rng(form.seed)
 
     def rounded(name: str, weights: Tensor) -> Tensor:
-        return torch.from_numpy(whole_numbers(weights.numpy(), steps[name], form.of(name), form.rounding, rng))
+        return torch.from_numpy(whole_numbers(weights.numpy(), steps[name], form.of(name), rounding, rng))
 
     modules: dict[str, Any] = dict(fixed.named_modules())
     shortcut_of = _shortcuts(network)
@@ -101,15 +109,16 @@ def weight_steps(network: SpikingNetwork, form: FixedFormat) -> dict[str, NDArra
     layers, found = normalized_layers(network), {}
     for name, layer in layers.items():
         if isinstance(layer, SpikingLayer):
-            found[name] = choose_steps(folded_weights(network, name).numpy(), form.of(name), form.scale)
+            found[name] = choose_steps(folded_weights(network, name).numpy(), form.of(name), form.scale, form.rounding)
     for name, shortcut in _shortcuts(network).items():
         if isinstance(shortcut, Shortcut):
             key = _shortcut_before(name)
             longest = folded_weights(network, key).abs().flatten(1).amax(1).numpy()
             ratio = longest / (2 ** (form.of(key) - 1) - 1) / found[name]
+            ratio = np.full_like(ratio, ratio.max()) if form.scale == "power2" else ratio
             found[key] = found[name] * 2.0 ** np.ceil(np.log2(np.where(ratio > 0, ratio, 1)))
     readout: Any = network.readout
-    found[READOUT] = choose_steps(readout.weight.detach().double().numpy(), form.of(READOUT), "power2")
+    found[READOUT] = choose_steps(readout.weight.detach().double().numpy(), form.of(READOUT), "power2", form.rounding)
     return {**{name: found[name] for name in layers}, READOUT: found[READOUT]}
 
 
@@ -159,8 +168,13 @@ def _set_neurons(
     """Numbers of the neurons, in their units."""
     neurons: Any = layer.neurons
     params = neurons.current_params() if hasattr(neurons, "current_params") else neurons.params
-    most = largest.double().clamp(min=_ROOM * params.v_threshold).numpy()
-    shifts = choose_shifts(steps, most, form.membrane_bits, form.scale)
+    most = torch.maximum(largest.double(), shift.abs()).clamp(min=max(_ROOM * params.v_threshold, abs(params.v_reset)))
+    decay = round(params.decay * 2**DECAY_BITS)
+    if decay in (0, 2**DECAY_BITS) and params.decay not in (0, 1):
+        warnings.warn(
+            f"a decay of {params.decay:g} becomes {decay / 2**DECAY_BITS:g}: it has {DECAY_BITS} bits.", stacklevel=3
+        )
+    shifts = choose_shifts(steps, most.numpy(), form.membrane_bits, form.scale)
     units, limit = torch.from_numpy(steps * 2.0**-shifts), 2.0 ** (form.membrane_bits - 1)
     mine = fixed.neurons
     mine.shift.copy_(torch.from_numpy(shifts))
@@ -168,7 +182,7 @@ def _set_neurons(
     mine.bias.copy_((shift / units).round().clamp(-limit, limit - 1))
     mine.threshold.copy_((params.v_threshold / units).round().clamp(1, limit - 1))
     mine.v_reset.copy_((params.v_reset / units).round().clamp(-limit, limit - 1))
-    mine.decay.fill_(round(params.decay * 2**DECAY_BITS))
+    mine.decay.fill_(decay)
     mine.limit.fill_(limit)
 
 
@@ -194,10 +208,14 @@ def _n_pixels(network: SpikingNetwork) -> int:
 
 
 def fits_in_float(network: FixedNetwork) -> bool:
-    """Whether every weighted sum can be held exactly by a 32-bit float."""
-    most = 0.0
+    """Whether a 32-bit float holds every weight and weighted sum exactly, on a GPU too."""
+    first, most = next(iter(network.layers)), 0.0
     for name, module in network.synapses().items():
         weights: Any = module.weight
-        loudest = WHITE if name == next(iter(network.layers)) else 1
-        most = max(most, float(weights.double().abs().flatten(1).sum(1).max()) * loudest)
+        bias = 0.0 if module.bias is None else module.bias.abs().double()  # type: ignore[operator]
+        sums = weights.double().abs().flatten(1).sum(1) * (WHITE if name == first else 1) + bias
+        # Means are kept as quarters, and the read-out adds up all pixels.
+        most = max(most, float(sums.max()) * (_n_pixels(network) if name == READOUT else _QUARTERS))
+        if float(weights.abs().max()) >= _EXACT_IN_TENSOR_FLOAT:
+            return False
     return most < _EXACT_IN_FLOAT

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from spikewise.errors import ParameterError
 from spikewise.network.layers import SpikingLayer
 from spikewise.network.models import SpikingNetwork
 from spikewise.network.neurons import LIFParams
@@ -156,7 +157,14 @@ class FixedNetwork(SpikingNetwork):
             else:
                 self.layers[name] = FixedLayer(found)
         self.register_buffer("scale", torch.ones(()))
+        del self.std  # pixels are counted as they are
         self.requires_grad_(requires_grad=False).eval()
+
+    def normalize_by(self, images: Tensor) -> None:
+        """Refused: what is taken from each pixel was chosen when the network was shrunk."""
+        raise ParameterError(
+            "a network in fixed point must not be trained; got images to train it on. Train, then shrink it."
+        )
 
     def synapses(self) -> dict[str, nn.Module]:
         """Every convolution and linear layer by name."""

@@ -30,6 +30,7 @@ ROUNDINGS: tuple[Rounding, ...] = get_args(Rounding)
 
 MIN_BITS, MAX_BITS = 2, 16
 _CUTS = np.linspace(1.0, 0.3, 29)  # share of the longest weight that is still held
+_FARTHEST = 62  # shift of 64-bit integers
 _FINER = 3  # powers of two that are tried below the one that holds every weight
 
 
@@ -63,9 +64,13 @@ class FixedFormat:
     seed: int = field(default=0)
 
     def __post_init__(self) -> None:
-        given = {"bits": self.bits} if isinstance(self.bits, int) else self.bits
-        for name, bits in given.items():
-            whole_number(f"bits of {name}" if name != "bits" else "bits", bits, MIN_BITS, MAX_BITS)
+        if isinstance(self.bits, Mapping):
+            if not self.bits:
+                raise ParameterError("bits must name every layer; got none. Give one width for all instead.")
+            bits = {name: whole_number(f"bits of {name}", each, MIN_BITS, MAX_BITS) for name, each in self.bits.items()}
+            object.__setattr__(self, "bits", bits)
+        else:
+            object.__setattr__(self, "bits", whole_number("bits", self.bits, MIN_BITS, MAX_BITS))
         whole_number("membrane_bits", self.membrane_bits, 4, MAX_BITS)
         if self.scale not in SCALES:
             raise unknown_name("scale", self.scale, SCALES)
@@ -95,7 +100,9 @@ class FixedFormat:
             raise DataError(f"the fixed-point format has a missing or impossible entry; {error}") from None
 
 
-def choose_steps(weights: ArrayLike, bits: int, scale: Scale = "channel") -> NDArray[np.float64]:
+def choose_steps(
+    weights: ArrayLike, bits: int, scale: Scale = "channel", rounding: Rounding = "nearest"
+) -> NDArray[np.float64]:
     """Step of each output channel that loses least to rounding and to cutting off.
 
     Parameters
@@ -106,6 +113,8 @@ def choose_steps(weights: ArrayLike, bits: int, scale: Scale = "channel") -> NDA
         Of one weight, its sign included.
     scale : {"channel", "power2"}
         Whether each channel has a step, or all have the same power of two.
+    rounding : {"nearest", "truncate", "stochastic"}
+        How weights will be rounded.
 
     Returns
     -------
@@ -124,11 +133,11 @@ def choose_steps(weights: ArrayLike, bits: int, scale: Scale = "channel") -> NDA
     if scale == "power2":
         coarsest = int(np.ceil(np.log2(max(longest.max(), 1e-30) / top)))
         tried = [np.full(len(rows), 2.0 ** (coarsest - finer)) for finer in range(_FINER + 1)]
-        errors = [_error(rows, steps, bits).sum() for steps in tried]
+        errors = [_error(rows, steps, bits, rounding).sum() for steps in tried]
         return tried[int(np.argmin(errors))]
     longest[longest == 0] = top  # a channel without weights: any step will do
     tried = [longest * cut / top for cut in _CUTS]
-    best = np.argmin([_error(rows, steps, bits) for steps in tried], axis=0)
+    best = np.argmin([_error(rows, steps, bits, rounding) for steps in tried], axis=0)
     found: NDArray[np.float64] = np.stack(tried)[best, np.arange(len(rows))]
     return found
 
@@ -153,11 +162,12 @@ def choose_shifts(
     [2, 0]
     """
     room = 2.0 ** (membrane_bits - 1) * steps / largest
-    shifts = np.floor(np.log2(room)).astype(np.int64)
+    shifts = np.clip(np.floor(np.log2(room)), -_FARTHEST, _FARTHEST).astype(np.int64)
     return np.full_like(shifts, shifts.min()) if scale == "power2" else shifts
 
 
-def _error(rows: NDArray[np.float64], steps: NDArray[np.float64], bits: int) -> NDArray[np.float64]:
-    """Squared error (C,) of rounding each row to its step."""
-    lost: NDArray[np.float64] = ((rows - whole_numbers(rows, steps, bits) * steps[:, None]) ** 2).sum(1)
+def _error(rows: NDArray[np.float64], steps: NDArray[np.float64], bits: int, rounding: Rounding) -> NDArray[np.float64]:
+    """Squared error (C,) of rounding each row to its step; chance is taken for nearest, which it is on the mean."""
+    found = whole_numbers(rows, steps, bits, "truncate" if rounding == "truncate" else "nearest")
+    lost: NDArray[np.float64] = ((rows - found * steps[:, None]) ** 2).sum(1)
     return lost

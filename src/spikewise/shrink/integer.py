@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
-from spikewise.errors import ShapeError
+from spikewise.errors import ShapeError, whole_number
 
 from .fixed import DECAY_BITS, FixedLayer, FixedNetwork, FixedShortcut
 from .kernels import add_events
@@ -55,6 +55,7 @@ def run_integer(network: FixedNetwork, images: ArrayLike, n_steps: int) -> Ints:
             f"images must be bytes of shape (B, {network.spec.in_shape}), or (T, B, {network.spec.in_shape}) if they "
             f"are recordings; got {values.dtype} of shape {values.shape}."
         )
+    n_steps = whole_number("n_steps", n_steps, 1, len(values) if values.ndim == 5 else None)
     # Channels last: what one event adds to all output channels then lies side by side.
     pixels = np.moveaxis(values.astype(np.int64) - _ints(network.mean)[:, None, None], -3, -1)
     layers = [_layer_of(layer) for layer in network.layers.values()]

@@ -73,8 +73,10 @@ def frozen_norms(network: SpikingNetwork) -> Iterator[None]:
 
 
 @torch.no_grad()
-def largest_potentials(network: SpikingNetwork, images: Tensor, n_steps: int) -> dict[str, Tensor]:
-    """Largest potential of each channel, by absolute value and before resets, of every layer with neurons.
+def largest_potentials(
+    network: SpikingNetwork, images: Tensor, n_steps: int, batch_size: int = 64
+) -> dict[str, Tensor]:
+    """Largest potential or current of each channel, by absolute value and before resets, of every layer with neurons.
 
     Parameters
     ----------
@@ -84,13 +86,16 @@ def largest_potentials(network: SpikingNetwork, images: Tensor, n_steps: int) ->
         Typical samples.
     n_steps : int
         Timesteps.
+    batch_size : int
+        Images that run together.
     """
     layers = {key: each for key, each in normalized_layers(network).items() if isinstance(each, SpikingLayer)}
     found: dict[str, Tensor] = {}
     for name, layer in layers.items():
         vars(layer.neurons)["forward"] = _Watching(layer, found, name)
     try:
-        network(images, n_steps)
+        for batch in torch.split(images, batch_size, images.ndim - 4):
+            network(batch, n_steps)
     finally:
         for layer in layers.values():
             del vars(layer.neurons)["forward"]
@@ -98,7 +103,7 @@ def largest_potentials(network: SpikingNetwork, images: Tensor, n_steps: int) ->
 
 
 class _Watching:
-    """Neurons step by step, by the oracle, that note their largest potential."""
+    """Neurons step by step, by the oracle, that note their largest potential and current."""
 
     def __init__(self, layer: SpikingLayer, found: dict[str, Tensor], name: str) -> None:
         self.layer, self.found, self.name = layer, found, name
@@ -115,7 +120,7 @@ class _Watching:
         v = torch.zeros_like(currents[0]) if v0 is None else v0
         spikes, axes = [], [axis for axis in range(v.ndim) if axis != 1]
         for current in currents:
-            largest = (params.decay * v + current).abs().amax(axes)
+            largest = torch.maximum((params.decay * v + current).abs(), current.abs()).amax(axes)
             self.found[self.name] = torch.maximum(self.found.get(self.name, largest), largest)
             fired, v = lif_step(current, v, params)
             spikes.append(fired)

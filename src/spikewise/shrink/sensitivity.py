@@ -19,7 +19,7 @@ from spikewise.network.models import SpikingNetwork
 
 from .convert import shrink_network
 from .format import FixedFormat
-from .layers import layer_names, synapses_of
+from .layers import largest_potentials, layer_names, synapses_of
 
 Evaluate = Callable[[FixedFormat], tuple[float, float]]
 """Accuracy and mean cross-entropy of a network in these bits."""
@@ -29,7 +29,7 @@ def choose_bits(
     names: Sequence[str], sizes: Sequence[int], allowed: Sequence[int], form: FixedFormat, evaluate: Evaluate,
     max_drop: float, progress: Callable[[int, int, str], None] | None = None,
 ) -> tuple[FixedFormat, list[dict[str, Any]]]:  # fmt: skip
-    """Bits of each layer: the fewest of those allowed at which accuracy stays within a tolerated loss.
+    """Bits of each layer, taken one after the other as long as accuracy stays within a tolerated loss.
 
     Parameters
     ----------
@@ -112,8 +112,10 @@ def evaluator(
     X, y = torch.as_tensor(held_out[0]), torch.as_tensor(held_out[1]).long()
     axis = X.ndim - 4
 
+    largest = largest_potentials(network, torch.as_tensor(images), n_steps, batch_size)
+
     def evaluate(form: FixedFormat) -> tuple[float, float]:
-        fixed = shrink_network(network, form, images, n_steps)
+        fixed = shrink_network(network, form, images, n_steps, largest=largest)
         n_right, loss = 0, 0.0
         for part, labels in zip(torch.split(X, batch_size, axis), torch.split(y, batch_size), strict=True):
             scores: Tensor = fixed(part, n_steps).mean(0)

@@ -4,7 +4,8 @@ r"""Train on, with rounded weights: forward uses what will be stored, the gradie
           \frac{\partial L}{\partial w} = \frac{\partial L}{\partial\hat w}\,[\,|w / s| \text{ within range}\,]
 
 (the straight-through estimator, arXiv 1308.3432). Normalisations are folded first, so their scale stays as it is; what
-they add to a sum is trained on with the weights. Potentials are rounded afterwards alone.
+they add to a sum is trained on with the weights. Potentials are rounded afterwards alone. Weights are rounded to
+nearest, whatever the format says: so they are stored.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ def _rounding(network: SpikingNetwork, form: FixedFormat, steps: Steps) -> Itera
         weights: Any = layer.weight
         step = torch.from_numpy(steps[name]).view(-1, *[1] * (weights.ndim - 1))
         if name != READOUT:
-            step = step / fold_factors(network, name, weights.ndim)
+            factors = fold_factors(network, name, weights.ndim)
+            step = torch.where(factors == 0, 0.0, step / factors)
         parametrize.register_parametrization(layer, "weight", Rounded(step.float(), form.of(name)))
     try:
         yield
@@ -77,7 +79,7 @@ class Rounded(nn.Module):
     Parameters
     ----------
     step : Tensor
-        Of a shape that fits the weights; zero or infinite where a channel is switched off.
+        Of a shape that fits the weights, above 0; 0 where a channel is switched off, which then has no weights.
     bits : int
         Of one weight.
 
@@ -94,10 +96,10 @@ class Rounded(nn.Module):
 
     def __init__(self, step: Tensor, bits: int) -> None:
         super().__init__()
-        self.register_buffer("step", step)
+        self.register_buffer("step", step, persistent=False)  # it follows from the network and the bits
         self.lowest, self.highest = -(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1
 
     def forward(self, weights: Tensor) -> Tensor:
         """Rounded weights."""
-        inside = (weights / self.step).clamp(self.lowest, self.highest)
+        inside = (weights / self.step.where(self.step != 0, 1)).clamp(self.lowest, self.highest)
         return self.step * (inside + (inside.round() - inside).detach())

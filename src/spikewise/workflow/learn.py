@@ -69,7 +69,7 @@ def learn_deep(
         Measures energy; by default with the counters that this machine has.
     """
     if is_learned(run.path):
-        _tidy(run.path)
+        tidy(run.path)
         progress(1, 1, "was there already")
         return open_network(run)
     torch = require("torch", "deep")
@@ -145,7 +145,7 @@ def learn_stdp(
         Measures energy; by default with the counters that this machine has.
     """
     if is_learned(run.path):
-        _tidy(run.path)
+        tidy(run.path)
         progress(1, 1, "was there already")
         return STDPClassifier.load(run.path / MODEL_FILE).set_params(n_jobs=n_jobs)  # type: ignore[no-any-return]
     meter = meter or EnergyMeter()
@@ -236,7 +236,7 @@ def is_learned(folder: Path) -> bool:
     return (folder / MODEL_FILE).exists()
 
 
-def _tidy(folder: Path) -> None:
+def tidy(folder: Path) -> None:
     """Remove a checkpoint beside a finished network: the leftover of a kill in between."""
     (folder / CHECKPOINT).unlink(missing_ok=True)
 

@@ -48,6 +48,8 @@ def publish(path: Path, name: str, command: str, folder: Path) -> ModelCard:
             f"name must be of letters, digits, dots and dashes, and begin with a letter; got {name!r}."
         )
     run = Run.open(path)
+    if "shrink" in run.record["settings"]:
+        raise ParameterError(f"a network of the zoo must not be shrunk; {path} is. Publish the run that it came from.")
     weights = path / MODEL_FILE
     network: Any = open_network(run)
     if weights.stat().st_size > _MOST_BYTES:

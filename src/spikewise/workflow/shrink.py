@@ -9,26 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from spikewise.data.images import ImageSet
 from spikewise.dynamic.identity import model_identity
-from spikewise.errors import ParameterError, require, unknown_name
+from spikewise.errors import CapacityError, DataError, ParameterError, require, unknown_name
 from spikewise.fixed_point import Rounding
 from spikewise.learn.stdp import STDPClassifier
-from spikewise.price.prices import Prices, all_figures_of, price_all
-from spikewise.runs import MODEL_FILE, WORKLOAD_FILE, Run
+from spikewise.price.prices import platforms_for, price_all
+from spikewise.runs import EXIT_FILE, MODEL_FILE, WORKLOAD_FILE, Run
 from spikewise.workload import Workload
 
 from .choose import ExitSettings, halves
 from .exit import accumulation_of, look_of, splits_of
 from .folder import page_of
-from .learn import CHECKPOINT, Progress, is_learned, open_network
+from .learn import CHECKPOINT, Progress, is_learned, open_network, tidy
+from .results import costs_of
 from .stop import stop_and_price
 
 if TYPE_CHECKING:
+    from spikewise.learn.settings import FitSettings
     from spikewise.shrink.classifier import FixedClassifier
     from spikewise.shrink.format import FixedFormat
 
@@ -36,11 +38,15 @@ REST = "rest"
 _N_TYPICAL = 512  # training images that show how large potentials become
 _FLOAT_BITS = 32
 _MOST_STDP_BITS = 8
-_TUNING = {"growth": 0.0, "ema": 0.0, "n_steps_min": None, "optimizer": "adamw", "weight_decay": 0.0}
+_TUNING = {
+    "growth": 0.0, "ema": 0.0, "n_steps_min": None, "optimizer": "adamw", "weight_decay": 0.0, "schedule": "one_cycle",
+}  # fmt: skip
+_DEFAULTS = {"membrane_bits": 16, "scale": "channel", "epochs": 2, "lr": 5e-4, "max_drop": 0.005}
+_NEEDED_BY = {"epochs": "finetune", "lr": "finetune", "max_drop": "several widths of bits"}
 
 
 class ShrinkSettings(BaseModel):
-    """What a network shall be shrunk to.
+    """What a network shall be shrunk to; what is absent takes its default, as :attr:`used` says.
 
     Examples
     --------
@@ -53,20 +59,27 @@ class ShrinkSettings(BaseModel):
     bits: tuple[int, ...] | dict[str, int] = Field(
         (8,), description="One width for all weights; several to choose from for each layer; or a width by layer."
     )
-    membrane_bits: int = Field(16, ge=4, le=16, description="Bits of a membrane potential, of deep networks.")
-    scale: str = Field("channel", description="A step per output channel, or power2: one power of two per layer.")
+    membrane_bits: int | None = Field(None, ge=4, le=16, description="Bits of a potential of deep networks; 16.")
+    scale: Literal["channel", "power2"] | None = Field(
+        None, description="channel: a step per output channel; power2: one power of two per layer. The former."
+    )
     rounding: Rounding = Field("nearest", description="Of the weights: nearest, truncate or stochastic.")
     finetune: bool = Field(False, description="Whether to train on with rounded weights.")
-    epochs: int = Field(2, ge=1, le=10_000, description="Epochs of that.")
-    lr: float = Field(5e-4, gt=0, le=10, description="Highest learning rate of that.")
-    max_drop: float = Field(0.005, ge=0, lt=1, description="Loss of accuracy that choosing widths may cost.")
+    epochs: int | None = Field(None, ge=1, le=10_000, description="Epochs of that; 2.")
+    lr: float | None = Field(None, gt=0, le=10, description="Highest learning rate of that; 5e-4.")
+    max_drop: float | None = Field(None, ge=0, lt=1, description="Loss of accuracy by choosing widths; 0.005.")
     seed: int = Field(0, ge=0, lt=2**32, description="Of stochastic rounding, and of the order of the data.")
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        widths = self.bits.values() if isinstance(self.bits, Mapping) else self.bits
-        if not widths:
+        if not self.bits:
             raise ValueError("bits must name a width; got none")
+        if self.finetune and self.rounding != "nearest":
+            raise ValueError(f"rounding must be nearest with finetune, which trains for that; got {self.rounding}")
+        needed = {"epochs": self.finetune, "lr": self.finetune, "max_drop": self.is_chosen}
+        for key, is_used in needed.items():
+            if getattr(self, key) is not None and not is_used:
+                raise ValueError(f"{key} must be left out without {_NEEDED_BY[key]}; got {getattr(self, key)}")
         return self
 
     @property
@@ -75,11 +88,23 @@ class ShrinkSettings(BaseModel):
         return not isinstance(self.bits, Mapping) and len(set(self.bits)) > 1
 
     @property
+    def used(self) -> dict[str, Any]:
+        """All settings, with what absent ones come to."""
+        return {key: _DEFAULTS.get(key) if value is None else value for key, value in self.model_dump().items()}
+
+    @property
     def label(self) -> str:
-        """Ending of the child's name."""
+        """Ending of the child's name: whatever is not as usual."""
         if isinstance(self.bits, Mapping):
-            return "-".join(f"{name}-{bits}" for name, bits in self.bits.items())
-        return "-".join(map(str, self.bits)) + "bit"
+            parts = [f"{name}-{bits}" for name, bits in self.bits.items()]
+        else:
+            parts = ["-".join(map(str, self.bits)) + "bit"]
+        parts += ["tuned"] * self.finetune + [self.rounding] * (self.rounding != "nearest")
+        parts += ["power2"] * (self.scale == "power2")
+        for key, letter in (("membrane_bits", "m"), ("epochs", "e"), ("lr", "lr"), ("max_drop", "drop")):
+            if self.used[key] != _DEFAULTS[key]:
+                parts.append(f"{letter}{self.used[key]:g}")
+        return "-".join(parts + [f"seed{self.seed}"] * (self.seed != 0))
 
 
 def run_shrink(
@@ -97,7 +122,7 @@ def run_shrink(
     Parameters
     ----------
     path : Path
-        Folder of a run whose network is trained.
+        Folder of a run that is trained and has an exit setting.
     settings : ShrinkSettings
         Which bits.
     stages : callable
@@ -121,60 +146,79 @@ def run_shrink(
     ParameterError
         If the bits do not fit the network, or the run was shrunk already.
     DataError
-        If the run has no network, or the data are not those that it was trained on.
+        If the run has no network or no exit setting, or the data are not those that it was trained on.
     """
     parent = Run.open(path)
-    if "shrink" in parent.record["settings"]:
-        raise ParameterError(
-            f"a run must not be shrunk twice; {path} is {parent.record['settings']['shrink']['bits']}."
-        )
+    before, asked = _exit_of(parent, platform)
     network: Any = open_network(parent)
     is_deep = not isinstance(network, STDPClassifier)
     form: Any = _form_of(network, settings) if is_deep else _bits_of_stdp(settings)
-    asked = _exit_of(parent, platform)
+    tuning = _tuning_of(parent, settings) if settings.finetune else None
     splits = splits_of(parent, data, root)
-    kept = {**settings.model_dump(), "parent": model_identity(network)["model"]}
+    kept = {**settings.used, "parent": model_identity(network)["model"]}
     child = Run.start(
         out or path.resolve().with_name(f"{path.resolve().name}-{settings.label}"), kind=parent.record["kind"],
         settings={**parent.record["settings"], "shrink": kept}, seed=settings.seed,
     )  # fmt: skip
     with child.locked():
         if is_learned(child.path):
+            tidy(child.path)
             small: Any = open_network(child)
         else:
             child.update(data=parent.record["data"])
             progress = stages(f"shrink {path.name}")
-            if not is_deep:
-                small = network.quantized(form, settings.rounding)
-                progress(1, 1, "weights rounded")
+            if is_deep:
+                small = _shrink_deep(child, network, form, tuning, splits, settings, progress)
             else:
-                small = _shrink_deep(child, network, form, splits, settings, progress)
+                small = network.quantized(form, settings.rounding, settings.seed)
+                progress(1, 1, "weights rounded")
             small.save(child.path / MODEL_FILE)
-            (child.path / CHECKPOINT).unlink(missing_ok=True)
-        found, prices = stop_and_price(
+            tidy(child.path)
+        found, _ = stop_and_price(
             child, small, splits["validation"], splits["test"], asked, stages(f"stop {child.path.name}"),
             accumulate=accumulation_of(child), look=look_of(child, small, splits["test"]),
         )  # fmt: skip
-        return _figures(parent, child, found, prices) | page_of(child, None)
+        return _figures(parent, before, child, found, small, asked.platform) | page_of(child, None)
 
 
-def _exit_of(parent: Run, platform: str | None) -> ExitSettings:
-    """The parent's newest exit setting, which the child shall have as well."""
+def _exit_of(parent: Run, platform: str | None) -> tuple[dict[str, Any], ExitSettings]:
+    """Figures of the parent's newest exit setting, and the setting, which the child shall have as well."""
+    if "shrink" in parent.record["settings"]:
+        raise ParameterError(
+            f"a run must not be shrunk twice; {parent.path} is shrunk. Name the run that it came from."
+        )
     exits = list(parent.record["metrics"].get("exits", {}).values())
-    asked = ExitSettings(**exits[-1]["asked"]) if exits else ExitSettings(max_drop=0.005)
-    return asked if platform is None else asked.model_copy(update={"platform": platform})
+    if not exits or not (parent.path / "exits" / exits[-1]["name"] / EXIT_FILE).exists():
+        raise DataError(
+            f"{parent.path} must have an exit setting to be compared; it has none. Run spikewise exit first."
+        )
+    try:
+        asked = ExitSettings(**exits[-1]["asked"])
+    except (ValidationError, TypeError) as error:
+        raise DataError(f"{parent.path / 'run.json'} must hold the exit setting as it was asked for; {error}") from None
+    asked = asked if platform is None else asked.model_copy(update={"platform": platform})
+    platforms_for(asked.platform)
+    return exits[-1], asked
 
 
 def _bits_of_stdp(settings: ShrinkSettings) -> int:
     """Bits of a network without labels."""
-    if isinstance(settings.bits, Mapping) or settings.is_chosen or settings.finetune:
+    given = [key for key in ("membrane_bits", "scale") if getattr(settings, key) is not None]
+    given += ["finetune"] * settings.finetune
+    if given:
         raise ParameterError(
-            "bits must be one width, without fine-tuning, for a network without labels, which has one layer; got "
-            f"{settings.label}. To learn with few bits: spikewise stdp --bits 4."
+            f"{given[0]} must be left out for a network without labels, whose potentials have 16 bits and whose "
+            "weights share one step. To learn with few bits: spikewise stdp --bits 4."
         )
-    if settings.bits[0] > _MOST_STDP_BITS:
+    if isinstance(settings.bits, Mapping) or settings.is_chosen:
         raise ParameterError(
-            f"bits must be at most {_MOST_STDP_BITS} for a network without labels; got {settings.bits[0]}."
+            f"bits must be one width for a network without labels, which has one layer; got {settings.label}. "
+            "Choose one."
+        )
+    if not 1 <= settings.bits[0] <= _MOST_STDP_BITS:
+        raise ParameterError(
+            f"bits must lie in 1..{_MOST_STDP_BITS} for a network without labels; got {settings.bits[0]}. "
+            "Take 8 or fewer."
         )
     return settings.bits[0]
 
@@ -185,7 +229,7 @@ def _form_of(network: Any, settings: ShrinkSettings) -> FixedFormat:
     from spikewise.shrink.format import FixedFormat
     from spikewise.shrink.layers import layer_names
 
-    others: Any = settings.model_dump(include={"membrane_bits", "scale", "rounding", "seed"})
+    others: Any = {key: settings.used[key] for key in ("membrane_bits", "scale", "rounding", "seed")}
     if not isinstance(settings.bits, Mapping):
         forms = [FixedFormat(bits, **others) for bits in sorted(settings.bits)]
         return forms[-1]
@@ -193,92 +237,126 @@ def _form_of(network: Any, settings: ShrinkSettings) -> FixedFormat:
     for name in settings.bits:
         if name not in (*names, REST):
             raise unknown_name("layer", name, [*names, REST])
+    FixedFormat(settings.bits, **others)  # whether every width is possible, by the names that were given
     rest = settings.bits.get(REST)
     missing = [name for name in names if name not in settings.bits]
     if rest is None and missing:
-        raise ParameterError(f"bits must name every layer, or rest; got none for {', '.join(missing)}.")
+        raise ParameterError(
+            f"bits must name every layer, or rest; got none for {', '.join(missing)}. Add rest=8, say."
+        )
     return FixedFormat({name: settings.bits.get(name, rest or 0) for name in names}, **others)
 
 
+def _tuning_of(parent: Run, settings: ShrinkSettings) -> FitSettings:
+    """How to train on: as the parent was trained, with a low learning rate."""
+    from spikewise.learn.settings import FitSettings
+
+    changes = {**_TUNING, "epochs": settings.used["epochs"], "lr": settings.used["lr"], "seed": settings.seed}
+    try:
+        return FitSettings(**{**parent.record["settings"]["fit"], **changes})
+    except (KeyError, TypeError, ValidationError) as error:
+        raise DataError(
+            f"{parent.path / 'run.json'} must say how the network was trained (settings.fit); {error}. "
+            "It was written by another version; shrink it without --finetune."
+        ) from None
+
+
 def _shrink_deep(
-    child: Run, network: Any, form: FixedFormat, splits: Mapping[str, ImageSet], settings: ShrinkSettings,
-    progress: Progress,
+    child: Run, network: Any, form: FixedFormat, tuning: FitSettings | None, splits: Mapping[str, ImageSet],
+    settings: ShrinkSettings, progress: Progress,
 ) -> FixedClassifier:  # fmt: skip
     """The network in fixed point, its bits chosen and its weights trained on if that is wanted."""
-    from spikewise.learn.settings import FitSettings
     from spikewise.shrink.classifier import FixedClassifier
     from spikewise.shrink.convert import shrink_network
-    from spikewise.shrink.sensitivity import choose_bits, evaluator
     from spikewise.shrink.tuning import finetune
 
     train, chosen_on = splits["train"], halves(splits["validation"])[0]
     held_out, typical = (chosen_on.images, chosen_on.labels), train.subset(slice(_N_TYPICAL)).images
-    trials: list[dict[str, Any]] = []
-    if settings.is_chosen:
-        assert not isinstance(settings.bits, Mapping)
-        names, sizes, evaluate = evaluator(network.model, typical, network.n_steps, held_out, network.batch_size)
-        form, trials = choose_bits(names, sizes, settings.bits, form, evaluate, settings.max_drop, progress)
-    model, steps = network.model, None
-    if settings.finetune:
-        fit_settings = FitSettings(
-            **{**child.record["settings"]["fit"], **_TUNING, "epochs": settings.epochs, "lr": settings.lr,
-               "seed": settings.seed}
-        )  # fmt: skip
+    form = _chosen(child, network, form, typical, held_out, settings, progress)
+
+    def fixed(model: Any, steps: Any = None) -> tuple[FixedClassifier, list[float]]:
+        small = FixedClassifier(
+            shrink_network(model, form, typical, network.n_steps, steps), form, network.n_steps, network.class_names
+        )
+        return small, small.trace(*held_out).accuracy_by_step().tolist()
+
+    small, accuracy = fixed(network.model)
+    metrics: dict[str, Any] = {"n_parameters": sum(weights.numel() for weights in network.model.parameters())}
+    if tuning is not None:
         result, steps = finetune(
-            model, form, (train.images, train.labels), held_out, fit_settings,
+            network.model, form, (train.images, train.labels), held_out, tuning,
             checkpoint=child.path / CHECKPOINT, resume=True, logs=child.path,
-            progress=lambda moment: progress(moment.epochs_done, settings.epochs, f"loss {moment.loss:.3f}"),
+            progress=lambda moment: progress(moment.epochs_done, tuning.epochs, f"loss {moment.loss:.3f}"),
         )  # fmt: skip
+        tuned, accuracy_tuned = fixed(network.model, steps)
+        metrics |= {
+            "validation_accuracy_untuned": accuracy[-1], "validation_accuracy_tuned": accuracy_tuned[-1],
+            "best_epoch": result.best_epoch, "train_loss": [row.loss for row in result.history],
+        }  # fmt: skip
         child.update(timings={"train_s": result.seconds})
-    fixed = shrink_network(model, form, typical, network.n_steps, steps)
-    small = FixedClassifier(fixed, form, network.n_steps, network.class_names)
-    accuracy = small.trace(*held_out).accuracy_by_step()
-    child.update(
-        metrics={
-            "n_parameters": sum(weights.numel() for weights in model.parameters()),
-            "validation_accuracy": float(accuracy[-1]), "validation_accuracy_by_step": accuracy.tolist(),
-            "format": form.to_dict(), "trials": trials,
-        }
-    )  # fmt: skip
+        if accuracy_tuned[-1] >= accuracy[-1]:
+            small, accuracy = tuned, accuracy_tuned
+    child.update(metrics={**metrics, "validation_accuracy": accuracy[-1], "validation_accuracy_by_step": accuracy})
     progress(1, 1, f"validation {accuracy[-1]:.2%}")
     return small
 
 
-def _figures(parent: Run, child: Run, found: Mapping[str, Any], prices: Prices) -> dict[str, Any]:
-    name, platform = found["name"], prices[0].platform
-    before = parent.record["metrics"].get("exits", {}).get(name)
-    columns = {"shrunk": _column(found, Workload.read(child.exit_folder(name) / WORKLOAD_FILE), platform)}
-    if before is not None:
-        load = Workload.read(parent.exit_folder(name) / WORKLOAD_FILE)
-        floats = replace(
-            load, layers=tuple(replace(each, weight_bits=_FLOAT_BITS, state_bits=_FLOAT_BITS) for each in load.layers)
-        )
-        columns = {
-            "floats": _column(before, floats, platform), "parent": _column(before, load, platform), **columns
-        }  # fmt: skip
+def _chosen(
+    child: Run, network: Any, form: FixedFormat, typical: Any, held_out: tuple[Any, Any], settings: ShrinkSettings,
+    progress: Progress,
+) -> FixedFormat:  # fmt: skip
+    """The format with the bits of every layer, which the run keeps as soon as they are chosen."""
+    from spikewise.shrink.format import FixedFormat
+    from spikewise.shrink.sensitivity import choose_bits, evaluator
+
+    if "format" in child.record["metrics"]:  # the run was interrupted after the choice
+        return FixedFormat.from_dict(child.record["metrics"]["format"])
+    trials: list[dict[str, Any]] = []
+    if settings.is_chosen:
+        widths: Any = settings.bits
+        names, sizes, evaluate = evaluator(network.model, typical, network.n_steps, held_out, network.batch_size)
+        form, trials = choose_bits(names, sizes, widths, form, evaluate, settings.used["max_drop"], progress)
+    child.update(metrics={"format": form.to_dict(), "trials": trials})
+    return form
+
+
+def _figures(
+    parent: Run, before: Mapping[str, Any], child: Run, found: Mapping[str, Any], small: Any, platform: str
+) -> dict[str, Any]:
+    load = Workload.read(parent.path / "exits" / before["name"] / WORKLOAD_FILE)
+    is_deep = not isinstance(small, STDPClassifier)
+    if is_deep:  # a network of floats, which the parent priced as if it had the bits that it did not have yet
+        floats = (replace(each, weight_bits=_FLOAT_BITS, state_bits=_FLOAT_BITS) for each in load.layers)
+        load = replace(load, layers=tuple(floats))
+    metrics = child.record["metrics"]
+    after = _column(found, Workload.read(child.path / "exits" / found["name"] / WORKLOAD_FILE), platform)
     return {
         "run": str(child.path),
         "parent": str(parent.path),
         "data": parent.record["data"].get("name"),
         "settings": child.record["settings"]["shrink"],
-        "format": child.record["metrics"].get("format"),
-        "trials": child.record["metrics"].get("trials", []),
-        "exit": name,
-        "platform": platform,
-        "columns": columns,
+        "format": metrics.get("format"),
+        "trials": metrics.get("trials", []),
+        "tuning": {key: metrics[f"validation_accuracy_{key}"] for key in ("untuned", "tuned")}
+        if "validation_accuracy_tuned" in metrics else None,
+        "exit": found["name"],
+        "before": _column(before, load, platform),
+        "after": {**after, "channel_bits": small.channel_bits if is_deep else 0},
         "n_test": found["n_test"],
         "n_test_evaluations": len(child.record["test_evaluations"]),
-    }
+    }  # fmt: skip
 
 
 def _column(found: Mapping[str, Any], load: Workload, platform: str) -> dict[str, Any]:
-    """Accuracy, and what the network costs in the bits of this workload."""
-    cost = all_figures_of(price_all(load, platform))
-    weights = sum(layer.n_weights * layer.weight_bits for layer in load.layers)
-    states = sum(layer.n_neurons * layer.state_bits for layer in load.layers if layer.has_neurons)
+    """Accuracy, and what the network costs in the bits of this workload; no cost where it does not fit."""
+    try:
+        cost = costs_of(price_all(load, platform))
+    except CapacityError:
+        cost = None
     return {
         "accuracy": found["accuracy_full"], "accuracy_exit": found["accuracy_exit"],
         "mean_steps": found["mean_steps"], "precision": load.precision_note(),
-        "weight_bits": weights, "state_bits": states,
-        "energy_j": cost["energy_j"], "latency_s": cost["latency_s"], "area_m2": cost["area_m2"],
+        "weight_bits": sum(layer.n_weights * layer.weight_bits for layer in load.layers),
+        "state_bits": sum(layer.n_neurons * layer.state_bits for layer in load.layers if layer.has_neurons),
+        "cost": cost,
     }  # fmt: skip
