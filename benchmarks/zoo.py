@@ -27,7 +27,7 @@ COMMANDS = {
     ),
     "cifar10-vgg7": (
         "torchrun --nproc-per-node 2 -m spikewise train --data cifar10 --model vgg7 --width 0.75 --v-threshold 0.5 "
-        "--growth 0.7 --epochs 18 --batch 128 --lr 0.004 --threads 1"
+        "--growth 0.9 --epochs 18 --batch 128 --optimizer muon --lr 0.006 --threads 1"
     ),
     "nmnist-vgg5": "spikewise train --data nmnist --model vgg5 --width 0.5 --epochs 40 --batch 32 --threads 1",
     "mnist-stdp400": "spikewise stdp --data mnist --neurons 400",
