@@ -47,7 +47,8 @@ def shrink(
 ) -> None:
     """Put a trained network into fixed point, in a run of its own, and say what it gained and lost."""
     from spikewise.report.shrink_table import shrink_table
-    from spikewise.workflow.shrink import ShrinkSettings, run_shrink
+    from spikewise.workflow.shrink import run_shrink
+    from spikewise.workflow.shrink_settings import ShrinkSettings
 
     asked: dict[str, Any] = {
         "bits": widths_of(bits), "membrane_bits": membrane, "scale": scale, "rounding": rounding, "finetune": finetune,

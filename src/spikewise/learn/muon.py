@@ -70,6 +70,8 @@ class Muon(torch.optim.AdamW):
         state = self.state[weight]
         if not state:
             state["momentum"] = torch.zeros_like(weight)
+            state["step"] = torch.zeros(())  # which AdamW expects of every weight that it restores
+        state["step"] += 1
         momentum = state["momentum"].lerp_(gradient, 1 - _MOMENTUM)
         ahead = torch.lerp(gradient, momentum, _MOMENTUM).flatten(1)  # Nesterov
         step = orthogonalized(ahead).reshape(weight.shape)

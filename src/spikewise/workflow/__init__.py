@@ -12,7 +12,7 @@ __getattr__, __all__ = lazy_exports(
         "DemoSettings": ".demo",
         "NetworkSettings": ".architecture",
         "STDPSettings": ".stdp",
-        "ShrinkSettings": ".shrink",
+        "ShrinkSettings": ".shrink_settings",
         "TrainSettings": ".train",
         "learn_deep": ".learn",
         "learn_stdp": ".learn",
