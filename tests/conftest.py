@@ -20,6 +20,27 @@ def few_digits(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def deep(few_digits, tmp_path_factory):
+    """A run of a small network that was trained by gradients."""
+    small = ["--model", "vgg5", "--width", "0.2", "--steps", "3", "--epochs", "3", "--threads", "1"]
+    return _run_of("train", few_digits, tmp_path_factory, small)
+
+
+@pytest.fixture(scope="module")
+def unlabelled(few_digits, tmp_path_factory):
+    """A run of a small network that learned without labels."""
+    return _run_of("stdp", few_digits, tmp_path_factory, ["--neurons", "20", "--steps", "60", "--epochs", "2"])
+
+
+def _run_of(command, data, tmp_path_factory, options):
+    from spikewise.cli.app import run
+
+    out = tmp_path_factory.mktemp("runs") / command
+    assert run([command, "--data", str(data), "--out", str(out), *options]) == 0
+    return out
+
+
 @pytest.fixture
 def start():
     """Function that starts a command as a terminal would, where Ctrl-C reaches it.

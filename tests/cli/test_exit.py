@@ -16,22 +16,6 @@ from spikewise.runs import Run
 from spikewise.workflow.in_use import monitor_of, rule_of
 
 
-@pytest.fixture(scope="module")
-def deep(few_digits, tmp_path_factory):
-    out = tmp_path_factory.mktemp("runs") / "deep"
-    small = ["--model", "vgg5", "--width", "0.2", "--steps", "3", "--epochs", "3", "--threads", "1"]
-    assert run(["train", "--data", str(few_digits), "--out", str(out), *small]) == 0
-    return out
-
-
-@pytest.fixture(scope="module")
-def unlabelled(few_digits, tmp_path_factory):
-    out = tmp_path_factory.mktemp("runs") / "stdp"
-    small = ["--neurons", "20", "--steps", "60", "--epochs", "2"]
-    assert run(["stdp", "--data", str(few_digits), "--out", str(out), *small]) == 0
-    return out
-
-
 def test_another_setting_joins_the_run(deep, few_digits, capsys):
     asked = ["exit", str(deep), "--data", str(few_digits), "--max-steps", "2", "--rule", "confidence"]
     assert run([*asked, "--json"]) == 0

@@ -10,22 +10,6 @@ from spikewise.cli.app import run
 from spikewise.runs import Run
 
 
-@pytest.fixture(scope="module")
-def deep(few_digits, tmp_path_factory):
-    out = tmp_path_factory.mktemp("runs") / "deep"
-    small = ["--model", "vgg5", "--width", "0.2", "--steps", "3", "--epochs", "3", "--threads", "1"]
-    assert run(["train", "--data", str(few_digits), "--out", str(out), *small]) == 0
-    return out
-
-
-@pytest.fixture(scope="module")
-def unlabelled(few_digits, tmp_path_factory):
-    out = tmp_path_factory.mktemp("runs") / "stdp"
-    small = ["--neurons", "20", "--steps", "60", "--epochs", "2"]
-    assert run(["stdp", "--data", str(few_digits), "--out", str(out), *small]) == 0
-    return out
-
-
 def test_a_deep_network_in_fewer_bits(deep, few_digits, capsys):
     asked = ["shrink", str(deep), "--data", str(few_digits), "--bits", "conv1=8,rest=4", "--membrane", "12"]
     assert run([*asked, "--json"]) == 0
@@ -35,7 +19,7 @@ def test_a_deep_network_in_fewer_bits(deep, few_digits, capsys):
     assert after["state_bits"] / before["state_bits"] == pytest.approx(12 / 32)
     assert after["cost"]["area_m2"] < before["cost"]["area_m2"]  # energy hangs on activity as well
     child = Run.open(found["run"])
-    assert child.path.name == "deep-conv1-8-rest-4-m12"
+    assert child.path.name == "train-conv1-8-rest-4-m12"
     assert len(child.record["test_evaluations"]) == 1
     assert run(asked) == 0  # shown again, not done again
     shown = capsys.readouterr().out

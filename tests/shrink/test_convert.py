@@ -15,7 +15,7 @@ from spikewise.shrink.layers import frozen_norms, largest_potentials, layer_name
 def test_every_number_is_whole_and_within_its_bits(network_and_images):
     network, images = network_and_images
     fixed = shrink_network(network, FixedFormat(5, membrane_bits=10), images, 3)
-    for name, module in fixed.synapses().items():
+    for name, module in synapses_of(fixed).items():
         weights = module.weight
         assert torch.equal(weights, weights.round()), name
         assert weights.min() >= -16

@@ -69,7 +69,7 @@ def test_what_was_trained_is_what_is_stored(tuned, rounding):
         step = torch.as_tensor(steps[name]).view(-1, *[1] * (layer.weight.ndim - 1))
         factors = 1.0 if name == "readout" else fold_factors(network, name, layer.weight.ndim)
         used = Rounded((step / factors).float(), 2)(layer.weight)
-        assert torch.allclose(fixed.synapses()[name].weight * step / factors, used.double(), rtol=1e-5)
+        assert torch.allclose(synapses_of(fixed)[name].weight * step / factors, used.double(), rtol=1e-5)
     found = FixedClassifier(fixed, form, 2).trace(*VALIDATION).accuracy_by_step()[-1]
     # Potentials of 16 bits alone are between them.
     assert found == pytest.approx(result.best_validation_accuracy, abs=0.02)

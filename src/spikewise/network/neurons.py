@@ -232,6 +232,10 @@ class LIF(nn.Module):
         super().__init__()
         self.params = LIFParams() if params is None else params
 
+    def current_params(self) -> LIFParams:
+        """The neurons as they are now; a population that learns its decay says another one than ``params``."""
+        return self.params
+
     def forward(self, currents: Tensor, v0: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Spikes (T, B, ...) and last potential (B, ...) of :func:`lif_sequence`."""
         return lif_sequence(currents, self.params, v0)

@@ -19,7 +19,7 @@ from spikewise.network.resnet import ResidualBlock, Shortcut
 
 from .fixed import DECAY_BITS, WHITE, FixedIdentity, FixedLayer, FixedNetwork, FixedShortcut
 from .format import FixedFormat, choose_shifts, choose_steps, whole_numbers
-from .layers import READOUT, largest_potentials, line_of, normalized_layers
+from .layers import READOUT, largest_potentials, line_of, normalized_layers, synapses_of
 
 Steps = Mapping[str, NDArray[np.float64]]
 """Step of each output channel (C,), by name of the layer."""
@@ -166,8 +166,7 @@ def _set_neurons(
     form: FixedFormat,
 ) -> None:  # fmt: skip
     """Numbers of the neurons, in their units."""
-    neurons: Any = layer.neurons
-    params = neurons.current_params() if hasattr(neurons, "current_params") else neurons.params
+    params = layer.neurons.current_params()
     most = torch.maximum(largest.double(), shift.abs()).clamp(min=max(_ROOM * params.v_threshold, abs(params.v_reset)))
     decay = round(params.decay * 2**DECAY_BITS)
     if decay in (0, 2**DECAY_BITS) and params.decay not in (0, 1):
@@ -210,7 +209,7 @@ def _n_pixels(network: SpikingNetwork) -> int:
 def fits_in_float(network: FixedNetwork) -> bool:
     """Whether a 32-bit float holds every weight and weighted sum exactly, on a GPU too."""
     first, most = next(iter(network.layers)), 0.0
-    for name, module in network.synapses().items():
+    for name, module in synapses_of(network).items():
         weights: Any = module.weight
         bias = 0.0 if module.bias is None else module.bias.abs().double()  # type: ignore[operator]
         sums = weights.double().abs().flatten(1).sum(1) * (WHITE if name == first else 1) + bias

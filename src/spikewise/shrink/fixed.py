@@ -25,8 +25,6 @@ from spikewise.network.neurons import LIFParams
 from spikewise.network.resnet import ResidualBlock, Shortcut
 from spikewise.network.spec import ModelSpec
 
-from .layers import READOUT
-
 DECAY_BITS = 8
 WHITE = 255  # the brightest pixel
 
@@ -99,14 +97,14 @@ class FixedLayer(SpikingLayer):
         self.neurons: Any = FixedLIF(layer.synapses.weight.shape[0], layer.neurons.params)
 
 
-class FixedShortcut(nn.Module):
+class FixedShortcut(Shortcut):
     """Current of a shortcut in the units of the neurons that receive it."""
 
     shift: Tensor
     limit: Tensor
 
     def __init__(self, shortcut: Shortcut) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
         self.synapses, self.pool = shortcut.synapses, shortcut.pool
         self.register_buffer("shift", torch.zeros(shortcut.synapses.weight.shape[0]))
         self.register_buffer("limit", torch.zeros(()))
@@ -165,15 +163,6 @@ class FixedNetwork(SpikingNetwork):
         raise ParameterError(
             "a network in fixed point must not be trained; got images to train it on. Train, then shrink it."
         )
-
-    def synapses(self) -> dict[str, nn.Module]:
-        """Every convolution and linear layer by name."""
-        found = {
-            name.removeprefix("layers."): module.synapses
-            for name, module in self.named_modules()
-            if isinstance(module, FixedLayer | FixedShortcut)
-        }
-        return {**found, READOUT: self.readout}
 
     def _normalized(self, images: Tensor) -> Tensor:
         pixels = torch.round(images * WHITE) if images.is_floating_point() else images

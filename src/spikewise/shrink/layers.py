@@ -113,8 +113,7 @@ class _Watching:
         *, means: bool = False,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         assert not means  # nobody asks for means while a forward is replaced
-        neurons: Any = self.layer.neurons
-        params = neurons.current_params() if hasattr(neurons, "current_params") else neurons.params
+        params = self.layer.neurons.current_params()
         currents = norm(sums.flatten(0, 1)).reshape(sums.shape).expand(n_steps, *sums.shape[1:])
         currents = currents if residual is None else currents + residual
         v = torch.zeros_like(currents[0]) if v0 is None else v0
