@@ -20,6 +20,7 @@ from .exit import exit_
 from .platforms import platforms
 from .price import price
 from .report import report
+from .search import search
 from .show import NOTES
 from .shrink import shrink
 from .stdp import stdp
@@ -36,7 +37,7 @@ app = typer.Typer(
 )
 _COMMANDS = {
     command.__name__.rstrip("_"): command
-    for command in (demo, train, stdp, exit_, stream, shrink, data, price, platforms, compare, report)
+    for command in (demo, train, stdp, exit_, stream, shrink, search, data, price, platforms, compare, report)
 }
 for name, command in _COMMANDS.items():
     app.command(name)(command)

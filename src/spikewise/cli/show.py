@@ -74,7 +74,7 @@ def first_problem(error: ValidationError, options: Mapping[str, str]) -> Paramet
         # The setting at fault stands first; others look like no word of a sentence.
         named = re.sub(r"^\w+|\b\w+_\w+\b", lambda name: options.get(name[0], name[0]), said)
         return ParameterError(f"{named}.")
-    key = str(problem["loc"][-1])
+    key = next(part for part in reversed(problem["loc"]) if isinstance(part, str))  # numbers are places in a list
     return ParameterError(f"{options.get(key, key)}: {problem['msg']}; got {problem['input']!r}.")
 
 

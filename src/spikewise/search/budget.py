@@ -39,6 +39,16 @@ class Budget(BaseModel):
                 found.append(key)
         return found
 
+    def excess(self, figures: dict[str, float]) -> float:
+        """How far these figures miss the limits, in all and relative to them; 0 if they keep all.
+
+        Examples
+        --------
+        >>> Budget(memory_bits=100).excess({"memory_bits": 150, "energy_j": 9.0})
+        0.5
+        """
+        return float(sum(abs(figures[key] / getattr(self, key) - 1) for key in self.exceeded(figures)))
+
 
 def quantity(words: str, unit: str) -> float:
     """A number with prefix and unit in base units: bits for memory, joules, seconds.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Annotated, Literal, TypeVar
+from math import prod
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -37,6 +38,11 @@ class STDPDesign(BaseModel):
         """Short and unique."""
         return f"{self.family}-{self.n_neurons}-{self.n_bits}bit-{self.n_steps}-{self.rule}"
 
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """Keywords of :class:`~spikewise.learn.stdp.STDPClassifier`."""
+        return self.model_dump(exclude={"family"})
+
 
 class STDPSpace(BaseModel):
     """Choices for each property of an :class:`STDPDesign`.
@@ -49,14 +55,26 @@ class STDPSpace(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    n_neurons: Several[Neurons] = Field((100, 200, 400, 900, 1600, 2500, 3600, 4900), description="Neurons N.")
+    n_neurons: Several[Neurons] = Field(
+        (50, 100, 150, 200, 250, 300, 400, 500, 600, 800, 900, 1000, 1600, 2500, 3600, 4900), description="Neurons N."
+    )
     n_bits: Several[Bits] = Field((2, 3, 4, 8), description="Bits of a weight.")
     n_steps: Several[Steps] = Field((100, 150, 250, 350), description="Steps of a presentation.")
     rule: Several[str] = Field(("lean",), description="How it learns.")
 
+    @property
+    def axes(self) -> dict[str, list[Any]]:
+        """Choices of each property, once each; numbers in rising order, names in the given one."""
+        return {
+            name: list(dict.fromkeys(values)) if isinstance(values[0], str) else sorted(set(values))
+            for name, values in self.model_dump().items()
+        }
+
+    def __len__(self) -> int:
+        """How many designs there are."""
+        return prod(len(values) for values in self.axes.values())
+
     def designs(self) -> list[STDPDesign]:
-        """All of them, in the order of the choices."""
-        return [
-            STDPDesign(n_neurons=n_neurons, n_bits=n_bits, n_steps=n_steps, rule=rule)
-            for n_neurons, n_bits, n_steps, rule in product(self.n_neurons, self.n_bits, self.n_steps, self.rule)
-        ]
+        """All of them, in the order of the axes."""
+        axes = self.axes
+        return [STDPDesign(**dict(zip(axes, values, strict=True))) for values in product(*axes.values())]

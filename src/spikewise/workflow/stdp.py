@@ -125,7 +125,7 @@ def run_stdp(
     """
     settings.check()
     is_missed = is_new(out, resume) and resume
-    splits = _splits(settings, root)
+    splits = splits_for(settings.data, root, settings.limit)
     meter = meter or EnergyMeter()
     network, run, found, prices = learn_and_stop(settings, out, splits, stages, n_jobs=n_jobs, meter=meter)
     results = all_figures(settings.keywords, run, network, found, prices, meter.watts)
@@ -234,18 +234,36 @@ def _title(settings: STDPSettings, splits: Mapping[str, ImageSet]) -> str:
     return f"stdp{settings.n_neurons} on {splits['train'].name}"
 
 
-def _splits(settings: STDPSettings, root: Path | None) -> dict[str, ImageSet]:
-    splits = load_splits(settings.data, root, min_validation=MUCH_VALIDATION)
+def splits_for(data: str, root: Path | None = None, limit: int | None = None) -> dict[str, ImageSet]:
+    """Pictures to learn without labels from, of which all classes are shown.
+
+    Parameters
+    ----------
+    data : str
+        Name of a data set, an .npz file or a folder of class folders.
+    root : Path, optional
+        Where to look first.
+    limit : int, optional
+        Training images; all if absent.
+
+    Raises
+    ------
+    ParameterError
+        If they are no pictures, or fewer than the limit.
+    DataError
+        If classes are missing.
+    """
+    splits = load_splits(data, root, min_validation=MUCH_VALIDATION)
     train, name = splits["train"], splits["train"].name
     if train.n_frames is not None:
         raise ParameterError(f"data must be pictures to learn without labels; got the recordings {name}.")
-    if settings.limit is not None:
-        if settings.limit > train.n_samples:
+    if limit is not None:
+        if limit > train.n_samples:
             raise ParameterError(
-                f"limit must be at most the {train.n_samples} training images of {name}; got {settings.limit}. "
+                f"limit must be at most the {train.n_samples} training images of {name}; got {limit}. "
                 "Leave it out to use them all."
             )
-        splits["train"] = train = train.subset(slice(settings.limit))
+        splits["train"] = train = train.subset(slice(limit))
     there, needed = (set(np.unique(labels).tolist()) for labels in (train.labels, _held_out_labels(splits)))
     if len(there) < 2 or not needed <= there:
         few = f"of the {len(needed | there)} classes its {train.n_samples} training images show {len(there)}"

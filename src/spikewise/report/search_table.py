@@ -1,0 +1,85 @@
+"""What a search found, as tables for the terminal: the front, and the choice beside that of FSpiNN's algorithm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+from spikewise.units import format_memory, format_si
+
+_MOST_ROWS = 20
+
+
+def search_tables(results: Mapping[str, Any]) -> list[Table]:
+    """Front and choice.
+
+    Parameters
+    ----------
+    results : mapping
+        What :func:`~spikewise.workflow.search.run_search` returned.
+    """
+    return [_front(results), _choice(results)]
+
+
+def _front(results: Mapping[str, Any]) -> Table:
+    rows = results["front"]
+    table = Table(title=f"front of {results['data']}", caption=_counts(results), caption_justify="left")
+    for header in ("design", "exit may cost"):
+        table.add_column(header)
+    for header in ("accuracy", "memory", "energy", "mean steps"):
+        table.add_column(header, justify="right")
+    skip = max(1, -(-len(rows) // _MOST_ROWS))
+    for row in rows[::skip]:
+        table.add_row(row["name"], f"{row['max_drop']:.1%}", *_figures(row), f"{row['mean_steps']:.1f}")
+    if skip > 1:
+        table.add_row(f"… one of {skip} of {len(rows)}", "", "", "", "", "")
+    return table
+
+
+def _choice(results: Mapping[str, Any]) -> Table:
+    table = Table(title="the choice", caption=_reasons(results), caption_justify="left")
+    table.add_column("")
+    for header in ("search", "FSpiNN's algorithm"):
+        table.add_column(header, justify="right")
+    pair = (results["chosen"], results["fspinn"])
+    table.add_row("design", *(row["name"] if row else "none" for row in pair))
+    for place, title in enumerate(("accuracy, validation", "memory", "energy of an answer")):
+        table.add_row(title, *(_figures(row)[place] if row else "" for row in pair))
+    table.add_row("timesteps", *(f"{row['mean_steps']:.1f}" if row else "" for row in pair))
+    volumes = results["hypervolume"]
+    table.add_row("hypervolume of all it tried", *(f"{volumes[key]:.4f}" for key in ("search", "fspinn")))
+    test = results["test"]
+    if test is not None:
+        table.add_section()
+        table.add_row(f"accuracy, {test['n_test']:,} test images", f"{test['accuracy_exit']:.2%}", "")
+        table.add_row("  without early exit", f"{test['accuracy']:.2%}", "")
+        table.add_row("energy of an answer, test images", format_si(test["energy_j"], "J"), "")
+    return table
+
+
+def _figures(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return f"{row['accuracy']:.2%}", format_memory(row["memory_bits"]), format_si(row["energy_j"], "J")
+
+
+def _counts(results: Mapping[str, Any]) -> str:
+    text = (
+        f"{results['n_designs']} designs, {results['n_feasible']} of them within the budget before training "
+        f"({results['strategy']}). Trained: {results['n_trained']}; given up after a look: {results['n_hopeless']}; "
+        f"over budget and trained: {results['n_over_budget_trained']}. "
+    )
+    ratios = results["energy_measured_by_predicted"]
+    if ratios:
+        low, middle, high = ratios
+        text += f"Energy of full runs, measured by predicted: {middle:.2f} ({low:.2f} to {high:.2f}). "
+    if results["n_over_budget_measured"]:
+        text += f"{results['n_over_budget_measured']} turned out to miss the budget and are not on the front. "
+    return text.strip()
+
+
+def _reasons(results: Mapping[str, Any]) -> str:
+    chosen = results["chosen"]
+    if chosen is None:
+        return "No trained design kept the budget. Try more designs (--trials), or raise a limit."
+    return "; ".join(chosen["reasons"]) + ". Both columns had the same exits to choose from."

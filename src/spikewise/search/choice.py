@@ -1,0 +1,130 @@
+"""What came out of a search: every trained design with each of its exits, the front of them, and the one to take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .budget import Budget
+from .designs import STDPDesign
+from .front import hypervolume, is_on_front
+from .strategies import reward
+from .study import TRAINED, Trial
+from .task import Point
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A trained design with one of its exits.
+
+    Parameters
+    ----------
+    trial : int
+        Number of the trial that trained it.
+    design : STDPDesign
+        The design.
+    point : Point
+        Accuracy, energy and latency with the exit.
+    memory_bits : float
+        Bits of weights and states.
+    n_samples : int
+        Validation images behind the accuracy.
+    """
+
+    trial: int
+    design: STDPDesign
+    point: Point
+    memory_bits: float
+    n_samples: int
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Figures by the names of a budget."""
+        point = self.point
+        return {
+            "accuracy": point.accuracy, "memory_bits": self.memory_bits, "energy_j": point.energy_j,
+            "latency_s": point.latency_s,
+        }  # fmt: skip
+
+    @property
+    def objectives(self) -> tuple[float, float, float]:
+        """Error, bits, joules: all the smaller the better."""
+        return 1 - self.point.accuracy, self.memory_bits, self.point.energy_j
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        extras = {"trial": self.trial, "max_drop": self.point.max_drop, "mean_steps": self.point.mean_steps}
+        return {"name": self.design.name, "design": self.design.model_dump(), **self.figures, **extras}
+
+
+def candidates_of(trials: Sequence[Trial]) -> list[Candidate]:
+    """Every trained design with each of its exits, in the order of the trials."""
+    return [
+        Candidate(trial.number, trial.design, point, trial.findings.memory_bits, trial.findings.n_samples)
+        for trial in trials if trial.outcome == TRAINED and trial.findings and trial.design
+        for point in trial.findings.points
+    ]  # fmt: skip
+
+
+def within(candidates: Sequence[Candidate], budget: Budget) -> list[Candidate]:
+    """Those whose measured figures keep the budget."""
+    return [each for each in candidates if not budget.exceeded(each.figures)]
+
+
+def front_of(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those that no other beats in error, memory and energy, the most accurate first."""
+    if not candidates:
+        return []
+    is_best = is_on_front([each.objectives for each in candidates])
+    found = [each for each, best in zip(candidates, is_best, strict=True) if best]
+    return sorted(found, key=lambda each: each.objectives)
+
+
+def volume_of(candidates: Sequence[Candidate], reference: Sequence[float]) -> float:
+    """Share of the box between nothing and the reference (error, bits, joules) that they dominate.
+
+    1 would be a network without error, memory and energy.
+    """
+    if not candidates:
+        return 0.0
+    worst: NDArray[np.float64] = np.asarray(reference, np.float64)
+    scaled = np.array([each.objectives for each in candidates]) / worst
+    return hypervolume(scaled, np.ones(len(worst)))
+
+
+def chosen_of(candidates: Sequence[Candidate]) -> tuple[Candidate, list[str]] | None:
+    """The design to take, with the reasons; None if there is none.
+
+    The most accurate counts, but as images are few, designs within one standard error of it are as good. Of these the
+    one with the least product of memory and energy is taken.
+    """
+    if not candidates:
+        return None
+    best = max(candidates, key=lambda each: (each.point.accuracy, -each.point.energy_j))
+    accuracy = best.point.accuracy
+    error = math.sqrt(accuracy * (1 - accuracy) / best.n_samples)
+    as_good = [each for each in candidates if each.point.accuracy >= accuracy - error]
+    taken = min(as_good, key=lambda each: (each.memory_bits * each.point.energy_j, each.trial))
+    reasons = [
+        f"{best.design.name} is the most accurate within the budget: {accuracy:.2%} of {best.n_samples} "
+        f"validation images, give or take {error:.2%}"
+    ]
+    if taken is not best:
+        ratio = best.memory_bits * best.point.energy_j / (taken.memory_bits * taken.point.energy_j)
+        reasons.append(
+            f"{len(as_good)} designs with their exits are as good within that; of these {taken.design.name} takes "
+            f"the least memory times energy, {ratio:.2g} times less"
+        )
+    return taken, reasons
+
+
+def rewarded(candidates: Sequence[Candidate], budget: Budget) -> Candidate | None:
+    """The one that FSpiNN's reward prefers; None if there is none."""
+    if not candidates:
+        return None
+    return max(candidates, key=lambda each: reward(each.point.accuracy, each.memory_bits, each.point.energy_j, budget))

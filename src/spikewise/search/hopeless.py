@@ -1,0 +1,46 @@
+r"""Whether a design is not worth its training, by a first look.
+
+After little training it must keep up with every design that needs no more memory and energy. With accuracies
+:math:`p, q` on :math:`n` images each, it is hopeless if such a rival looks better by more than two standard errors,
+
+.. math:: q - p > 2 \sqrt{\frac{p(1-p) + q(1-q)}{n}} .
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+_STANDARD_ERRORS = 2.0
+_COSTS = ("memory_bits", "energy_j")
+
+
+def is_hopeless(
+    predicted: Mapping[str, float], look: float, rivals: Iterable[tuple[Mapping[str, float], float]], n_images: int
+) -> bool:
+    """Whether a rival that costs no more looks better, beyond chance.
+
+    Parameters
+    ----------
+    predicted : mapping
+        Bits of memory and joules of the design.
+    look : float
+        Its accuracy after little training.
+    rivals : iterable of (mapping, float)
+        The same of the designs that were trained.
+    n_images : int
+        Images behind each accuracy.
+
+    Examples
+    --------
+    >>> small, large = {"memory_bits": 1e5, "energy_j": 1e-6}, {"memory_bits": 2e5, "energy_j": 2e-6}
+    >>> is_hopeless(large, 0.80, [(small, 0.85)], n_images=5000)
+    True
+    >>> is_hopeless(small, 0.80, [(large, 0.85)], n_images=5000)
+    False
+    """
+    for costs, theirs in rivals:
+        chance = math.sqrt((look * (1 - look) + theirs * (1 - theirs)) / n_images)
+        if theirs - look > _STANDARD_ERRORS * chance and all(costs[key] <= predicted[key] for key in _COSTS):
+            return True
+    return False

@@ -1,0 +1,300 @@
+"""Trials of a search in a database that several processes or machines share (Optuna's storage).
+
+A trial proposes a design. It is trained only if its prediction keeps the budget, nobody else trained it and there are
+trials left; what was decided stands in its record. A worker that dies stops its heartbeat: after half a minute another
+takes the trial up again, under a new number.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NoReturn, Protocol
+
+import numpy as np
+
+from spikewise.errors import DataError, RunError, require
+from spikewise.runs import differences
+
+from .budget import Budget
+from .designs import STDPDesign, STDPSpace
+from .hopeless import is_hopeless
+from .task import Findings, Progress
+
+TRAINED, HOPELESS = "trained", "hopeless"
+OVER_BUDGET, KNOWN, SURPLUS = "over budget", "known", "surplus"
+_DECIDED = (TRAINED, HOPELESS)
+
+GRACE_S = 30
+"""Seconds without a heartbeat after which a trial is taken for dead."""
+
+Objectives = tuple[float, float, float]
+
+_PATIENCE = 30  # proposals in a row that train nothing, until a design is drawn from those left
+_WAIT_S = 0.5
+
+
+class Task(Protocol):
+    """What a trial asks; see :class:`~spikewise.search.task.STDPTask`."""
+
+    def predict(self, design: Any) -> dict[str, float]:
+        """Figures before training."""
+
+    def look(self, design: Any) -> float | None:
+        """Accuracy after little training."""
+
+    def train_fully(self, design: Any, progress: Progress) -> Findings:
+        """What it is in the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What is known of a trial.
+
+    Parameters
+    ----------
+    number : int
+        From 0, in the order of proposal.
+    state : str
+        Optuna's: WAITING, RUNNING, COMPLETE, PRUNED or FAIL.
+    outcome : str
+        trained, hopeless, over budget, known or surplus; empty while it is open.
+    design : STDPDesign, optional
+        What it proposes; absent until a worker took it.
+    predicted : dict
+        Figures before training.
+    look : float, optional
+        Accuracy after little training.
+    findings : Findings, optional
+        Of a design that was trained.
+    """
+
+    number: int
+    state: str
+    outcome: str
+    design: STDPDesign | None
+    predicted: dict[str, float]
+    look: float | None
+    findings: Findings | None
+
+
+class Study:
+    """A search that several workers share; make one with :meth:`open`.
+
+    Parameters
+    ----------
+    study : optuna.Study
+        The trials.
+    space : STDPSpace
+        What may be chosen.
+    feasible : sequence of STDPDesign
+        Designs whose prediction keeps the budget.
+    first : sequence of STDPDesign
+        Designs to train before any other.
+    planned : sequence of STDPDesign, or None
+        All that shall be trained, in this order; None leaves the choice to Optuna's sampler.
+    budget : Budget
+        The limits.
+    n_trials : int
+        Designs to train, at most.
+    seed : int
+        Of choices that no sampler makes.
+    """
+
+    def __init__(
+        self, study: Any, space: STDPSpace, feasible: Sequence[STDPDesign], first: Sequence[STDPDesign],
+        planned: Sequence[STDPDesign] | None, budget: Budget, n_trials: int, seed: int,
+    ) -> None:  # fmt: skip
+        self._study, self._axes, self._budget = study, space.axes, budget
+        self._owed = [*first, *(planned or [])]
+        self._allowed, self._is_planned = list(feasible if planned is None else planned), planned is not None
+        self._n_trials, self._seed = n_trials, seed
+
+    @classmethod
+    def open(
+        cls, url: str, identity: Mapping[str, Any], *, space: STDPSpace, feasible: Sequence[STDPDesign],
+        first: Sequence[STDPDesign], planned: Sequence[STDPDesign] | None, budget: Budget, n_trials: int, seed: int,
+        worker: int = 0, grace_s: int = GRACE_S,
+    ) -> Study:  # fmt: skip
+        """Open the study in a database, or begin it there.
+
+        Parameters
+        ----------
+        url : str
+            Address of the database, such as ``sqlite:///study.db``.
+        identity : mapping
+            Everything that a study must agree in to be gone on with; ready for JSON.
+        space, feasible, first, planned, budget, n_trials, seed
+            As for the class.
+        worker : int
+            Number of this worker, by which samplers differ.
+        grace_s : int
+            Seconds without a heartbeat after which a trial is taken for dead.
+
+        Raises
+        ------
+        RunError
+            If the study there belongs to another search, or the database cannot be used.
+        """
+        optuna = require("optuna", "search")
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        with _database(url), _calm():
+            storage = optuna.storages.RDBStorage(
+                url, engine_kwargs={"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None,
+                heartbeat_interval=max(1, grace_s // 6), grace_period=grace_s,
+                heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(),
+            )  # fmt: skip
+            sampler = optuna.samplers.TPESampler(seed=seed + worker, multivariate=True, constant_liar=True)
+            study = optuna.create_study(
+                storage=storage, sampler=sampler, study_name="search", directions=["minimize"] * 3, load_if_exists=True
+            )
+            opened = cls(study, space, feasible, first, planned, budget, n_trials, seed)
+            found = study.user_attrs.get("identity")
+            if found is None:
+                study.set_user_attr("identity", dict(identity))
+                for design in opened._owed:
+                    opened._enqueue(design)
+        differs = differences(found or dict(identity), dict(identity))
+        if differs:
+            raise RunError(
+                f"{url} must hold a search with the same settings and data to be gone on with; it differs in "
+                f"{', '.join(differs)}. Choose another folder with --out."
+            )
+        return opened
+
+    def work(
+        self, task: Task, progress: Progress = lambda share, note: None, is_wanted: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Try designs until there are enough, or none is left, or nobody wants it any more."""
+        with _database("the study"), _calm():
+            idle = 0
+            while is_wanted():
+                optuna = require("optuna", "search")
+                optuna.storages.fail_stale_trials(self._study)
+                trials = self.trials()
+                n_decided = sum(trial.outcome in _DECIDED for trial in trials)
+                n_waiting = sum(trial.state == "WAITING" for trial in trials)
+                n_running = sum(trial.state == "RUNNING" for trial in trials)
+                left, owed = self._left(self._allowed, trials), self._left(self._owed, trials)
+                if n_decided >= self._n_trials or not (left or n_waiting or n_running):
+                    return
+                if not n_waiting and (n_decided + n_running >= self._n_trials or not left):
+                    time.sleep(_WAIT_S)  # others are at the last ones; should they die, those are taken up here
+                    continue
+                if not n_waiting and owed:  # it was interrupted
+                    self._enqueue(owed[0])
+                elif not n_waiting and idle >= _PATIENCE:
+                    self._enqueue(left[np.random.default_rng([self._seed, len(trials)]).integers(len(left))])
+                self._study.optimize(lambda trial: self._try(trial, task, progress), n_trials=1)
+                idle = 0 if self.trials()[-1].outcome in _DECIDED else idle + 1
+
+    def trials(self) -> list[Trial]:
+        """All trials so far, by number."""
+        found = []
+        for each in self._study.get_trials(deepcopy=False):
+            notes = each.user_attrs
+            design, findings = notes.get("design"), notes.get("findings")
+            is_over = each.state.name in ("COMPLETE", "PRUNED")
+            found.append(Trial(
+                each.number, each.state.name, notes.get("outcome", "") if is_over else "",
+                STDPDesign(**design) if design else None, notes.get("predicted", {}), notes.get("look"),
+                Findings.from_dict(findings) if findings else None,
+            ))  # fmt: skip
+        return found
+
+    def _try(self, trial: Any, task: Task, progress: Progress) -> Objectives:
+        picks = {name: values[trial.suggest_int(name, 0, len(values) - 1)] for name, values in self._axes.items()}
+        design = STDPDesign(**picks)
+        trial.set_user_attr("design", design.model_dump())
+        predicted = task.predict(design)
+        trial.set_user_attr("predicted", predicted)
+        if self._budget.exceeded(predicted):
+            self._skip(trial, OVER_BUDGET, self._budget.excess(predicted))
+        others = self.trials()
+        twin = next((t for t in others if t.design == design and t.outcome in _DECIDED), None)
+        if twin is not None:
+            return self._told(trial, KNOWN, twin.look, twin.findings, predicted)
+        is_open = [t for t in others if t.number < trial.number and t.state == "RUNNING"]
+        if any(t.design == design for t in is_open):
+            self._skip(trial, KNOWN)
+        n_before = len(is_open) + sum(t.number < trial.number and t.outcome in _DECIDED for t in others)
+        is_unplanned = self._is_planned and design not in self._allowed
+        if n_before >= self._n_trials or is_unplanned:
+            self._skip(trial, SURPLUS)
+        progress(0, design.name)
+        look = task.look(design)
+        if look is not None:
+            trial.set_user_attr("look", look)
+            rivals = [(t.predicted, t.look) for t in others if t.outcome == TRAINED and t.look is not None]
+            if is_hopeless(predicted, look, rivals, self._study.user_attrs["identity"]["n_look"]):
+                return self._told(trial, HOPELESS, look, None, predicted)
+        return self._told(trial, TRAINED, look, task.train_fully(design, progress), predicted)
+
+    def _told(
+        self, trial: Any, outcome: str, look: float | None, findings: Findings | None, predicted: Mapping[str, float]
+    ) -> Objectives:
+        """Objectives of a trial: error, bits, joules; those of a hopeless one as far as they are known."""
+        if findings is not None:
+            trial.set_user_attr("findings", findings.to_dict())
+        trial.set_user_attr("outcome", outcome)
+        if findings is None:
+            return 1 - (look or 0.0), predicted["memory_bits"], predicted["energy_j"]
+        best = max(findings.points, key=lambda point: point.accuracy)
+        return 1 - best.accuracy, findings.memory_bits, best.energy_j
+
+    @staticmethod
+    def _skip(trial: Any, outcome: str, excess: float = 1e-9) -> NoReturn:
+        trial.set_user_attr("outcome", outcome)
+        trial.set_constraint("excess", excess)
+        raise require("optuna", "search").TrialPruned(outcome)
+
+    @staticmethod
+    def _left(designs: Sequence[STDPDesign], trials: Sequence[Trial]) -> list[STDPDesign]:
+        """Those that nobody has taken yet, in their order."""
+        taken = {t.design for t in trials if t.design and (t.outcome in _DECIDED or t.state in ("RUNNING", "WAITING"))}
+        return [design for design in designs if design not in taken]
+
+    def _enqueue(self, design: STDPDesign) -> None:
+        values = design.model_dump()
+        places = {name: choices.index(values[name]) for name, choices in self._axes.items()}
+        self._study.enqueue_trial(places, user_attrs={"design": values})
+
+
+def url_of(path: Any) -> str:
+    """Address of a database in a file.
+
+    Examples
+    --------
+    >>> url_of("study.db")
+    'sqlite:///study.db'
+    """
+    return f"sqlite:///{path}"
+
+
+@contextmanager
+def _calm() -> Iterator[None]:
+    """Without the warnings that parts of Optuna are experimental."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", require("optuna", "search").exceptions.ExperimentalWarning)
+        yield
+
+
+@contextmanager
+def _database(url: str) -> Iterator[None]:
+    """Failures of a database as errors of this package."""
+    optuna, sqlalchemy = require("optuna", "search"), require("sqlalchemy", "search")
+    try:
+        yield
+    except (optuna.exceptions.StorageInternalError, sqlalchemy.exc.OperationalError) as error:
+        raise RunError(f"{url} must be a database that can be read and written; {_first_line(error)}.") from None
+    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, ImportError) as error:
+        if isinstance(error, RuntimeError) and "storage" not in str(error).lower():
+            raise
+        raise DataError(f"{url} must be a database of Optuna that can be opened here; {_first_line(error)}.") from None
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0][:200]

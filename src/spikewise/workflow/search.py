@@ -1,0 +1,293 @@
+"""The leanest network under a budget: predict every design, train what may fit, take the best and test it.
+
+A search is a folder: ``study.db`` with all trials, which any number of processes share, ``search.json`` with what came
+out, the picture of the front, and in ``chosen/`` a run with the chosen design, trained again and tested. The test
+images play no part before that.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spikewise._files import write_json
+from spikewise.data.images import ImageSet
+from spikewise.errors import CapacityError, ParameterError, RunError, require
+from spikewise.price.platform import load_platform
+from spikewise.runs import make_folder
+from spikewise.search.choice import candidates_of, chosen_of, front_of, rewarded, volume_of, within
+from spikewise.search.designs import STDPDesign
+from spikewise.search.strategies import growing, resolve, shuffled
+from spikewise.search.study import HOPELESS, KNOWN, OVER_BUDGET, TRAINED, Study, Trial, url_of
+from spikewise.search.task import STDPTask
+from spikewise.units import format_memory, format_si
+
+from .choose import halves
+from .learn import Progress, identify
+from .search_settings import SearchSettings
+from .stdp import STDPSettings, run_stdp, splits_for
+
+STUDY_FILE, RESULT_FILE, CHOSEN = "study.db", "search.json", "chosen"
+_MOST_DESIGNS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What follows from the settings and the data before any training.
+
+    Parameters
+    ----------
+    task : STDPTask
+        Answers for each design.
+    predicted : dict
+        Figures of every design of the space.
+    feasible : list of STDPDesign
+        Designs whose figures keep the budget.
+    first : list of STDPDesign
+        FSpiNN's designs.
+    strategy : str
+        In which order designs are tried.
+    identity : dict
+        What a study must agree in.
+    """
+
+    task: STDPTask
+    predicted: dict[STDPDesign, dict[str, float]]
+    feasible: list[STDPDesign]
+    first: list[STDPDesign]
+    strategy: str
+    identity: dict[str, Any]
+
+    def open(self, settings: SearchSettings, url: str, worker: int = 0) -> Study:
+        """The study in the database."""
+        planned = {
+            "enumerate": [*self.first, *(d for d in shuffled(self.feasible, settings.seed) if d not in self.first)],
+            "fspinn": self.first,
+        }.get(self.strategy)
+        return Study.open(
+            url, self.identity, space=settings.space, feasible=self.feasible,
+            first=[] if planned is not None else self.first, planned=planned, budget=settings.budget,
+            n_trials=settings.n_trials, seed=settings.seed, worker=worker,
+        )  # fmt: skip
+
+
+def run_search(
+    settings: SearchSettings, out: Path, stages: Callable[[str], Progress], root: Path | None = None, *,
+    resume: bool = False, n_workers: int = 1, storage: str | None = None, is_helper: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    """Search, choose, train the choice again, test it, and keep all of it in one folder.
+
+    Parameters
+    ----------
+    settings : SearchSettings
+        What to look for.
+    out : Path
+        Folder of the search.
+    stages : callable
+        Opens a progress report per stage.
+    root : Path, optional
+        Where to look for data first.
+    resume : bool
+        Whether to go on with the search that is there, or to join it.
+    n_workers : int
+        Processes that try designs.
+    storage : str, optional
+        Address of a database that machines share; a file in the folder if absent.
+    is_helper : bool
+        Whether to try designs alone, and leave what came out to another process.
+
+    Returns
+    -------
+    dict
+        All figures (fractions, SI units), ready for JSON.
+
+    Raises
+    ------
+    CapacityError
+        If no design of the space keeps the budget.
+    RunError
+        If the folder holds a search and ``resume`` is false, or one with other settings or data.
+    MissingExtraError
+        If Optuna is not installed.
+    """
+    require("optuna", "search")
+    began = time.perf_counter()
+    database = make_folder(out) / STUDY_FILE
+    if database.exists() and not (resume or is_helper):
+        raise RunError(
+            f"{out} must not hold a search yet; it does. Go on with it by --resume, or choose another by --out."
+        )
+    url = storage or url_of(database)
+    splits = splits_for(settings.data, root, settings.limit)
+    report = stages(f"predict {len(settings.space)} designs")
+    plan = plan_of(settings, splits, report)
+    study = plan.open(settings, url)
+    _work(study, plan, settings, stages(f"search {splits['train'].name}"), url, root, n_workers)
+    if is_helper:
+        return {"search": str(out), "n_trials": len(study.trials())}
+    results = outcome_of(settings, plan, study.trials(), len(splits["train"].classes))
+    results |= {"search": str(out), "seconds": time.perf_counter() - began}
+    results["picture"] = _draw(results, plan, out)
+    chosen = results["chosen"]
+    if chosen is not None:
+        asked = STDPSettings(
+            **{**STDPDesign(**chosen["design"]).keywords, "data": settings.data, "max_drop": chosen["max_drop"]},
+            platform=settings.platform, seed=settings.seed, limit=settings.limit,
+        )  # fmt: skip
+        found = run_stdp(asked, out / CHOSEN, stages, root, resume=(out / CHOSEN).exists())
+        results["test"] = {
+            "run": found["run"], "accuracy": found["accuracy"], "accuracy_exit": found["exit"]["accuracy"],
+            "mean_steps": found["exit"]["mean_steps"], "n_test": found["data"]["n_test"],
+            "n_test_evaluations": found["n_test_evaluations"],
+            **{key: found["cost"][key] for key in ("energy_j", "latency_s", "memory_bits")},
+            "energy_full_j": found["cost"]["without_exit"]["energy_j"],
+        }  # fmt: skip
+    results["seconds"] = time.perf_counter() - began
+    write_json(out / RESULT_FILE, results)
+    return results
+
+
+def plan_of(settings: SearchSettings, splits: Mapping[str, ImageSet], progress: Progress) -> Plan:
+    """Predict every design of the space and keep those within the budget.
+
+    Raises
+    ------
+    CapacityError
+        If there is none.
+    ParameterError
+        If the space is too large, or a design cannot be trained.
+    """
+    load_platform(settings.platform)
+    chosen_on, kept = halves(splits["validation"])
+    task = STDPTask(splits["train"], chosen_on, kept or chosen_on, settings.platform, settings.seed)
+    if len(settings.space) > _MOST_DESIGNS:
+        raise ParameterError(
+            f"a space must hold at most {_MOST_DESIGNS:,} designs; got {len(settings.space):,}. Name fewer choices."
+        )
+    designs = settings.space.designs()
+    for rule in settings.space.rule:
+        task.check(next(design for design in designs if design.rule == rule))
+    predicted = {}
+    for place, design in enumerate(designs):
+        predicted[design] = task.predict(design)
+        progress(place + 1, len(designs), "")
+    feasible = [design for design in designs if not settings.budget.exceeded(predicted[design])]
+    if not feasible:
+        raise CapacityError(_no_fit(settings, predicted))
+    first = growing(settings.space, lambda design: not settings.budget.exceeded(predicted[design]))
+    strategy = resolve(settings.strategy, len(feasible), settings.n_trials)
+    if strategy == "fspinn" and not first:
+        raise CapacityError(
+            "FSpiNN's algorithm must find its smallest network within the budget; with most bits and the longest "
+            "presentation none is. Give less bits or steps to choose from, or another strategy."
+        )
+    identity = {
+        **settings.of_the_study, "data": identify(dict(splits)), "strategy": strategy,
+        "n_look": chosen_on.n_samples,
+    }  # fmt: skip
+    return Plan(task, predicted, feasible, first, strategy, identity)
+
+
+def outcome_of(settings: SearchSettings, plan: Plan, trials: Sequence[Trial], n_classes: int) -> dict[str, Any]:
+    """Counts, front, hypervolume, and the choice of the search beside that of FSpiNN's algorithm."""
+    found = candidates_of(trials)
+    kept = within(found, settings.budget)
+    of_fspinn = [each for each in kept if each.design in plan.first]
+    limits = settings.budget
+    reference = (
+        1 - 1 / n_classes,
+        limits.memory_bits or max((each.memory_bits for each in found), default=1.0),
+        limits.energy_j or max((each.point.energy_j for each in found), default=1.0),
+    )
+    chosen, theirs = chosen_of(kept), rewarded(of_fspinn, limits)
+    counts = {word: sum(trial.outcome == word for trial in trials) for word in (TRAINED, HOPELESS, OVER_BUDGET, KNOWN)}
+    trained = [trial for trial in trials if trial.outcome == TRAINED and trial.findings and trial.design]
+    return {
+        "data": settings.data,
+        "settings": settings.model_dump(mode="json"),
+        "strategy": plan.strategy,
+        "n_designs": len(plan.predicted),
+        "n_feasible": len(plan.feasible),
+        "n_trials": len(trials),
+        "n_trained": counts[TRAINED],
+        "n_hopeless": counts[HOPELESS],
+        "n_over_budget_proposed": counts[OVER_BUDGET],
+        "n_over_budget_trained": sum(t.design not in plan.feasible for t in trained),
+        "n_taken_up_again": sum(trial.state == "FAIL" for trial in trials),
+        "n_over_budget_measured": len({each.trial for each in found} - {each.trial for each in kept}),
+        "energy_measured_by_predicted": _spread(
+            [t.findings.full["energy_j"] / t.predicted["energy_j"] for t in trained if t.findings]
+        ),
+        "memory_is_as_predicted": all(
+            t.findings.memory_bits == t.predicted["memory_bits"] for t in trained if t.findings
+        ),
+        "trial_cpu_s": sum(t.findings.seconds for t in trained if t.findings),
+        "reference": list(reference),
+        "hypervolume": {"search": volume_of(kept, reference), "fspinn": volume_of(of_fspinn, reference)},
+        "front": [each.to_dict() for each in front_of(kept)],
+        "trained": [each.to_dict() for each in found],
+        "chosen": chosen and {**chosen[0].to_dict(), "reasons": chosen[1]},
+        "fspinn": theirs and theirs.to_dict(),
+        "test": None,
+    }  # fmt: skip
+
+
+def _work(
+    study: Study, plan: Plan, settings: SearchSettings, progress: Progress, url: str, root: Path | None, n_workers: int
+) -> None:
+    """Try designs here and in further processes, until there are enough."""
+    context = multiprocessing.get_context("spawn")
+    helpers = [
+        context.Process(target=_help, args=(settings, url, root, worker), daemon=True) for worker in range(1, n_workers)
+    ]
+    for each in helpers:
+        each.start()
+
+    def show(share: float, note: str) -> None:
+        done = sum(trial.outcome in (TRAINED, HOPELESS) for trial in study.trials())
+        progress(min(done + share, settings.n_trials), settings.n_trials, note)
+
+    try:
+        study.work(plan.task, show)
+    finally:
+        for each in helpers:
+            each.terminate()
+        for each in helpers:
+            each.join()
+    show(0, "designs trained")
+
+
+def _help(settings: SearchSettings, url: str, root: Path | None, worker: int) -> None:
+    """A further process: try designs as long as the first one lives."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends this one
+    parent = multiprocessing.parent_process()
+    splits = splits_for(settings.data, root, settings.limit)
+    plan = plan_of(settings, splits, lambda done, total, note: None)
+    study = plan.open(settings, url, worker)
+    study.work(plan.task, is_wanted=lambda: parent is None or parent.is_alive())
+
+
+def _draw(results: Mapping[str, Any], plan: Plan, out: Path) -> str | None:
+    from spikewise.report.front_figure import write_front
+
+    return str(write_front(results, out / "front.png")) if results["trained"] else None
+
+
+def _spread(ratios: Sequence[float]) -> list[float] | None:
+    return [min(ratios), sorted(ratios)[len(ratios) // 2], max(ratios)] if ratios else None
+
+
+def _no_fit(settings: SearchSettings, predicted: Mapping[STDPDesign, Mapping[str, float]]) -> str:
+    memory = min(figures["memory_bits"] for figures in predicted.values())
+    energy = min(figures["energy_j"] for figures in predicted.values())
+    latency = min(figures["latency_s"] for figures in predicted.values())
+    return (
+        f"some design must keep the budget; of {len(predicted)} none does. The least are {format_memory(memory)}, "
+        f"{format_si(energy, 'J')} and {format_si(latency, 's')} of an answer on {settings.platform}, each of another "
+        "design perhaps. Raise a limit, or give smaller designs to choose from (--neurons, --bits, --steps)."
+    )

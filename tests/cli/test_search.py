@@ -1,0 +1,111 @@
+"""``spikewise search``: from a budget to a trained and tested network."""
+
+import json
+
+import pytest
+
+pytest.importorskip("optuna")
+
+from spikewise.cli.app import run
+from spikewise.runs import Run
+
+SMALL = ["--neurons", "10,20,200", "--bits", "4,8", "--steps", "40", "--max-memory", "3kB", "--jobs", "1"]
+
+
+@pytest.fixture(scope="module")
+def found(few_digits, tmp_path_factory):
+    """A search that is done: its folder, and what it printed as JSON."""
+    out = tmp_path_factory.mktemp("search") / "out"
+    return out, ["search", "--data", str(few_digits), *SMALL, "--out", str(out)]
+
+
+def test_a_budget_gives_a_tested_network(found, capsys):
+    out, command = found
+    assert run([*command, "--json"]) == 0
+    results = json.loads(capsys.readouterr().out)
+    assert (results["n_designs"], results["n_feasible"], results["n_trained"]) == (6, 4, 4)
+    assert results["n_over_budget_trained"] == 0
+    assert results["memory_is_as_predicted"]
+    assert results["chosen"]["memory_bits"] <= 3 * 8000
+    assert {row["name"] for row in results["front"]} <= {row["name"] for row in results["trained"]}
+    assert results["fspinn"]["design"]["n_bits"] == 8
+    assert 0 < results["hypervolume"]["fspinn"] <= results["hypervolume"]["search"] < 1
+    chosen = Run.open(results["test"]["run"])
+    assert chosen.record["settings"]["stdp"]["n_neurons"] == results["chosen"]["design"]["n_neurons"]
+    assert results["test"]["memory_bits"] >= results["chosen"]["memory_bits"]  # a chip adds buffers
+    assert len(chosen.record["test_evaluations"]) == 1
+    assert json.loads((out / "search.json").read_text()) == results
+    assert (out / "front.png").stat().st_size > 1000
+
+
+def test_a_search_that_is_there_is_gone_on_with_on_request_alone(found, capsys):
+    out, command = found
+    assert run(command) == 2
+    assert "must not hold a search yet" in capsys.readouterr().err
+    before = json.loads((out / "search.json").read_text())
+    assert run([*command, "--resume"]) == 0
+    shown = capsys.readouterr().out
+    assert "FSpiNN's algorithm" in shown
+    after = json.loads((out / "search.json").read_text())
+    assert after["trained"] == before["trained"]
+    assert after["test"]["n_test_evaluations"] == 1
+    assert run([*command, "--resume", "--seed", "1"]) == 2
+    assert "differs in seed" in capsys.readouterr().err
+
+
+def test_several_workers_find_the_same(few_digits, found, tmp_path, capsys):
+    alone = json.loads((found[0] / "search.json").read_text())
+    out = tmp_path / "two"
+    assert run(["search", "--data", str(few_digits), *SMALL[:-1], "2", "--out", str(out), "--json"]) == 0
+    together = json.loads(capsys.readouterr().out)
+    key = {"name": None, "max_drop": None, "accuracy": None, "energy_j": None}.keys()
+
+    def rows(results):
+        return sorted([tuple(row[name] for name in key) for row in results["trained"]])
+
+    assert rows(together) == rows(alone)
+
+
+def test_a_helper_leaves_the_result_to_others(few_digits, tmp_path, capsys):
+    command = ["search", "--data", str(few_digits), *SMALL, "--out", str(tmp_path / "shared")]
+    assert run([*command, "--helper"]) == 0
+    assert "Nothing is left to help with" in capsys.readouterr().err
+    assert not (tmp_path / "shared" / "search.json").exists()
+    assert run([*command, "--resume", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n_trained"] == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--max-memory", "200"], "a limit must be a number with a unit"),
+        (["--max-energy", "20kB"], "a limit must be measured like 20uJ"),
+        (["--max-memory", "1B"], "of 6 none does"),
+        (["--max-energy", "1fJ"], "Raise a limit"),
+        (["--neurons", "10,x"], "--neurons must be whole numbers"),
+        (["--neurons", "0"], "--neurons: "),
+        (["--bits", "9"], "--bits: "),
+        (["--rules", "lean,magic"], "magic"),
+        (["--platform", "abacus"], "abacus"),
+        (["--trials", "0"], "--trials: "),
+        (["--jobs", "0"], "--jobs must be at least 1"),
+        (["--min-accuracy", "2"], "--min-accuracy: "),
+        (["--neurons", ",".join(map(str, range(1, 20_002)))], "at most 20,000 designs"),
+        (["--data", "nowhere"], "nowhere"),
+    ],
+)
+def test_what_cannot_be_is_told_in_one_line(options, message, few_digits, tmp_path, capsys):
+    command = ["search", "--data", str(few_digits), *SMALL, "--out", str(tmp_path / "out"), *options]
+    assert run(command) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_without_a_budget_everything_may_be_tried(few_digits, tmp_path, capsys):
+    command = ["search", "--data", str(few_digits), "--neurons", "10,20", "--bits", "2,8", "--steps", "30"]
+    assert run([*command, "--trials", "3", "--out", str(tmp_path / "out"), "--json"]) == 0
+    results = json.loads(capsys.readouterr().out)
+    assert (results["strategy"], results["n_trained"]) == ("sample", 3)
+    assert run([*command, "--trials", "4", "--out", str(tmp_path / "least"), "--min-accuracy", "0.999"]) == 0
+    assert "No trained design kept the budget" in capsys.readouterr().out
