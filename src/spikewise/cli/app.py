@@ -25,6 +25,7 @@ from .show import NOTES
 from .shrink import shrink
 from .stdp import stdp
 from .stream import stream
+from .sweep import sweep
 from .train import train
 
 app = typer.Typer(
@@ -37,7 +38,7 @@ app = typer.Typer(
 )
 _COMMANDS = {
     command.__name__.rstrip("_"): command
-    for command in (demo, train, stdp, exit_, stream, shrink, search, data, price, platforms, compare, report)
+    for command in (demo, train, stdp, exit_, stream, shrink, search, sweep, data, price, platforms, compare, report)
 }
 for name, command in _COMMANDS.items():
     app.command(name)(command)

@@ -52,19 +52,13 @@ def search(
 ) -> None:
     """Find the network without labels that does best under a budget, train and test it."""
     from spikewise.report.search_table import search_tables
-    from spikewise.search.budget import Budget, quantity
+    from spikewise.search.budget import budget_of
     from spikewise.search.designs import STDPSpace
     from spikewise.workflow.search import run_search
     from spikewise.workflow.search_settings import SearchSettings
 
     if jobs < 1:
         raise ParameterError(f"--jobs must be at least 1; got {jobs}.")
-    limits = {
-        key: quantity(words, unit)
-        for key, words, unit in (
-            ("memory_bits", max_memory, "bit"), ("energy_j", max_energy, "J"), ("latency_s", max_latency, "s"),
-        ) if words is not None
-    }  # fmt: skip
     choices: dict[str, Any] = {
         key: numbers_of(words, _OPTIONS[key])
         for key, words in (("n_neurons", neurons), ("n_bits", bits), ("n_steps", steps)) if words is not None
@@ -73,7 +67,8 @@ def search(
         choices["rule"] = tuple(word.strip() for word in rules.split(","))
     try:
         settings = SearchSettings(
-            data=data, space=STDPSpace(**choices), budget=Budget(**limits, accuracy=min_accuracy), platform=platform,
+            data=data, space=STDPSpace(**choices), platform=platform,
+            budget=budget_of(max_memory, max_energy, max_latency, min_accuracy),
             n_trials=trials, strategy=strategy, seed=seed, limit=limit,
         )  # fmt: skip
     except ValidationError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Protocol, runtime_checkable
 
@@ -13,7 +14,7 @@ from .chip import ImcChip
 from .cost import CostReport
 from .digital import DigitalAccelerator
 from .neuromorphic import NeuromorphicChip
-from .preset import find_platform, is_shipped, platform_names, read_platform_table
+from .preset import find_platform, is_shipped, merged, platform_names, read_platform_table
 from .roofline import RooflineProcessor
 from .technology import checked
 
@@ -65,18 +66,73 @@ def _preset(name: str) -> Platform:
     return _read(name)
 
 
+def varied(name: str, changes: Mapping[str, Any]) -> Any:
+    """A platform with some of its settings changed.
+
+    Parameters
+    ----------
+    name : str
+        Name or TOML file of a platform.
+    changes : mapping
+        New values by the dotted keys of the platform's file, such as ``{"mapping.adc_bits": 6}``. A constant's new
+        value has no band.
+
+    Raises
+    ------
+    ParameterError
+        If a key is not there, or its value cannot be.
+
+    Examples
+    --------
+    >>> chip = varied("rram-64-32nm-physical", {"mapping.adc_bits": 6})
+    >>> chip.name, chip.mapping.adc_bits
+    ('rram-64-32nm-physical adc_bits=6', 6)
+    """
+    if not changes:
+        return load_platform(name)
+    raw = read_platform_table(find_platform(name))
+    for key, value in changes.items():
+        raw = _with(raw, key, value, name)
+    raw["name"] = " ".join([raw["name"], *(f"{key.rpartition('.')[2]}={value}" for key, value in changes.items())])
+    try:
+        return _built(raw, name)
+    except DataError as error:
+        raise ParameterError(f"what varies must be possible together; {error}") from None
+
+
+def _with(raw: Mapping[str, Any], key: str, value: Any, name: str) -> dict[str, Any]:
+    """The table with one of its values changed, which must be there."""
+    *path, last = key.split(".")
+    inner: Any = raw
+    for part in path:
+        inner = inner.get(part) if isinstance(inner, Mapping) else None
+    if not isinstance(inner, Mapping) or last not in inner:
+        known = sorted(
+            f"{group}.{each}" for group, table in raw.items() if isinstance(table, Mapping) for each in table
+        )
+        raise unknown_name(f"what varies on {name}", key, known)
+    change: Any = {"value": value} if isinstance(inner[last], Mapping) else value
+    for part in reversed([*path, last]):
+        change = {part: change}
+    return merged(raw, change, "varied")
+
+
 def _read(name: str) -> Platform:
     source = find_platform(name)
-    raw = read_platform_table(source)
-    kind = raw.get("kind")
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise DataError(f"{source.name}: {unknown_name('kind', str(kind), KINDS)}")
-    platform: Platform = checked(KINDS[kind], raw, source.name)
+    platform = _built(read_platform_table(source), source.name)
     if platform.name in platform_names() and not is_shipped(source):
         raise DataError(
             f"{source.name}: name must not be that of a platform that ships with the package; got {platform.name!r}. "
             "Choose another, so that nobody takes one for the other."
         )
+    return platform
+
+
+def _built(raw: Mapping[str, Any], file: str) -> Platform:
+    kind = raw.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise DataError(f"{file}: {unknown_name('kind', str(kind), KINDS)}")
+    platform: Platform = checked(KINDS[kind], dict(raw), file)
     return platform
 
 

@@ -85,3 +85,29 @@ def quantity(words: str, unit: str) -> float:
     if not value > 0:
         raise ParameterError(f"a limit must be above 0; got {words!r}.")
     return value * _PREFIXES[prefix] * factor
+
+
+def budget_of(
+    memory: str | None = None, energy: str | None = None, latency: str | None = None, accuracy: float | None = None
+) -> Budget:
+    """A budget in words.
+
+    Parameters
+    ----------
+    memory, energy, latency : str, optional
+        Such as ``200kB``, ``20uJ`` and ``5ms``.
+    accuracy : float, optional
+        Least accuracy, a fraction.
+
+    Examples
+    --------
+    >>> budget_of("200kB", accuracy=0.9).memory_bits
+    1600000.0
+    """
+
+    def value(words: str | None, unit: str) -> float | None:
+        return None if words is None else quantity(words, unit)
+
+    return Budget(
+        memory_bits=value(memory, "bit"), energy_j=value(energy, "J"), latency_s=value(latency, "s"), accuracy=accuracy
+    )

@@ -29,9 +29,14 @@ def is_on_front(objectives: ArrayLike) -> NDArray[np.bool_]:
     [True, True, False]
     """
     values = _checked(objectives)
-    found = np.ones(len(values), bool)
-    for index, value in enumerate(values):
-        found[index] = not ((values <= value).all(1) & (values < value).any(1)).any()
+    found = np.zeros(len(values), bool)
+    best = np.empty((0, values.shape[1]))
+    # In lexicographic order whoever dominates a design comes before it, and somebody on the front does if anybody does.
+    for index in np.lexsort(values.T[::-1]):
+        value = values[index]
+        found[index] = not ((best <= value).all(1) & (best < value).any(1)).any()
+        if found[index]:
+            best = np.concatenate([best, value[None]])
     return found
 
 

@@ -1,0 +1,71 @@
+"""What a sweep found, as tables for the terminal: each network, and the designs worth a look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+from spikewise.units import format_memory, format_si
+
+_MOST_ROWS = 15
+
+
+def sweep_tables(results: Mapping[str, Any]) -> list[Table]:
+    """Networks, and the front with the choice.
+
+    Parameters
+    ----------
+    results : mapping
+        What :func:`~spikewise.workflow.sweep.run_sweep` returned.
+    """
+    return [_networks(results), _front(results)]
+
+
+def _networks(results: Mapping[str, Any]) -> Table:
+    table = Table(title=f"{results['data']}, {results['n_images']:,} validation images")
+    table.add_column("weights")
+    for header in ("accuracy, all steps", "memory"):
+        table.add_column(header, justify="right")
+    for each in results["networks"]:
+        accuracy = f"{each['accuracy']:.2%} / {each['accuracy_kept']:.2%}"
+        table.add_row(each["name"], accuracy, format_memory(each["memory_bits"]))
+    return table
+
+
+def _front(results: Mapping[str, Any]) -> Table:
+    rows, chosen = results["front"], results["chosen"]
+    table = Table(title="designs that no other beats", caption=_caption(results), caption_justify="left")
+    for header in ("weights", "platform"):
+        table.add_column(header)
+    for header in ("accuracy", "mean steps", "energy", "latency", "EDP"):
+        table.add_column(header, justify="right")
+    skip = max(1, -(-len(rows) // _MOST_ROWS))
+    for row in rows[::skip]:
+        table.add_row(*_cells(row))
+    if skip > 1:
+        table.add_row(f"… one of {skip} of {len(rows)}", *[""] * 6)
+    if chosen is not None:
+        table.add_section()
+        table.add_row(*_cells({**chosen, "network": f"taken: {chosen['network']}"}))
+    return table
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        row["network"], row["platform"], f"{row['accuracy']:.2%} / {row['accuracy_kept']:.2%}",
+        f"{row['mean_steps']:.2f}", format_si(row["energy_j"], "J"), format_si(row["latency_s"], "s"),
+        format_si(row["edp_js"], "J s"),
+    )  # fmt: skip
+
+
+def _caption(results: Mapping[str, Any]) -> str:
+    text = (
+        f"{results['n_designs']:,} designs ({results['n_platforms']} platforms) priced in {results['seconds']:.2f} s, "
+        f"{results['designs_per_s']:,.0f} a second; {results['n_within']:,} within the budget. Accuracy: on the images "
+        "that chose / on others. Settings of a platform change its price here, not the answers. "
+    )
+    if results["chosen"] is None:
+        return text + f"No design loses at most {results['max_drop']:.1%} within the budget."
+    return text + f"Taken: the least energy-delay product that loses at most {results['max_drop']:.1%}."

@@ -1,0 +1,197 @@
+"""Designs that need no training: exit threshold times bits times platform, priced all at once.
+
+A *variant* is a trained network in some bits, whose scores were recorded. What a threshold does to recorded scores, and
+what a sample costs that leaves after step t on a platform, are known, so a design is a product of two arrays: thousands
+of them take a second. Energy by step is that of full runs of all samples; where it hangs on activity, samples that
+stay are a little busier or quieter than that, so the design that is taken should be priced again with its own workload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewise.dynamic.curve import ExitCurve, exit_curve
+from spikewise.dynamic.doubt import DoubtExit
+from spikewise.dynamic.path import ExitPath
+from spikewise.dynamic.trace import ScoreTrace
+from spikewise.errors import CapacityError, ParameterError
+from spikewise.workload import Workload
+
+from .budget import Budget
+from .front import is_on_front
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A trained network in some bits, and what was recorded of it.
+
+    Parameters
+    ----------
+    name : str
+        For tables, such as "8 bits".
+    memory_bits : float
+        Bits of weights and states.
+    chosen_on, kept : ScoreTrace
+        Scores of full runs on validation images that choose, and on those that judge the choice.
+    load : Workload
+        Of full runs.
+    """
+
+    name: str
+    memory_bits: float
+    chosen_on: ScoreTrace
+    kept: ScoreTrace
+    load: Workload
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sweep:
+    """Figures of V variants on P platforms with M thresholds.
+
+    Parameters
+    ----------
+    variants : tuple of Variant
+        The networks.
+    platforms : tuple of str
+        Names.
+    path : ExitPath
+        The thresholds, from the strictest to the loosest.
+    accuracy, accuracy_kept, mean_steps : float arrays of shape (V, M)
+        On the images that choose, and on those that judge; timesteps on the former.
+    energy_j, latency_s, edp_js : float arrays of shape (V, P, M)
+        Means per sample; infinite where a network does not fit on a chip.
+    """
+
+    variants: tuple[Variant, ...]
+    platforms: tuple[str, ...]
+    path: ExitPath
+    accuracy: Floats
+    accuracy_kept: Floats
+    mean_steps: Floats
+    energy_j: Floats
+    latency_s: Floats
+    edp_js: Floats
+
+    @property
+    def n_designs(self) -> int:
+        """Designs that were priced."""
+        return int(self.energy_j.size)
+
+    @property
+    def figures(self) -> dict[str, Floats]:
+        """Figures of all designs (V, P, M) by the names of a budget, and the energy-delay product."""
+        shape = self.energy_j.shape
+        memory = np.array([variant.memory_bits for variant in self.variants])
+        return {
+            "accuracy": np.broadcast_to(self.accuracy[:, None], shape),
+            "memory_bits": np.broadcast_to(memory[:, None, None], shape),
+            "energy_j": self.energy_j, "latency_s": self.latency_s, "edp_js": self.edp_js,
+        }  # fmt: skip
+
+    def within(self, budget: Budget) -> NDArray[np.bool_]:
+        """Which designs (V, P, M) keep a budget, and fit on their chip."""
+        figures = self.figures
+        kept = np.isfinite(self.energy_j)
+        for key, limit in budget.model_dump(exclude_none=True).items():
+            kept &= figures[key] >= limit if key == "accuracy" else figures[key] <= limit
+        return np.asarray(kept)
+
+    def best(self, is_allowed: NDArray[np.bool_]) -> tuple[int, int, int] | None:
+        """Place of the allowed design with the least energy-delay product; None if none is allowed."""
+        product = np.where(is_allowed, self.edp_js, np.inf)
+        place = int(product.argmin())
+        if not np.isfinite(product.flat[place]):
+            return None
+        v, p, m = np.unravel_index(place, product.shape)
+        return int(v), int(p), int(m)
+
+    def front(self, is_allowed: NDArray[np.bool_]) -> list[tuple[int, int, int]]:
+        """Places of the allowed designs that no other beats in error, energy and latency, the most accurate first."""
+        places = np.argwhere(is_allowed)
+        if not len(places):
+            return []
+        figures = self.figures
+        columns = [figures[key][tuple(places.T)] for key in ("accuracy", "energy_j", "latency_s")]
+        objectives = np.stack([1 - columns[0], *columns[1:]], 1)
+        found = np.flatnonzero(is_on_front(objectives))
+        found = found[np.lexsort(objectives[found].T[::-1])]
+        return [(int(v), int(p), int(m)) for v, p, m in places[found]]
+
+    def rule(self, place: tuple[int, int, int]) -> DoubtExit:
+        """Exit rule of a design."""
+        return self.path.rules[place[2]]
+
+    def to_dict(self, place: tuple[int, int, int]) -> dict[str, Any]:
+        """A design with its figures, ready for JSON."""
+        v, p, m = place
+        return {
+            "network": self.variants[v].name, "platform": self.platforms[p], "accuracy": float(self.accuracy[v, m]),
+            "accuracy_kept": float(self.accuracy_kept[v, m]), "mean_steps": float(self.mean_steps[v, m]),
+            "memory_bits": float(self.variants[v].memory_bits), "energy_j": float(self.energy_j[place]),
+            "latency_s": float(self.latency_s[place]), "edp_js": float(self.edp_js[place]),
+        }  # fmt: skip
+
+
+def sweep(variants: Sequence[Variant], platforms: Mapping[str, Any], path: ExitPath) -> Sweep:
+    """Price every combination.
+
+    Parameters
+    ----------
+    variants : sequence of Variant
+        Networks.
+    platforms : mapping
+        Platforms by the names to show.
+    path : ExitPath
+        Thresholds.
+
+    Raises
+    ------
+    CapacityError
+        If no network fits on any of the platforms.
+
+    Examples
+    --------
+    >>> from spikewise.price import load_platform
+    >>> from spikewise.workload import LayerShape, uniform_workload
+    >>> load = uniform_workload("toy", [LayerShape("fc", "linear", 64, 2)], n_steps=2, rates=[0.1])
+    >>> trace = ScoreTrace.dense([[[3.0, 0.0], [0.2, 0.0]], [[6.0, 0.0], [0.2, 2.0]]], labels=[0, 1])
+    >>> toy = Variant("toy", 1024, trace, trace, load)
+    >>> found = sweep([toy], {"chip": load_platform("digital-45nm")}, ExitPath.of(bounds=[0.1, 0.5, 1.0]))
+    >>> found.n_designs, found.mean_steps.tolist(), found.best(found.within(Budget(accuracy=0.9)))
+    (3, [[2.0, 1.5, 1.0]], (0, 0, 1))
+    """
+    if not variants or not platforms:
+        raise ParameterError("a sweep must have at least one network and one platform; got none.")
+    curves = [exit_curve(variant.chosen_on, path) for variant in variants]
+    judged = [exit_curve(variant.kept, path) for variant in variants]
+    shape = (len(variants), len(platforms), len(path.rules))
+    energy, latency, product = (np.full(shape, np.inf) for _ in range(3))
+    problem: CapacityError | None = None
+    for p, platform in enumerate(platforms.values()):
+        for v, variant in enumerate(variants):
+            try:
+                ledger = platform.estimate(variant.load).static.ledger
+            except CapacityError as error:
+                problem = error
+                continue
+            energies, latencies = ledger.energies_j(), ledger.latencies_s()
+            costs = (energies, latencies, energies * latencies)
+            for figures, cost in zip((energy, latency, product), costs, strict=True):
+                figures[v, p] = curves[v].mean(cost)
+    if problem is not None and not np.isfinite(energy).any():
+        raise problem
+
+    def of(curves: Sequence[ExitCurve], what: str) -> Floats:
+        return np.stack([getattr(curve, what) for curve in curves])
+
+    return Sweep(
+        tuple(variants), tuple(platforms), path, of(curves, "accuracy"), of(judged, "accuracy"),
+        of(curves, "mean_steps"), energy, latency, product,
+    )  # fmt: skip

@@ -1,0 +1,176 @@
+"""The leanest setting of a network that is there: exit threshold times bits times platform, without training.
+
+The network is put into each width of weights once and its answers to validation images are recorded; all else is
+arithmetic. Thresholds are chosen on one half of the images and judged on the other. The run is not changed, and its
+test images are not looked at: what is taken is made by ``spikewise shrink`` and ``spikewise exit``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from spikewise.data.images import ImageSet
+from spikewise.dynamic.path import ExitPath
+from spikewise.dynamic.rule import rule_to_dict
+from spikewise.errors import ParameterError, require
+from spikewise.learn.stdp import STDPClassifier
+from spikewise.price.platform import varied
+from spikewise.runs import Run
+from spikewise.search.budget import Budget
+from spikewise.search.predict import memory_bits_of
+from spikewise.search.sweep import Variant, sweep
+from spikewise.workload import Workload
+
+from .choose import halves
+from .exit import accumulation_of, splits_of
+from .learn import Progress, open_network
+
+_FLOAT_BITS = 32
+_N_TYPICAL = 512  # training images that show how large potentials become
+_MOST_PLATFORMS = 10_000
+
+
+def run_sweep(
+    path: Path, stages: Callable[[str], Progress], *, bits: Sequence[int] = (), platforms: Sequence[str],
+    vary: Mapping[str, Sequence[Any]] | None = None, budget: Budget | None = None, max_drop: float = 0.005,
+    n_images: int = 2000, data: str | None = None, root: Path | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Price every threshold of a trained network, in several bits, on several variants of platforms.
+
+    Parameters
+    ----------
+    path : Path
+        Folder of a run whose network is trained.
+    stages : callable
+        Opens a progress report per stage.
+    bits : sequence of int
+        Widths of weights, beside the network as it is.
+    platforms : sequence of str
+        Names or files.
+    vary : mapping of str to sequence
+        Values to try for settings of the platforms, by dotted key; all combinations are tried.
+    budget : Budget, optional
+        Limits.
+    max_drop : float
+        Loss of accuracy against the network as it is, a fraction, that the design that is taken may have.
+    n_images : int
+        Validation images to record, at most.
+    data, root : optional
+        Where the data of the run are, and where to look first.
+
+    Returns
+    -------
+    dict
+        Figures (fractions, SI units), ready for JSON.
+
+    Raises
+    ------
+    ParameterError
+        If a width, a platform or a key is impossible.
+    CapacityError
+        If the network fits on no platform.
+    """
+    if not 0 <= max_drop < 1:
+        raise ParameterError(f"max_drop must lie in [0, 1); got {max_drop}.")
+    if n_images < 2:
+        raise ParameterError(f"n_images must be at least 2; got {n_images}.")
+    chips = platform_variants(platforms, vary or {})
+    run = Run.open(path)
+    if "shrink" in run.record["settings"]:
+        raise ParameterError(f"a sweep must begin with a run that is not shrunk yet; {path} is. Name its parent.")
+    network = open_network(run)
+    splits = splits_of(run, data, root)
+    validation = splits["validation"]
+    validation = validation.subset(slice(min(n_images, validation.n_samples)))
+    progress = stages(f"record {path.name}")
+    variants = _variants(network, bits, splits["train"], validation, progress)
+    # Floats are no design for a chip; without any width they stand for what would have their bits.
+    is_design = variants if isinstance(network, STDPClassifier) or not bits else variants[1:]
+    began = time.perf_counter()
+    found = sweep(is_design, chips, ExitPath.of("entropy", accumulation_of(run)))
+    seconds = time.perf_counter() - began
+    budget = budget or Budget()
+    reference = float(variants[0].chosen_on.accuracy_by_step()[-1])
+    is_within = found.within(budget)
+    place = found.best(is_within & (found.figures["accuracy"] >= reference - max_drop))
+    chosen = None if place is None else {**found.to_dict(place), "rule": rule_to_dict(found.rule(place))}
+    return {
+        "run": str(path),
+        "data": run.record["data"].get("name"),
+        "n_images": validation.n_samples,
+        "max_drop": max_drop,
+        "budget": budget.model_dump(mode="json"),
+        "accuracy_full": reference,
+        "networks": [
+            {"name": each.name, "accuracy": float(each.chosen_on.accuracy_by_step()[-1]),
+             "accuracy_kept": float(each.kept.accuracy_by_step()[-1]), "memory_bits": float(each.memory_bits)}
+            for each in variants
+        ],
+        "n_platforms": len(chips),
+        "n_designs": found.n_designs,
+        "n_within": int(is_within.sum()),
+        "seconds": seconds,
+        "designs_per_s": found.n_designs / seconds,
+        "front": [found.to_dict(each) for each in found.front(is_within)],
+        "chosen": chosen,
+    }  # fmt: skip
+
+
+def platform_variants(platforms: Sequence[str], vary: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Every platform with every combination of the values.
+
+    Examples
+    --------
+    >>> list(platform_variants(["rram-64-32nm"], {"mapping.adc_bits": (4, 6)}))
+    ['rram-64-32nm adc_bits=4', 'rram-64-32nm adc_bits=6']
+    """
+    n_variants = len(platforms)
+    for values in vary.values():
+        n_variants *= len(values)
+    if not 1 <= n_variants <= _MOST_PLATFORMS:
+        raise ParameterError(f"a sweep must have 1 to {_MOST_PLATFORMS:,} platforms; got {n_variants:,}. Vary less.")
+    chips = [
+        varied(name, dict(zip(vary, values, strict=True))) for name in platforms for values in product(*vary.values())
+    ]
+    return {chip.name: chip for chip in chips}
+
+
+def _variants(
+    network: Any, bits: Sequence[int], train: ImageSet, validation: ImageSet, progress: Progress
+) -> list[Variant]:
+    """The network as it is, and in each width, with what it answers."""
+    chosen_on, kept = halves(validation)
+    kept = kept or chosen_on
+    widths = sorted(set(bits), reverse=True)
+    found = []
+    for done, width in enumerate([None, *widths], 1):
+        small = network if width is None else _in_bits(network, width, train)
+        load: Workload = small.workload(kept.images)
+        is_float = width is None and not isinstance(network, STDPClassifier)
+        if is_float and widths:
+            layers = (replace(layer, weight_bits=_FLOAT_BITS, state_bits=_FLOAT_BITS) for layer in load.layers)
+            load = replace(load, layers=tuple(layers))
+        name = f"as it is, {load.precision_note()}" if width is None else f"{width} bits"
+        traces = [small.trace(part.images, part.labels) for part in (chosen_on, kept)]
+        found.append(Variant(name, memory_bits_of(load), traces[0], traces[1], load))
+        progress(done, 1 + len(widths), name)
+    return found
+
+
+def _in_bits(network: Any, width: int, train: ImageSet) -> Any:
+    if isinstance(network, STDPClassifier):
+        return network.quantized(width)
+    require("torch", "deep")
+    from spikewise.shrink.classifier import FixedClassifier
+    from spikewise.shrink.convert import shrink_network
+    from spikewise.shrink.format import FixedFormat
+
+    form = FixedFormat(width)
+    typical = train.subset(slice(_N_TYPICAL)).images
+    fixed = shrink_network(network.model, form, typical, network.n_steps)
+    return FixedClassifier(fixed, form, network.n_steps, network.class_names)
