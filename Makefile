@@ -27,8 +27,8 @@ $(VENV)/.setup: $(VENV)/.pip $(FILES)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.setup
-	@echo "Installing the test tools"
-	@$(PIP) install -c constraints.txt --group test
+	@echo "Installing the test tools, and the extra search"
+	@$(PIP) install -c constraints.txt --group test -e ".[deep,report,search]"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.test
