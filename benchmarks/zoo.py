@@ -18,16 +18,17 @@ from rich.console import Console
 from spikewise.workflow.publish import publish
 from spikewise.zoo.load import FOLDER
 
+TWO = "torchrun --nproc-per-node 2 -m spikewise train --batch 128 --optimizer muon --lr 0.006 --threads 1"
 COMMANDS = {
     "digits-vgg5": "spikewise train --data digits --model vgg5 --epochs 20 --threads 1",
-    "mnist-vgg5": "spikewise train --data mnist --model vgg5 --width 0.5 --epochs 6 --augment shift=2 --threads 1",
+    "mnist-vgg5": f"{TWO} --data mnist --model vgg5 --width 0.5 --growth 0.6 --epochs 10 --augment shift=2",
     "fashion-mnist-vgg7": (
-        "torchrun --nproc-per-node 2 -m spikewise train --data fashion-mnist --model vgg7 --width 0.25 "
-        "--v-threshold 0.5 --growth 0.6 --epochs 16 --batch 128 --lr 0.004 --threads 1"
+        f"{TWO} --data fashion-mnist --model vgg7 --width 0.5 --v-threshold 0.5 --gamma 2 --growth 0.9 --epochs 16 "
+        "--augment shift=2,flip"
     ),
     "cifar10-vgg7": (
         "torchrun --nproc-per-node 2 -m spikewise train --data cifar10 --model vgg7 --width 0.75 --v-threshold 0.5 "
-        "--growth 0.9 --epochs 18 --batch 128 --optimizer muon --lr 0.006 --threads 1"
+        "--gamma 2 --growth 0.9 --epochs 32 --batch 128 --optimizer muon --lr 0.006 --augment shift=3,flip --threads 1"
     ),
     "nmnist-vgg5": "spikewise train --data nmnist --model vgg5 --width 0.5 --epochs 40 --batch 32 --threads 1",
     "mnist-stdp400": "spikewise stdp --data mnist --neurons 400",
