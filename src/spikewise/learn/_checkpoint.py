@@ -6,6 +6,7 @@ in it, since every random number of training is a function of (seed, epoch, upda
 
 from __future__ import annotations
 
+import math
 import os
 import zlib
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ class Progress:
     history : list of dict
         One record per finished epoch.
     best_epoch : int
-        Epoch (from 1) of the best validation accuracy so far, the lower loss deciding ties; 0 before the first.
+        Epoch (from 1) whose weights are kept, see :func:`is_as_good`; 0 before the first.
     n_batches : int
         Updates of the epoch that has begun.
     loss, seconds : float
@@ -54,14 +55,28 @@ class Progress:
     seconds: float = 0.0
     best_weights: dict[str, Tensor] = field(default_factory=dict)
 
-    def end_epoch(self, model: nn.Module, record: dict[str, Any]) -> None:
-        """Take note of a finished epoch, and of the weights if they are the best so far."""
+    def end_epoch(self, model: nn.Module, record: dict[str, Any], n_validation: int) -> None:
+        """Take note of a finished epoch, and of the weights if they are as good as any before."""
         self.history.append(record)
         self.n_batches, self.loss, self.seconds = 0, 0.0, 0.0
-        best = self.history[self.best_epoch - 1] if self.best_epoch else None
-        if best is None or _merit(record) > _merit(best):
+        highest = max(row["validation_accuracy"] for row in self.history)
+        if is_as_good(record["validation_accuracy"], highest, n_validation):
             self.best_epoch = len(self.history)
             self.best_weights = {key: value.detach().clone() for key, value in model.state_dict().items()}
+
+
+def is_as_good(accuracy: float, highest: float, n_images: int) -> bool:
+    r"""Whether an accuracy lies within one standard error of the highest one, :math:`\sqrt{p (1 - p) / n}`.
+
+    Among epochs that chance alone may have put in order the last is the best trained: rates have fallen furthest, and
+    timesteps have grown to all of them. Taking the luckiest instead costs accuracy on other images.
+
+    Examples
+    --------
+    >>> is_as_good(0.890, 0.893, n_images=2500), is_as_good(0.880, 0.893, n_images=2500)
+    (True, False)
+    """
+    return accuracy >= highest - math.sqrt(highest * (1 - highest) / n_images)
 
 
 def identity_of(model: Any, settings: dict[str, Any], data: tuple[Tensor, ...]) -> dict[str, Any]:
@@ -80,10 +95,6 @@ def place_of(model: nn.Module, progress: Progress) -> list[float]:
     for values in model.state_dict().values():
         checksum = zlib.crc32(values.detach().contiguous().cpu().numpy().data, checksum)
     return [len(progress.history), progress.n_batches, checksum]
-
-
-def _merit(record: dict[str, Any]) -> tuple[float, float]:
-    return record["validation_accuracy"], -record["validation_loss"]
 
 
 def write_checkpoint(path: str | os.PathLike[str], trainer: Trainer, progress: Progress) -> None:

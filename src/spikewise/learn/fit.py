@@ -2,8 +2,8 @@
 
 Everything random is a function of (seed, epoch, update), and one file, replaced at the end of each epoch and
 now and then within one, holds the rest. So a run that was killed at any point and resumed ends in the same
-weights, bit for bit, as one that was left alone. The weights that are kept are those of the epoch with
-the best *validation* accuracy; test data have no way in.
+weights, bit for bit, as one that was left alone. The weights that are kept are those of the last epoch within one
+standard error of the best *validation* accuracy; test data have no way in.
 """
 
 from __future__ import annotations
@@ -227,7 +227,7 @@ def _epoch(
     validation_loss, accuracy = trainer.evaluate(candidate, held_out)
     seconds = time.perf_counter() - began
     record = EpochRecord(epoch, float(loss), validation_loss, accuracy[-1], tuple(accuracy), seconds)
-    state.end_epoch(candidate, asdict(record))
+    state.end_epoch(candidate, asdict(record), len(held_out[1]))
     save()
     return record
 
