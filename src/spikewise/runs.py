@@ -76,7 +76,7 @@ class Run:
         wanted = as_json({"kind": kind, "settings": settings, "seed": seed})
         empty = {section: kind() for section, kind in _SECTIONS.items() if section not in ("settings", "versions")}
         run = cls(folder, {"format": _FORMAT, **wanted, "versions": _versions(), **empty})
-        with _lock(folder):
+        with folder_lock(folder):
             if not (folder / "run.json").exists():
                 run._write()
                 return run
@@ -129,7 +129,7 @@ class Run:
         The record is read anew, since another process may have extended it before, and temporary files of killed
         processes are removed.
         """
-        with _lock(self.path):
+        with folder_lock(self.path):
             self.record = Run.open(self.path).record
             remove_leftovers(self.path)
             yield
@@ -139,7 +139,8 @@ class Run:
 
 
 @contextmanager
-def _lock(folder: Path) -> Iterator[None]:
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Hold a folder; raises RunError if another process does."""
     try:
         with FileLock(folder / ".lock", timeout=0):
             yield

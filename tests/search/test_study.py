@@ -14,8 +14,9 @@ from spikewise.errors import DataError, RunError
 from spikewise.search.budget import Budget
 from spikewise.search.choice import candidates_of, chosen_of, front_of, within
 from spikewise.search.designs import STDPDesign, STDPSpace
+from spikewise.search.storage import url_of
 from spikewise.search.strategies import growing, shuffled
-from spikewise.search.study import HOPELESS, KNOWN, OVER_BUDGET, TRAINED, Study, url_of
+from spikewise.search.study import DIED, HOPELESS, KNOWN, OVER_BUDGET, TRAINED, Study
 from spikewise.search.task import Findings, Point
 
 SPACE = STDPSpace(n_neurons=(10, 20, 40, 80), n_bits=(2, 8), n_steps=(100, 200), rule=("lean",))
@@ -103,7 +104,7 @@ def test_a_dead_workers_trial_is_taken_up_again(tmp_path):
     task, study = Toy(), opened(tmp_path, grace_s=2)
     study.work(task)
     trials = study.trials()
-    assert [trial.state for trial in trials].count("FAIL") == 1
+    assert [trial.outcome for trial in trials].count(DIED) == 1
     assert Counter(trial.design for trial in trials if trial.outcome == TRAINED) == Counter(feasible())
     assert len(task.trained) == 14 - 3
 
@@ -152,6 +153,64 @@ def test_the_choice_is_as_good_as_the_best_and_leaner(tmp_path):
     assert best.point.accuracy - chosen.point.accuracy < 0.006
     assert len(reasons) == 2
     assert chosen_of([]) is None
+
+
+def test_a_worker_that_slept_too_long_gives_way(tmp_path):
+    class Asleep(Toy):
+        def train_fully(self, design, progress):
+            if len(self.trained) == 2:
+                study = opened(tmp_path)._study
+                running = next(trial for trial in study.get_trials() if trial.state.name == "RUNNING")
+                study._storage.set_trial_state_values(running._trial_id, running.state.__class__.FAIL)  # as if stale
+            return super().train_fully(design, progress)
+
+    task, study = Asleep(), opened(tmp_path)
+    study.work(task)
+    trained = [trial.design for trial in study.trials() if trial.outcome == TRAINED]
+    assert Counter(trained) == Counter(feasible())  # each counts once, though one was computed twice
+    assert len(task.trained) == 15
+
+
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage")
+def test_a_design_of_which_workers_keep_dying_is_left_alone(tmp_path):
+    import optuna
+
+    study = opened(tmp_path)
+    victim = study.trials()[0].design
+    for again in (True, True, False):
+        trial = study._study.ask()
+        while trial.user_attrs["design"] != victim.model_dump():  # taken on the way: given back
+            study._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+            trial = study._study.ask()
+        study._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        if again:
+            study._enqueue(victim)
+    task = Toy()
+    study.work(task)
+    assert Counter(task.trained) == Counter(set(feasible()) - {victim})
+
+
+def test_helpers_need_something_to_help_with(tmp_path):
+    with pytest.raises(RunError, match="must hold a search to help with"):
+        opened(tmp_path, worker=None)
+    opened(tmp_path, n_trials=3)
+    assert opened(tmp_path, worker=None, n_trials=50).n_trials == 3
+
+
+def test_more_trials_may_be_asked_for(tmp_path):
+    first, more = Toy(), Toy()
+    opened(tmp_path, n_trials=4, planned=None).work(first)
+    opened(tmp_path, n_trials=50).work(more)  # now there are trials for all
+    assert Counter(first.trained + more.trained) == Counter(feasible())
+
+
+def test_passwords_are_not_shown(tmp_path):
+    with pytest.raises(RunError, match=r"postgresql://me:\*\*\*@nowhere/db") as caught:
+        Study.open(
+            "postgresql://me:secret@nowhere/db", {}, space=SPACE, feasible=[], first=[], planned=None, budget=BUDGET,
+            n_trials=3, seed=0,
+        )  # fmt: skip
+    assert "secret" not in str(caught.value)
 
 
 def test_another_search_is_not_gone_on_with(tmp_path):

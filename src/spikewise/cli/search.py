@@ -23,7 +23,9 @@ def search(
         str, typer.Option(help="Name of a data set, an .npz file or a folder of class folders.")
     ] = "digits",
     platform: Annotated[str, typer.Option(help="Platform that designs are priced on.")] = "digital-45nm",
-    max_memory: Annotated[str | None, typer.Option(help="Weights and states, such as 200kB (kB is 1000 B).")] = None,
+    max_memory: Annotated[
+        str | None, typer.Option(help="Weights and states of the network, such as 200kB (kB is 1000 B).")
+    ] = None,
     max_energy: Annotated[str | None, typer.Option(help="Energy of an answer, such as 20uJ.")] = None,
     max_latency: Annotated[str | None, typer.Option(help="Time of an answer, such as 5ms.")] = None,
     min_accuracy: Annotated[float | None, typer.Option(help="Least accuracy, as a fraction.")] = None,
@@ -65,6 +67,8 @@ def search(
     }  # fmt: skip
     if rules is not None:
         choices["rule"] = tuple(word.strip() for word in rules.split(","))
+        if not all(choices["rule"]):
+            raise ParameterError(f"--rules must be names between commas, such as lean,fspinn; got {rules!r}.")
     try:
         settings = SearchSettings(
             data=data, space=STDPSpace(**choices), platform=platform,
@@ -82,8 +86,8 @@ def search(
         NOTES.print(f"Nothing is left to help with in {folder}.", markup=False, soft_wrap=True)
         return
     emit(results, *search_tables(results), as_json=as_json)
-    if results["test"] is not None:
-        NOTES.print(f"Run: {results['test']['run']}", markup=False, soft_wrap=True)
+    if results["chosen"] is not None:
+        NOTES.print(f"Run: {results['chosen']['test']['run']}", markup=False, soft_wrap=True)
     NOTES.print(f"Picture: {results['picture']}   ({results['seconds']:.0f} s)", markup=False, soft_wrap=True)
 
 

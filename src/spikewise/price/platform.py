@@ -106,10 +106,12 @@ def _with(raw: Mapping[str, Any], key: str, value: Any, name: str) -> dict[str, 
     inner: Any = raw
     for part in path:
         inner = inner.get(part) if isinstance(inner, Mapping) else None
-    if not isinstance(inner, Mapping) or last not in inner:
-        known = sorted(
-            f"{group}.{each}" for group, table in raw.items() if isinstance(table, Mapping) for each in table
-        )
+    if not isinstance(inner, Mapping) or last not in inner or (not path and not isinstance(inner[last], Mapping)):
+        tables = {group: table for group, table in raw.items() if isinstance(table, Mapping)}
+        known = [
+            group if "value" in table and each == "value" else f"{group}.{each}"
+            for group, table in tables.items() for each in table if "value" not in table or each == "value"
+        ]  # fmt: skip
         raise unknown_name(f"what varies on {name}", key, known)
     change: Any = {"value": value} if isinstance(inner[last], Mapping) else value
     for part in reversed([*path, last]):

@@ -29,8 +29,7 @@ def _networks(results: Mapping[str, Any]) -> Table:
     for header in ("accuracy, all steps", "memory"):
         table.add_column(header, justify="right")
     for each in results["networks"]:
-        accuracy = f"{each['accuracy']:.2%} / {each['accuracy_kept']:.2%}"
-        table.add_row(each["name"], accuracy, format_memory(each["memory_bits"]))
+        table.add_row(each["name"], _accuracy(each, results), format_memory(each["memory_bits"]))
     return table
 
 
@@ -43,18 +42,23 @@ def _front(results: Mapping[str, Any]) -> Table:
         table.add_column(header, justify="right")
     skip = max(1, -(-len(rows) // _MOST_ROWS))
     for row in rows[::skip]:
-        table.add_row(*_cells(row))
+        table.add_row(*_cells(row, results))
     if skip > 1:
         table.add_row(f"… one of {skip} of {len(rows)}", *[""] * 6)
     if chosen is not None:
         table.add_section()
-        table.add_row(*_cells({**chosen, "network": f"taken: {chosen['network']}"}))
+        table.add_row(*_cells({**chosen, "network": f"taken: {chosen['network']}"}, results))
     return table
 
 
-def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+def _accuracy(row: Mapping[str, Any], results: Mapping[str, Any]) -> str:
+    """On the images that chose, and on others if there are some."""
+    return f"{row['accuracy']:.2%}" + (f" / {row['accuracy_kept']:.2%}" if results["judged_apart"] else "")
+
+
+def _cells(row: Mapping[str, Any], results: Mapping[str, Any]) -> tuple[str, ...]:
     return (
-        row["network"], row["platform"], f"{row['accuracy']:.2%} / {row['accuracy_kept']:.2%}",
+        row["network"], row["platform"], _accuracy(row, results),
         f"{row['mean_steps']:.2f}", format_si(row["energy_j"], "J"), format_si(row["latency_s"], "s"),
         format_si(row["edp_js"], "J s"),
     )  # fmt: skip
@@ -63,9 +67,10 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
 def _caption(results: Mapping[str, Any]) -> str:
     text = (
         f"{results['n_designs']:,} designs ({results['n_platforms']} platforms) priced in {results['seconds']:.2f} s, "
-        f"{results['designs_per_s']:,.0f} a second; {results['n_within']:,} within the budget. Accuracy: on the images "
-        "that chose / on others. Settings of a platform change its price here, not the answers. "
+        f"{results['designs_per_s']:,.0f} a second; {results['n_within']:,} within the budget. Accuracy: "
     )
+    text += "on the images that chose / on others" if results["judged_apart"] else "on the few images that chose"
+    text += ". Settings of a platform change its price here, not the answers. "
     if results["chosen"] is None:
         return text + f"No design loses at most {results['max_drop']:.1%} within the budget."
     return text + f"Taken: the least energy-delay product that loses at most {results['max_drop']:.1%}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -73,7 +74,8 @@ def quantity(words: str, unit: str) -> float:
     example = {"bit": "200kB", "J": "20uJ", "s": "5ms"}[unit]
     found = _QUANTITY.fullmatch(words)
     if found is None:
-        raise ParameterError(f"a limit must be a number with a unit, such as {example}; got {words!r}.")
+        hint = " k is 1000; there is no K or Ki." if "K" in words else ""
+        raise ParameterError(f"a limit must be a number with a unit, such as {example}; got {words!r}.{hint}")
     number, prefix, measured = found.groups()
     factor = {"B": 8.0, "b": 1.0, "bit": 1.0}.get(measured, 1.0)
     if ("bit" if measured in ("B", "b", "bit") else measured) != unit:
@@ -82,9 +84,12 @@ def quantity(words: str, unit: str) -> float:
         value = float(number)
     except ValueError:
         raise ParameterError(f"a limit must be a number with a unit, such as {example}; got {words!r}.") from None
-    if not value > 0:
-        raise ParameterError(f"a limit must be above 0; got {words!r}.")
-    return value * _PREFIXES[prefix] * factor
+    total = value * _PREFIXES[prefix] * factor
+    if not 0 < total < math.inf:
+        raise ParameterError(f"a limit must be above 0 and finite; got {words!r}.")
+    if unit == "bit" and _PREFIXES[prefix] < 1:
+        raise ParameterError(f"a limit of memory must be in bits or bytes, k, M or G of them; got {words!r}.")
+    return total
 
 
 def budget_of(

@@ -63,12 +63,16 @@ class Candidate:
 
 
 def candidates_of(trials: Sequence[Trial]) -> list[Candidate]:
-    """Every trained design with each of its exits, in the order of the trials."""
-    return [
-        Candidate(trial.number, trial.design, point, trial.findings.memory_bits, trial.findings.n_samples)
-        for trial in trials if trial.outcome == TRAINED and trial.findings and trial.design
-        for point in trial.findings.points
-    ]  # fmt: skip
+    """Every trained design with each of its exits, in the order of the trials; of equal exits the strictest."""
+    found = []
+    for trial in trials:
+        if trial.outcome == TRAINED and trial.findings and trial.design:
+            distinct = {(point.accuracy, point.energy_j): point for point in reversed(trial.findings.points)}
+            found += [
+                Candidate(trial.number, trial.design, point, trial.findings.memory_bits, trial.findings.n_samples)
+                for point in reversed(distinct.values())
+            ]
+    return found
 
 
 def within(candidates: Sequence[Candidate], budget: Budget) -> list[Candidate]:
@@ -117,7 +121,7 @@ def chosen_of(candidates: Sequence[Candidate]) -> tuple[Candidate, list[str]] | 
     if taken is not best:
         ratio = best.memory_bits * best.point.energy_j / (taken.memory_bits * taken.point.energy_j)
         reasons.append(
-            f"{len(as_good)} designs with their exits are as good within that; of these {taken.design.name} takes "
+            f"{len(as_good)} pairs of design and exit are as good within that; of these {taken.design.name} takes "
             f"the least memory times energy, {ratio:.2g} times less"
         )
     return taken, reasons

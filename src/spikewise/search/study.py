@@ -7,25 +7,28 @@ takes the trial up again, under a new number.
 
 from __future__ import annotations
 
+import os
+import socket
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import zlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
-from spikewise.errors import DataError, RunError, require
+from spikewise.errors import RunError, require
 from spikewise.runs import differences
 
 from .budget import Budget
 from .designs import STDPDesign, STDPSpace
 from .hopeless import is_hopeless
+from .storage import calm, guarded, open_storage, shown
 from .task import Findings, Progress
 
 TRAINED, HOPELESS = "trained", "hopeless"
-OVER_BUDGET, KNOWN, SURPLUS = "over budget", "known", "surplus"
+OVER_BUDGET, KNOWN, SURPLUS, DIED = "over budget", "known", "surplus", "died"
 _DECIDED = (TRAINED, HOPELESS)
 
 GRACE_S = 30
@@ -33,6 +36,8 @@ GRACE_S = 30
 
 Objectives = tuple[float, float, float]
 
+_MOST_DEATHS = 3  # workers that may die of a design until it is left alone
+_AGREE_S = 20.0  # longest wait for others to say what they are at
 _PATIENCE = 30  # proposals in a row that train nothing, until a design is drawn from those left
 _WAIT_S = 0.5
 
@@ -61,7 +66,7 @@ class Trial:
     state : str
         Optuna's: WAITING, RUNNING, COMPLETE, PRUNED or FAIL.
     outcome : str
-        trained, hopeless, over budget, known or surplus; empty while it is open.
+        trained, hopeless, over budget, known, surplus, or died with its worker; empty while it is open.
     design : STDPDesign, optional
         What it proposes; absent until a worker took it.
     predicted : dict
@@ -111,13 +116,13 @@ class Study:
         self._study, self._axes, self._budget = study, space.axes, budget
         self._owed = [*first, *(planned or [])]
         self._allowed, self._is_planned = list(feasible if planned is None else planned), planned is not None
-        self._n_trials, self._seed = n_trials, seed
+        self.n_trials, self._seed, self._latest = n_trials, seed, ""
 
     @classmethod
     def open(
         cls, url: str, identity: Mapping[str, Any], *, space: STDPSpace, feasible: Sequence[STDPDesign],
         first: Sequence[STDPDesign], planned: Sequence[STDPDesign] | None, budget: Budget, n_trials: int, seed: int,
-        worker: int = 0, grace_s: int = GRACE_S,
+        name: str = "search", worker: int | None = 0, grace_s: int = GRACE_S,
     ) -> Study:  # fmt: skip
         """Open the study in a database, or begin it there.
 
@@ -128,29 +133,35 @@ class Study:
         identity : mapping
             Everything that a study must agree in to be gone on with; ready for JSON.
         space, feasible, first, planned, budget, n_trials, seed
-            As for the class.
-        worker : int
-            Number of this worker, by which samplers differ.
+            As for the class. A helper takes ``n_trials`` from the study.
+        name : str
+            Of the study; a database may hold several.
+        worker : int or None
+            0 begins the study if there is none; others help, each with choices of its own. None is a helper without a
+            number.
         grace_s : int
             Seconds without a heartbeat after which a trial is taken for dead.
 
         Raises
         ------
         RunError
-            If the study there belongs to another search, or the database cannot be used.
+            If the study there belongs to another search, there is none to help with, or the database cannot be used.
         """
         optuna = require("optuna", "search")
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        with _database(url), _calm():
-            storage = optuna.storages.RDBStorage(
-                url, engine_kwargs={"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None,
-                heartbeat_interval=max(1, grace_s // 6), grace_period=grace_s,
-                heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(),
-            )  # fmt: skip
-            sampler = optuna.samplers.TPESampler(seed=seed + worker, multivariate=True, constant_liar=True)
+        with guarded(url), calm():
+            storage = open_storage(url, grace_s, _MOST_DEATHS - 1)
+            if worker != 0 and name not in optuna.get_all_study_names(storage):
+                raise RunError(f"{shown(url)} must hold a search to help with; it holds none. Begin it first.")
             study = optuna.create_study(
-                storage=storage, sampler=sampler, study_name="search", directions=["minimize"] * 3, load_if_exists=True
+                storage=storage, study_name=name, directions=["minimize"] * 3, load_if_exists=True
             )
+            who = f"{socket.gethostname()} {os.getpid()}" if worker is None else str(worker)
+            own = zlib.crc32(f"{seed} {who} {len(study.get_trials(deepcopy=False))}".encode())
+            study.sampler = optuna.samplers.TPESampler(seed=own, multivariate=True, constant_liar=True)
+            if worker == 0:
+                study.set_user_attr("n_trials", n_trials)
+            n_trials = int(study.user_attrs["n_trials"])
             opened = cls(study, space, feasible, first, planned, budget, n_trials, seed)
             found = study.user_attrs.get("identity")
             if found is None:
@@ -160,7 +171,7 @@ class Study:
         differs = differences(found or dict(identity), dict(identity))
         if differs:
             raise RunError(
-                f"{url} must hold a search with the same settings and data to be gone on with; it differs in "
+                f"{shown(url)} must hold a search with the same settings and data to be gone on with; it differs in "
                 f"{', '.join(differs)}. Choose another folder with --out."
             )
         return opened
@@ -169,7 +180,7 @@ class Study:
         self, task: Task, progress: Progress = lambda share, note: None, is_wanted: Callable[[], bool] = lambda: True
     ) -> None:
         """Try designs until there are enough, or none is left, or nobody wants it any more."""
-        with _database("the study"), _calm():
+        with guarded(), calm():
             idle = 0
             while is_wanted():
                 optuna = require("optuna", "search")
@@ -179,17 +190,22 @@ class Study:
                 n_waiting = sum(trial.state == "WAITING" for trial in trials)
                 n_running = sum(trial.state == "RUNNING" for trial in trials)
                 left, owed = self._left(self._allowed, trials), self._left(self._owed, trials)
-                if n_decided >= self._n_trials or not (left or n_waiting or n_running):
+                if n_decided >= self.n_trials or not (left or n_waiting or n_running):
                     return
-                if not n_waiting and (n_decided + n_running >= self._n_trials or not left):
+                if not n_waiting and (n_decided + n_running >= self.n_trials or not left):
                     time.sleep(_WAIT_S)  # others are at the last ones; should they die, those are taken up here
                     continue
                 if not n_waiting and owed:  # it was interrupted
                     self._enqueue(owed[0])
                 elif not n_waiting and idle >= _PATIENCE:
                     self._enqueue(left[np.random.default_rng([self._seed, len(trials)]).integers(len(left))])
-                self._study.optimize(lambda trial: self._try(trial, task, progress), n_trials=1)
-                idle = 0 if self.trials()[-1].outcome in _DECIDED else idle + 1
+                try:
+                    self._study.optimize(lambda trial: self._try(trial, task, progress), n_trials=1)
+                except ValueError as error:
+                    if "Cannot tell" not in str(error):
+                        raise
+                    self._latest = ""  # this process slept so long that another took the trial up
+                idle = 0 if self._latest in _DECIDED else idle + 1
 
     def trials(self) -> list[Trial]:
         """All trials so far, by number."""
@@ -197,15 +213,25 @@ class Study:
         for each in self._study.get_trials(deepcopy=False):
             notes = each.user_attrs
             design, findings = notes.get("design"), notes.get("findings")
-            is_over = each.state.name in ("COMPLETE", "PRUNED")
+            outcome = notes.get("outcome", "") if each.state.name in ("COMPLETE", "PRUNED") else ""
+            if each.state.name == "FAIL" and not notes.get("is_interrupted"):
+                outcome = DIED
             found.append(Trial(
-                each.number, each.state.name, notes.get("outcome", "") if is_over else "",
+                each.number, each.state.name, outcome,
                 STDPDesign(**design) if design else None, notes.get("predicted", {}), notes.get("look"),
                 Findings.from_dict(findings) if findings else None,
             ))  # fmt: skip
         return found
 
     def _try(self, trial: Any, task: Task, progress: Progress) -> Objectives:
+        try:
+            return self._decided(trial, task, progress)
+        except (Exception, KeyboardInterrupt) as error:
+            if not isinstance(error, require("optuna", "search").TrialPruned):
+                trial.set_user_attr("is_interrupted", True)  # which tells it from the trial of a dead worker
+            raise
+
+    def _decided(self, trial: Any, task: Task, progress: Progress) -> Objectives:
         picks = {name: values[trial.suggest_int(name, 0, len(values) - 1)] for name, values in self._axes.items()}
         design = STDPDesign(**picks)
         trial.set_user_attr("design", design.model_dump())
@@ -213,7 +239,7 @@ class Study:
         trial.set_user_attr("predicted", predicted)
         if self._budget.exceeded(predicted):
             self._skip(trial, OVER_BUDGET, self._budget.excess(predicted))
-        others = self.trials()
+        others = self._others(trial)
         twin = next((t for t in others if t.design == design and t.outcome in _DECIDED), None)
         if twin is not None:
             return self._told(trial, KNOWN, twin.look, twin.findings, predicted)
@@ -222,7 +248,7 @@ class Study:
             self._skip(trial, KNOWN)
         n_before = len(is_open) + sum(t.number < trial.number and t.outcome in _DECIDED for t in others)
         is_unplanned = self._is_planned and design not in self._allowed
-        if n_before >= self._n_trials or is_unplanned:
+        if n_before >= self.n_trials or is_unplanned:
             self._skip(trial, SURPLUS)
         progress(0, design.name)
         look = task.look(design)
@@ -233,6 +259,16 @@ class Study:
                 return self._told(trial, HOPELESS, look, None, predicted)
         return self._told(trial, TRAINED, look, task.train_fully(design, progress), predicted)
 
+    def _others(self, trial: Any) -> list[Trial]:
+        """All trials, once those with lower numbers have said what they are at: of twins the lowest goes on."""
+        until = time.monotonic() + _AGREE_S
+        while True:
+            found = self.trials()
+            is_silent = any(t.number < trial.number and t.state == "RUNNING" and t.design is None for t in found)
+            if not is_silent or time.monotonic() > until:
+                return found
+            time.sleep(_WAIT_S / 10)
+
     def _told(
         self, trial: Any, outcome: str, look: float | None, findings: Findings | None, predicted: Mapping[str, float]
     ) -> Objectives:
@@ -240,61 +276,26 @@ class Study:
         if findings is not None:
             trial.set_user_attr("findings", findings.to_dict())
         trial.set_user_attr("outcome", outcome)
+        self._latest = outcome
         if findings is None:
             return 1 - (look or 0.0), predicted["memory_bits"], predicted["energy_j"]
         best = max(findings.points, key=lambda point: point.accuracy)
         return 1 - best.accuracy, findings.memory_bits, best.energy_j
 
-    @staticmethod
-    def _skip(trial: Any, outcome: str, excess: float = 1e-9) -> NoReturn:
+    def _skip(self, trial: Any, outcome: str, excess: float = 1e-9) -> NoReturn:
         trial.set_user_attr("outcome", outcome)
         trial.set_constraint("excess", excess)
+        self._latest = outcome
         raise require("optuna", "search").TrialPruned(outcome)
 
     @staticmethod
     def _left(designs: Sequence[STDPDesign], trials: Sequence[Trial]) -> list[STDPDesign]:
-        """Those that nobody has taken yet, in their order."""
+        """Those that nobody has taken yet, in their order, but for those of which workers keep dying."""
         taken = {t.design for t in trials if t.design and (t.outcome in _DECIDED or t.state in ("RUNNING", "WAITING"))}
-        return [design for design in designs if design not in taken]
+        died = Counter(t.design for t in trials if t.outcome == DIED)
+        return [each for each in designs if each not in taken and died[each] < _MOST_DEATHS]
 
     def _enqueue(self, design: STDPDesign) -> None:
         values = design.model_dump()
         places = {name: choices.index(values[name]) for name, choices in self._axes.items()}
         self._study.enqueue_trial(places, user_attrs={"design": values})
-
-
-def url_of(path: Any) -> str:
-    """Address of a database in a file.
-
-    Examples
-    --------
-    >>> url_of("study.db")
-    'sqlite:///study.db'
-    """
-    return f"sqlite:///{path}"
-
-
-@contextmanager
-def _calm() -> Iterator[None]:
-    """Without the warnings that parts of Optuna are experimental."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", require("optuna", "search").exceptions.ExperimentalWarning)
-        yield
-
-
-@contextmanager
-def _database(url: str) -> Iterator[None]:
-    """Failures of a database as errors of this package."""
-    optuna, sqlalchemy = require("optuna", "search"), require("sqlalchemy", "search")
-    try:
-        yield
-    except (optuna.exceptions.StorageInternalError, sqlalchemy.exc.OperationalError) as error:
-        raise RunError(f"{url} must be a database that can be read and written; {_first_line(error)}.") from None
-    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, ImportError) as error:
-        if isinstance(error, RuntimeError) and "storage" not in str(error).lower():
-            raise
-        raise DataError(f"{url} must be a database of Optuna that can be opened here; {_first_line(error)}.") from None
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0][:200]

@@ -1,8 +1,8 @@
 """The leanest network under a budget: predict every design, train what may fit, take the best and test it.
 
 A search is a folder: ``study.db`` with all trials, which any number of processes share, ``search.json`` with what came
-out, the picture of the front, and in ``chosen/`` a run with the chosen design, trained again and tested. The test
-images play no part before that.
+out, the picture of the front, and in ``tested/`` a run of the chosen design, and of that of FSpiNN's algorithm, trained
+again and tested. The test images play no part before that.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from spikewise._files import write_json
 from spikewise.data.images import ImageSet
 from spikewise.errors import CapacityError, ParameterError, RunError, require
 from spikewise.price.platform import load_platform
-from spikewise.runs import make_folder
+from spikewise.runs import folder_lock, make_folder
 from spikewise.search.choice import candidates_of, chosen_of, front_of, rewarded, volume_of, within
 from spikewise.search.designs import STDPDesign
+from spikewise.search.storage import url_of
 from spikewise.search.strategies import growing, resolve, shuffled
-from spikewise.search.study import HOPELESS, KNOWN, OVER_BUDGET, TRAINED, Study, Trial, url_of
+from spikewise.search.study import DIED, HOPELESS, KNOWN, OVER_BUDGET, TRAINED, Study, Trial
 from spikewise.search.task import STDPTask
 from spikewise.units import format_memory, format_si
 
@@ -32,7 +33,8 @@ from .learn import Progress, identify
 from .search_settings import SearchSettings
 from .stdp import STDPSettings, run_stdp, splits_for
 
-STUDY_FILE, RESULT_FILE, CHOSEN = "study.db", "search.json", "chosen"
+STUDY_FILE, RESULT_FILE, TESTED = "study.db", "search.json", "tested"
+_OUTCOMES = (TRAINED, HOPELESS, OVER_BUDGET, KNOWN, DIED)
 _MOST_DESIGNS = 20_000
 
 
@@ -63,8 +65,8 @@ class Plan:
     strategy: str
     identity: dict[str, Any]
 
-    def open(self, settings: SearchSettings, url: str, worker: int = 0) -> Study:
-        """The study in the database."""
+    def open(self, settings: SearchSettings, url: str, worker: int | None = 0) -> Study:
+        """The study in the database; other databases than a file of the folder may hold several."""
         planned = {
             "enumerate": [*self.first, *(d for d in shuffled(self.feasible, settings.seed) if d not in self.first)],
             "fspinn": self.first,
@@ -93,7 +95,7 @@ def run_search(
     root : Path, optional
         Where to look for data first.
     resume : bool
-        Whether to go on with the search that is there, or to join it.
+        Whether to go on with the search that is there.
     n_workers : int
         Processes that try designs.
     storage : str, optional
@@ -111,45 +113,69 @@ def run_search(
     CapacityError
         If no design of the space keeps the budget.
     RunError
-        If the folder holds a search and ``resume`` is false, or one with other settings or data.
+        If the folder holds a search and ``resume`` is false, one with other settings or data, another process works in
+        it, or there is no search to help with.
     MissingExtraError
         If Optuna is not installed.
     """
     require("optuna", "search")
-    began = time.perf_counter()
-    database = make_folder(out) / STUDY_FILE
-    if database.exists() and not (resume or is_helper):
-        raise RunError(
-            f"{out} must not hold a search yet; it does. Go on with it by --resume, or choose another by --out."
-        )
-    url = storage or url_of(database)
-    splits = splits_for(settings.data, root, settings.limit)
-    report = stages(f"predict {len(settings.space)} designs")
-    plan = plan_of(settings, splits, report)
-    study = plan.open(settings, url)
-    _work(study, plan, settings, stages(f"search {splits['train'].name}"), url, root, n_workers)
+    if storage is not None and "://" not in storage:
+        raise ParameterError(f"storage must be the address of a database, such as postgresql://...; got {storage!r}.")
     if is_helper:
+        splits = splits_for(settings.data, root, settings.limit)
+        plan = plan_of(settings, splits, stages(f"predict {len(settings.space)} designs"))
+        study = plan.open(settings, storage or _own(out, "help with"), worker=None)
+        _work(study, plan, settings, stages(f"help {out.name}"), "", root, 1)
         return {"search": str(out), "n_trials": len(study.trials())}
-    results = outcome_of(settings, plan, study.trials(), len(splits["train"].classes))
-    results |= {"search": str(out), "seconds": time.perf_counter() - began}
-    results["picture"] = _draw(results, plan, out)
-    chosen = results["chosen"]
-    if chosen is not None:
-        asked = STDPSettings(
-            **{**STDPDesign(**chosen["design"]).keywords, "data": settings.data, "max_drop": chosen["max_drop"]},
-            platform=settings.platform, seed=settings.seed, limit=settings.limit,
-        )  # fmt: skip
-        found = run_stdp(asked, out / CHOSEN, stages, root, resume=(out / CHOSEN).exists())
-        results["test"] = {
-            "run": found["run"], "accuracy": found["accuracy"], "accuracy_exit": found["exit"]["accuracy"],
-            "mean_steps": found["exit"]["mean_steps"], "n_test": found["data"]["n_test"],
-            "n_test_evaluations": found["n_test_evaluations"],
-            **{key: found["cost"][key] for key in ("energy_j", "latency_s", "memory_bits")},
-            "energy_full_j": found["cost"]["without_exit"]["energy_j"],
-        }  # fmt: skip
-    results["seconds"] = time.perf_counter() - began
-    write_json(out / RESULT_FILE, results)
+    with folder_lock(make_folder(out)):
+        if (out / STUDY_FILE).exists() and not resume:
+            raise RunError(
+                f"{out} must not hold a search yet; it does. Go on with it by --resume, or choose another by --out."
+            )
+        began = time.perf_counter()
+        splits = splits_for(settings.data, root, settings.limit)
+        plan = plan_of(settings, splits, stages(f"predict {len(settings.space)} designs"))
+        url = storage or url_of(out / STUDY_FILE)
+        study = plan.open(settings, url)
+        _work(study, plan, settings, stages(f"search {splits['train'].name}"), url, root, n_workers)
+        results = outcome_of(settings, plan, study.trials(), len(splits["train"].classes))
+        results |= {"search": str(out), "seconds": time.perf_counter() - began}
+        results["picture"] = _draw(results, out)
+        write_json(out / RESULT_FILE, results)
+        for which in ("chosen", "fspinn"):
+            if results[which] is not None:
+                results[which]["test"] = _tested(results[which], settings, out, stages, root)
+        results["seconds"] = time.perf_counter() - began
+        write_json(out / RESULT_FILE, results)
     return results
+
+
+def _own(out: Path, purpose: str) -> str:
+    """Address of the study of a folder, which must be there."""
+    if not (out / STUDY_FILE).exists():
+        raise RunError(f"{out} must hold a search to {purpose}; it holds none. Begin it first, without --helper.")
+    return url_of(out / STUDY_FILE)
+
+
+def _tested(
+    row: Mapping[str, Any], settings: SearchSettings, out: Path, stages: Callable[[str], Progress], root: Path | None
+) -> dict[str, Any]:
+    """Train a design again, in a run of its own, and look at the test images."""
+    design = STDPDesign(**row["design"])
+    asked = STDPSettings(
+        **{**design.keywords, "data": settings.data, "max_drop": row["max_drop"]},
+        platform=settings.platform, seed=settings.seed, limit=settings.limit,
+    )  # fmt: skip
+    folder = out / TESTED / design.name
+    found = run_stdp(asked, folder, stages, root, resume=(folder / "run.json").exists())
+    figures = {key: found["cost"][key] for key in ("energy_j", "latency_s")} | {"memory_bits": row["memory_bits"]}
+    return {
+        "run": found["run"], "accuracy": found["accuracy"], "accuracy_exit": found["exit"]["accuracy"],
+        "mean_steps": found["exit"]["mean_steps"], "n_test": found["data"]["n_test"],
+        "n_test_evaluations": found["n_test_evaluations"], **figures,
+        "energy_full_j": found["cost"]["without_exit"]["energy_j"],
+        "exceeded": settings.budget.exceeded({**figures, "accuracy": found["exit"]["accuracy"]}),
+    }  # fmt: skip
 
 
 def plan_of(settings: SearchSettings, splits: Mapping[str, ImageSet], progress: Progress) -> Plan:
@@ -186,10 +212,7 @@ def plan_of(settings: SearchSettings, splits: Mapping[str, ImageSet], progress: 
             "FSpiNN's algorithm must find its smallest network within the budget; with most bits and the longest "
             "presentation none is. Give less bits or steps to choose from, or another strategy."
         )
-    identity = {
-        **settings.of_the_study, "data": identify(dict(splits)), "strategy": strategy,
-        "n_look": chosen_on.n_samples,
-    }  # fmt: skip
+    identity = {**settings.of_the_study, "data": identify(dict(splits)), "n_look": chosen_on.n_samples}
     return Plan(task, predicted, feasible, first, strategy, identity)
 
 
@@ -205,7 +228,7 @@ def outcome_of(settings: SearchSettings, plan: Plan, trials: Sequence[Trial], n_
         limits.energy_j or max((each.point.energy_j for each in found), default=1.0),
     )
     chosen, theirs = chosen_of(kept), rewarded(of_fspinn, limits)
-    counts = {word: sum(trial.outcome == word for trial in trials) for word in (TRAINED, HOPELESS, OVER_BUDGET, KNOWN)}
+    counts = {word: sum(trial.outcome == word for trial in trials) for word in _OUTCOMES}
     trained = [trial for trial in trials if trial.outcome == TRAINED and trial.findings and trial.design]
     return {
         "data": settings.data,
@@ -218,7 +241,8 @@ def outcome_of(settings: SearchSettings, plan: Plan, trials: Sequence[Trial], n_
         "n_hopeless": counts[HOPELESS],
         "n_over_budget_proposed": counts[OVER_BUDGET],
         "n_over_budget_trained": sum(t.design not in plan.feasible for t in trained),
-        "n_taken_up_again": sum(trial.state == "FAIL" for trial in trials),
+        "n_taken_up_again": counts[DIED],
+        "judged_apart": plan.task.kept is not plan.task.chosen_on,
         "n_over_budget_measured": len({each.trial for each in found} - {each.trial for each in kept}),
         "energy_measured_by_predicted": _spread(
             [t.findings.full["energy_j"] / t.predicted["energy_j"] for t in trained if t.findings]
@@ -229,11 +253,11 @@ def outcome_of(settings: SearchSettings, plan: Plan, trials: Sequence[Trial], n_
         "trial_cpu_s": sum(t.findings.seconds for t in trained if t.findings),
         "reference": list(reference),
         "hypervolume": {"search": volume_of(kept, reference), "fspinn": volume_of(of_fspinn, reference)},
+        "n_trained_fspinn": len({each.trial for each in of_fspinn}),
         "front": [each.to_dict() for each in front_of(kept)],
         "trained": [each.to_dict() for each in found],
         "chosen": chosen and {**chosen[0].to_dict(), "reasons": chosen[1]},
         "fspinn": theirs and theirs.to_dict(),
-        "test": None,
     }  # fmt: skip
 
 
@@ -250,7 +274,8 @@ def _work(
 
     def show(share: float, note: str) -> None:
         done = sum(trial.outcome in (TRAINED, HOPELESS) for trial in study.trials())
-        progress(min(done + share, settings.n_trials), settings.n_trials, note)
+        goal = min(study.n_trials, len(plan.feasible))
+        progress(min(done + share, goal), goal, note)
 
     try:
         study.work(plan.task, show)
@@ -259,7 +284,8 @@ def _work(
             each.terminate()
         for each in helpers:
             each.join()
-    show(0, "designs trained")
+    done = sum(trial.outcome in (TRAINED, HOPELESS) for trial in study.trials())
+    progress(done, done, "designs tried")
 
 
 def _help(settings: SearchSettings, url: str, root: Path | None, worker: int) -> None:
@@ -272,7 +298,7 @@ def _help(settings: SearchSettings, url: str, root: Path | None, worker: int) ->
     study.work(plan.task, is_wanted=lambda: parent is None or parent.is_alive())
 
 
-def _draw(results: Mapping[str, Any], plan: Plan, out: Path) -> str | None:
+def _draw(results: Mapping[str, Any], out: Path) -> str | None:
     from spikewise.report.front_figure import write_front
 
     return str(write_front(results, out / "front.png")) if results["trained"] else None
@@ -283,11 +309,17 @@ def _spread(ratios: Sequence[float]) -> list[float] | None:
 
 
 def _no_fit(settings: SearchSettings, predicted: Mapping[STDPDesign, Mapping[str, float]]) -> str:
-    memory = min(figures["memory_bits"] for figures in predicted.values())
-    energy = min(figures["energy_j"] for figures in predicted.values())
-    latency = min(figures["latency_s"] for figures in predicted.values())
+    def least(key: str) -> float:
+        return min(figures[key] for figures in predicted.values())
+
+    words = {
+        "memory_bits": f"{format_memory(least('memory_bits'))} of memory",
+        "energy_j": format_si(least("energy_j"), "J"),
+        "latency_s": format_si(least("latency_s"), "s"),
+    }
+    limited = [text for key, text in words.items() if getattr(settings.budget, key) is not None]
     return (
-        f"some design must keep the budget; of {len(predicted)} none does. The least are {format_memory(memory)}, "
-        f"{format_si(energy, 'J')} and {format_si(latency, 's')} of an answer on {settings.platform}, each of another "
-        "design perhaps. Raise a limit, or give smaller designs to choose from (--neurons, --bits, --steps)."
+        f"some design must keep the budget; of {len(predicted)} none does. The least that any takes on "
+        f"{settings.platform}: {', '.join(limited)}. Raise a limit, or give smaller designs to choose from "
+        "(--neurons, --bits, --steps)."
     )

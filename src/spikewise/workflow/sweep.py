@@ -76,14 +76,18 @@ def run_sweep(
         If the network fits on no platform.
     """
     if not 0 <= max_drop < 1:
-        raise ParameterError(f"max_drop must lie in [0, 1); got {max_drop}.")
+        raise ParameterError(f"--max-drop must lie in [0, 1); got {max_drop}.")
     if n_images < 2:
-        raise ParameterError(f"n_images must be at least 2; got {n_images}.")
+        raise ParameterError(f"--images must be at least 2; got {n_images}.")
     chips = platform_variants(platforms, vary or {})
     run = Run.open(path)
     if "shrink" in run.record["settings"]:
         raise ParameterError(f"a sweep must begin with a run that is not shrunk yet; {path} is. Name its parent.")
     network = open_network(run)
+    least, most = (1, 8) if isinstance(network, STDPClassifier) else (2, 16)
+    for width in bits:
+        if not least <= width <= most:
+            raise ParameterError(f"--bits must lie in {least}..{most} for this network; got {width}.")
     splits = splits_of(run, data, root)
     validation = splits["validation"]
     validation = validation.subset(slice(min(n_images, validation.n_samples)))
@@ -103,6 +107,7 @@ def run_sweep(
         "run": str(path),
         "data": run.record["data"].get("name"),
         "n_images": validation.n_samples,
+        "judged_apart": halves(validation)[1] is not None,
         "max_drop": max_drop,
         "budget": budget.model_dump(mode="json"),
         "accuracy_full": reference,
@@ -137,7 +142,13 @@ def platform_variants(platforms: Sequence[str], vary: Mapping[str, Sequence[Any]
     chips = [
         varied(name, dict(zip(vary, values, strict=True))) for name in platforms for values in product(*vary.values())
     ]
-    return {chip.name: chip for chip in chips}
+    found = {chip.name: chip for chip in chips}
+    if len(found) < len(chips):
+        raise ParameterError(
+            f"platforms must have names of their own; got {', '.join(chip.name for chip in chips)}. Give each file a "
+            "name, and name none twice."
+        )
+    return found
 
 
 def _variants(
@@ -155,7 +166,7 @@ def _variants(
         if is_float and widths:
             layers = (replace(layer, weight_bits=_FLOAT_BITS, state_bits=_FLOAT_BITS) for layer in load.layers)
             load = replace(load, layers=tuple(layers))
-        name = f"as it is, {load.precision_note()}" if width is None else f"{width} bits"
+        name = "as it is" if width is None else f"{width} bits"
         traces = [small.trace(part.images, part.labels) for part in (chosen_on, kept)]
         found.append(Variant(name, memory_bits_of(load), traces[0], traces[1], load))
         progress(done, 1 + len(widths), name)

@@ -1,0 +1,80 @@
+"""The database behind a study: opened with heartbeats, its failures told as errors of this package."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from spikewise.errors import DataError, RunError, require
+
+_THE_STUDY = "the study"
+
+
+def url_of(path: Any) -> str:
+    """Address of a database in a file.
+
+    Examples
+    --------
+    >>> url_of("study.db")
+    'sqlite:///study.db'
+    """
+    return f"sqlite:///{path}"
+
+
+@contextmanager
+def calm() -> Iterator[None]:
+    """Without the warnings that parts of Optuna are experimental."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", require("optuna", "search").exceptions.ExperimentalWarning)
+        yield
+
+
+def open_storage(url: str, grace_s: int, max_retry: int) -> Any:
+    """Optuna's storage in a database, in which trials of dead workers are enqueued again, so often at most."""
+    optuna = require("optuna", "search")
+    return optuna.storages.RDBStorage(
+        url, engine_kwargs={"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None,
+        heartbeat_interval=max(1, grace_s // 6), grace_period=grace_s,
+        heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=max_retry),
+    )  # fmt: skip
+
+
+def shown(url: str) -> str:
+    """The address of a database without a password."""
+    if url == _THE_STUDY:
+        return url
+    try:
+        return str(require("sqlalchemy", "search").make_url(url).render_as_string(hide_password=True))
+    except require("sqlalchemy", "search").exc.ArgumentError:
+        return "the storage"
+
+
+@contextmanager
+def guarded(url: str = _THE_STUDY) -> Iterator[None]:
+    """Failures of a database as errors of this package."""
+    optuna, sqlalchemy = require("optuna", "search"), require("sqlalchemy", "search")
+    try:
+        yield
+    except (optuna.exceptions.StorageInternalError, sqlalchemy.exc.OperationalError) as error:
+        raise RunError(
+            f"{shown(url)} must be a database that can be read and written; {_first_line(error)}. Is it there, and is "
+            "there room?"
+        ) from None
+    except ImportError:
+        raise RunError(
+            f"{shown(url)} must have a driver in Python; there is none. For PostgreSQL: pip install psycopg2-binary, "
+            "for MySQL: pip install pymysql."
+        ) from None
+    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "storage" not in str(error).lower():
+            raise
+        raise DataError(
+            f"{shown(url)} must be a database of Optuna that can be opened here; {_first_line(error)}. Restore it, or "
+            "begin anew in another folder."
+        ) from None
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0][:200].rstrip(".")
