@@ -28,7 +28,8 @@ COMMANDS = {
     ),
     "cifar10-vgg7": (
         "torchrun --nproc-per-node 2 -m spikewise train --data cifar10 --model vgg7 --width 0.75 --v-threshold 0.5 "
-        "--gamma 2 --growth 0.9 --epochs 32 --batch 128 --optimizer muon --lr 0.006 --augment shift=3,flip --threads 1"
+        "--gamma 2 --growth 0.8 --epochs 32 --batch 128 --optimizer muon --lr 0.006 "
+        "--augment shift=3,flip,cutout=8 --threads 1"
     ),
     "nmnist-vgg5": "spikewise train --data nmnist --model vgg5 --width 0.5 --epochs 40 --batch 32 --threads 1",
     "mnist-stdp400": "spikewise stdp --data mnist --neurons 400",
