@@ -110,3 +110,33 @@ def test_a_run_without_an_exit_setting_is_no_model(tmp_path):
     STDPClassifier(4, n_steps=20, random_state=0).fit(images, np.arange(20) % 2).save(run_.path / "model.safetensors")
     with pytest.raises(DataError, match="must hold an exit setting"):
         publish(run_.path, "x", "", tmp_path / "models")
+
+
+@pytest.mark.parametrize("kind", ["source", "deep"])
+def test_a_published_network_becomes_a_run_again(kind, request, tmp_path, few_digits, monkeypatch, capsys):
+    trained = request.getfixturevalue(kind)
+    monkeypatch.setattr(load, "FOLDER", tmp_path / "models")
+    publish(trained, "few", "spikewise ...", tmp_path / "models")
+    out = tmp_path / "again"
+    assert run(["zoo"]) == 0
+    assert run(["zoo", "few", "--out", str(out)]) == 0
+    assert "Next: spikewise exit" in capsys.readouterr().err
+    before, after = Run.open(trained).record, Run.open(out).record
+    assert after["settings"] == before["settings"]
+    assert after["seed"] == before["seed"]
+    assert {key: after["data"][key] for key in before["data"]} == before["data"]
+    assert after["test_evaluations"] == before["test_evaluations"]
+    assert run(["exit", str(out), "--data", str(few_digits), "--max-drop", "0.005"]) == 0
+    again = Run.open(out).record
+    assert len(again["test_evaluations"]) == len(before["test_evaluations"]) + 1
+    exits = (again["metrics"]["exits"]["drop-0.005"], before["metrics"]["exits"]["drop-0.005"])
+    assert exits[0]["histogram"] == exits[1]["histogram"]
+    assert run(["zoo", "few", "--out", str(out)]) == 2
+    assert "must not hold a run yet" in capsys.readouterr().err
+
+
+def test_what_the_zoo_has_not_is_told_in_one_line(zoo, capsys):
+    assert run(["zoo", "few-stdp21"]) == 2
+    assert "Did you mean 'few-stdp20'" in capsys.readouterr().err
+    assert run(["zoo", "--out", "runs/x"]) == 2
+    assert "--out needs the name" in capsys.readouterr().err

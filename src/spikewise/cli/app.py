@@ -27,6 +27,7 @@ from .stdp import stdp
 from .stream import stream
 from .sweep import sweep
 from .train import train
+from .zoo import zoo
 
 app = typer.Typer(
     name="spikewise",
@@ -38,8 +39,10 @@ app = typer.Typer(
 )
 _COMMANDS = {
     command.__name__.rstrip("_"): command
-    for command in (demo, train, stdp, exit_, stream, shrink, search, sweep, data, price, platforms, compare, report)
-}
+    for command in (
+        demo, train, stdp, exit_, stream, shrink, search, sweep, zoo, data, price, platforms, compare, report,
+    )
+}  # fmt: skip
 for name, command in _COMMANDS.items():
     app.command(name)(command)
 

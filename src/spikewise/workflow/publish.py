@@ -69,11 +69,12 @@ def publish(path: Path, name: str, command: str, folder: Path) -> ModelCard:
         n_steps=trace.n_steps,
         data=DataCard(
             name=data["name"], n_train=data["n_train"], n_validation=data["n_validation"], n_test=trace.n_samples,
-            n_chosen_on=data.get("n_chosen_on", 0), sha256=digests,
+            n_chosen_on=data.get("n_chosen_on", 0), epoch_chosen_on=data.get("epoch_chosen_on"),
+            limit=asked.get("limit"), shape=data["shape"], classes=data["classes"], sha256=digests,
         ),
         validation_accuracy={str(step): value for step, value in enumerate(by_step, 1)}
         or {str(trace.n_steps): metrics["validation_accuracy"]},
-        accuracy=metrics["accuracy_by_step"], exits=exits,
+        accuracy=metrics["accuracy_by_step"], exits=exits, test_evaluations=record["test_evaluations"],
     )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / f"{name}{WEIGHTS}") as handle:

@@ -14,7 +14,7 @@ class _Part(BaseModel):
 class DataCard(_Part):
     """The data that a network was trained and tested on; digests of the split, so that it can be made again.
 
-    ``n_chosen_on`` of the validation images chose the epoch, where one was chosen.
+    ``n_chosen_on`` of the validation images, of the digest ``epoch_chosen_on``, chose the epoch, where one was chosen.
     """
 
     name: str
@@ -22,6 +22,10 @@ class DataCard(_Part):
     n_validation: int = Field(ge=1)
     n_test: int = Field(ge=1)
     n_chosen_on: int = Field(ge=0)
+    epoch_chosen_on: str | None
+    limit: int | None
+    shape: list[int]
+    classes: list[str]
     sha256: dict[str, str]
 
 
@@ -74,6 +78,8 @@ class ModelCard(_Part):
         Accuracy on validation and test images of full runs that end after a number of timesteps.
     exits : dict of ExitCard
         Exit settings by name.
+    test_evaluations : list of dict
+        Every look at the test images.
     """
 
     name: str
@@ -89,3 +95,4 @@ class ModelCard(_Part):
     validation_accuracy: dict[str, float]
     accuracy: dict[str, float]
     exits: dict[str, ExitCard]
+    test_evaluations: list[dict[str, Any]]
