@@ -19,7 +19,7 @@ ORDER = [
     "__init__", "_lazy", "errors", "units", "_files", "_records", "layer", "operations",
     "_table_cells", "_table_file", "_table_layers", "workload", "layer_table", "metrics",
     "fixed_point", "weights", "runs", "_compile", "_lanes",
-    "data", "spikes", "dynamic", "network", "learn", "shrink", "price", "search", "exchange", "report", "zoo",
+    "data", "spikes", "dynamic", "network", "learn", "shrink", "price", "search", "exchange", "zoo", "report",
     "workflow", "config", "cli", "__main__",
 ]  # fmt: skip
 TORCH_LIVES_IN = {

@@ -131,8 +131,8 @@ def platform_variants(platforms: Sequence[str], vary: Mapping[str, Sequence[Any]
 
     Examples
     --------
-    >>> list(platform_variants(["rram-64-32nm"], {"mapping.adc_bits": (4, 6)}))
-    ['rram-64-32nm adc_bits=4', 'rram-64-32nm adc_bits=6']
+    >>> list(platform_variants(["rram-64-32nm-physical"], {"mapping.adc_bits": (4, 6)}))
+    ['rram-64-32nm-physical adc_bits=4', 'rram-64-32nm-physical adc_bits=6']
     """
     n_variants = len(platforms)
     for values in vary.values():
