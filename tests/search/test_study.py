@@ -197,6 +197,14 @@ def test_helpers_need_something_to_help_with(tmp_path):
     assert opened(tmp_path, worker=None, n_trials=50).n_trials == 3
 
 
+def test_a_study_that_is_there_is_gone_on_with_on_request_alone(tmp_path):
+    opened(tmp_path, name="search-1", resume=False)
+    opened(tmp_path, name="search-2", resume=False)  # another one in the same database
+    opened(tmp_path, name="search-1")
+    with pytest.raises(RunError, match="must not hold this search yet"):
+        opened(tmp_path, name="search-1", resume=False)
+
+
 def test_more_trials_may_be_asked_for(tmp_path):
     first, more = Toy(), Toy()
     opened(tmp_path, n_trials=4, planned=None).work(first)

@@ -122,7 +122,7 @@ class Study:
     def open(
         cls, url: str, identity: Mapping[str, Any], *, space: STDPSpace, feasible: Sequence[STDPDesign],
         first: Sequence[STDPDesign], planned: Sequence[STDPDesign] | None, budget: Budget, n_trials: int, seed: int,
-        name: str = "search", worker: int | None = 0, grace_s: int = GRACE_S,
+        name: str = "search", worker: int | None = 0, resume: bool = True, grace_s: int = GRACE_S,
     ) -> Study:  # fmt: skip
         """Open the study in a database, or begin it there.
 
@@ -139,6 +139,8 @@ class Study:
         worker : int or None
             0 begins the study if there is none; others help, each with choices of its own. None is a helper without a
             number.
+        resume : bool
+            Whether one that is there already may be gone on with.
         grace_s : int
             Seconds without a heartbeat after which a trial is taken for dead.
 
@@ -153,6 +155,8 @@ class Study:
             storage = open_storage(url, grace_s, _MOST_DEATHS - 1)
             if worker != 0 and name not in optuna.get_all_study_names(storage):
                 raise RunError(f"{shown(url)} must hold a search to help with; it holds none. Begin it first.")
+            if not resume and name in optuna.get_all_study_names(storage):
+                raise RunError(f"{shown(url)} must not hold this search yet; it does. Go on with it by --resume.")
             study = optuna.create_study(
                 storage=storage, study_name=name, directions=["minimize"] * 3, load_if_exists=True
             )

@@ -19,6 +19,7 @@ from spikewise.dynamic.calibration import calibrate
 from spikewise.dynamic.curve import exit_curve
 from spikewise.dynamic.path import ExitPath
 from spikewise.errors import ParameterError
+from spikewise.learn.encoder import STDPEncoder
 from spikewise.learn.stdp import STDPClassifier
 from spikewise.price.platform import load_platform
 
@@ -152,10 +153,9 @@ class STDPTask:
         chip = load_platform(self.platform)
         loads = [network.workload(self.kept.images, rule) for rule in rules]
         reports = [chip.estimate(load) for load in loads]
-        steps = np.arange(1, curve.n_steps + 1)
         points = tuple(
-            Point(drop, float(accuracy), float(exits @ steps / curve.n_samples), report.energy_j, report.latency_s)
-            for drop, accuracy, exits, report in zip(DROPS, curve.accuracy, curve.exits, reports, strict=True)
+            Point(drop, float(accuracy), float(mean_steps), report.energy_j, report.latency_s)
+            for drop, accuracy, mean_steps, report in zip(DROPS, curve.accuracy, curve.mean_steps, reports, strict=True)
         )
         static = reports[0].static
         return Findings(
@@ -166,10 +166,7 @@ class STDPTask:
 
     def check(self, design: STDPDesign) -> None:
         """Raise ParameterError for what cannot be trained."""
-        network = self._network(design)
-        keywords = {key: value for key, value in network.get_params().items() if key != "decoder"}
-        from spikewise.learn.encoder import STDPEncoder
-
+        keywords = {**design.keywords, "random_state": self.seed}
         try:
             STDPEncoder(**keywords).check_settings()
         except ParameterError as error:

@@ -7,9 +7,11 @@ again and tested. The test images play no part before that.
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import signal
 import time
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +38,7 @@ from .stdp import STDPSettings, run_stdp, splits_for
 STUDY_FILE, RESULT_FILE, TESTED = "study.db", "search.json", "tested"
 _OUTCOMES = (TRAINED, HOPELESS, OVER_BUDGET, KNOWN, DIED)
 _MOST_DESIGNS = 20_000
+_FILE = url_of("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,8 @@ class Plan:
     strategy: str
     identity: dict[str, Any]
 
-    def open(self, settings: SearchSettings, url: str, worker: int | None = 0) -> Study:
-        """The study in the database; other databases than a file of the folder may hold several."""
+    def open(self, settings: SearchSettings, url: str, worker: int | None = 0, *, resume: bool = True) -> Study:
+        """The study in the database, named by what it must agree in, so that a database may hold several."""
         planned = {
             "enumerate": [*self.first, *(d for d in shuffled(self.feasible, settings.seed) if d not in self.first)],
             "fspinn": self.first,
@@ -75,6 +78,7 @@ class Plan:
             url, self.identity, space=settings.space, feasible=self.feasible,
             first=[] if planned is not None else self.first, planned=planned, budget=settings.budget,
             n_trials=settings.n_trials, seed=settings.seed, worker=worker,
+            name="search" if url.startswith(_FILE) else _name(self.identity), resume=resume,
         )  # fmt: skip
 
 
@@ -136,7 +140,7 @@ def run_search(
         splits = splits_for(settings.data, root, settings.limit)
         plan = plan_of(settings, splits, stages(f"predict {len(settings.space)} designs"))
         url = storage or url_of(out / STUDY_FILE)
-        study = plan.open(settings, url)
+        study = plan.open(settings, url, resume=resume)
         _work(study, plan, settings, stages(f"search {splits['train'].name}"), url, root, n_workers)
         results = outcome_of(settings, plan, study.trials(), len(splits["train"].classes))
         results |= {"search": str(out), "seconds": time.perf_counter() - began}
@@ -148,6 +152,10 @@ def run_search(
         results["seconds"] = time.perf_counter() - began
         write_json(out / RESULT_FILE, results)
     return results
+
+
+def _name(identity: Mapping[str, Any]) -> str:
+    return f"search-{zlib.crc32(json.dumps(identity, sort_keys=True).encode()):08x}"
 
 
 def _own(out: Path, purpose: str) -> str:
