@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from spikewise._compile import kernel
-from spikewise._lanes import LANES, absolute, exp_of_negative, floor, load, splat, store, where_ge
+from spikewise._lanes import LANES, absolute, exp_of_negative, floor, load, splat, store, where_above, where_ge
 
 floats = st.floats(-1e6, 1e6, width=32)
 rows = hnp.arrays(np.float32, LANES, elements=floats)
@@ -49,6 +49,20 @@ def test_operations_give_the_bits_of_numpy(a, b):
     with np.errstate(all="ignore"):
         expected = np.stack([a + b, a - b, a * b, a / b, np.where(a >= b, a, b), np.floor(a), np.abs(b)])
     np.testing.assert_array_equal(out.reshape(7, LANES), expected)
+
+
+@kernel
+def choice(a, b, out):
+    x, y = load(a, 0), load(b, 0)
+    store(out, 0, where_above(x, y, x, y))
+
+
+@settings(deadline=None)
+@given(*(hnp.arrays(np.float32, LANES, elements=st.floats(width=32)) for _ in range(2)))
+def test_what_is_no_number_is_above_all(a, b):
+    out = np.empty(LANES, np.float32)
+    choice(a, b, out)
+    np.testing.assert_array_equal(out, np.where((a > b) | np.isnan(a), a, b))
 
 
 @settings(deadline=None)  # the first call compiles

@@ -1,9 +1,9 @@
 """One step of the same small spiking network in one engine, training or inference: CPU time and peak memory.
 
-The network: 3x3 convolutions of 32, 64 and 128 channels on 32x32 colour images, sums halved by average pooling after
-the second and third, batch normalisation over time and batch, LIF neurons with decay 1/2 and hard reset, a linear
-read-out, cross-entropy of the mean logits, T = 4. The first convolution of the static image runs once, in all engines.
-Each engine's neurons and surrogate are those that its users take by default.
+The network: 3x3 convolutions of 32, 64 and 128 channels on 32x32 colour images, sums halved by pooling (the mean, or
+the largest) after the second and third, batch normalisation over time and batch, LIF neurons with decay 1/2 and hard
+reset, a linear read-out, cross-entropy of the mean logits, T = 4. The first convolution of the static image runs once,
+in all engines. Each engine's neurons and surrogate are those that its users take by default.
 """
 
 import time
@@ -43,12 +43,13 @@ class Fire(torch.autograd.Function):
 class Body(nn.Module):
     """Convolutions and normalisation, which all engines share; ``neurons`` turns currents (T, B, ...) into spikes."""
 
-    def __init__(self, neurons):
+    def __init__(self, neurons, pooling):
         super().__init__()
+        pool = {"average": nn.AvgPool2d, "max": nn.MaxPool2d}[pooling]
         before = (3, *WIDTHS[:-1])
         sizes = zip(before, WIDTHS, strict=True)
         self.convs = nn.ModuleList(nn.Conv2d(n_in, n_out, 3, padding=1, bias=False) for n_in, n_out in sizes)
-        self.pools = nn.ModuleList(nn.AvgPool2d(p) if p > 1 else nn.Identity() for p in POOLS)
+        self.pools = nn.ModuleList(pool(p) if p > 1 else nn.Identity() for p in POOLS)
         self.norms = nn.ModuleList(nn.BatchNorm2d(o) for o in WIDTHS)
         self.neurons = nn.ModuleList(neurons() for _ in WIDTHS)
         self.readout = nn.Linear(WIDTHS[-1] * (SIDE // 4) ** 2, N_CLASSES)
@@ -77,9 +78,9 @@ class EagerLIF(nn.Module):
         return torch.stack(spikes)
 
 
-def eager():
+def eager(pooling):
     """Plain PyTorch."""
-    return Body(EagerLIF), ["torch"]
+    return Body(EagerLIF, pooling), ["torch"]
 
 
 class PooledFirst(Body):
@@ -96,12 +97,12 @@ class PooledFirst(Body):
         return self.readout(x.flatten(2)).mean(0)
 
 
-def eager_pooled_first():
-    """Plain PyTorch that is given our exchange of pooling and convolution."""
-    return PooledFirst(EagerLIF), ["torch"]
+def eager_pooled_first(pooling):
+    """Plain PyTorch that is given our exchange of pooling and convolution, which means alone allow."""
+    return PooledFirst(EagerLIF, pooling), ["torch"]
 
 
-def ours():
+def ours(pooling):
     """The fused layers of this project."""
     layers = importlib.import_module("spikewise.network.layers")
     params = importlib.import_module("spikewise.network.neurons").LIFParams()
@@ -110,7 +111,7 @@ def ours():
         def __init__(self):
             super().__init__()
             sizes = zip((3, *WIDTHS[:-1]), WIDTHS, POOLS, strict=True)
-            self.layers = nn.ModuleList(layers.conv_layer(n_in, n_out, params, pool) for n_in, n_out, pool in sizes)
+            self.layers = nn.ModuleList(layers.conv_layer(*ends, params, pool, pooling) for *ends, pool in sizes)
             self.readout = nn.Linear(WIDTHS[-1] * (SIDE // 4) ** 2, N_CLASSES)
 
         def forward(self, images, n_steps):
@@ -124,12 +125,12 @@ def ours():
     return Fused(), ["torch", "spikewise", "numba"]
 
 
-def spikingjelly():
+def spikingjelly(pooling):
     """Its multi-step neurons, torch backend."""
-    return Body(spikingjelly_neurons()), ["torch", "spikingjelly"]
+    return Body(spikingjelly_neurons(), pooling), ["torch", "spikingjelly"]
 
 
-def snntorch():
+def snntorch(pooling):
     """Its leaky neurons, step by step as it teaches."""
     snn = importlib.import_module("snntorch")
 
@@ -141,11 +142,11 @@ def snntorch():
         def forward(self, currents):
             mem, spikes = self.lif.reset_mem(), []
             for current in currents:
-                spike, mem = self.lif(current, mem)
-                spikes.append(spike)
+                spike, mem = self.lif(current, mem.to(current.dtype))  # its state begins in float32
+                spikes.append(spike.to(current.dtype))
             return torch.stack(spikes)
 
-    return Body(Loop), ["torch", "snntorch"]
+    return Body(Loop, pooling), ["torch", "snntorch"]
 
 
 def measure(request):
@@ -154,7 +155,7 @@ def measure(request):
     torch.set_num_threads(1)
     network, packages = {f.__name__: f for f in (eager, eager_pooled_first, ours, spikingjelly, snntorch)}[
         request["engine"]
-    ]()
+    ](request["pooling"])
     dtype = getattr(torch, request["dtype"])
     network = network.to(dtype).to(memory_format=torch.channels_last)
     images = torch.rand(request["batch"], 3, SIDE, SIDE).to(dtype).to(memory_format=torch.channels_last)

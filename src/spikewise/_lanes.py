@@ -129,6 +129,18 @@ def where_ge(context: Any, a: Any, b: Any, then: Any, otherwise: Any) -> Any:
     return f32x16(f32x16, f32x16, f32x16, f32x16), generate
 
 
+@intrinsic
+def where_above(context: Any, a: Any, b: Any, then: Any, otherwise: Any) -> Any:
+    """Lane by lane ``then`` where ``a > b`` or ``a`` is not a number, else ``otherwise``."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        a, b, then, otherwise = arguments
+        is_above = builder.or_(builder.fcmp_ordered(">", a, b), builder.fcmp_unordered("uno", a, a))
+        return builder.select(is_above, then, otherwise)
+
+    return f32x16(f32x16, f32x16, f32x16, f32x16), generate
+
+
 def _function(name: str) -> Any:
     @intrinsic
     def apply(context: Any, value: Any) -> Any:

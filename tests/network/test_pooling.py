@@ -1,6 +1,7 @@
 """Pooling before the sums instead of after them: the same numbers, and out of the way when somebody looks."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch import nn
 from spikewise.network import LIFParams, build_model
 from spikewise.network.kernels.means import means_of_squares
 from spikewise.network.layers import SpikingLayer, conv_layer
-from spikewise.network.pooling import POOLINGS, pooled_sums
+from spikewise.network.pooling import POOLINGS, pooled, pooled_sums
 from spikewise.network.record import record_workload
 
 
@@ -137,6 +138,45 @@ def test_compilers_and_vectors_of_parameters_take_a_network():
     with torch.no_grad():
         compiled = torch.compile(network, backend="eager")
         assert torch.allclose(compiled(images, 4), network(images, 4), atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 8, 8), (2, 21, 7, 9), (1, 40, 2, 3), (5, 5, 6, 6), (2, 16, 1, 4)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_the_largest_and_its_gradient_are_those_of_torch(shape, dtype):
+    pool = nn.MaxPool2d(2) if min(shape[2:]) > 1 else nn.MaxPool2d(2, padding=1)
+    x = torch.randint(-2, 3, shape).to(dtype)  # many equals
+    x[0, 0, 0, 0], x[-1, -1, -1, -1], x[0, -1, 0, -1] = math.nan, math.inf, -math.inf
+    mine, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
+    found, expected = pooled(mine, pool), pool(theirs)
+    assert torch.equal(found.nan_to_num(7.0), expected.nan_to_num(7.0))
+    assert torch.equal(pooled(x, pool).nan_to_num(7.0), expected.nan_to_num(7.0))
+    weights = torch.randn(found.shape).to(dtype)
+    found.backward(weights)
+    expected.backward(weights)
+    assert torch.equal(mine.grad, theirs.grad)
+
+
+def test_training_remembers_two_bytes_for_four_sums():
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda saved: kept.append(saved.nbytes) or saved, lambda saved: saved
+    ):
+        found = pooled(torch.rand(2, 16, 8, 8, requires_grad=True), nn.MaxPool2d(2))
+    assert kept == []
+    assert found.grad_fn.places.nbytes == 2 * found.numel()
+
+
+@pytest.mark.parametrize("settings", [{"stride": 1}, {"padding": 1}, {"dilation": 2}, {"ceil_mode": True}])
+def test_other_pooling_goes_the_long_way(settings):
+    pool, x = nn.MaxPool2d(2, **settings), torch.rand(2, 16, 7, 7)
+    assert torch.equal(pooled(x, pool), pool(x))
+
+
+def test_whoever_watches_the_pooling_is_asked():
+    pool, seen = nn.MaxPool2d(2), []
+    pool.register_forward_hook(lambda *_: seen.append(1))
+    pooled(torch.rand(2, 16, 4, 4), pool)
+    assert seen
 
 
 def test_the_largest_sum_of_a_square_drives_its_neuron():

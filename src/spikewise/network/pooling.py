@@ -9,13 +9,18 @@ each pixel of the *input* with its neighbours, and compute the sums at every sec
 That is a quarter of the multiplications forward and backward, and sums that would only be averaged are never written.
 Means of four spikes are exact in every floating-point type. A layer on a chip reads the spikes themselves, so networks
 are recorded and priced the long way: as soon as somebody watches the convolution or puts another in its place.
+
+The largest has no such way, but training need remember neither the four numbers nor their 64-bit positions, as PyTorch
+does: two bytes for every four sums are enough.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor, autograd, nn
 from torch.autograd.function import once_differentiable
@@ -24,6 +29,7 @@ from torch.nn import functional
 from spikewise._lanes import LANES
 
 from ._arrays import each_part, empty, flat, tensor_of
+from .kernels.largest import gradient_of_largest, largest_of_squares
 from .kernels.means import means_of_squares
 
 Pooling = Literal["max", "average"]
@@ -67,8 +73,20 @@ def pooled_sums(x: Tensor, synapses: nn.Module, pool: nn.Module) -> Tensor:
     """
     if may_exchange(synapses, pool):
         return sums_of_means(square_means(x), synapses)
-    sums: Tensor = pool(synapses(x))
-    return sums
+    return pooled(synapses(x), pool)
+
+
+def pooled(sums: Tensor, pool: Any) -> Tensor:
+    """``pool(sums)``; the largest of squares on a CPU without keeping the sums for the way back.
+
+    Examples
+    --------
+    >>> sums = torch.rand(2, 16, 5, 5)
+    >>> torch.equal(pooled(sums, nn.MaxPool2d(2)), nn.MaxPool2d(2)(sums))
+    True
+    """
+    found: Tensor = _Largest.apply(sums) if _takes_largest(sums, pool) else pool(sums)  # type: ignore[no-untyped-call]
+    return found
 
 
 def square_means(x: Tensor) -> Tensor:
@@ -81,7 +99,7 @@ def square_means(x: Tensor) -> Tensor:
     >>> square_means(torch.ones(1, 1, 2, 2))[0, 0].tolist()
     [[0.25, 0.5, 0.25], [0.5, 1.0, 0.5], [0.25, 0.5, 0.25]]
     """
-    if torch.compiler.is_compiling() or torch._C._is_tracing():
+    if _is_compiled():
         return functional.avg_pool2d(x, _SIDE, stride=1, padding=1)
     means: Tensor = _Means.apply(x)  # type: ignore[no-untyped-call]
     return means
@@ -109,6 +127,59 @@ def is_watched(*modules: nn.Module) -> bool:
     return any("forward" in vars(each) or any(getattr(each, name) for name in _HOOKS) for each in modules)
 
 
+def _is_compiled() -> bool:
+    """Whether torch's own compiler looks, which cannot read ours."""
+    return torch.compiler.is_compiling() or torch._C._is_tracing()
+
+
+def _has_loops(x: Tensor) -> bool:
+    """Whether compiled loops take such numbers."""
+    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16)
+
+
+def _takes_largest(sums: Tensor, pool: Any) -> bool:
+    """Whether this is torch's own pooling over 2x2, unwatched, of maps that our loops take."""
+    if type(pool) is not nn.MaxPool2d or is_watched(pool) or _is_compiled():
+        return False
+    shape = pool.kernel_size, pool.stride, pool.padding, pool.dilation, pool.ceil_mode, pool.return_indices
+    is_plain = shape == (_SIDE, _SIDE, 0, 1, False, False)
+    return is_plain and _has_loops(sums) and sums.ndim == 4 and sums.shape[1] >= LANES and min(sums.shape[2:]) >= _SIDE
+
+
+class _Largest(autograd.Function):
+    """The largest of each square; where it was is kept if a gradient is asked for."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        n_maps, n_channels, height, width = x.shape
+        shape, keeps = (n_maps, height // _SIDE, width // _SIDE, n_channels), ctx.needs_input_grad[0]
+        values = flat(x.permute(0, 2, 3, 1))
+        found = empty(math.prod(shape), values.dtype)
+        places = empty(len(found) if keeps else 0, np.uint16)
+        each_part(
+            n_maps,
+            lambda _, begin, end: largest_of_squares(
+                values, found, places, keeps, height, width, n_channels, begin, end
+            ),
+        )
+        ctx.shape, ctx.places = x.shape, places
+        return tensor_of(found, shape).permute(0, 3, 1, 2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        n_maps, n_channels, height, width = ctx.shape
+        values, places = flat(grads[0].permute(0, 2, 3, 1)), ctx.places
+        found = empty(n_maps * height * width * n_channels, values.dtype)
+        if height % _SIDE or width % _SIDE:
+            found[:] = 0
+        each_part(
+            n_maps,
+            lambda _, begin, end: gradient_of_largest(values, places, found, height, width, n_channels, begin, end),
+        )
+        return tensor_of(found, (n_maps, height, width, n_channels)).permute(0, 3, 1, 2)
+
+
 class _Means(autograd.Function):
     """Square means, and the same of their gradient without the border."""
 
@@ -125,11 +196,7 @@ class _Means(autograd.Function):
 def _means(x: Tensor, border: int) -> Tensor:
     n_maps, n_channels, height, width = x.shape
     n_rows, n_columns = height + 2 * border - 1, width + 2 * border - 1
-    if (
-        x.device.type != "cpu"
-        or x.dtype not in (torch.float32, torch.bfloat16)
-        or min(width, n_columns) * n_channels < LANES
-    ):
+    if not _has_loops(x) or min(width, n_columns) * n_channels < LANES:
         return functional.avg_pool2d(x, _SIDE, stride=1, padding=border)
     values = flat(x.permute(0, 2, 3, 1))
     found = empty(n_maps * n_rows * n_columns * n_channels, values.dtype)
