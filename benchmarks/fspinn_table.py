@@ -82,11 +82,6 @@ def network_row(data, n_neurons, rule, n_train, n_labelled, n_kept):
     }  # fmt: skip
 
 
-def in_bits(load, n_bits):
-    """The same network with weights and states of these bits."""
-    return replace(load, layers=tuple(replace(each, weight_bits=n_bits, state_bits=n_bits) for each in load.layers))
-
-
 def dense(load, rule):
     """Operations of a clock-driven network that touches every weight and every neuron at every step.
 
@@ -131,10 +126,10 @@ def energies(row, platform):
     full, stopped = Workload.from_dict(row["full"]), Workload.from_dict(row["stopped"])
     own = FLOAT_BITS if RULES[row["rule"]] is None else None  # None: as the network is
     loads = {
-        "A": in_bits(dense(full, row["rule"]), FLOAT_BITS),
-        "B": in_bits(full, FLOAT_BITS),
-        "C": full if own is None else in_bits(full, own),
-        "D": stopped if own is None else in_bits(stopped, own),
+        "A": dense(full, row["rule"]).with_bits(FLOAT_BITS),
+        "B": full.with_bits(FLOAT_BITS),
+        "C": full if own is None else full.with_bits(own),
+        "D": stopped if own is None else stopped.with_bits(own),
     }
     found = {
         (stage, phase): estimate_operations(load, platform, phase).energy_j

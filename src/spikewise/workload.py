@@ -183,6 +183,17 @@ class Workload:
         rows = tuple(LayerActivity(*(getattr(row, item.name)[:step] for item in fields(row))) for row in self.activity)
         return Workload(self.name, self.layers, rows, n_samples=self.n_samples)
 
+    def with_bits(self, n_bits: int) -> Workload:
+        """The same network with weights and membrane potentials of so many bits.
+
+        Examples
+        --------
+        >>> load = uniform_workload("toy", [LayerShape("fc", "linear", 64, 10)], 4, [0.1])
+        >>> [(each.weight_bits, each.state_bits) for each in load.with_bits(32).layers]
+        [(32, 32)]
+        """
+        return replace(self, layers=tuple(replace(each, weight_bits=n_bits, state_bits=n_bits) for each in self.layers))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary of lists and numbers, ready for JSON."""
         return {"format": "spikewise-workload-1", **asdict(self)}

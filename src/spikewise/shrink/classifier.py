@@ -20,7 +20,7 @@ from spikewise.network.spec import ModelSpec
 from spikewise.weights import read_weights
 from spikewise.workload import Workload
 
-from .convert import fits_in_float
+from .convert import Steps, fits_in_float, shrink_network
 from .fixed import FixedLIF, FixedNetwork
 from .format import FixedFormat
 
@@ -48,6 +48,14 @@ class FixedClassifier(SpikingClassifier):
     ) -> None:  # fmt: skip
         super().__init__(model, n_steps, class_names, batch_size)
         self.form = form
+
+    @classmethod
+    def of(
+        cls, network: SpikingClassifier, form: FixedFormat, typical: Any, steps: Steps | None = None
+    ) -> FixedClassifier:
+        """The fixed point of a network; ``typical`` and ``steps`` as for :func:`~spikewise.shrink.shrink_network`."""
+        fixed = shrink_network(network.model, form, typical, network.n_steps, steps)
+        return cls(fixed, form, network.n_steps, network.class_names)
 
     def workload(self, X: ArrayLike | Tensor, rule: ExitRule | None = None) -> Workload:
         """What the network asks of hardware, each layer with its own bits."""

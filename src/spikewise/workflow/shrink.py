@@ -7,7 +7,6 @@ test images are looked at once, as by every run.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,7 @@ from .exit import accumulation_of, look_of, splits_of
 from .folder import page_of
 from .learn import CHECKPOINT, Progress, is_learned, open_network, tidy
 from .results import costs_of
-from .shrink_settings import REST, ShrinkSettings
+from .shrink_settings import FLOAT_BITS, N_TYPICAL, REST, ShrinkSettings
 from .stop import stop_and_price
 
 if TYPE_CHECKING:
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from spikewise.shrink.classifier import FixedClassifier
     from spikewise.shrink.format import FixedFormat
 
-_N_TYPICAL = 512  # training images that show how large potentials become
-_FLOAT_BITS = 32
 _MOST_STDP_BITS = 8
 _TUNING = {
     "growth": 0.0, "ema": 0.0, "n_steps_min": None, "optimizer": "adamw", "weight_decay": 0.0, "schedule": "one_cycle",
@@ -202,20 +199,17 @@ def _shrink_deep(
 ) -> FixedClassifier:  # fmt: skip
     """The network in fixed point, its bits chosen and its weights trained on if that is wanted."""
     from spikewise.shrink.classifier import FixedClassifier
-    from spikewise.shrink.convert import shrink_network
     from spikewise.shrink.tuning import finetune
 
     train, chosen_on = splits["train"], halves(splits["validation"])[0]
-    held_out, typical = (chosen_on.images, chosen_on.labels), train.subset(slice(_N_TYPICAL)).images
+    held_out, typical = (chosen_on.images, chosen_on.labels), train.subset(slice(N_TYPICAL)).images
     form = _chosen(child, network, form, typical, held_out, settings, progress)
 
-    def fixed(model: Any, steps: Any = None) -> tuple[FixedClassifier, list[float]]:
-        small = FixedClassifier(
-            shrink_network(model, form, typical, network.n_steps, steps), form, network.n_steps, network.class_names
-        )
+    def fixed(steps: Any = None) -> tuple[FixedClassifier, list[float]]:
+        small = FixedClassifier.of(network, form, typical, steps)
         return small, small.trace(*held_out).accuracy_by_step().tolist()
 
-    small, accuracy = fixed(network.model)
+    small, accuracy = fixed()
     metrics: dict[str, Any] = {"n_parameters": sum(weights.numel() for weights in network.model.parameters())}
     if tuning is not None:
         result, steps = finetune(
@@ -223,7 +217,7 @@ def _shrink_deep(
             checkpoint=child.path / CHECKPOINT, resume=True, logs=child.path,
             progress=lambda moment: progress(moment.epochs_done, tuning.epochs, f"loss {moment.loss:.3f}"),
         )  # fmt: skip
-        tuned, accuracy_tuned = fixed(network.model, steps)
+        tuned, accuracy_tuned = fixed(steps)
         metrics |= {
             "validation_accuracy_untuned": accuracy[-1], "validation_accuracy_tuned": accuracy_tuned[-1],
             "best_epoch": result.best_epoch, "train_loss": [row.loss for row in result.history],
@@ -261,8 +255,7 @@ def _figures(
     load = Workload.read(parent.path / "exits" / before["name"] / WORKLOAD_FILE)
     is_deep = not isinstance(small, STDPClassifier)
     if is_deep:  # a network of floats, which the parent priced as if it had the bits that it did not have yet
-        floats = (replace(each, weight_bits=_FLOAT_BITS, state_bits=_FLOAT_BITS) for each in load.layers)
-        load = replace(load, layers=tuple(floats))
+        load = load.with_bits(FLOAT_BITS)
     metrics = child.record["metrics"]
     after = _column(found, Workload.read(child.path / "exits" / found["name"] / WORKLOAD_FILE), platform)
     return {

@@ -11,6 +11,10 @@ from spikewise.fixed_point import Rounding
 
 REST = "rest"
 """Stands for all layers that are not named."""
+N_TYPICAL = 512
+"""Training images that show how large potentials become."""
+FLOAT_BITS = 32
+"""Bits of a number of a network that is not in fixed point."""
 
 _DEFAULTS = {"membrane_bits": 16, "scale": "channel", "epochs": 2, "lr": 5e-4, "max_drop": 0.005}
 _NEEDED_BY = {"epochs": "finetune", "lr": "finetune", "max_drop": "several widths of bits"}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -29,9 +28,8 @@ from spikewise.workload import Workload
 from .choose import halves
 from .exit import accumulation_of, splits_of
 from .learn import Progress, open_network
+from .shrink_settings import FLOAT_BITS, N_TYPICAL
 
-_FLOAT_BITS = 32
-_N_TYPICAL = 512  # training images that show how large potentials become
 _MOST_PLATFORMS = 10_000
 
 
@@ -164,8 +162,7 @@ def _variants(
         load: Workload = small.workload(kept.images)
         is_float = width is None and not isinstance(network, STDPClassifier)
         if is_float and widths:
-            layers = (replace(layer, weight_bits=_FLOAT_BITS, state_bits=_FLOAT_BITS) for layer in load.layers)
-            load = replace(load, layers=tuple(layers))
+            load = load.with_bits(FLOAT_BITS)
         name = "as it is" if width is None else f"{width} bits"
         traces = [small.trace(part.images, part.labels) for part in (chosen_on, kept)]
         found.append(Variant(name, memory_bits_of(load), traces[0], traces[1], load))
@@ -178,10 +175,6 @@ def _in_bits(network: Any, width: int, train: ImageSet) -> Any:
         return network.quantized(width)
     require("torch", "deep")
     from spikewise.shrink.classifier import FixedClassifier
-    from spikewise.shrink.convert import shrink_network
     from spikewise.shrink.format import FixedFormat
 
-    form = FixedFormat(width)
-    typical = train.subset(slice(_N_TYPICAL)).images
-    fixed = shrink_network(network.model, form, typical, network.n_steps)
-    return FixedClassifier(fixed, form, network.n_steps, network.class_names)
+    return FixedClassifier.of(network, FixedFormat(width), train.subset(slice(N_TYPICAL)).images)
