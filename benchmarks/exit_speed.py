@@ -37,7 +37,7 @@ from spikewise.workflow.exit import splits_of
 from spikewise.workflow.in_use import rule_of
 
 ENGINES = ("at_once", "step_by_step", "asking", "early_exit", "spikingjelly")
-N_IMAGES = {256: 1024, 1: 128}
+N_IMAGES = {256: 512, 1: 128}
 
 
 def handed_over(folder, network, images):
@@ -67,7 +67,9 @@ def measure(request, rounds, core):
     for _ in range(rounds):
         for engine, python in pythons.items():
             try:
-                found[engine] += call_lines(python, HERE / "run_exit.py", request | {"engine": engine}, core)
+                rows = list(call_lines(python, HERE / "run_exit.py", request | {"engine": engine}, core))
+                print(f"batch {request['batch']}, {engine}: {1e3 * rows[0]['seconds']:.1f} ms per image", flush=True)
+                found[engine] += rows
             except PeerError as error:
                 problems[engine] = str(error)
     return found, problems
@@ -92,7 +94,7 @@ def main():
     images, rows, overheads = test.images, [], []
     with tempfile.TemporaryDirectory() as place:
         for batch in options.batches:
-            some = images[: N_IMAGES.get(batch, 1024)]
+            some = images[: N_IMAGES.get(batch, 512)]
             shared = handed_over(Path(place), network, some) | {
                 "model": str(options.run / MODEL_FILE), "rule": rule_to_dict(rule), "n_steps": network.n_steps,
                 "batch": batch, "repeats": 3,

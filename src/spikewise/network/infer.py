@@ -30,6 +30,7 @@ from ._inputs import check_images, check_labels, check_rule, sample_axis
 from .models import SpikingNetwork
 from .protocol import TrainableNetwork, check_network, select
 from .record import record_workload
+from .single import single_sample
 from .spec import ModelSpec
 from .stream import stream
 
@@ -155,11 +156,12 @@ class SpikingClassifier:
         for start in range(0, images.shape[axis], self.batch_size):
             rows = slice(start, min(start + self.batch_size, images.shape[axis]))
             batch = images[:, rows] if axis else images[rows]
-            state = self.model.start(torch.as_tensor(batch).to(self._device))
             running = np.arange(rows.stop - rows.start)
+            network = (len(running) == 1 and single_sample(self.model)) or self.model
+            state = network.start(torch.as_tensor(batch).to(self._device))
             score_sum = np.zeros((len(running), self.model.spec.n_classes), np.float32)
             for step in range(1, self.n_steps + 1):
-                outputs, state = self.model.step(state)
+                outputs, state = network.step(state)
                 score_sum = score_sum + outputs.float().cpu().numpy()
                 leaves = np.full(len(running), step == self.n_steps)
                 if rule is not None and step < self.n_steps:

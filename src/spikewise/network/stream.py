@@ -19,6 +19,7 @@ from spikewise.dynamic.rule import ExitRule, NeverExit
 from spikewise.errors import ParameterError, ShapeError
 
 from ._inputs import check_images, check_rule
+from .single import single_sample
 
 
 @torch.no_grad()
@@ -44,13 +45,14 @@ def stream(
     ShapeError, ParameterError
         If an image or a frame does not fit the network, there is no frame, or the network takes none one by one.
     """
+    network: Any = single_sample(model) or model
     chosen = NeverExit() if rule is None else check_rule(rule)
     shape = model.spec.in_shape
     device = next((weights.device for weights in model.parameters()), torch.device("cpu"))
     frames = None if _is_image(sample) else iter(sample)  # type: ignore[arg-type]
     if frames is None:
         image = check_images(_batch_of_one(sample), shape)
-        state = model.start(torch.as_tensor(image).to(device))
+        state = network.start(torch.as_tensor(image).to(device))
     elif hasattr(model, "feed"):
         state = None
     else:
@@ -66,8 +68,8 @@ def stream(
             if arrived is None:
                 return
             frame = torch.as_tensor(check_images(_batch_of_one(arrived), shape, "a frame")).to(device)[None]
-            state = model.start(frame) if state is None else model.feed(state, frame)
-        outputs, state = model.step(state)
+            state = network.start(frame) if state is None else network.feed(state, frame)
+        outputs, state = network.step(state)
         score_sum = score_sum + outputs.float().cpu().numpy()
         is_last = step == n_steps or bool(chosen.ready(score_sum, step)[0])
         yield Answer.of(score_sum[0], step, chosen, is_last=is_last)

@@ -12,14 +12,13 @@ from spikewise.zoo.card import ModelCard
 def zoo_table(cards: Sequence[ModelCard]) -> Table:
     """One row per network."""
     table = Table(title="networks of the zoo", caption="Accuracy on test images, in full runs and with early exit.")
-    for header in ("name", "data"):
-        table.add_column(header, no_wrap=True)
+    table.add_column("name", no_wrap=True)
     for header in ("weights", "accuracy", "with exit", "mean steps"):
-        table.add_column(header, justify="right")
+        table.add_column(header, justify="right", no_wrap=True)
     for card in cards:
         found = next(iter(card.exits.values()))
         table.add_row(
-            card.name, card.data.name, f"{card.n_parameters:,}", f"{_last(card):.2%}", f"{found.accuracy:.2%}",
+            card.name, f"{card.n_parameters:,}", f"{_last(card):.2%}", f"{found.accuracy:.2%}",
             f"{found.mean_steps:.2f} of {card.n_steps}",
         )  # fmt: skip
     return table

@@ -1,0 +1,259 @@
+"""A network that answers one sample at a time, event by event, with hardly any Python in between.
+
+With one sample in the batch, tensors are so small that most of the time goes into handing them from one operation to
+the next, and each weight is read for few sums. Here each layer of a step is one call of a compiled loop
+(:mod:`spikewise.network.kernels.events`) that adds the weights of spikes alone. Sums are added up in another order than
+by torch's convolutions, so scores agree to rounding, not bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import chain, pairwise
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from spikewise._lanes import LANES
+
+from ._channels import is_plain, line, of_running
+from .fused import NormLIF
+from .kernels.events import SIDE, conv_step, linear_step, static_step
+from .layers import SpikingLayer
+from .models import SpikingNetwork
+from .pooling import is_watched
+
+_NEAR_BYTES = 64_000  # of sums that are added to at a time
+
+_known: WeakKeyDictionary[nn.Module, tuple[Any, SingleSample | None]] = WeakKeyDictionary()
+
+
+def single_sample(model: Any) -> SingleSample | None:
+    """The event-driven form of a network, or None if it has none; kept until a weight changes.
+
+    There is one for spiking VGGs in float32 on a CPU, in eval mode, that nobody watches.
+
+    Examples
+    --------
+    >>> from spikewise.network import build_model
+    >>> network = build_model("vgg5", (1, 8, 8), 10, width=0.25).eval()
+    >>> image = torch.rand(1, 1, 8, 8)
+    >>> with torch.no_grad():
+    ...     alone = single_sample(network)
+    ...     found, _ = alone.step(alone.start(image))
+    ...     expected = network(image, 1)[0]
+    >>> torch.allclose(found, expected, atol=1e-5)
+    True
+    """
+    if type(model) is not SpikingNetwork or model.training or is_watched(*model.modules()):
+        return None
+    weights = list(chain(model.parameters(), model.buffers()))
+    if any(each.is_inference() for each in weights):  # nobody notes when such a tensor changes
+        return None
+    key = [(each.data_ptr(), each._version) for each in weights]
+    if model not in _known or _known[model][0] != key:
+        _known[model] = key, SingleSample(model) if _fits(model) else None
+    return _known[model][1]
+
+
+@dataclass(eq=False)
+class SingleState:
+    """One sample in the middle of its steps; a step changes it in place."""
+
+    frames: list[Tensor] | None
+    drive: Any
+    runs: list[Any] = field(default_factory=list)
+
+
+class SingleSample:
+    """A spiking VGG for one sample; offers start, step and feed as the network does."""
+
+    def __init__(self, model: SpikingNetwork) -> None:
+        self._model = model
+        layers = list(model.layers.values())
+        shape = _map_after(layers[0], *model.spec.in_shape[1:])
+        self._first = _Drive(layers[0], shape)
+        self._others = []
+        for before, layer in pairwise(layers):
+            kind = _Conv if isinstance(layer.synapses, nn.Conv2d) else _Linear
+            self._others.append(kind(layer, shape, _n_out(before)))
+            shape = _map_after(layer, *shape)
+        self._readout = _Readout(model.readout, shape, _n_out(layers[-1]))
+
+    def start(self, images: Tensor) -> SingleState:
+        """State before the first step, of an image (1, C, H, W) or a recording (T, 1, C, H, W)."""
+        if images.ndim == 5:
+            return self._begun(SingleState(list(images), None))
+        return self._begun(SingleState(None, self._first.of(self._model.start(images).drive)))
+
+    def feed(self, state: SingleState, frames: Tensor) -> SingleState:
+        """The state of a recording whose next frames (T, 1, C, H, W) have arrived."""
+        assert state.frames is not None
+        state.frames += list(frames)
+        return state
+
+    def step(self, state: SingleState) -> tuple[Tensor, SingleState]:
+        """Logits (1, K) of the next step, and the state after it."""
+        drive = state.drive
+        if state.frames is not None:
+            drive = self._first.of(self._model.start(state.frames.pop(0)).drive)
+        first, *others = state.runs
+        spikes = first(drive)
+        for run in others:
+            spikes = run(spikes)
+        return torch.from_numpy(self._readout.of(spikes)[None]), state
+
+    def _begun(self, state: SingleState) -> SingleState:
+        state.runs = [layer.begin() for layer in (self._first, *self._others)]
+        return state
+
+
+class _Neurons:
+    """Normalisation and neurons of a layer on a map (H, W), as the loops take them."""
+
+    def __init__(self, layer: Any, shape: tuple[int, int]) -> None:
+        self.shape, self.n_out = shape, _padded(_n_out(layer))
+        self.scale, self.shift = (
+            _pad(each.detach().numpy(), self.n_out, 0) for each in line(layer.norm, *of_running(layer.norm))
+        )
+        params = layer.neurons.params
+        numbers = (np.float32(each) for each in (params.decay, params.v_threshold, params.v_reset))
+        self.neurons = (*numbers, params.reset == "soft")
+
+    @property
+    def line(self) -> tuple[Any, Any, Any]:
+        return self.scale, self.shift, self.neurons
+
+    def potentials(self) -> tuple[Any, Any]:
+        """Of all neurons, at rest, and room for their spikes."""
+        n = self.shape[0] * self.shape[1] * self.n_out
+        return np.zeros(n, np.float32), np.empty(n, np.float32)
+
+
+class _Drive(_Neurons):
+    """The first layer, whose sums are computed as for any batch."""
+
+    def of(self, sums: Tensor) -> Any:
+        return _pad(sums[0].movedim(0, -1).numpy(), self.n_out, -1).ravel()
+
+    def begin(self) -> Any:
+        v, spikes = self.potentials()
+
+        def run(drive: Any) -> Any:
+            static_step(drive, self.n_out, *self.line, v, spikes)
+            return spikes
+
+        return run
+
+
+class _Conv(_Neurons):
+    def __init__(self, layer: Any, map_before: tuple[int, int], n_in: int) -> None:
+        super().__init__(layer, _map_after(layer, *map_before))
+        self.before, self.n_in = map_before, _padded(n_in)
+        taps = layer.synapses.weight.detach().numpy().reshape(_n_out(layer), n_in, SIDE * SIDE).transpose(1, 2, 0)
+        self.weights = _pad(_pad(taps, self.n_out, 2), self.n_in, 0).ravel()
+        self.side = getattr(layer.pool, "kernel_size", 1)
+        self.is_largest = isinstance(layer.pool, nn.MaxPool2d)
+
+    def begin(self) -> Any:
+        height, width = self.before
+        v, spikes = self.potentials()
+        n_rows = max(1, min(height, _NEAR_BYTES // (4 * (width + 2) * self.n_out) - 2))
+        room = (
+            np.empty(n_rows * width * self.n_in, np.int64),
+            np.empty(self.n_in, np.int64),
+            np.empty((height + 2) * (width + 2) * self.n_out, np.float32),
+        )
+        given = height, width, self.n_in, self.weights, self.n_out, self.side, self.is_largest, *self.line
+
+        def run(x: Any) -> Any:
+            conv_step(x, *given, *room, v, spikes)
+            return spikes
+
+        return run
+
+
+class _Linear(_Neurons):
+    def __init__(self, layer: Any, map_before: tuple[int, int], n_in: int) -> None:
+        super().__init__(layer, (1, 1))
+        weights = _by_pixel(layer.synapses.weight, map_before, n_in)
+        self.weights = _pad(weights.T, self.n_out, 1).ravel()
+
+    def begin(self) -> Any:
+        v, spikes = self.potentials()
+        given = self.weights, self.n_out, *self.line, np.empty(self.n_out, np.float32)
+
+        def run(x: Any) -> Any:
+            linear_step(x, *given, v, spikes)
+            return spikes
+
+        return run
+
+
+class _Readout:
+    """Logits (K,) of the last layer's spikes: of all, or of their mean over the map."""
+
+    def __init__(self, readout: Any, shape: tuple[int, int], n_in: int) -> None:
+        self.is_mean, self.n_in = isinstance(readout, nn.Conv2d), _padded(n_in)
+        weight = readout.weight.detach()
+        self.weights = _pad(weight.flatten(1).numpy(), self.n_in, 1) if self.is_mean else _by_pixel(weight, shape, n_in)
+        self.bias = 0.0 if readout.bias is None else readout.bias.detach().numpy().copy()
+
+    def of(self, spikes: Any) -> Any:
+        if self.is_mean:
+            spikes = spikes.reshape(-1, self.n_in).mean(0)
+        return self.weights @ spikes + self.bias
+
+
+def _fits(model: SpikingNetwork) -> bool:
+    """Whether every layer is of a kind that the loops know."""
+    if any(each.dtype != torch.float32 or each.device.type != "cpu" for each in model.parameters()):
+        return False
+    return all(_is_known(layer) for layer in model.layers.values())
+
+
+def _is_known(layer: Any) -> bool:
+    if type(layer) is not SpikingLayer or type(layer.neurons) is not NormLIF or not is_plain(layer.norm):
+        return False
+    synapses: Any = layer.synapses
+    pool: Any = layer.pool
+    if synapses.bias is not None:
+        return False
+    if type(synapses) is nn.Linear:
+        return type(pool) is nn.Identity
+    shape = synapses.kernel_size, synapses.padding, synapses.stride, synapses.dilation, synapses.groups
+    if type(synapses) is not nn.Conv2d or shape != ((SIDE, SIDE), (1, 1), (1, 1), (1, 1), 1):
+        return False
+    return type(pool) is nn.Identity or bool(type(pool) in (nn.MaxPool2d, nn.AvgPool2d) and pool.kernel_size == 2)
+
+
+def _n_out(layer: Any) -> int:
+    return len(layer.synapses.weight)
+
+
+def _map_after(layer: Any, height: int, width: int) -> tuple[int, int]:
+    if isinstance(layer.synapses, nn.Linear):
+        return 1, 1
+    side = getattr(layer.pool, "kernel_size", 1)
+    return height // side, width // side
+
+
+def _padded(n_channels: int) -> int:
+    """Channels in whole vectors."""
+    return -(-n_channels // LANES) * LANES
+
+
+def _pad(values: Any, n: int, axis: int) -> Any:
+    """Contiguous copy with zeros behind, up to n along an axis: channels that never spike."""
+    widths = [(0, 0)] * values.ndim
+    widths[axis] = 0, n - values.shape[axis]
+    return np.ascontiguousarray(np.pad(values, widths))
+
+
+def _by_pixel(weight: Tensor, shape: tuple[int, int], n_in: int) -> Any:
+    """Weights (K, C * H * W) of a flattened map for maps that lie channels-last with padded channels."""
+    by_map = weight.detach().numpy().reshape(len(weight), n_in, *shape).transpose(0, 2, 3, 1)
+    return _pad(by_map, _padded(n_in), 3).reshape(len(weight), -1)
