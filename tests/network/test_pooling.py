@@ -162,8 +162,16 @@ def test_training_remembers_two_bytes_for_four_sums():
         lambda saved: kept.append(saved.nbytes) or saved, lambda saved: saved
     ):
         found = pooled(torch.rand(2, 16, 8, 8, requires_grad=True), nn.MaxPool2d(2))
-    assert kept == []
-    assert found.grad_fn.places.nbytes == 2 * found.numel()
+    assert kept == [2 * found.numel()]
+    found.sum().backward()
+    with pytest.raises(RuntimeError, match="second time"):
+        found.sum().backward()
+
+
+def test_transforms_of_functions_go_the_long_way():
+    x = torch.rand(3, 16, 4, 4)
+    each = torch.func.vmap(lambda one: pooled(one[None], nn.MaxPool2d(2))[0])(x)
+    assert torch.equal(each, nn.MaxPool2d(2)(x))
 
 
 @pytest.mark.parametrize("settings", [{"stride": 1}, {"padding": 1}, {"dilation": 2}, {"ceil_mode": True}])

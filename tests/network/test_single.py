@@ -1,11 +1,16 @@
 """One sample, event by event: the answers of the network as it is written, and the network itself where it must be."""
 
+import dataclasses
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from spikewise.dynamic import EntropyExit
+from spikewise.errors import ParameterError, ShapeError
 from spikewise.network import LIFParams, SpikingClassifier, build_model
 from spikewise.network.single import SingleSample, single_sample
 from spikewise.zoo import load_model
@@ -101,16 +106,90 @@ def test_two_samples_at_the_same_time_do_not_disturb_each_other():
         assert torch.equal(torch.stack(mine), theirs)
 
 
-def test_new_weights_are_noticed():
-    network = lively()
-    first = single_sample(network)
-    assert single_sample(network) is first
+def _pooling(network):
+    return next(layer for layer in network.layers.values() if isinstance(layer.pool, nn.MaxPool2d))
+
+
+def _threshold(network, value):
+    for layer in network.layers.values():
+        layer.neurons.params = dataclasses.replace(layer.neurons.params, v_threshold=value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda network: network.readout.weight.mul_(2),
+        lambda network: network.readout.weight.data.neg_(),
+        lambda network: network.readout.weight.detach().numpy().__imul__(0.5),
+        lambda network: network.layers["conv2"].norm.running_var.mul_(2),
+        lambda network: network.load_state_dict({key: value / 2 for key, value in network.state_dict().items()}),
+        lambda network: _threshold(network, 2.0),
+        lambda network: setattr(network.layers["conv2"].norm, "eps", 1.0),
+        lambda network: setattr(_pooling(network), "pool", nn.AvgPool2d(2)),
+    ],
+)
+def test_changes_are_noticed(change):
+    network, image = lively(), torch.rand(1, 3, 16, 16)
+    before = steps_of(single_sample(network), image, 2)
     with torch.no_grad():
-        network.readout.weight.mul_(2)
-    assert single_sample(network) is not first
-    network.load_state_dict({key: value.clone() for key, value in network.state_dict().items()})
-    image = torch.rand(1, 3, 16, 16)
-    assert torch.allclose(steps_of(single_sample(network), image, 2), steps_of(network, image, 2), atol=1e-4)
+        change(network)
+    found, expected = steps_of(single_sample(network), image, 2), steps_of(network, image, 2)
+    assert torch.allclose(found, expected, atol=1e-4)
+    assert not torch.allclose(found, before, atol=1e-4)
+
+
+def test_arrays_are_kept_while_nothing_changes_and_go_with_the_network():
+    network = lively()
+    assert single_sample(network)._layers is single_sample(network)._layers
+    watched = weakref.ref(network)
+    del network
+    gc.collect()
+    assert watched() is None
+
+
+def test_answers_beside_autocast_and_gradients():
+    network, image = lively(), torch.rand(1, 3, 16, 16, requires_grad=True)
+    classifier = SpikingClassifier(network, 2, batch_size=4)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert single_sample(network) is None
+        assert classifier.predict(np.zeros((5, 3, 16, 16), np.uint8)).shape == (5,)
+    alone = single_sample(network)
+    outputs, _ = alone.step(alone.start(image))
+    assert not outputs.requires_grad
+
+
+def test_several_samples_and_missing_frames_are_refused():
+    alone = single_sample(lively())
+    with pytest.raises(ShapeError, match=r"must come alone.*got \(2, 3, 16, 16\)"):
+        alone.start(torch.rand(2, 3, 16, 16))
+    with pytest.raises(ShapeError, match="recordings; got"):
+        alone.start(torch.rand(4, 1, 3, 16, 17))
+    state = alone.start(torch.rand(1, 1, 3, 16, 16))
+    _, state = alone.step(state)
+    with pytest.raises(ParameterError, match="none is left"):
+        alone.step(state)
+
+
+class _Loud(nn.Linear):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+def _changed(**parts):
+    network = lively()
+    for place, module in parts.items():
+        if place == "readout":
+            module.load_state_dict(network.readout.state_dict())
+            network.readout = module
+        else:
+            setattr(network.layers["conv2"], place, module)
+    return network
+
+
+def _with_nan():
+    network = lively()
+    network.layers["conv2"].synapses.weight.data[0, 0, 0, 0] = float("nan")
+    return network
 
 
 def _hooked(network):
@@ -127,6 +206,10 @@ class _Own(nn.Module):
     [
         lambda: lively().train(),
         lambda: _hooked(lively()),
+        _with_nan,
+        lambda: _changed(readout=_Loud(lively().readout.in_features, 10)),
+        lambda: _changed(synapses=nn.Conv2d(16, 32, 3, padding=1, padding_mode="circular", bias=False)),
+        lambda: _changed(pool=nn.MaxPool2d(2, ceil_mode=True)),
         lambda: lively().to(torch.bfloat16),
         lambda: lively().double(),
         lambda: build_model("resnet18", (3, 16, 16), 10, width=0.25).eval(),

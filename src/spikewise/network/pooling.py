@@ -79,6 +79,8 @@ def pooled_sums(x: Tensor, synapses: nn.Module, pool: nn.Module) -> Tensor:
 def pooled(sums: Tensor, pool: Any) -> Tensor:
     """``pool(sums)``; the largest of squares on a CPU without keeping the sums for the way back.
 
+    Then the result lies channels-last in memory, and has one derivative, not two.
+
     Examples
     --------
     >>> sums = torch.rand(2, 16, 5, 5)
@@ -111,13 +113,25 @@ def sums_of_means(means: Tensor, synapses: Any) -> Tensor:
 
 
 def may_exchange(synapses: Any, pool: Any) -> bool:
-    """Whether these are a 3x3 convolution that keeps the map and a pooling over 2x2, both torch's own and unwatched."""
-    if type(synapses) is not nn.Conv2d or type(pool) is not nn.AvgPool2d or is_watched(synapses, pool):
+    """Whether these are a 3x3 convolution that keeps the map and a mean over 2x2, both torch's own and unwatched."""
+    return is_plain_conv(synapses) and type(pool) is nn.AvgPool2d and is_plain_pool(pool)
+
+
+def is_plain_conv(synapses: Any) -> bool:
+    """Whether this is torch's own 3x3 convolution that keeps the map, and nobody watches it."""
+    if type(synapses) is not nn.Conv2d or is_watched(synapses):
         return False
     shape = synapses.kernel_size, synapses.padding, synapses.stride, synapses.dilation, synapses.padding_mode
-    plain = pool.kernel_size == pool.stride == _SIDE and pool.padding == 0 and not pool.ceil_mode
-    plain &= pool.divisor_override is None
-    return plain and shape == ((3, 3), (1, 1), (1, 1), (1, 1), "zeros")
+    return shape == ((3, 3), (1, 1), (1, 1), (1, 1), "zeros")
+
+
+def is_plain_pool(pool: Any) -> bool:
+    """Whether this is torch's own pooling over squares of 2x2, and nobody watches it."""
+    if type(pool) not in (nn.MaxPool2d, nn.AvgPool2d) or is_watched(pool):
+        return False
+    others = (pool.dilation, pool.return_indices) if type(pool) is nn.MaxPool2d else (1, pool.divisor_override or False)
+    shape = pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode, *others
+    return shape == (_SIDE, _SIDE, 0, False, 1, False)
 
 
 def is_watched(*modules: nn.Module) -> bool:
@@ -139,11 +153,11 @@ def _has_loops(x: Tensor) -> bool:
 
 def _takes_largest(sums: Tensor, pool: Any) -> bool:
     """Whether this is torch's own pooling over 2x2, unwatched, of maps that our loops take."""
-    if type(pool) is not nn.MaxPool2d or is_watched(pool) or _is_compiled():
+    if type(pool) is not nn.MaxPool2d or not is_plain_pool(pool) or _is_compiled() or type(sums) is not Tensor:
         return False
-    shape = pool.kernel_size, pool.stride, pool.padding, pool.dilation, pool.ceil_mode, pool.return_indices
-    is_plain = shape == (_SIDE, _SIDE, 0, 1, False, False)
-    return is_plain and _has_loops(sums) and sums.ndim == 4 and sums.shape[1] >= LANES and min(sums.shape[2:]) >= _SIDE
+    if torch._C._are_functorch_transforms_active():
+        return False
+    return _has_loops(sums) and sums.ndim == 4 and sums.shape[1] >= LANES and min(sums.shape[2:]) >= _SIDE
 
 
 class _Largest(autograd.Function):
@@ -162,14 +176,15 @@ class _Largest(autograd.Function):
                 values, found, places, keeps, height, width, n_channels, begin, end
             ),
         )
-        ctx.shape, ctx.places = x.shape, places
+        ctx.shape = x.shape
+        ctx.save_for_backward(torch.from_numpy(places))
         return tensor_of(found, shape).permute(0, 3, 1, 2)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         n_maps, n_channels, height, width = ctx.shape
-        values, places = flat(grads[0].permute(0, 2, 3, 1)), ctx.places
+        values, places = flat(grads[0].permute(0, 2, 3, 1)), ctx.saved_tensors[0].numpy()
         found = empty(n_maps * height * width * n_channels, values.dtype)
         if height % _SIDE or width % _SIDE:
             found[:] = 0

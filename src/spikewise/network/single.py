@@ -8,7 +8,7 @@ by torch's convolutions, so scores agree to rounding, not bit for bit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -18,23 +18,25 @@ import torch
 from torch import Tensor, nn
 
 from spikewise._lanes import LANES
+from spikewise.errors import ParameterError, ShapeError
 
 from ._channels import is_plain, line, of_running
 from .fused import NormLIF
 from .kernels.events import SIDE, conv_step, linear_step, static_step
 from .layers import SpikingLayer
 from .models import SpikingNetwork
-from .pooling import is_watched
+from .pooling import is_plain_conv, is_plain_pool, is_watched
 
-_NEAR_BYTES = 64_000  # of sums that are added to at a time
+_NEAR_BYTES = 64_000  # of sums that are added to at a time: what a near cache holds
 
-_known: WeakKeyDictionary[nn.Module, tuple[Any, SingleSample | None]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[nn.Module, tuple[Any, _Layers]] = WeakKeyDictionary()
 
 
 def single_sample(model: Any) -> SingleSample | None:
-    """The event-driven form of a network, or None if it has none; kept until a weight changes.
+    """The event-driven form of a network, or None if it has none; its arrays are kept until a weight changes.
 
-    There is one for spiking VGGs in float32 on a CPU, in eval mode, that nobody watches.
+    There is one for spiking VGGs in float32 on a CPU, in eval mode, without autocast, with finite weights, that nobody
+    watches.
 
     Examples
     --------
@@ -48,46 +50,53 @@ def single_sample(model: Any) -> SingleSample | None:
     >>> torch.allclose(found, expected, atol=1e-5)
     True
     """
-    if type(model) is not SpikingNetwork or model.training or is_watched(*model.modules()):
+    if type(model) is not SpikingNetwork or model.training or torch.is_autocast_enabled("cpu") or not _fits(model):
         return None
-    weights = list(chain(model.parameters(), model.buffers()))
-    if any(each.is_inference() for each in weights):  # nobody notes when such a tensor changes
+    key = _contents(model)
+    if key is None:
         return None
-    key = [(each.data_ptr(), each._version) for each in weights]
     if model not in _known or _known[model][0] != key:
-        _known[model] = key, SingleSample(model) if _fits(model) else None
-    return _known[model][1]
+        _known[model] = key, _Layers(model)
+    return SingleSample(model, _known[model][1])
+
+
+def _contents(model: SpikingNetwork) -> Any:
+    """What answers hang on, in short, to notice any change, also such that torch does not note; None if not finite."""
+    weights = list(chain(model.parameters(), model.buffers()))
+    sums = [float(each.detach().numpy().sum()) for each in weights]
+    if not np.isfinite(sums).all():  # a loop that skips what is silent would not see zero times infinity
+        return None
+    layers: list[Any] = list(model.layers.values())
+    others = [(id(each.synapses), id(each.pool), each.neurons.params, each.norm.eps) for each in layers]
+    versions = [(each.data_ptr(), 0 if each.is_inference() else each._version) for each in weights]
+    return sums, others, versions
 
 
 @dataclass(eq=False)
 class SingleState:
     """One sample in the middle of its steps; a step changes it in place."""
 
+    runs: list[Any]
     frames: list[Tensor] | None
     drive: Any
-    runs: list[Any] = field(default_factory=list)
 
 
 class SingleSample:
     """A spiking VGG for one sample; offers start, step and feed as the network does."""
 
-    def __init__(self, model: SpikingNetwork) -> None:
-        self._model = model
-        layers = list(model.layers.values())
-        shape = _map_after(layers[0], *model.spec.in_shape[1:])
-        self._first = _Drive(layers[0], shape)
-        self._others = []
-        for before, layer in pairwise(layers):
-            kind = _Conv if isinstance(layer.synapses, nn.Conv2d) else _Linear
-            self._others.append(kind(layer, shape, _n_out(before)))
-            shape = _map_after(layer, *shape)
-        self._readout = _Readout(model.readout, shape, _n_out(layers[-1]))
+    def __init__(self, model: SpikingNetwork, layers: _Layers) -> None:
+        self._model, self._layers = model, layers
 
+    @torch.no_grad()
     def start(self, images: Tensor) -> SingleState:
         """State before the first step, of an image (1, C, H, W) or a recording (T, 1, C, H, W)."""
-        if images.ndim == 5:
-            return self._begun(SingleState(list(images), None))
-        return self._begun(SingleState(None, self._first.of(self._model.start(images).drive)))
+        if images.ndim >= 4 and images.shape[-4] != 1:
+            raise ShapeError(f"one sample must come alone, (1, C, H, W); got {tuple(images.shape)}.")
+        runs = [layer.begin() for layer in self._layers.in_order]
+        state = self._model.start(images)
+        if not state.is_static:
+            return SingleState(runs, list(images), None)
+        return SingleState(runs, None, self._layers.first.of(state.drive))
 
     def feed(self, state: SingleState, frames: Tensor) -> SingleState:
         """The state of a recording whose next frames (T, 1, C, H, W) have arrived."""
@@ -95,20 +104,33 @@ class SingleSample:
         state.frames += list(frames)
         return state
 
+    @torch.no_grad()
     def step(self, state: SingleState) -> tuple[Tensor, SingleState]:
         """Logits (1, K) of the next step, and the state after it."""
         drive = state.drive
         if state.frames is not None:
-            drive = self._first.of(self._model.start(state.frames.pop(0)).drive)
-        first, *others = state.runs
-        spikes = first(drive)
-        for run in others:
+            if not state.frames:
+                raise ParameterError("n_steps must be at most the frames; none is left. Feed the next one.")
+            drive = self._layers.first.of(self._model.start(state.frames.pop(0)).drive)
+        spikes = drive
+        for run in state.runs:
             spikes = run(spikes)
-        return torch.from_numpy(self._readout.of(spikes)[None]), state
+        return torch.from_numpy(self._layers.readout.of(spikes)[None]), state
 
-    def _begun(self, state: SingleState) -> SingleState:
-        state.runs = [layer.begin() for layer in (self._first, *self._others)]
-        return state
+
+class _Layers:
+    """The arrays of a network. They know nothing of it, so that it can be forgotten."""
+
+    def __init__(self, model: SpikingNetwork) -> None:
+        layers = list(model.layers.values())
+        shape = _map_after(layers[0], *model.spec.in_shape[1:])
+        self.first = _Drive(layers[0], shape)
+        self.in_order: list[Any] = [self.first]
+        for before, layer in pairwise(layers):
+            kind = _Conv if isinstance(layer.synapses, nn.Conv2d) else _Linear
+            self.in_order.append(kind(layer, shape, _n_out(before)))
+            shape = _map_after(layer, *shape)
+        self.readout = _Readout(model.readout, shape, _n_out(layers[-1]))
 
 
 class _Neurons:
@@ -209,10 +231,15 @@ class _Readout:
 
 
 def _fits(model: SpikingNetwork) -> bool:
-    """Whether every layer is of a kind that the loops know."""
+    """Whether every layer is of a kind that the loops know, and nobody watches any."""
     if any(each.dtype != torch.float32 or each.device.type != "cpu" for each in model.parameters()):
         return False
-    return all(_is_known(layer) for layer in model.layers.values())
+    if is_watched(*model.modules()) or not all(_is_known(layer) for layer in model.layers.values()):
+        return False
+    readout, average = model.readout, model.average
+    if type(readout) is nn.Linear:
+        return type(average) is nn.Identity
+    return type(readout) is nn.Conv2d and readout.kernel_size == (1, 1) and type(average) is nn.AdaptiveAvgPool2d
 
 
 def _is_known(layer: Any) -> bool:
@@ -224,10 +251,8 @@ def _is_known(layer: Any) -> bool:
         return False
     if type(synapses) is nn.Linear:
         return type(pool) is nn.Identity
-    shape = synapses.kernel_size, synapses.padding, synapses.stride, synapses.dilation, synapses.groups
-    if type(synapses) is not nn.Conv2d or shape != ((SIDE, SIDE), (1, 1), (1, 1), (1, 1), 1):
-        return False
-    return type(pool) is nn.Identity or bool(type(pool) in (nn.MaxPool2d, nn.AvgPool2d) and pool.kernel_size == 2)
+    is_conv = is_plain_conv(synapses) and synapses.groups == 1
+    return is_conv and (type(pool) is nn.Identity or is_plain_pool(pool))
 
 
 def _n_out(layer: Any) -> int:

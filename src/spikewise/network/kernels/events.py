@@ -73,7 +73,7 @@ def fire(current: Any, place: int, v: Any, spikes: Any, neurons: Any) -> None:
 
 
 @inlined
-def pooled(sums: Any, here: int, line: int, n_channels: int, is_largest: bool) -> Any:
+def of_square(sums: Any, here: int, line: int, n_channels: int, is_largest: bool) -> Any:
     """Largest or mean of a square of sums."""
     a, b = load(sums, here), load(sums, here + n_channels)
     c, d = load(sums, here + line), load(sums, here + line + n_channels)
@@ -102,7 +102,7 @@ def conv_step(
         for column in range(width // side):
             here = (row * side + 1) * line + (column * side + 1) * n_out
             for k in range(0, n_out, LANES):
-                value = load(sums, here + k) if side == 1 else pooled(sums, here + k, line, n_out, is_largest)
+                value = load(sums, here + k) if side == 1 else of_square(sums, here + k, line, n_out, is_largest)
                 fire(value * load(scale, k) + load(shift, k), place, v, spikes, neurons)
                 place += LANES
 
