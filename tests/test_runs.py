@@ -63,7 +63,7 @@ def test_a_second_process_builds_on_what_the_first_wrote(tmp_path):
 
 def test_leftovers_of_killed_writers_are_removed_under_the_lock(tmp_path):
     run = start(tmp_path)
-    leftover = run.exit_folder("drop-0") / ".exit.json.abc.tmp"
+    leftover = make_folder(run.exit_folder("drop-0")) / ".exit.json.abc.tmp"
     leftover.write_text("half")
     with run.locked():
         assert not leftover.exists()

@@ -50,7 +50,7 @@ def test_any_flipped_bit_is_noticed(tmp_path_factory, data):
     content = bytearray(path.read_bytes())
     content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"Delete it and run the command again\.$"):
+    with pytest.raises(DataError, match=r"without one, delete it and train again\.$"):
         read_weights(path, "test-1")
 
 

@@ -119,8 +119,8 @@ class Run:
         self._write()
 
     def exit_folder(self, name: str) -> Path:
-        """Folder of one exit setting, created if need be."""
-        return make_folder(self.path / "exits" / name)
+        """Folder of one exit setting, whether or not it is there yet."""
+        return self.path / "exits" / name
 
     @contextmanager
     def locked(self) -> Iterator[None]:

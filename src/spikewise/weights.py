@@ -82,7 +82,7 @@ def read_weights(path: str | os.PathLike[str], expected_format: str) -> tuple[di
     except (OSError, KeyError, TypeError, ValueError, RecursionError, SafetensorError) as error:
         raise DataError(
             f"{path} must be weights written by spikewise; {type(error).__name__}: {error}. "
-            "Delete it and run the command again."
+            "Take it from a copy; without one, delete it and train again."
         ) from None
     if found != expected_format:
         raise DataError(f"{path} must hold {expected_format!r}; got {found!r}. Is it of another kind of network?")

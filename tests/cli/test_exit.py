@@ -147,7 +147,9 @@ def test_a_wrong_request_is_one_clear_line(arguments, words, deep, unlabelled, f
     filled = [places.get(word, word.replace("{out}", str(tmp_path))) for word in arguments]
     if not {"--data", "--image"} & set(filled):
         filled += ["--data", str(few_digits)]
+    before = sorted(deep.rglob("*"))
     assert run(filled) == 2
+    assert sorted(deep.rglob("*")) == before
     shown = capsys.readouterr()
     *bars, message = shown.err.strip().splitlines()
     assert message.startswith("error:")

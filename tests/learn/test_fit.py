@@ -143,7 +143,7 @@ def test_a_checkpoint_with_a_flipped_bit_is_refused(tmp_path):
     content = bytearray(path.read_bytes())
     content[-100] ^= 1
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"checksum.*Delete it and run the command again"):
+    with pytest.raises(DataError, match=r"checksum.*without one, delete it and train again"):
         fit(small_model(), TRAIN, VALIDATION, short, checkpoint=path, resume=True)
 
 

@@ -160,7 +160,8 @@ def _within(curve: ExitCurve, cost: NDArray[np.float64], most: float) -> Calibra
     fits = cost <= most * (1 + _ROUNDING)
     if not fits.any():
         raise ParameterError(
-            f"the budget must be at least {cost.min():.4g}, what the loosest bound needs; got {most:.4g}."
+            f"the budget must be at least {cost.min():.4g}, the mean per sample of the loosest bound; got {most:.4g}. "
+            "Allow more."
         )
     return _chosen(curve, int(fits.argmax()), None)
 

@@ -60,7 +60,7 @@ def _promise(results: Mapping[str, Any]) -> str:
     certificate, chosen = results["certificate"], results["calibration"]
     if certificate and certificate["kind"] == "guarantee":
         points = f"{100 * certificate['max_drop']:g}"
-        what = f"costs at most {points} points of accuracy"
+        what = f"costs at most {points} {'point' if points == '1' else 'points'} of accuracy"
         if certificate["form"] == "harm":
             what = f"spoils the answers to at most {points} % of the images"
         each = ", also among those that have left by each step" if certificate["conditional"] else ""

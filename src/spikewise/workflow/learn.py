@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikewise.data.images import ImageSet
 from spikewise.dynamic.anytime import AnytimeClassifier
-from spikewise.errors import ParameterError, require
+from spikewise.errors import DataError, ParameterError, require
 from spikewise.learn.snapshot import samples_learned
 from spikewise.learn.stdp import STDPClassifier
 from spikewise.price.measure import EnergyMeter
@@ -244,6 +244,10 @@ def tidy(folder: Path) -> None:
 def open_network(run: Run) -> AnytimeClassifier:
     """The trained network of a run, whichever kind it is."""
     kind = run.record["kind"]
+    if kind in ("stdp", "deep") and not (run.path / MODEL_FILE).exists():
+        raise DataError(
+            f"{run.path} must hold a trained network; it has none yet. Go on with its training (--resume) first."
+        )
     if kind == "stdp":
         return STDPClassifier.load(run.path / MODEL_FILE)
     if kind == "deep":

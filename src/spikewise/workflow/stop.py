@@ -26,7 +26,7 @@ from spikewise.errors import DataError
 from spikewise.price.measure import EnergyMeter
 from spikewise.price.measured import INFERENCE, INFERENCE_EXIT, Measurement, entry
 from spikewise.price.prices import Prices, figures_of, price_all, write_prices
-from spikewise.runs import CHOICE_FILE, COST_FILE, EXIT_FILE, GALLERY_FILE, TRACE_FILE, WORKLOAD_FILE, Run
+from spikewise.runs import CHOICE_FILE, COST_FILE, EXIT_FILE, GALLERY_FILE, TRACE_FILE, WORKLOAD_FILE, Run, make_folder
 from spikewise.workload import Workload
 
 from .choose import ExitSettings, choose, halves
@@ -123,6 +123,7 @@ def stop_early(
         "histogram": result.histogram.tolist(),
         **figures,
     }
+    make_folder(folder)
     trace.write(run.path / TRACE_FILE)
     full_load.write(run.path / WORKLOAD_FILE)
     exit_load.write(folder / WORKLOAD_FILE)
