@@ -27,6 +27,8 @@ from peers.environments import DEEP_PEERS, HERE, PeerError, call_lines, make_env
 from rich.console import Console
 from rich.table import Table
 
+from spikewise._files import write_json
+
 ENGINES = ("ours", "eager", "eager_pooled_first", *DEEP_PEERS)
 
 
@@ -90,9 +92,10 @@ def main():
     Console().print(table)
     for name, why in problems.items():
         print(f"{name}: {why}")
-    if options.json:
+    if options.json:  # beside what other settings gave
+        kept = json.loads(options.json.read_text("utf-8")) if options.json.exists() else {}
         result = {"machine": platform.processor() or platform.machine(), "request": request, "rows": found}
-        options.json.write_text(json.dumps(result | {"problems": problems}, indent=1) + "\n", encoding="utf-8")
+        write_json(options.json, kept | {title: result | {"problems": problems}})
 
 
 if __name__ == "__main__":
