@@ -41,14 +41,23 @@ def _front(results: Mapping[str, Any]) -> Table:
     for header in ("accuracy", "mean steps", "energy", "latency", "EDP"):
         table.add_column(header, justify="right")
     skip = max(1, -(-len(rows) // _MOST_ROWS))
+    common = _common([row["platform"] for row in rows])
     for row in rows[::skip]:
-        table.add_row(*_cells(row, results))
+        table.add_row(*_cells(row, results, common))
     if skip > 1:
         table.add_row(f"… one of {skip} of {len(rows)}", *[""] * 6)
     if chosen is not None:
         table.add_section()
-        table.add_row(*_cells({**chosen, "network": f"taken: {chosen['network']}"}, results))
+        table.add_row(*_cells({**chosen, "network": f"taken: {chosen['network']}"}, results, common))
+    if common:
+        table.caption = f"All on {common.strip()}. {table.caption}"
     return table
+
+
+def _common(names: list[str]) -> str:
+    """The platform that all these are variants of, with the space behind it; nothing if there is none."""
+    first = {name.split(" ")[0] for name in names}
+    return f"{first.pop()} " if len(first) == 1 and all(" " in name for name in names) else ""
 
 
 def _accuracy(row: Mapping[str, Any], results: Mapping[str, Any]) -> str:
@@ -56,11 +65,12 @@ def _accuracy(row: Mapping[str, Any], results: Mapping[str, Any]) -> str:
     return f"{row['accuracy']:.2%}" + (f" / {row['accuracy_kept']:.2%}" if results["judged_apart"] else "")
 
 
-def _cells(row: Mapping[str, Any], results: Mapping[str, Any]) -> tuple[str, ...]:
+def _cells(row: Mapping[str, Any], results: Mapping[str, Any], common: str) -> tuple[str, ...]:
+    settings = row["platform"].removeprefix(common).replace(" ", "\n")
     return (
-        row["network"], row["platform"], _accuracy(row, results),
+        row["network"], settings, _accuracy(row, results).replace(" / ", "\n"),
         f"{row['mean_steps']:.2f}", format_si(row["energy_j"], "J"), format_si(row["latency_s"], "s"),
-        format_si(row["edp_js"], "J s"),
+        format_si(row["edp_js"], "Js"),
     )  # fmt: skip
 
 
@@ -72,5 +82,8 @@ def _caption(results: Mapping[str, Any]) -> str:
     text += "on the images that chose / on others" if results["judged_apart"] else "on the few images that chose"
     text += ". Settings of a platform change its price here, not the answers. "
     if results["chosen"] is None:
-        return text + f"No design loses at most {results['max_drop']:.1%} within the budget."
-    return text + f"Taken: the least energy-delay product that loses at most {results['max_drop']:.1%}."
+        return text + f"No design loses at most {100 * results['max_drop']:.2g} points within the budget."
+    return text + (
+        f"Taken: the least energy-delay product that loses at most {100 * results['max_drop']:.2g} points "
+        "of the most accurate network."
+    )
