@@ -145,7 +145,7 @@ def test_killed_at_any_stage_it_goes_on(deep, few_digits, tmp_path, monkeypatch,
 
 def _kill_at(place, patched, workflow):
     """Let Ctrl-C arrive where this is called; of fine-tuning, after its first epoch."""
-    from spikewise.shrink import classifier, convert, tuning
+    from spikewise.shrink import classifier, tuning
 
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
@@ -166,4 +166,4 @@ def _kill_at(place, patched, workflow):
     elif place == "FixedClassifier.save":
         patched.setattr(classifier.FixedClassifier, "save", interrupted)
     else:
-        patched.setattr(convert, "shrink_network", interrupted)
+        patched.setattr(classifier, "shrink_network", interrupted)
