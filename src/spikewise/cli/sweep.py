@@ -51,7 +51,11 @@ def sweep(
         )  # fmt: skip
     emit(results, *sweep_tables(results), as_json=as_json)
     if results["chosen"] is not None:
-        NOTES.print("To have it: spikewise shrink and spikewise exit with these bits and this loss.", markup=False)
+        taken = results["chosen"]
+        shrink = (
+            f"spikewise shrink {run} --bits {taken['network'].split()[0]}, then " if "bits" in taken["network"] else ""
+        )
+        NOTES.print(f"To have it: {shrink}spikewise exit with --max-drop {taken['max_drop_left']:g}.", markup=False)
 
 
 def variations_of(words: list[str]) -> dict[str, tuple[Any, ...]]:

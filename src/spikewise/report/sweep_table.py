@@ -36,9 +36,9 @@ def _networks(results: Mapping[str, Any]) -> Table:
 def _front(results: Mapping[str, Any]) -> Table:
     rows, chosen = results["front"], results["chosen"]
     table = Table(title="designs that no other beats", caption=_caption(results), caption_justify="left")
-    for header in ("weights", "platform"):
-        table.add_column(header)
-    for header in ("accuracy", "mean steps", "energy", "latency", "EDP"):
+    table.add_column("weights", no_wrap=True)
+    table.add_column("platform", overflow="fold")
+    for header in ("accuracy", "steps", "energy", "latency", "EDP"):
         table.add_column(header, justify="right")
     skip = max(1, -(-len(rows) // _MOST_ROWS))
     common = _common([row["platform"] for row in rows])
@@ -48,16 +48,16 @@ def _front(results: Mapping[str, Any]) -> Table:
         table.add_row(f"… one of {skip} of {len(rows)}", *[""] * 6)
     if chosen is not None:
         table.add_section()
-        table.add_row(*_cells({**chosen, "network": f"taken: {chosen['network']}"}, results, common))
+        table.add_row(*_cells({**chosen, "network": f"taken:\n{chosen['network']}"}, results, common))
     if common:
-        table.caption = f"All on {common.strip()}. {table.caption}"
+        table.caption = f"All on {common}. {table.caption}"
     return table
 
 
 def _common(names: list[str]) -> str:
-    """The platform that all these are variants of, with the space behind it; nothing if there is none."""
+    """The platform that all these are, or are variants of; nothing if there is none."""
     first = {name.split(" ")[0] for name in names}
-    return f"{first.pop()} " if len(first) == 1 and all(" " in name for name in names) else ""
+    return first.pop() if len(first) == 1 else ""
 
 
 def _accuracy(row: Mapping[str, Any], results: Mapping[str, Any]) -> str:
@@ -66,7 +66,7 @@ def _accuracy(row: Mapping[str, Any], results: Mapping[str, Any]) -> str:
 
 
 def _cells(row: Mapping[str, Any], results: Mapping[str, Any], common: str) -> tuple[str, ...]:
-    settings = row["platform"].removeprefix(common).replace(" ", "\n")
+    settings = row["platform"].removeprefix(common).strip().replace(" ", "\n")
     return (
         row["network"], settings, _accuracy(row, results).replace(" / ", "\n"),
         f"{row['mean_steps']:.2f}", format_si(row["energy_j"], "J"), format_si(row["latency_s"], "s"),
@@ -85,5 +85,5 @@ def _caption(results: Mapping[str, Any]) -> str:
         return text + f"No design loses at most {100 * results['max_drop']:.2g} points within the budget."
     return text + (
         f"Taken: the least energy-delay product that loses at most {100 * results['max_drop']:.2g} points "
-        "of the most accurate network."
+        "of the most accurate network, on the images that chose."
     )

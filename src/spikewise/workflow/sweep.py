@@ -102,7 +102,12 @@ def run_sweep(
     reference = max(float(each.chosen_on.accuracy_by_step()[-1]) for each in variants)
     is_within = found.within(budget)
     place = found.best(is_within & (found.figures["accuracy"] >= reference - max_drop))
-    chosen = None if place is None else {**found.to_dict(place), "rule": rule_to_dict(found.rule(place))}
+    chosen = None
+    if place is not None:
+        own = float(found.variants[place[0]].chosen_on.accuracy_by_step()[-1])
+        # What early exit may still cost this network, as spikewise exit counts it: against its own full runs.
+        left = round(max(0.0, max_drop - (reference - own)), 4)
+        chosen = {**found.to_dict(place), "rule": rule_to_dict(found.rule(place)), "max_drop_left": left}
     return {
         "run": str(path),
         "data": run.record["data"].get("name"),
