@@ -4,7 +4,7 @@ All objectives are to be small: an error, joules, bits. A design *dominates* ano
 somewhere better. The front holds those that nobody dominates; its hypervolume is what it dominates of the box below
 a reference,
 
-.. math:: H = \mathrm{volume} \bigcup_{x \in \text{front}} [x_1, r_1] \times \dots \times [x_M, r_M] .
+.. math:: H = \mathrm{volume} \bigcup_{x \in \text{front}} [x_1, r_1] \times \cdots \times [x_M, r_M] .
 """
 
 from __future__ import annotations
