@@ -59,8 +59,7 @@ def inputs_per_step(images: NDArray[Any], design: STDPDesign) -> float:
         raise ParameterError("images must hold at least one image; got none.")
     rule = resolve_rule(design.rule, design.n_neurons)
     network = STDPClassifier(_FEW_NEURONS, rule=rule, n_steps=_FEW_STEPS, n_epochs=1, random_state=0)
-    with warnings.catch_warnings():  # so few neurons and images learn little, which does not matter here
-        warnings.simplefilter("ignore", UserWarning)
+    with quiet():
         load = network.fit(some, np.arange(len(some)) % 2).workload(some)
     return float(np.mean(load.activity[0].in_spikes))
 
@@ -115,3 +114,11 @@ def predicted(workload: Workload, platform: str) -> dict[str, float]:
 @lru_cache(maxsize=8)
 def _loaded(platform: str) -> Any:
     return load_platform(platform)
+
+
+class quiet(warnings.catch_warnings):  # noqa: N801
+    """Poor networks are expected while searching; the chosen one is trained again, and then warns."""
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        warnings.simplefilter("ignore", UserWarning)

@@ -7,7 +7,6 @@ that is tried again, on whichever machine, gives the same.
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -24,7 +23,7 @@ from spikewise.learn.stdp import STDPClassifier
 from spikewise.price.platform import load_platform
 
 from .designs import STDPDesign
-from .predict import inputs_per_step, memory_bits_of, predicted, predicted_workload
+from .predict import inputs_per_step, memory_bits_of, predicted, predicted_workload, quiet
 
 Progress = Callable[[float, str], None]
 """Called with the share of a trial that is done, and a remark."""
@@ -133,7 +132,7 @@ class STDPTask:
             return None
         network = self._network(design, n_epochs=1)
         few = self.train.subset(slice(n_images))
-        with _quiet():
+        with quiet():
             network.fit(few.images, few.labels)
         return float(np.mean(network.predict(self.chosen_on.images) == self.chosen_on.labels))
 
@@ -141,7 +140,7 @@ class STDPTask:
         """Learn from all images, label, choose thresholds, and price what was computed."""
         began = time.process_time()
         network = self._network(design)
-        with _quiet():
+        with quiet():
             network.fit(
                 self.train.images, self.train.labels,
                 progress=lambda done, total: progress(0.8 * done / total, design.name),
@@ -174,11 +173,3 @@ class STDPTask:
 
     def _network(self, design: STDPDesign, **changes: Any) -> STDPClassifier:
         return STDPClassifier(**{**design.keywords, "random_state": self.seed, **changes})
-
-
-class _quiet(warnings.catch_warnings):  # noqa: N801
-    """Poor networks are expected while searching; the chosen one is trained again, and then warns."""
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        warnings.simplefilter("ignore", UserWarning)

@@ -25,6 +25,13 @@ def where_is(place: Any, number: Any, grad: Any) -> Any:
     return where_ge(place, splat(number), where_ge(splat(number), place, grad, zero), zero)
 
 
+@inlined
+def top_of(row: int, height: int, n_line: int) -> int:
+    """Where the upper line of a row of squares begins; rows are counted through all maps."""
+    n_rows = height // 2
+    return (row // n_rows * height + row % n_rows * 2) * n_line
+
+
 @kernel
 def largest_of_squares(
     x: Any, y: Any, places: Any, keeps: bool, height: int, width: int, n_channels: int, begin: int, end: int
@@ -34,27 +41,25 @@ def largest_of_squares(
     Where they were goes to ``places``, of the shape of ``y``, if asked. C is no less than a vector.
     """
     n_rows, n_columns, n_line = height // 2, width // 2, width * n_channels
-    for number in range(begin, end):
-        for row in range(n_rows):
-            above = (number * height + 2 * row) * n_line
-            out = (number * n_rows + row) * n_columns * n_channels
-            for column in range(n_columns):
-                for channel in range(0, n_channels, LANES):
-                    # The last vector of a pixel ends with it, so it may do again what was done before.
-                    k = min(channel, n_channels - LANES)
-                    here = above + 2 * column * n_channels + k
-                    best, other = load(x, here), load(x, here + n_channels)
-                    place = where_above(other, best, splat(_ONE), splat(_ZERO))
-                    best = where_above(other, best, other, best)
-                    other = load(x, here + n_line)
-                    place = where_above(other, best, splat(_TWO), place)
-                    best = where_above(other, best, other, best)
-                    other = load(x, here + n_line + n_channels)
-                    place = where_above(other, best, splat(_THREE), place)
-                    best = where_above(other, best, other, best)
-                    store(y, out + column * n_channels + k, best)
-                    if keeps:
-                        store(places, out + column * n_channels + k, place)
+    for row in range(begin * n_rows, end * n_rows):
+        above, out = top_of(row, height, n_line), row * n_columns * n_channels
+        for column in range(n_columns):
+            for channel in range(0, n_channels, LANES):
+                # The last vector of a pixel ends with it, so it may do again what was done before.
+                k = min(channel, n_channels - LANES)
+                here = above + 2 * column * n_channels + k
+                best, other = load(x, here), load(x, here + n_channels)
+                place = where_above(other, best, splat(_ONE), splat(_ZERO))
+                best = where_above(other, best, other, best)
+                other = load(x, here + n_line)
+                place = where_above(other, best, splat(_TWO), place)
+                best = where_above(other, best, other, best)
+                other = load(x, here + n_line + n_channels)
+                place = where_above(other, best, splat(_THREE), place)
+                best = where_above(other, best, other, best)
+                store(y, out + column * n_channels + k, best)
+                if keeps:
+                    store(places, out + column * n_channels + k, place)
 
 
 @kernel
@@ -66,16 +71,14 @@ def gradient_of_largest(
     What has no partner in ``x_grads`` is not written.
     """
     n_rows, n_columns, n_line = height // 2, width // 2, width * n_channels
-    for number in range(begin, end):
-        for row in range(n_rows):
-            above = (number * height + 2 * row) * n_line
-            out = (number * n_rows + row) * n_columns * n_channels
-            for column in range(n_columns):
-                for channel in range(0, n_channels, LANES):
-                    k = min(channel, n_channels - LANES)
-                    here, there = above + 2 * column * n_channels + k, out + column * n_channels + k
-                    grad, place = load(grads, there), load(places, there)
-                    store(x_grads, here, where_is(place, _ZERO, grad))
-                    store(x_grads, here + n_channels, where_is(place, _ONE, grad))
-                    store(x_grads, here + n_line, where_is(place, _TWO, grad))
-                    store(x_grads, here + n_line + n_channels, where_is(place, _THREE, grad))
+    for row in range(begin * n_rows, end * n_rows):
+        above, out = top_of(row, height, n_line), row * n_columns * n_channels
+        for column in range(n_columns):
+            for channel in range(0, n_channels, LANES):
+                k = min(channel, n_channels - LANES)
+                here, there = above + 2 * column * n_channels + k, out + column * n_channels + k
+                grad, place = load(grads, there), load(places, there)
+                store(x_grads, here, where_is(place, _ZERO, grad))
+                store(x_grads, here + n_channels, where_is(place, _ONE, grad))
+                store(x_grads, here + n_line, where_is(place, _TWO, grad))
+                store(x_grads, here + n_line + n_channels, where_is(place, _THREE, grad))
