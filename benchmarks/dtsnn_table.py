@@ -168,7 +168,7 @@ def show(found, console):
     for label in static[-1]["prices"]:
         table = Table(title=f"{found['run']}, {label}")
         for header in ("", "accuracy", "steps", "energy", "latency", "EDP", f"of T={len(static)}", "of equal accuracy"):
-            table.add_column(header, justify="right" if header else "left")
+            table.add_column(header, justify="right" if header else "left", no_wrap=True)
         products = [row["prices"][label]["edp_js"] for row in static]
         for row in static + found["others"]:
             price = row["prices"][label]
@@ -189,8 +189,24 @@ def show(found, console):
                 f"{_points(kept['above_random'])}; the unit agrees in {row.get('unit_agrees', 0):.3%}"
             )
     console.print("exit unit: " + ", ".join(f"{label} {share:.1e}" for label, share in found["unit_share"].items()))
-    for spread, row in found.get("variation", {}).items():
-        console.print(f"spread {spread}: {row['mean']} +- {row['spread']}")
+    if "variation" in found:
+        console.print(_variation_table(found["variation"]))
+
+
+def _variation_table(rows):
+    """Chips with spread cells: mean +- standard deviation over the chips."""
+    table = Table(title=f"physical chip with spread cells, at most {N_IMAGES} test images")
+    headers = "spread", "chips", "all steps", "exit", "steps", "exit, threshold chosen on the chip", "steps"
+    for header in headers:
+        table.add_column(header, justify="right")
+    for spread, row in rows.items():
+        mean, std = row["mean"], row["spread"]
+        cells = [f"{mean['accuracy_static']:.2%} +- {100 * std['accuracy_static']:.2f}"]
+        for kind in ("clean", "chip"):
+            cells.append(f"{mean[f'accuracy_{kind}']:.2%} +- {100 * std[f'accuracy_{kind}']:.2f}")
+            cells.append(f"{mean[f'steps_{kind}']:.2f} +- {std[f'steps_{kind}']:.2f}")
+        table.add_row(spread, str(row["n_chips"]), *cells)
+    return table
 
 
 def _points(figures):
@@ -218,7 +234,7 @@ def main():
     }  # fmt: skip
     if options.chips:
         found["variation"] = variation(run, options.setting, options.chips)
-    show(found, Console())
+    show(found, Console(width=max(120, Console().width)))
     if options.json:
         write_json(options.json, found)
 

@@ -141,7 +141,7 @@ def select(state: State, keep: Tensor) -> State:
     """
     found: Any = state
     if isinstance(state, Tensor):
-        found = state[keep]
+        found = _rows(state, keep)
     elif callable(own := getattr(state, "select", None)):
         found = own(keep)
     elif isinstance(state, tuple) and hasattr(state, "_fields"):
@@ -153,3 +153,10 @@ def select(state: State, keep: Tensor) -> State:
     elif is_dataclass(state) and not isinstance(state, type):
         found = replace(state, **{item.name: select(getattr(state, item.name), keep) for item in fields(state)})
     return found  # type: ignore[no-any-return]
+
+
+def _rows(values: Tensor, keep: Tensor) -> Tensor:
+    """Rows of a tensor, laid out as it is; of maps that lie channels-last, torch's own selection takes ten times."""
+    if values.ndim == 4 and values.is_contiguous(memory_format=torch.channels_last):
+        return values.movedim(1, -1)[keep].movedim(-1, 1)
+    return values[keep]

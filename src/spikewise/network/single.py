@@ -8,6 +8,7 @@ by torch's convolutions, so scores agree to rounding, not bit for bit.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Any
@@ -50,9 +51,13 @@ def single_sample(model: Any) -> SingleSample | None:
     >>> torch.allclose(found, expected, atol=1e-5)
     True
     """
-    if type(model) is not SpikingNetwork or model.training or torch.is_autocast_enabled("cpu") or not _fits(model):
+    if type(model) is not SpikingNetwork or model.training or torch.is_autocast_enabled("cpu"):
         return None
-    key = _contents(model)
+    modules = list(model.modules())  # walked once: with one sample, walking shows
+    weights = [each for module in modules for each in _own(module)]
+    if not _fits(model, modules, weights):
+        return None
+    key = _contents(model, weights)
     if key is None:
         return None
     if model not in _known or _known[model][0] != key:
@@ -60,10 +65,14 @@ def single_sample(model: Any) -> SingleSample | None:
     return SingleSample(model, _known[model][1])
 
 
-def _contents(model: SpikingNetwork) -> Any:
+def _own(module: nn.Module) -> Iterator[Tensor]:
+    """Weights and statistics of a module itself."""
+    return (each for each in chain(module._parameters.values(), module._buffers.values()) if each is not None)
+
+
+def _contents(model: SpikingNetwork, weights: list[Tensor]) -> Any:
     """What answers hang on, in short, to notice any change, also such that torch does not note; None if not finite."""
-    weights = list(chain(model.parameters(), model.buffers()))
-    sums = [float(each.detach().numpy().sum()) for each in weights]
+    sums = [float(each.detach().sum()) for each in weights]
     if not np.isfinite(sums).all():  # a loop that skips what is silent would not see zero times infinity
         return None
     layers: list[Any] = list(model.layers.values())
@@ -159,7 +168,7 @@ class _Drive(_Neurons):
     """The first layer, whose sums are computed as for any batch."""
 
     def of(self, sums: Tensor) -> Any:
-        return _pad(sums[0].movedim(0, -1).numpy(), self.n_out, -1).ravel()
+        return _pad(sums[0].movedim(0, -1).numpy(), self.n_out, 2).ravel()
 
     def begin(self) -> Any:
         v, spikes = self.potentials()
@@ -230,11 +239,11 @@ class _Readout:
         return self.weights @ spikes + self.bias
 
 
-def _fits(model: SpikingNetwork) -> bool:
+def _fits(model: SpikingNetwork, modules: list[nn.Module], weights: list[Tensor]) -> bool:
     """Whether every layer is of a kind that the loops know, and nobody watches any."""
-    if any(each.dtype != torch.float32 or each.device.type != "cpu" for each in model.parameters()):
-        return False
-    if is_watched(*model.modules()) or not all(_is_known(layer) for layer in model.layers.values()):
+    if any(each.device.type != "cpu" or each.dtype not in (torch.float32, torch.int64) for each in weights):
+        return False  # the integers count batches, which no answer hangs on
+    if is_watched(*modules) or not all(_is_known(layer) for layer in model.layers.values()):
         return False
     readout, average = model.readout, model.average
     if type(readout) is nn.Linear:
@@ -272,7 +281,9 @@ def _padded(n_channels: int) -> int:
 
 
 def _pad(values: Any, n: int, axis: int) -> Any:
-    """Contiguous copy with zeros behind, up to n along an axis: channels that never spike."""
+    """Contiguous, with zeros behind, up to n along an axis: channels that never spike."""
+    if values.shape[axis] == n:
+        return np.ascontiguousarray(values)
     widths = [(0, 0)] * values.ndim
     widths[axis] = 0, n - values.shape[axis]
     return np.ascontiguousarray(np.pad(values, widths))
