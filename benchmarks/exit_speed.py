@@ -1,12 +1,13 @@
 """Is early exit really faster? CPU time per image of one trained network, with and without stopping.
 
-Five ways to answer the same test images on one pinned thread, each in a process of its own, in turn: all timesteps in
-one call (the fastest static path of this code), step by step, step by step with a rule that is asked and never ready,
-step by step with early exit, and SpikingJelly with the same weights and all timesteps. On one pinned thread nothing
-waits, so CPU time is the wall time of a quiet machine; medians over the rounds. The answers are compared too.
+Five ways to answer the same test images on one pinned thread: all timesteps in one call (the fastest static path of
+this code), step by step, step by step with a rule that is asked and never ready, step by step with early exit, and
+SpikingJelly with the same weights and all timesteps. The first, the last and the others have a process each; all take
+turns. On one pinned thread nothing waits, so CPU time is the wall time of a quiet machine; medians over the rounds. The
+answers are compared too.
 
-*Rule* is what asking costs, *compaction* what early exit takes beyond its share of the steps; the latter holds the
-first convolution too, which runs once however early an image leaves.
+*Rule* is what asking costs. *Compaction* is what early exit takes beyond its share of the steps and the start, which
+is timed alone: the first convolution runs once however early an image leaves.
 
     python benchmarks/exit_speed.py RUN [--exit NAME] [--batches 256 1] [--rounds 3] [--json FILE]
 
@@ -17,6 +18,7 @@ import argparse
 import platform
 import sys
 import tempfile
+from collections import defaultdict
 from datetime import date
 from pathlib import Path
 from statistics import median
@@ -36,7 +38,7 @@ from spikewise.runs import MODEL_FILE, Run
 from spikewise.workflow.exit import splits_of
 from spikewise.workflow.in_use import rule_of
 
-ENGINES = ("at_once", "step_by_step", "asking", "early_exit", "spikingjelly")
+OURS, PEER = (("at_once",), ("starting", "step_by_step", "asking", "early_exit")), "spikingjelly"
 N_IMAGES = {256: 512, 1: 128}
 
 
@@ -56,23 +58,27 @@ def handed_over(folder, network, images):
 
 
 def measure(request, rounds, core):
-    """Rows of each engine over the rounds, and why one has none."""
-    pythons, problems = dict.fromkeys(ENGINES, sys.executable), {}
+    """Rows of each engine over the rounds, and why the peer has none, if so."""
+    processes, problem = [(sys.executable, engines) for engines in OURS], None
     try:
-        pythons["spikingjelly"] = str(make_environment(SPIKINGJELLY))
+        processes.append((make_environment(SPIKINGJELLY), (PEER,)))
     except PeerError as error:
-        problems["spikingjelly"] = str(error)
-        del pythons["spikingjelly"]
-    found = {engine: [] for engine in pythons}
+        problem = error
+    found = defaultdict(list)
     for _ in range(rounds):
-        for engine, python in pythons.items():
+        for python, engines in processes:
             try:
-                rows = list(call_lines(python, HERE / "run_exit.py", request | {"engine": engine}, core))
-                print(f"batch {request['batch']}, {engine}: {1e3 * rows[0]['seconds']:.1f} ms per image", flush=True)
-                found[engine] += rows
+                for row in call_lines(python, HERE / "run_exit.py", request | {"engines": engines}, core):
+                    print(
+                        f"batch {request['batch']}, {row['engine']}: {1e3 * row['seconds']:.2f} ms per image",
+                        flush=True,
+                    )
+                    found[row["engine"]].append(row)
             except PeerError as error:
-                problems[engine] = str(error)
-    return found, problems
+                if engines in OURS:
+                    raise SystemExit(str(error)) from None
+                problem = error
+    return found, problem
 
 
 def main():
@@ -99,10 +105,15 @@ def main():
                 "model": str(options.run / MODEL_FILE), "rule": rule_to_dict(rule), "n_steps": network.n_steps,
                 "batch": batch, "repeats": 3,
             }  # fmt: skip
-            found, problems = measure(shared, options.rounds, options.core)
-            seconds = {engine: median(row["seconds"] for row in parts) for engine, parts in found.items() if parts}
+            found, problem = measure(shared, options.rounds, options.core)
+            if problem is not None:
+                print(f"{PEER}: {problem}")
+            seconds = {engine: median(row["seconds"] for row in parts) for engine, parts in found.items()}
             reference = np.array(found["at_once"][0]["classes"])
+            start = seconds["starting"]
             for engine, value in seconds.items():
+                if engine == "starting":
+                    continue
                 rows.append({
                     "batch": batch, "engine": engine, "seconds_per_image": value,
                     "mean_steps": found[engine][0]["mean_steps"],
@@ -110,13 +121,12 @@ def main():
                     "exit_takes": seconds["early_exit"] / value,
                     "same_answers": float(np.mean(np.array(found[engine][0]["classes"]) == reference)),
                 })  # fmt: skip
-            for engine, why in problems.items():
-                print(f"{engine}: {why}")
             share = found["early_exit"][0]["mean_steps"] / network.n_steps
             overheads.append({
                 "batch": batch,
                 "rule": seconds["asking"] / seconds["step_by_step"] - 1,
-                "compaction": seconds["early_exit"] / (share * seconds["asking"]) - 1,
+                "compaction": seconds["early_exit"] / (start + share * (seconds["asking"] - start)) - 1,
+                "start_seconds_per_image": start,
             })  # fmt: skip
     table = Table(title=f"{options.run.name}, {words_of(rule)}, T = {network.n_steps}, one thread")
     for header in (
@@ -128,7 +138,7 @@ def main():
         "exit takes",
         "same answers",
     ):
-        table.add_column(header, justify="left" if header == "engine" else "right")
+        table.add_column(header, justify="left" if header == "engine" else "right", no_wrap=header == "engine")
     for row in rows:
         table.add_row(
             str(row["batch"]), row["engine"], f"{1e3 * row['seconds_per_image']:.2f}", f"{row['mean_steps']:.2f}",

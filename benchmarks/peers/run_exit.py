@@ -1,4 +1,4 @@
-"""Answer images with one trained network in one engine: CPU time per image, and the answers.
+"""Answer images with one trained network, in one engine or several in turn: CPU time per image, and the answers.
 
 The network is a VGG of this project, handed over as arrays: 3x3 convolutions, pooled sums, batch normalisation, LIF
 neurons with decay 1/2 and hard reset, a read-out of the mean over the map or of every pixel. Other engines build it of
@@ -81,6 +81,19 @@ def at_once(request):
     return answer
 
 
+def starting(request):
+    """Ours, what is done once however early an image leaves: the first convolution. No step is run."""
+    classifier = _ours(request)
+    alone = importlib.import_module("spikewise.network.single").single_sample(classifier.model)
+    network = alone if request["batch"] == 1 else classifier.model
+
+    def answer(images):
+        network.start(images)
+        return np.zeros((len(images), 1)), np.zeros(len(images))
+
+    return answer
+
+
 def step_by_step(request):
     """Ours, one step after the other, never leaving early."""
     return _stopping(request, importlib.import_module("spikewise.dynamic.rule").NeverExit())
@@ -109,27 +122,30 @@ def _stopping(request, rule):
 
 @torch.no_grad()
 def measure(request):
-    """CPU seconds per image, median of several passes, after a batch to warm up."""
+    """CPU seconds per image of each engine: medians of several passes, which take turns, after a batch to warm up."""
     torch.set_num_threads(1)
-    answer = {f.__name__: f for f in (at_once, step_by_step, asking, early_exit, spikingjelly)}[request["engine"]](
-        request
-    )
+    known = at_once, starting, step_by_step, asking, early_exit, spikingjelly
+    answers = {f.__name__: f(request) for f in known if f.__name__ in request["engines"]}
     images = torch.from_numpy(np.load(request["images"]))
     batches = images.split(request["batch"])
-    answer(batches[0])
-    seconds = []
+    seconds, found = {engine: [] for engine in answers}, {}
+    for answer in answers.values():
+        answer(batches[0])
     for _ in range(request["repeats"]):
-        began = time.process_time()
-        found = [answer(batch) for batch in batches]
-        seconds.append((time.process_time() - began) / len(images))
-    scores, steps = (np.concatenate(part) for part in zip(*found, strict=True))
-    return {
-        "engine": request["engine"],
-        "seconds": sorted(seconds)[len(seconds) // 2],
-        "mean_steps": float(steps.mean()),
-        "classes": scores.argmax(1).tolist(),
-    }
+        for engine, answer in answers.items():
+            began = time.process_time()
+            found[engine] = [answer(batch) for batch in batches]
+            seconds[engine].append((time.process_time() - began) / len(images))
+    for engine, parts in found.items():
+        scores, steps = (np.concatenate(part) for part in zip(*parts, strict=True))
+        yield {
+            "engine": engine,
+            "seconds": sorted(seconds[engine])[len(seconds[engine]) // 2],
+            "mean_steps": float(steps.mean()),
+            "classes": scores.argmax(1).tolist(),
+        }
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(json.loads(sys.argv[1]))))
+    for row in measure(json.loads(sys.argv[1])):
+        print(json.dumps(row))
