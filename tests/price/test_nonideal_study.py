@@ -66,6 +66,20 @@ def test_a_study_does_not_depend_on_how_many_chips_run_together(network, images)
                 np.testing.assert_allclose(three.to_dict()[key], values, rtol=1e-6, atol=1.1 / len(images))
 
 
+@pytest.mark.parametrize("faults", [{"variation": 0.3}, {"on_off": 10, "adc_bits": 6}], ids=str)
+def test_a_recording_of_a_still_picture_is_answered_as_the_picture(network, images, faults):
+    labels = scores(network, images).argmax(1)
+    still = np.repeat(images[None], 4, 0)
+    settings = {"seeds": (0, 1, 2), "max_drop": 0.1, "batch_size": 10}
+    one, other = (
+        study(network, Nonideal(**faults), pair, pair, EntropyExit(0.5), **settings)
+        for pair in ((images, labels), (still, labels))
+    )
+    for key, values in one.to_dict().items():
+        if key != "nonideal":
+            np.testing.assert_allclose(other.to_dict()[key], values, rtol=1e-6, atol=1.1 / len(images))
+
+
 def test_a_study_needs_a_bound_and_chips(network, images):
     with pytest.raises(ParameterError, match="rule must be an EntropyExit"):
         study(network, Nonideal(), (images, [0] * 24), (images, [0] * 24), NeverExit())

@@ -78,8 +78,8 @@ def design_crossbars(
         Left as it is.
     nonideal : Nonideal
         How its chips fall short.
-    calibration_images : array of shape (B, C, H, W)
-        Images that fix ranges, all in one batch; a few dozen of the training images will do.
+    calibration_images : array of shape (B, C, H, W) or (T, B, C, H, W)
+        Images or recordings that fix ranges, all in one batch; a few dozen of those for training will do.
     n_steps : int
         Timesteps that are looked at.
     """
@@ -93,9 +93,9 @@ def design_crossbars(
     broken = [name for name, weights in network.named_parameters() if not bool(weights.isfinite().all())]
     if broken:
         raise ParameterError(f"weights must be finite; got NaN or infinity in {broken[0]}. Did training diverge?")
-    checked = check_images(calibration_images, network.spec.in_shape, "calibration_images")
-    images = torch.as_tensor(checked, device=network.mean.device)
     n_steps = whole_number("n_steps", n_steps, 1)
+    checked = check_images(calibration_images, network.spec.in_shape, "calibration_images", n_frames=n_steps)
+    images = torch.as_tensor(checked, device=network.mean.device)
     input_codes = _input_codes(network, nonideal, images, n_steps)
     converter_steps = {}
     if nonideal.adc_bits is not None:

@@ -22,7 +22,7 @@ from spikewise.dynamic.path import ExitPath
 from spikewise.dynamic.rule import EntropyExit, ExitRule
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import ParameterError, whole_number
-from spikewise.network._inputs import check_images, check_labels
+from spikewise.network._inputs import check_images, check_labels, sample_axis
 from spikewise.network.infer import SpikingClassifier
 from spikewise.network.models import SpikingNetwork
 
@@ -98,7 +98,8 @@ def study(
     nonideal : Nonideal
         The design.
     validation, test : pair of arrays
-        Images and labels: to calibrate each chip's own bound on, and to report on.
+        Images (B, C, H, W) or recordings (T, B, C, H, W), and labels: to calibrate each chip's own bound on, and to
+        report on.
     rule : EntropyExit
         Calibrated on the clean model.
     seeds : sequence of int
@@ -107,8 +108,8 @@ def study(
         Loss of accuracy that a chip's own calibration tolerates.
     n_steps : int
         Of the full run.
-    calibration_images : array of shape (B, C, H, W), optional
-        For the design; the first 64 validation images if absent.
+    calibration_images : array, optional
+        Images or recordings for the design; the first 64 for validation if absent.
     batch_size, n_together : int
         Images, and chips, that run together: memory grows with their product. Figures do not depend on ``n_together``,
         up to the rounding of sums in float32.
@@ -119,8 +120,10 @@ def study(
     seeds = tuple(seeds)
     if not seeds:
         raise ParameterError("seeds must name at least one chip; got none.")
-    images = np.asarray(validation[0])[:64] if calibration_images is None else calibration_images
-    design = design_crossbars(network, nonideal, images, n_steps)
+    if calibration_images is None:
+        images = np.asarray(validation[0])
+        calibration_images = images[_rows(images, 0, 64)]
+    design = design_crossbars(network, nonideal, calibration_images, n_steps)
     figures: list[tuple[float, ...]] = []
     for first in range(0, len(seeds), n_together):
         some = seeds[first : first + n_together]
@@ -136,16 +139,23 @@ def chip_traces(
     chips: SpikingNetwork, n_chips: int, images: ArrayLike, labels: ArrayLike, n_steps: int = 4, batch_size: int = 64
 ) -> list[ScoreTrace]:
     """Trace of each chip of a network of :meth:`CrossbarDesign.chips`, as if it ran alone in batches of this size."""
-    images = check_images(images, chips.spec.in_shape)
-    labels = check_labels(labels, len(images), chips.spec.n_classes)
+    images = check_images(images, chips.spec.in_shape, n_frames=n_steps)
+    axis = sample_axis(images)
+    n_samples = images.shape[axis]
+    labels = check_labels(labels, n_samples, chips.spec.n_classes)
     classifier = SpikingClassifier(chips, n_steps, batch_size=batch_size * n_chips)
-    score_sum = np.empty((n_steps, len(images), n_chips, chips.spec.n_classes), np.float32)
-    for first in range(0, len(images), batch_size):
-        rows = slice(first, first + batch_size)
-        trace = classifier.trace(np.repeat(images[rows], n_chips, 0))
+    score_sum = np.empty((n_steps, n_samples, n_chips, chips.spec.n_classes), np.float32)
+    for first in range(0, n_samples, batch_size):
+        some = images[_rows(images, first, first + batch_size)]
+        trace = classifier.trace(np.repeat(some, n_chips, axis))
         for step, scores in enumerate(trace.steps()):
-            score_sum[step, rows] = scores.reshape(-1, *score_sum.shape[2:])
+            score_sum[step, first : first + batch_size] = scores.reshape(-1, *score_sum.shape[2:])
     return [ScoreTrace.dense(score_sum[:, :, chip], labels) for chip in range(n_chips)]
+
+
+def _rows(images: NDArray[Any], first: int, end: int) -> tuple[slice, ...]:
+    """Where some of the samples lie."""
+    return (*[slice(None)] * sample_axis(images), slice(first, end))
 
 
 def _one_chip(validation: ScoreTrace, test: ScoreTrace, rule: EntropyExit, max_drop: float) -> tuple[float, ...]:
