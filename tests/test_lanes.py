@@ -7,7 +7,18 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from spikewise._compile import kernel
-from spikewise._lanes import LANES, absolute, exp_of_negative, floor, load, splat, store, where_above, where_ge
+from spikewise._lanes import (
+    LANES,
+    absolute,
+    add_from,
+    exp_of_negative,
+    floor,
+    load,
+    splat,
+    store,
+    where_above,
+    where_ge,
+)
 
 floats = st.floats(-1e6, 1e6, width=32)
 rows = hnp.arrays(np.float32, LANES, elements=floats)
@@ -23,6 +34,15 @@ def arithmetic(a, b, out):
     store(out, 4 * LANES, where_ge(x, y, x, y))
     store(out, 5 * LANES, floor(x))
     store(out, 6 * LANES, absolute(y))
+
+
+@kernel
+def sum_rows(table, n_rows, out):
+    total = (splat(np.float32(0)), splat(np.float32(0)))
+    for row in range(n_rows):
+        total = add_from(total, table, 2 * LANES * row)
+    for part in range(len(total)):
+        store(out, part * LANES, total[part])
 
 
 @kernel
@@ -71,6 +91,16 @@ def test_a_scalar_fills_all_lanes(value):
     out = np.empty(LANES, np.float32)
     spread(np.float32(value), out)
     assert (out == np.float32(value)).all()
+
+
+def test_rows_are_added_in_order():
+    table = np.random.default_rng(0).standard_normal((7, 2 * LANES)).astype(np.float32)
+    out = np.empty(2 * LANES, np.float32)
+    sum_rows(table.ravel(), len(table), out)
+    expected = np.zeros(2 * LANES, np.float32)
+    for row in table:
+        expected += row
+    np.testing.assert_array_equal(out, expected)
 
 
 def test_the_exponential_is_right_to_three_units_in_the_last_place():

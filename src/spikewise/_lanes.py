@@ -100,6 +100,22 @@ def load(context: Any, array: Any, index: Any) -> Any:
 
 
 @intrinsic
+def add_from(context: Any, sums: Any, array: Any, index: Any) -> Any:
+    """A tuple of values, each plus its sixteen of so many neighbours of a flat float32 array, from an index on."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        found, values, first = arguments
+        for part in range(sums.count):
+            place = builder.add(first, context.get_constant(types.intp, part * LANES))
+            value = builder.load(_address(context, builder, array, values, place, _FLOATS), typ=_FLOATS)
+            value.align = 4
+            found = builder.insert_value(found, builder.fadd(builder.extract_value(found, part), value), part)
+        return found
+
+    return sums(sums, array, types.intp), generate
+
+
+@intrinsic
 def store(context: Any, array: Any, index: Any, value: Any) -> Any:
     """Write sixteen neighbours of a flat array, from an index on."""
     is_half = array.dtype == types.uint16

@@ -23,12 +23,10 @@ from spikewise.errors import ParameterError, ShapeError
 
 from ._channels import is_plain, line, of_running
 from .fused import NormLIF
-from .kernels.events import SIDE, conv_step, linear_step, static_step
+from .kernels.events import conv_step, linear_step, static_step
 from .layers import SpikingLayer
 from .models import SpikingNetwork
 from .pooling import is_plain_conv, is_plain_pool, is_watched
-
-_NEAR_BYTES = 64_000  # of sums that are added to at a time: what a near cache holds
 
 _known: WeakKeyDictionary[nn.Module, tuple[Any, _Layers]] = WeakKeyDictionary()
 
@@ -161,14 +159,16 @@ class _Neurons:
     def potentials(self) -> tuple[Any, Any]:
         """Of all neurons, at rest, and room for their spikes."""
         n = self.shape[0] * self.shape[1] * self.n_out
-        return np.zeros(n, np.float32), np.empty(n, np.float32)
+        return _zeros(n), _room(n)
 
 
 class _Drive(_Neurons):
     """The first layer, whose sums are computed as for any batch."""
 
     def of(self, sums: Tensor) -> Any:
-        return _pad(sums[0].movedim(0, -1).numpy(), self.n_out, 2).ravel()
+        values = sums[0].movedim(0, -1).numpy()
+        fits = values.shape[2] == self.n_out
+        return (np.ascontiguousarray(values) if fits else _pad(values, self.n_out, 2)).ravel()
 
     def begin(self) -> Any:
         v, spikes = self.potentials()
@@ -184,19 +184,18 @@ class _Conv(_Neurons):
     def __init__(self, layer: Any, map_before: tuple[int, int], n_in: int) -> None:
         super().__init__(layer, _map_after(layer, *map_before))
         self.before, self.n_in = map_before, _padded(n_in)
-        taps = layer.synapses.weight.detach().numpy().reshape(_n_out(layer), n_in, SIDE * SIDE).transpose(1, 2, 0)
-        self.weights = _pad(_pad(taps, self.n_out, 2), self.n_in, 0).ravel()
+        taps = layer.synapses.weight.detach().numpy().transpose(2, 3, 1, 0)
+        self.weights = _pad(_pad(taps, self.n_in, 2), self.n_out, 3).ravel()
         self.side = getattr(layer.pool, "kernel_size", 1)
         self.is_largest = isinstance(layer.pool, nn.MaxPool2d)
 
     def begin(self) -> Any:
         height, width = self.before
         v, spikes = self.potentials()
-        n_rows = max(1, min(height, _NEAR_BYTES // (4 * (width + 2) * self.n_out) - 2))
         room = (
-            np.empty(n_rows * width * self.n_in, np.int64),
-            np.empty(self.n_in, np.int64),
-            np.empty((height + 2) * (width + 2) * self.n_out, np.float32),
+            np.empty(height * width * self.n_in + 1, np.int64),
+            np.empty((height + 2) * (width + 3), np.int64),
+            _room(self.side * width * self.n_out),
         )
         given = height, width, self.n_in, self.weights, self.n_out, self.side, self.is_largest, *self.line
 
@@ -215,7 +214,7 @@ class _Linear(_Neurons):
 
     def begin(self) -> Any:
         v, spikes = self.potentials()
-        given = self.weights, self.n_out, *self.line, np.empty(self.n_out, np.float32)
+        given = self.weights, self.n_out, *self.line, _room(self.n_out)
 
         def run(x: Any) -> Any:
             linear_step(x, *given, v, spikes)
@@ -280,13 +279,22 @@ def _padded(n_channels: int) -> int:
     return -(-n_channels // LANES) * LANES
 
 
+def _room(*shape: int) -> Any:
+    """For floats: of torch, which lets them begin where a line of the cache does."""
+    return torch.empty(shape, dtype=torch.float32, device="cpu").numpy()
+
+
+def _zeros(*shape: int) -> Any:
+    found = _room(*shape)
+    found[...] = 0
+    return found
+
+
 def _pad(values: Any, n: int, axis: int) -> Any:
-    """Contiguous, with zeros behind, up to n along an axis: channels that never spike."""
-    if values.shape[axis] == n:
-        return np.ascontiguousarray(values)
-    widths = [(0, 0)] * values.ndim
-    widths[axis] = 0, n - values.shape[axis]
-    return np.ascontiguousarray(np.pad(values, widths))
+    """Copy with zeros behind, up to n along an axis: channels that never spike."""
+    found = _zeros(*values.shape[:axis], n, *values.shape[axis + 1 :])
+    found[tuple(map(slice, values.shape))] = values
+    return found
 
 
 def _by_pixel(weight: Tensor, shape: tuple[int, int], n_in: int) -> Any:
