@@ -5,10 +5,11 @@ but most of its inputs are silent, and a spike is a one: no multiplication is ne
 
 .. math:: z_p = \sum_{c, k:\, s_{c, p + k} = 1} w_{c, k}
 
-The spikes are listed, row by row and pixel by pixel. Then pixel by pixel of the outcome its sums stay in registers while
-the weights of all spikes around it are added to them. Maps are flat and channels-last, weights (3, 3, C_in, C_out): of one
-row of the map, the spikes of three neighbouring pixels stand together in the list, and their weights in the array, so that
-one loop serves all three. Arrays should begin at a multiple of 64 bytes, as those of torch do; others take 1.4 times as long.
+The spikes are listed, row by row and pixel by pixel. Then, pixel by pixel of the outcome, its sums stay in registers
+while the weights of all spikes around it are added to them. Maps are flat and channels-last, weights (3, 3, C_in,
+C_out): of one row of the map, the spikes of three neighbouring pixels stand together in the list, and their weights in
+the array, so that one loop serves all three. Arrays should begin at a multiple of 64 bytes, as those of torch do:
+elsewhere every second load crosses a line of the cache, and a step takes half as long again.
 """
 
 from __future__ import annotations
