@@ -42,7 +42,7 @@ class _Lease:
 
 
 def empty(n: int, dtype: Any) -> Any:
-    """Flat array of n elements that hold anything.
+    """Flat array of n elements that hold anything; it begins where a line of the cache does.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def empty(n: int, dtype: Any) -> Any:
     """
     n_bytes = n * np.dtype(dtype).itemsize
     if n_bytes < _LARGE:
-        return np.empty(n, dtype)
+        return _new(n_bytes).view(dtype)
     return np.asarray(_Lease(_block(n_bytes)))[:n_bytes].view(dtype)
 
 
@@ -74,7 +74,12 @@ def _block(n_bytes: int) -> Any:
         total += block.nbytes
         if block is not best and total <= _KEPT_BYTES:
             _idle.appendleft(block)
-    return np.empty(n_bytes, np.uint8) if best is None else best
+    return _new(n_bytes) if best is None else best
+
+
+def _new(n_bytes: int) -> Any:
+    """Memory of torch's allocator, which begins at a multiple of 64 bytes; NumPy's may straddle lines of the cache."""
+    return torch.empty(n_bytes, dtype=torch.uint8, device="cpu").numpy()
 
 
 def flat(tensor: Tensor) -> Any:

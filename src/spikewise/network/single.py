@@ -8,6 +8,7 @@ by torch's convolutions, so scores agree to rounding, not bit for bit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, pairwise
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from spikewise._lanes import LANES
 from spikewise.errors import ParameterError, ShapeError
 
+from ._arrays import empty
 from ._channels import is_plain, line, of_running
 from .fused import NormLIF
 from .kernels.events import conv_step, linear_step, static_step
@@ -159,7 +161,7 @@ class _Neurons:
     def potentials(self) -> tuple[Any, Any]:
         """Of all neurons, at rest, and room for their spikes."""
         n = self.shape[0] * self.shape[1] * self.n_out
-        return _zeros(n), _room(n)
+        return _zeros(n), empty(n, np.float32)
 
 
 class _Drive(_Neurons):
@@ -195,7 +197,7 @@ class _Conv(_Neurons):
         room = (
             np.empty(height * width * self.n_in + 1, np.int64),
             np.empty((height + 2) * (width + 3), np.int64),
-            _room(self.side * width * self.n_out),
+            empty(self.side * width * self.n_out, np.float32),
         )
         given = height, width, self.n_in, self.weights, self.n_out, self.side, self.is_largest, *self.line
 
@@ -214,7 +216,7 @@ class _Linear(_Neurons):
 
     def begin(self) -> Any:
         v, spikes = self.potentials()
-        given = self.weights, self.n_out, *self.line, _room(self.n_out)
+        given = self.weights, self.n_out, *self.line, empty(self.n_out, np.float32)
 
         def run(x: Any) -> Any:
             linear_step(x, *given, v, spikes)
@@ -279,13 +281,8 @@ def _padded(n_channels: int) -> int:
     return -(-n_channels // LANES) * LANES
 
 
-def _room(*shape: int) -> Any:
-    """For floats: of torch, which lets them begin where a line of the cache does."""
-    return torch.empty(shape, dtype=torch.float32, device="cpu").numpy()
-
-
 def _zeros(*shape: int) -> Any:
-    found = _room(*shape)
+    found = empty(math.prod(shape), np.float32).reshape(shape)
     found[...] = 0
     return found
 
