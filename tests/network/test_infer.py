@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikewise.dynamic import AnytimeClassifier, EntropyExit, NeverExit, replay_exit
+from spikewise.dynamic.identity import model_identity
 from spikewise.errors import DataError, ParameterError, ShapeError
 from spikewise.network import LIFParams, SpikingClassifier, build_model
 from spikewise.weights import read_weights, write_weights
@@ -170,3 +171,75 @@ def test_impossible_settings_are_refused(classifier):
         SpikingClassifier(classifier.model, 0)
     with pytest.raises(ParameterError, match="class_names"):
         SpikingClassifier(classifier.model, 4, ["a", "b"])
+
+
+class OwnRule:
+    """Somebody's own, which answers as told."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def ready(self, score_sum, n_steps):
+        return self.answer(score_sum)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda scores: (scores.max(1) > 0).astype(int),
+        lambda scores: scores.max(1, keepdims=True) > 0,
+        lambda scores: np.True_,
+        lambda scores: None,
+        lambda scores: np.zeros(len(scores) + 1, bool),
+    ],
+)
+def test_a_rule_must_answer_with_a_boolean_per_sample(classifier, images, answer):
+    for run in (
+        lambda rule: classifier.predict_with_exit(images, rule),
+        lambda rule: replay_exit(classifier.trace(images), rule),
+        lambda rule: list(classifier.stream(images[0], rule)),
+    ):
+        with pytest.raises(ParameterError, match="ready of OwnRule must return a boolean per sample"):
+            run(OwnRule(answer))
+
+
+def test_a_list_of_booleans_will_do(classifier, images):
+    found = classifier.predict_with_exit(images, OwnRule(lambda scores: [True] * len(scores)))
+    assert (found.steps == 1).all()
+
+
+def test_weights_that_are_no_numbers_give_no_answer(images):
+    network = build_model("vgg5", (1, 8, 8), 10, width=0.25)
+    network.readout.bias.data.fill_(float("nan"))
+    classifier = SpikingClassifier(network, 2)
+    for run in (
+        lambda: classifier.predict_with_exit(images, NeverExit()),
+        lambda: list(classifier.stream(images[0])),
+        lambda: classifier.predict_with_exit(images[:1], NeverExit()),
+    ):
+        with pytest.raises(ParameterError, match=r"scores must be finite.*diverge"):
+            run()
+
+
+def test_predicting_in_the_middle_of_training_changes_nothing(images):
+    network = build_model("vgg5", (1, 8, 8), 10, width=0.25)
+    classifier = SpikingClassifier(network, 2)
+    expected = classifier.predict_with_exit(images, NeverExit()).scores
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    network.train()
+    np.testing.assert_array_equal(classifier.predict_with_exit(images, NeverExit()).scores, expected)
+    assert len(list(classifier.stream(images[0]))) == 2
+    assert network.training
+    assert all(module.training for module in network.modules())
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+def test_the_identity_tells_neurons_and_numbers():
+    network = build_model("vgg5", (1, 8, 8), 10, width=0.25)
+    classifier = SpikingClassifier(network, 2)
+    before = model_identity(classifier)
+    assert before["precision"] == "float32"
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model_identity(classifier)["precision"] == "float32 under autocast to bfloat16"
+    network.layers["conv2"].neurons.params = LIFParams(v_threshold=2.0)
+    assert model_identity(classifier)["model"] != before["model"]

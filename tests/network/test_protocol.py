@@ -141,12 +141,3 @@ def test_samples_are_taken_out_of_any_state():
     assert (kept.pair.v.tolist(), kept.pair.trace, kept.count) == ([0, 2], None, 7)
     assert select({"a": [v, (v,)]}, keep)["a"][1][0].tolist() == [0, 2]
     assert select(Turned(v[None]), keep).v.tolist() == [[0, 2]]
-
-
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_maps_keep_their_layout_when_samples_leave(layout):
-    keep = torch.tensor([True, False, True, False])
-    maps = torch.randn(4, 3, 5, 6).to(memory_format=layout)
-    kept = select(maps, keep)
-    assert torch.equal(kept, maps[keep])
-    assert kept.is_contiguous(memory_format=layout)

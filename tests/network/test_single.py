@@ -110,6 +110,10 @@ def _pooling(network):
     return next(layer for layer in network.layers.values() if isinstance(layer.pool, nn.MaxPool2d))
 
 
+def _roll(weights):
+    weights.copy_(weights.roll(1, 0))
+
+
 def _threshold(network, value):
     for layer in network.layers.values():
         layer.neurons.params = dataclasses.replace(layer.neurons.params, v_threshold=value)
@@ -120,6 +124,9 @@ def _threshold(network, value):
     [
         lambda network: network.readout.weight.mul_(2),
         lambda network: network.readout.weight.data.neg_(),
+        lambda network: network.readout.weight.data.copy_(network.readout.weight.flip(0)),
+        lambda network: network.readout.bias.data.copy_(network.readout.bias.roll(1)),
+        lambda network: _roll(network.layers["conv2"].synapses.weight.data),
         lambda network: network.readout.weight.detach().numpy().__imul__(0.5),
         lambda network: network.layers["conv2"].norm.running_var.mul_(2),
         lambda network: network.load_state_dict({key: value / 2 for key, value in network.state_dict().items()}),
@@ -145,6 +152,25 @@ def test_arrays_are_kept_while_nothing_changes_and_go_with_the_network():
     del network
     gc.collect()
     assert watched() is None
+
+
+def test_the_smallest_change_of_any_weight_is_noticed():
+    network = lively()
+    for weights in (*network.parameters(), *network.layers.buffers()):
+        if weights.is_floating_point():
+            before = single_sample(network)._layers
+            values = weights.detach().numpy()
+            place = tuple(np.random.default_rng(0).integers(values.shape))
+            values[place] = np.nextafter(values[place], np.float32(9))
+            assert single_sample(network)._layers is not before
+
+
+def test_changes_in_inference_mode_are_noticed():
+    with torch.inference_mode():
+        network, image = lively(), torch.rand(1, 3, 16, 16)
+        steps_of(single_sample(network), image, 2)
+        _roll(network.readout.weight)
+        assert torch.allclose(steps_of(single_sample(network), image, 2), steps_of(network, image, 2), atol=1e-4)
 
 
 def test_answers_beside_autocast_and_gradients():

@@ -80,6 +80,11 @@ def test_a_recording_of_a_still_picture_is_answered_as_the_picture(network, imag
             np.testing.assert_allclose(other.to_dict()[key], values, rtol=1e-6, atol=1.1 / len(images))
 
 
+def test_read_noise_of_recordings_is_refused(network, images):
+    with pytest.raises(ParameterError, match="read_noise must be 0 for recordings"):
+        design_crossbars(network, Nonideal(read_noise=0.1), np.repeat(images[None], 4, 0))
+
+
 def test_a_study_needs_a_bound_and_chips(network, images):
     with pytest.raises(ParameterError, match="rule must be an EntropyExit"):
         study(network, Nonideal(), (images, [0] * 24), (images, [0] * 24), NeverExit())

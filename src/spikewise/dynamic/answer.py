@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from spikewise.dynamic.rule import ExitRule
+from spikewise.dynamic.rule import ExitRule, ask
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import ParameterError, whole_number
 
@@ -69,7 +69,7 @@ def answers_of(trace: ScoreTrace, rule: ExitRule, sample: int = 0) -> Iterator[A
     if sample >= trace.n_samples:
         raise ParameterError(f"sample must lie in 0..{trace.n_samples - 1}; got {sample}.")
     for step, scores in enumerate(trace.steps(), 1):
-        is_last = step == trace.n_steps or bool(rule.ready(scores[[sample]], step)[0])
+        is_last = step == trace.n_steps or bool(ask(rule, scores[[sample]], step)[0])
         if is_last or sample in trace.changes(step)[0]:
             yield Answer.of(scores[sample].copy(), step, rule, is_last=is_last)
         if is_last:

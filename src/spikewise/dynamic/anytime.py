@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikewise.dynamic.rule import ExitRule
+from spikewise.dynamic.rule import ExitRule, ask
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.workload import Workload
 
@@ -96,7 +96,7 @@ def replay_exit(trace: ScoreTrace, rule: ExitRule) -> tuple[NDArray[np.int64], N
     classes = np.zeros(trace.n_samples, np.int64)
     running = np.arange(trace.n_samples)
     for step, scores in enumerate(trace.steps(), start=1):
-        leaves = np.ones(len(running), bool) if step == trace.n_steps else rule.ready(scores[running], step)
+        leaves = np.ones(len(running), bool) if step == trace.n_steps else ask(rule, scores[running], step)
         left = running[leaves]
         steps[left], classes[left] = step, scores[left].argmax(1)
         running = running[~leaves]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -37,11 +38,20 @@ def model_identity(network: Any) -> dict[str, str]:
         precision = "float32" if settings.n_bits is None else f"{settings.n_bits} bits"
         engine, device, n_steps = "numba", "cpu", settings.n_steps
     else:
+        digest.update("".join(_changed_neurons(network.model)).encode())
         first = next(iter(network.model.parameters()))
-        precision = str(first.dtype).removeprefix("torch.")
-        engine, device, n_steps = "torch", first.device.type, network.n_steps
+        precision, engine, device, n_steps = network.precision, "torch", first.device.type, network.n_steps
     versions = [f"{name} {importlib.metadata.version(name)}" for name in ("spikewise", engine)]
     return {
         "model": digest.hexdigest(), "engine": " on ".join(versions), "precision": precision, "platform": device,
         "n_steps": str(n_steps),
     }  # fmt: skip
+
+
+def _changed_neurons(model: Any) -> Iterator[str]:
+    """Neurons that were set otherwise than the network's card says, such as with another threshold."""
+    told = getattr(model.spec, "neurons", None)
+    for name, module in model.named_modules():
+        params = getattr(module, "params", None)
+        if hasattr(params, "v_threshold") and params != told:
+            yield f"{name} {params!r}"

@@ -39,6 +39,28 @@ class ExitRule(Protocol):
         ...
 
 
+def ask(rule: ExitRule, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.bool_]:
+    """Which samples (B,) a rule lets stop, given their summed scores (B, K) after n_steps.
+
+    Raises
+    ------
+    ParameterError
+        If the rule, somebody's own, answers otherwise than with a boolean per sample: numbers would select samples.
+
+    Examples
+    --------
+    >>> ask(EntropyExit(0.5), np.array([[4.0, 0.0], [0.1, 0.0]]), 1).tolist()
+    [True, False]
+    """
+    ready = np.asarray(rule.ready(score_sum, n_steps))
+    if ready.dtype != bool or ready.shape != (len(score_sum),):
+        raise ParameterError(
+            f"ready of {type(rule).__name__} must return a boolean per sample, shape ({len(score_sum)},); got "
+            f"{ready.dtype} of shape {ready.shape}. Compare with a bound."
+        )
+    return ready
+
+
 @dataclass(frozen=True, slots=True)
 class EntropyExit(DoubtExit):
     """Stop a sample once its softmax entropy, scaled to [0, 1], falls below a bound.

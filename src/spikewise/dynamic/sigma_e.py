@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikewise.dynamic.doubt import Accumulate
-from spikewise.dynamic.rule import EntropyExit
+from spikewise.dynamic.rule import EntropyExit, ask
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import ParameterError, ShapeError, whole_number
 
@@ -293,7 +293,7 @@ def agreement(unit: SigmaEUnit, rule: EntropyExit, data: ScoreTrace | ArrayLike)
         # The entropy of a sum moves only where a score changed: elsewhere the answers are those of the step before.
         is_all = rule.accumulate == "mean" or step == 1
         who = np.flatnonzero(running) if is_all else trace.changes(step)[0][running[trace.changes(step)[0]]]
-        ready = rule.ready(scores[who], step)
+        ready = ask(rule, scores[who], step)
         equal[who] = ready == exact.ready(scores[who], step)
         n_asked, n_equal = n_asked + int(running.sum()), n_equal + int(equal[running].sum())
         running[who[ready]] = False

@@ -110,6 +110,13 @@ def check_rule(rule: ExitRule) -> ExitRule:
     return rule
 
 
+def check_scores(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scores (B, K) on their way out."""
+    if not np.isfinite(scores).all():
+        raise ParameterError("scores must be finite; got NaN or infinity. Did training diverge?")
+    return scores
+
+
 def _array(values: ArrayLike | Tensor, what: str) -> NDArray[Any]:
     """As a NumPy array, which knows neither gradients, devices nor bfloat16."""
     try:

@@ -20,15 +20,15 @@ from torch import Tensor
 from spikewise._files import as_json
 from spikewise.dynamic.answer import Answer
 from spikewise.dynamic.anytime import ExitResult
-from spikewise.dynamic.rule import ExitRule
+from spikewise.dynamic.rule import ExitRule, ask
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.errors import DataError, ParameterError
+from spikewise.errors import DataError, ParameterError, whole_number
 from spikewise.weights import read_weights, write_weights
 from spikewise.workload import Workload
 
-from ._inputs import check_images, check_labels, check_rule, sample_axis
+from ._inputs import check_images, check_labels, check_rule, check_scores, sample_axis
 from .models import SpikingNetwork
-from .protocol import TrainableNetwork, check_network, select
+from .protocol import TrainableNetwork, check_network, evaluating, select
 from .record import record_workload
 from .single import single_sample
 from .spec import ModelSpec
@@ -65,15 +65,13 @@ class SpikingClassifier:
         self, model: TrainableNetwork, n_steps: int, class_names: Sequence[str] | None = None, batch_size: int = 256
     ) -> None:
         network = check_network(model).eval()
-        if n_steps < 1 or batch_size < 1:
-            raise ParameterError(f"n_steps and batch_size must be at least 1; got {n_steps} and {batch_size}.")
         n_classes = model.spec.n_classes
         self.class_names = tuple(map(str, range(n_classes) if class_names is None else class_names))
         if len(self.class_names) != n_classes:
             raise ParameterError(f"class_names must name the {n_classes} classes; got {len(self.class_names)}.")
         self.model: Any = network  # a module and a TrainableNetwork, which no type says at once
-        self.n_steps = n_steps
-        self.batch_size = batch_size
+        self.n_steps = whole_number("n_steps", n_steps, 1)
+        self.batch_size = whole_number("batch_size", batch_size, 1)
 
     def trace(self, X: ArrayLike | Tensor, y: ArrayLike | Tensor | None = None) -> ScoreTrace:
         """Cumulative class scores of a full run.
@@ -152,6 +150,12 @@ class SpikingClassifier:
         self, images: NDArray[Any], rule: ExitRule | None
     ) -> Iterator[tuple[slice, int, NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]]:
         """Yield per batch and step: rows of the batch, step, samples that ran it, their scores, who leaves."""
+        with evaluating(self.model):
+            yield from self._batches(images, rule)
+
+    def _batches(
+        self, images: NDArray[Any], rule: ExitRule | None
+    ) -> Iterator[tuple[slice, int, NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]]:
         axis = sample_axis(images)
         for start in range(0, images.shape[axis], self.batch_size):
             rows = slice(start, min(start + self.batch_size, images.shape[axis]))
@@ -162,16 +166,24 @@ class SpikingClassifier:
             score_sum = np.zeros((len(running), self.model.spec.n_classes), np.float32)
             for step in range(1, self.n_steps + 1):
                 outputs, state = network.step(state)
-                score_sum = score_sum + outputs.float().cpu().numpy()
+                score_sum = check_scores(score_sum + outputs.float().cpu().numpy())
                 leaves = np.full(len(running), step == self.n_steps)
                 if rule is not None and step < self.n_steps:
-                    leaves = rule.ready(score_sum, step)
+                    leaves = ask(rule, score_sum, step)
                 yield rows, step, running, score_sum, leaves
                 if leaves.all():
                     break
                 if leaves.any():
                     state = select(state, torch.as_tensor(~leaves).to(self._device))
                     running, score_sum = running[~leaves], score_sum[~leaves]
+
+    @property
+    def precision(self) -> str:
+        """In what numbers it answers: those of its weights, or of torch's autocast where that is switched on."""
+        own = next((str(weights.dtype) for weights in self.model.parameters()), "float32")
+        is_cast = torch.is_autocast_enabled(self._device.type)
+        cast = f" under autocast to {torch.get_autocast_dtype(self._device.type)}" if is_cast else ""
+        return f"{own}{cast}".replace("torch.", "")
 
     @property
     def _device(self) -> torch.device:

@@ -55,7 +55,7 @@ class NetworkState:
 
     def select(self, keep: Tensor) -> NetworkState:
         """State of the samples where ``keep`` (B,) is true."""
-        drive = select(self.drive, keep) if self.is_static else self.drive[:, keep]
+        drive = self.drive[keep] if self.is_static else self.drive[:, keep]
         return NetworkState(drive, self.is_static, select(self.potentials, keep))
 
 

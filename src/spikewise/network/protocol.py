@@ -9,6 +9,8 @@ brings its own ``select(keep)``. If there is a ``normalize_by(images)``, trainin
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -141,7 +143,7 @@ def select(state: State, keep: Tensor) -> State:
     """
     found: Any = state
     if isinstance(state, Tensor):
-        found = _rows(state, keep)
+        found = state[keep]
     elif callable(own := getattr(state, "select", None)):
         found = own(keep)
     elif isinstance(state, tuple) and hasattr(state, "_fields"):
@@ -155,8 +157,24 @@ def select(state: State, keep: Tensor) -> State:
     return found  # type: ignore[no-any-return]
 
 
-def _rows(values: Tensor, keep: Tensor) -> Tensor:
-    """Rows of a tensor, laid out as it is; of maps that lie channels-last, torch's own selection takes ten times."""
-    if values.ndim == 4 and values.is_contiguous(memory_format=torch.channels_last):
-        return values.movedim(1, -1)[keep].movedim(-1, 1)
-    return values[keep]
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Put every module into eval mode while the block runs, and back afterwards.
+
+    Examples
+    --------
+    >>> norm = nn.BatchNorm1d(2)
+    >>> with evaluating(norm):
+    ...     norm.training
+    False
+    >>> norm.training
+    True
+    """
+    trained = [module for module in network.modules() if module.training]
+    if trained:
+        network.eval()
+    try:
+        yield
+    finally:
+        for module in trained:
+            module.training = True

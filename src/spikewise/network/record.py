@@ -12,8 +12,8 @@ as still running.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from spikewise.dynamic.rule import ExitRule
+from spikewise.dynamic.rule import ExitRule, ask
 from spikewise.errors import ParameterError, ShapeError, whole_number
 from spikewise.layer import MAX_BITS
 from spikewise.workload import Workload
@@ -29,7 +29,7 @@ from spikewise.workload import Workload
 from ._calls import Timing
 from ._inputs import check_rule
 from ._tally import Tally
-from .protocol import SteppingNetwork
+from .protocol import SteppingNetwork, evaluating
 from .watch import Watch
 
 Run = Callable[[Any, Tensor], Any]
@@ -136,7 +136,7 @@ def record_workload(
     bits = {key: whole_number(key, value, 1, MAX_BITS) for key, value in bits.items()}
     watch, tally = Watch(model), Tally(n_steps, bits)
     steps_itself = run is None and isinstance(model, SteppingNetwork)
-    with watch.watching(), nullcontext() if steps_itself else _evaluating(model):
+    with watch.watching(), nullcontext() if steps_itself else evaluating(model):
         for batch in torch.split(images, batch_size, dim=sample_axis):
             timing = Timing(n_steps, batch.shape[sample_axis], time_first)
             watch.begin_batch(timing)
@@ -177,18 +177,6 @@ def _has_required(function: Callable[..., Any]) -> bool:
     return False
 
 
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Put every module into eval mode while the block runs."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-
-
 def _still_running(scores: Any, timing: Timing, rule: ExitRule | None) -> NDArray[np.bool_]:
     """Which samples (T, B) a rule would let compute each step."""
     alive = np.ones((timing.n_steps, timing.n_samples), bool)
@@ -206,7 +194,7 @@ def _still_running(scores: Any, timing: Timing, rule: ExitRule | None) -> NDArra
     total: NDArray[Any] = np.zeros((), np.float32)
     for step, outputs in zip(range(1, timing.n_steps), found, strict=False):
         total = total + outputs.cpu().numpy()
-        alive[step] = alive[step - 1] & ~rule.ready(total, step)
+        alive[step] = alive[step - 1] & ~ask(rule, total, step)
     return alive
 
 

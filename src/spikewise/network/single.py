@@ -25,6 +25,7 @@ from spikewise.errors import ParameterError, ShapeError
 from ._arrays import empty
 from ._channels import is_plain, line, of_running
 from .fused import NormLIF
+from .kernels.content import content_of
 from .kernels.events import conv_step, linear_step, static_step
 from .layers import SpikingLayer
 from .models import SpikingNetwork
@@ -72,13 +73,13 @@ def _own(module: nn.Module) -> Iterator[Tensor]:
 
 def _contents(model: SpikingNetwork, weights: list[Tensor]) -> Any:
     """What answers hang on, in short, to notice any change, also such that torch does not note; None if not finite."""
-    sums = [float(each.detach().sum()) for each in weights]
-    if not np.isfinite(sums).all():  # a loop that skips what is silent would not see zero times infinity
+    floats = [each for each in weights if each.is_floating_point()]
+    contents = [content_of(each.detach().numpy().ravel(order="K").view(np.uint32)) for each in floats]
+    if not all(is_finite for _, is_finite in contents):  # what skips the silent would not see zero times infinity
         return None
     layers: list[Any] = list(model.layers.values())
     others = [(id(each.synapses), id(each.pool), each.neurons.params, each.norm.eps) for each in layers]
-    versions = [(each.data_ptr(), 0 if each.is_inference() else each._version) for each in weights]
-    return sums, others, versions
+    return contents, others, [(each.data_ptr(), each.stride()) for each in floats]
 
 
 @dataclass(eq=False)

@@ -15,10 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from spikewise.dynamic.answer import Answer
-from spikewise.dynamic.rule import ExitRule, NeverExit
+from spikewise.dynamic.rule import ExitRule, NeverExit, ask
 from spikewise.errors import ParameterError, ShapeError
 
-from ._inputs import check_images, check_rule
+from ._inputs import check_images, check_rule, check_scores
+from .protocol import evaluating
 from .single import single_sample
 
 
@@ -31,7 +32,7 @@ def stream(
     Parameters
     ----------
     model : SteppingNetwork
-        The network, in eval mode.
+        The network; it answers in eval mode.
     sample : array of shape (C, H, W), or iterable of such arrays
         An image, uint8 or floats in [0, 1]; or the frames of a recording, which are taken one by one: an array
         (T, C, H, W), or a generator that waits for them.
@@ -45,6 +46,13 @@ def stream(
     ShapeError, ParameterError
         If an image or a frame does not fit the network, there is no frame, or the network takes none one by one.
     """
+    with evaluating(model):
+        yield from _answers(model, sample, n_steps, rule)
+
+
+def _answers(
+    model: Any, sample: ArrayLike | Tensor | Iterable[ArrayLike], n_steps: int, rule: ExitRule | None
+) -> Iterator[Answer]:
     network: Any = single_sample(model) or model
     chosen = NeverExit() if rule is None else check_rule(rule)
     shape = model.spec.in_shape
@@ -70,8 +78,8 @@ def stream(
             frame = torch.as_tensor(check_images(_batch_of_one(arrived), shape, "a frame")).to(device)[None]
             state = network.start(frame) if state is None else network.feed(state, frame)
         outputs, state = network.step(state)
-        score_sum = score_sum + outputs.float().cpu().numpy()
-        is_last = step == n_steps or bool(chosen.ready(score_sum, step)[0])
+        score_sum = check_scores(score_sum + outputs.float().cpu().numpy())
+        is_last = step == n_steps or bool(ask(chosen, score_sum, step)[0])
         yield Answer.of(score_sum[0], step, chosen, is_last=is_last)
         if is_last:
             return

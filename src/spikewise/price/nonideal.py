@@ -95,6 +95,11 @@ def design_crossbars(
         raise ParameterError(f"weights must be finite; got NaN or infinity in {broken[0]}. Did training diverge?")
     n_steps = whole_number("n_steps", n_steps, 1)
     checked = check_images(calibration_images, network.spec.in_shape, "calibration_images", n_frames=n_steps)
+    if checked.ndim == 5 and nonideal.read_noise:
+        # Noise begins anew where the first layer runs: with each frame, which would repeat it in frames that are alike.
+        raise ParameterError(
+            f"read_noise must be 0 for recordings; got {nonideal.read_noise:g}. Give pictures, or chips without it."
+        )
     images = torch.as_tensor(checked, device=network.mean.device)
     input_codes = _input_codes(network, nonideal, images, n_steps)
     converter_steps = {}
