@@ -101,6 +101,7 @@ def test_every_exported_name_exists_and_is_sorted(name):
     assert exported in (sorted(exported), sorted(exported, key=lambda name: (not name.isupper(), name)))
     for item in exported:
         assert getattr(package, item) is not None
+        assert item in dir(package)
     if exported:
         with pytest.raises(AttributeError, match="no attribute"):
             _ = package.surely_not_there

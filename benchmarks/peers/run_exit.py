@@ -82,13 +82,12 @@ def at_once(request):
 
 
 def starting(request):
-    """Ours, what is done once however early an image leaves: the first convolution. No step is run."""
-    classifier = _ours(request)
-    alone = importlib.import_module("spikewise.network.single").single_sample(classifier.model)
-    network = alone if request["batch"] == 1 else classifier.model
+    """Ours, what is done once however early an image leaves: the first convolution, and a look at the weights."""
+    model = _ours(request).model
+    single_sample = importlib.import_module("spikewise.network.single").single_sample
 
     def answer(images):
-        network.start(images)
+        (single_sample(model) if request["batch"] == 1 else model).start(images)
         return np.zeros((len(images), 1)), np.zeros(len(images))
 
     return answer
