@@ -7,13 +7,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from spikewise.dynamic import ConfidenceExit, EntropyExit, ExitRule, MarginExit, NeverExit, normalized_entropy
-from spikewise.dynamic.rule import rule_from_dict, rule_to_dict
+from spikewise.dynamic import (
+    ConfidenceExit,
+    EntropyExit,
+    ExitRule,
+    MarginExit,
+    NeverExit,
+    ScoreTrace,
+    normalized_entropy,
+    replay_exit,
+)
+from spikewise.dynamic.rule import check_rule, rule_from_dict, rule_to_dict
 from spikewise.errors import DataError, ParameterError, ShapeError
 
 scores_of_samples = hnp.arrays(
     np.float64, st.tuples(st.integers(1, 5), st.integers(2, 6)), elements=st.floats(-1e3, 1e3)
 )
+
+
+@pytest.mark.parametrize("rule", [0.1, None, "entropy", EntropyExit])
+def test_what_cannot_be_asked_is_no_rule(rule):
+    for use in (check_rule, lambda rule: replay_exit(ScoreTrace.dense([[[1.0, 0.0]]]), rule)):
+        with pytest.raises(ParameterError, match=r"EntropyExit\(0\.1\)"):
+            use(rule)
+
+
+def test_a_rule_is_given_back():
+    assert check_rule(NeverExit()) == NeverExit()
 
 
 @given(scores_of_samples)

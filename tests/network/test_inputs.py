@@ -4,9 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikewise.dynamic import EntropyExit, NeverExit
 from spikewise.errors import ParameterError, ShapeError
-from spikewise.network._inputs import check_images, check_labels, check_rule
+from spikewise.network._inputs import check_images, check_labels
 
 SHAPE = (1, 2, 2)
 HALF = np.full((3, *SHAPE), 0.5)
@@ -79,13 +78,3 @@ def test_labels_that_would_have_to_be_guessed_at_are_refused_by_name(labels, err
 def test_only_minus_one_means_unknown():
     with pytest.raises(ParameterError, match="-1 where unknown"):
         check_labels([-5, 0], 2, 2, allow_unknown=True)
-
-
-@pytest.mark.parametrize("rule", [0.1, None, "entropy", EntropyExit])
-def test_what_cannot_be_asked_is_no_rule(rule):
-    with pytest.raises(ParameterError, match=r"EntropyExit\(0\.1\)"):
-        check_rule(rule)
-
-
-def test_a_rule_is_given_back():
-    assert check_rule(NeverExit()) == NeverExit()

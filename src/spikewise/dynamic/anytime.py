@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikewise.dynamic.rule import ExitRule, ask
+from spikewise.dynamic.rule import ExitRule, ask, check_rule
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.workload import Workload
 
@@ -92,6 +92,7 @@ def replay_exit(trace: ScoreTrace, rule: ExitRule) -> tuple[NDArray[np.int64], N
     >>> steps.tolist(), classes.tolist()
     ([1, 2], [0, 1])
     """
+    check_rule(rule)
     steps = np.full(trace.n_samples, trace.n_steps, np.int64)
     classes = np.zeros(trace.n_samples, np.int64)
     running = np.arange(trace.n_samples)

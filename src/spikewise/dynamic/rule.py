@@ -39,6 +39,13 @@ class ExitRule(Protocol):
         ...
 
 
+def check_rule(rule: ExitRule) -> ExitRule:
+    """The rule, once it is known to be one."""
+    if isinstance(rule, type) or not isinstance(rule, ExitRule):
+        raise ParameterError(f"rule must be an exit rule; got {rule!r}. Give one such as EntropyExit(0.1).")
+    return rule
+
+
 def ask(rule: ExitRule, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.bool_]:
     """Which samples (B,) a rule lets stop, given their summed scores (B, K) after n_steps.
 

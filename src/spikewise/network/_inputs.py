@@ -1,4 +1,4 @@
-"""What a deep network accepts: images it can read, labels that name a class, rules that can be asked.
+"""What a deep network accepts, images it can read and labels that name a class, and what leaves it: finite scores.
 
 Checked once, where samples enter (training and inference alike); everything behind trusts it. Images come as
 arrays or tensors of any floating type, on any device, with or without a gradient; they leave as ``uint8`` or
@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from spikewise.dynamic.rule import ExitRule
 from spikewise.errors import ParameterError, ShapeError
 
 
@@ -101,13 +100,6 @@ def check_labels(
         unknown = ", or be -1 where unknown" if allow_unknown else ""
         raise ParameterError(f"{what} must lie in 0..{n_classes - 1}{unknown}; got {low:g}..{high:g}.")
     return np.require(values, np.int64, ["C", "W"])
-
-
-def check_rule(rule: ExitRule) -> ExitRule:
-    """The rule, once it is known to be one."""
-    if isinstance(rule, type) or not isinstance(rule, ExitRule):
-        raise ParameterError(f"rule must be an exit rule; got {rule!r}. Give one such as EntropyExit(0.1).")
-    return rule
 
 
 def check_scores(scores: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -20,13 +20,13 @@ from torch import Tensor
 from spikewise._files import as_json
 from spikewise.dynamic.answer import Answer
 from spikewise.dynamic.anytime import ExitResult
-from spikewise.dynamic.rule import ExitRule, ask
+from spikewise.dynamic.rule import ExitRule, ask, check_rule
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError, ParameterError, whole_number
 from spikewise.weights import read_weights, write_weights
 from spikewise.workload import Workload
 
-from ._inputs import check_images, check_labels, check_rule, check_scores, sample_axis
+from ._inputs import check_images, check_labels, check_scores, sample_axis
 from .models import SpikingNetwork
 from .protocol import TrainableNetwork, check_network, evaluating, select
 from .record import record_workload

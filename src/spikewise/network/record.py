@@ -21,13 +21,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from spikewise.dynamic.rule import ExitRule, ask
+from spikewise.dynamic.rule import ExitRule, ask, check_rule
 from spikewise.errors import ParameterError, ShapeError, whole_number
 from spikewise.layer import MAX_BITS
 from spikewise.workload import Workload
 
 from ._calls import Timing
-from ._inputs import check_rule
 from ._tally import Tally
 from .protocol import SteppingNetwork, evaluating
 from .watch import Watch

@@ -15,10 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from spikewise.dynamic.answer import Answer
-from spikewise.dynamic.rule import ExitRule, NeverExit, ask
+from spikewise.dynamic.rule import ExitRule, NeverExit, ask, check_rule
 from spikewise.errors import ParameterError, ShapeError
 
-from ._inputs import check_images, check_rule, check_scores
+from ._inputs import check_images, check_scores
 from .protocol import evaluating
 from .single import single_sample
 
