@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from spikewise._files import read_json, read_text, replacing, write_json, write_text
+from spikewise._files import mendable, read_json, read_text, replacing, write_json, write_text
 from spikewise.errors import DataError, RunError
 
 
@@ -14,6 +14,23 @@ def test_a_file_appears_whole_with_ordinary_permissions(tmp_path):
     umask = os.umask(0)
     os.umask(umask)
     assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o666 & ~umask
+
+
+@pytest.mark.parametrize("remedy", ["Delete it and run the command again.", "Restore it."])
+@pytest.mark.parametrize(
+    "problem",
+    ["a rule is none; got 'abc'..", "No data left", "Is it right?", "{path} is empty.", "{path} is empty. {remedy}"],
+)
+def test_a_damaged_file_of_our_own_is_named_once_with_what_to_do(tmp_path, problem, remedy):
+    path = tmp_path / "a.json"
+    path.write_text("{}")
+    with pytest.raises(DataError) as caught, mendable(path, remedy):
+        raise DataError(problem.format(path=path, remedy=remedy))
+    message = str(caught.value)
+    assert message.count(str(path)) == message.count(remedy) == 1
+    assert message.endswith(f" {remedy}")
+    assert message.removesuffix(f" {remedy}")[-2:-1] not in ".?"
+    assert message.removesuffix(f" {remedy}")[-1] in ".?"
 
 
 def interrupt(path):

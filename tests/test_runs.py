@@ -52,12 +52,12 @@ def test_sections_merge_and_looks_at_the_test_set_are_logged(tmp_path):
 def test_a_second_process_builds_on_what_the_first_wrote(tmp_path):
     first, second = start(tmp_path), start(tmp_path)
     with first.locked():
-        first.update(metrics={"exits": 1})
+        first.update(metrics={"a": 1})
         first.log_test_evaluation("exit", 3)
     with second.locked():
-        second.update(metrics={"cost": 2})
+        second.update(metrics={"b": 2})
     record = Run.open(tmp_path).record
-    assert record["metrics"] == {"exits": 1, "cost": 2}
+    assert record["metrics"] == {"a": 1, "b": 2}
     assert len(record["test_evaluations"]) == 1
 
 
@@ -78,6 +78,37 @@ def test_a_section_of_the_wrong_kind_is_named(tmp_path, section):
         Run.open(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("data", "classes", [1, 2]),
+        ("data", "shape", [8, 8]),
+        ("metrics", "exits", [1]),
+        ("metrics", "exits", {"drop-0.1": None}),
+        ("metrics", "accuracy_by_step", {"1": "0.5"}),
+        ("metrics", "cost", None),
+    ],
+)
+def test_an_entry_of_the_wrong_kind_is_named(tmp_path, section, key, value):
+    run = start(tmp_path)
+    run.record[section][key] = value
+    run._write()
+    with pytest.raises(DataError, match=rf"run\.json must be the whole .*; {section}\.{key}.*Restore it, or delete"):
+        Run.open(tmp_path)
+
+
+def test_a_missing_entry_is_named_once_it_is_needed(tmp_path):
+    run = start(tmp_path)
+    with pytest.raises(DataError, match=r"run\.json must be .*; data\.classes is missing\. Restore it"):
+        run.entry("data", "classes")
+    run.update(data={"classes": ["a"]})
+    assert Run.open(tmp_path).entry("data", "classes") == ["a"]
+    del run.record["kind"]
+    run._write()
+    with pytest.raises(DataError, match=r"; kind: Field required\."):
+        Run.open(tmp_path)
+
+
 def test_a_run_from_before_energy_was_measured_is_opened(tmp_path):
     run = start(tmp_path)
     del run.record["measured"]
@@ -91,7 +122,7 @@ def test_a_run_from_before_energy_was_measured_is_opened(tmp_path):
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"format": "other"}'])
 def test_a_damaged_record_is_named(tmp_path, content):
     (tmp_path / "run.json").write_text(content)
-    with pytest.raises(DataError, match="run"):
+    with pytest.raises(DataError, match=r"run\.json .*(Restore it, or delete the folder|Is this folder a run\?)"):
         Run.open(tmp_path)
 
 

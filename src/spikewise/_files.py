@@ -111,14 +111,16 @@ def read_json(path: str | os.PathLike[str], what: str, max_bytes: int = 256 * 2*
 
 
 @contextmanager
-def mendable(path: str | os.PathLike[str]) -> Iterator[None]:
+def mendable(path: str | os.PathLike[str], remedy: str = _REMEDY) -> Iterator[None]:
     """While reading a file that spikewise wrote and can write again: an error names it and says what to do."""
     try:
         yield
     except DataError as error:
         message = str(error) if os.fspath(path) in str(error) else f"{path}: {error}"
-        is_told = message.endswith(_REMEDY) or not Path(path).exists()
-        raise DataError(message if is_told else f"{message} {_REMEDY}") from None
+        if not message.endswith("?"):
+            message = message.rstrip(".") + "."  # it may end in the words of another error, with or without a stop
+        is_told = message.endswith(remedy) or not Path(path).exists()
+        raise DataError(message if is_told else f"{message} {remedy}") from None
 
 
 def remove_leftovers(folder: str | os.PathLike[str]) -> None:

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spikewise._files import as_json, read_json, remove_leftovers, write_json
+from spikewise._files import as_json, mendable, read_json, remove_leftovers, write_json
 from spikewise.errors import DataError, RunError
 
 MODEL_FILE, TRACE_FILE, WORKLOAD_FILE = "model.safetensors", "trace.npz", "workload.json"
@@ -34,6 +35,30 @@ _SECTIONS = {
 }  # fmt: skip
 _NEWER = {"measured"}  # sections that a run may lack, since it was begun before there were any
 _PACKAGES = ("spikewise", "numpy", "numba", "scikit-learn", "torch")
+_REMEDY = "Restore it, or delete the folder and make the run again."
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
+
+
+class _Data(_Part):
+    classes: list[str] = []
+    shape: list[int] = Field([], min_length=3, max_length=3)
+
+
+class _Metrics(_Part):
+    exits: dict[str, dict[str, Any]] = {}
+    accuracy_by_step: dict[str, float] = {}
+    cost: dict[str, Any] = {}
+
+
+class _Record(_Part):
+    """What commands read of a record; a run that was interrupted has only a part of it."""
+
+    kind: str
+    data: _Data
+    metrics: _Metrics
 
 
 class Run:
@@ -93,7 +118,8 @@ class Run:
     def open(cls, path: str | os.PathLike[str]) -> Run:
         """Open an existing run; raises DataError if the folder holds none, or a damaged one."""
         folder = Path(path)
-        record = read_json(folder / "run.json", "record of a run folder")
+        with mendable(folder / "run.json", _REMEDY):
+            record = read_json(folder / "run.json", "record of a run folder")
         if not isinstance(record, dict) or record.get("format") != _FORMAT:
             raise DataError(f"{folder / 'run.json'} must carry format {_FORMAT!r}. Is this folder a run?")
         for section, kind in _SECTIONS.items():
@@ -102,9 +128,25 @@ class Run:
             if not isinstance(record.get(section), kind):
                 raise DataError(
                     f"{folder / 'run.json'} must hold {section!r} as {kind.__name__}; got {record.get(section)!r:.40}. "
-                    f"Delete the folder and run the command again."
+                    f"{_REMEDY}"
                 )
-        return cls(folder, record)
+        run = cls(folder, record)
+        try:
+            _Record.model_validate(record)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            raise run.damaged(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
+        return run
+
+    def entry(self, section: str, key: str) -> Any:
+        """An entry of ``run.json`` that a complete run has; raises DataError if it is missing."""
+        if key not in self.record[section]:
+            raise self.damaged(f"{section}.{key} is missing")
+        return self.record[section][key]
+
+    def damaged(self, problem: str, remedy: str = _REMEDY) -> DataError:
+        """Error for a record that is not whole."""
+        return DataError(f"{self.path / 'run.json'} must be the whole record of a run; {problem}. {remedy}")
 
     def update(self, **sections: Mapping[str, Any]) -> None:
         """Merge values into sections of ``run.json`` (``metrics``, ``timings``, ``measured``, ``data``) and save it."""

@@ -35,7 +35,9 @@ def test_another_setting_joins_the_run(deep, few_digits, capsys):
 
 def test_too_few_images_for_a_guarantee_are_said_to_be(deep, few_digits, capsys):
     assert run(["exit", str(deep), "--data", str(few_digits), "--max-drop", "0.05", "--confidence", "0.95"]) == 0
-    assert "no guarantee: that needs at least 72 images" in " ".join(capsys.readouterr().out.split())
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "no guarantee: that needs at least 72 images kept out of everything else, and so few" in shown
+    assert "Train on data with at least 800 validation images." in shown
 
 
 def test_networks_without_labels_get_a_guarantee_of_few_images(unlabelled, few_digits, capsys):
@@ -91,6 +93,99 @@ def test_pictures_and_arrays_are_watched_too(deep, tmp_path, capsys):
     assert shown[0] == shown[1]
 
 
+PIXELS = np.random.default_rng(1).integers(0, 256, (1, 8, 8), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["deep", "unlabelled"])
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.tile(PIXELS, (3, 1, 1)), "must hold an image (1, 8, 8)"),
+        (np.zeros((1, 28, 28), np.uint8), "got (1, 28, 28). Scale"),
+        (np.zeros((0, 1, 8, 8), np.uint8), "got (0, 1, 8, 8)"),
+        (PIXELS.astype(np.uint16), "must hold uint8 or floating point; got uint16"),
+        (PIXELS / 51, "must be finite and lie in [0, 1]; got"),
+        (-(PIXELS / 255), "must be finite and lie in [0, 1]; got -"),
+        (np.where(PIXELS > 99, np.nan, 0.5), "must be finite and lie in [0, 1]; got nan..nan"),
+        (np.zeros((28, 28), np.uint8), "got (1, 28, 28). Scale"),
+        (PIXELS[0].astype(np.uint16) * 257, "must have 8 bits per channel; its mode is I;16"),
+    ],
+)
+def test_what_no_network_can_read_is_one_clear_line(kind, values, words, request, tmp_path, capsys):
+    file = tmp_path / ("a.png" if values.ndim == 2 else "a.npy")
+    if values.ndim == 2:
+        Image.fromarray(values).save(file)
+    else:
+        np.save(file, values)
+    folder = request.getfixturevalue(kind)
+    capsys.readouterr()
+    assert run(["stream", str(folder), "--image", str(file), "--full"]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("error:")
+    assert str(file) in line
+    assert words in line
+
+
+def test_frames_are_for_networks_that_take_them(deep, unlabelled, tmp_path, capsys):
+    np.save(tmp_path / "a.npy", np.stack([PIXELS] * 3))
+    assert run(["stream", str(deep), "--image", str(tmp_path / "a.npy"), "--full"]) == 0
+    assert run(["stream", str(unlabelled), "--image", str(tmp_path / "a.npy"), "--full"]) == 2
+    assert "must hold an image (1, 8, 8); got (3, 1, 8, 8)." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "section", "key", "value", "words"),
+    [
+        ("stream", "data", "classes", None, "data.classes is missing"),
+        ("stream", "data", "classes", ["a"], "data.classes must name the 10 classes of the network; got 1"),
+        ("stream", "metrics", "exits", [1], "metrics.exits"),
+        ("exit", "metrics", "exits", [1], "metrics.exits"),
+        ("exit", "metrics", "accuracy_by_step", None, "metrics.accuracy_by_step must tell of every step"),
+        ("exit", "timings", "test_full_s (drop-0.005)", None, "got None. Delete "),
+        ("exit", "timings", "test_exit_s (drop-0.005)", "soon", "must be a number in (0, inf); got 'soon'"),
+    ],
+)
+def test_a_damaged_record_is_one_clear_line(
+    command, section, key, value, words, unlabelled, few_digits, tmp_path, capsys
+):
+    folder = tmp_path / "damaged"
+    shutil.copytree(unlabelled, folder)
+    record = json.loads((folder / "run.json").read_text())
+    del record[section][key]
+    if value is not None:
+        record[section][key] = value
+    (folder / "run.json").write_text(json.dumps(record))
+    before = (folder / "run.json").read_bytes()
+    capsys.readouterr()
+    assert run([command, str(folder), "--data", str(few_digits)]) == 2
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert message.startswith(f"error: {folder / 'run.json'} must be the whole record of a run; ")
+    assert words in message
+    if key == "exits":
+        assert (folder / "run.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["choice.json", "exit.json", "cost.json", "gallery.npz"])
+@pytest.mark.parametrize("content", ["{}", '{"certificate": 5, "profile": {}}'])
+def test_damage_of_another_setting_is_found_before_the_work(name, content, unlabelled, few_digits, tmp_path, capsys):
+    folder = tmp_path / "damaged"
+    shutil.copytree(unlabelled, folder)
+    damaged = folder / "exits" / "drop-0.005" / name
+    damaged.write_text(content)
+    looks = Run.open(folder).record["test_evaluations"]
+    asked = ["exit", str(folder), "--data", str(few_digits), "--max-drop", "0.3"]
+    assert run(asked) == 2
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert message.startswith("error: ")
+    assert message.count(str(damaged)) == 1
+    assert message[:-1].endswith(" again")
+    assert " Delete it and run " in message
+    assert Run.open(folder).record["test_evaluations"] == looks
+    assert not (folder / "exits" / "drop-0.3").exists()
+    damaged.unlink()
+    assert run(asked) == 0
+
+
 def test_a_certificate_is_void_once_the_weights_change(unlabelled, few_digits, tmp_path):
     from spikewise.learn import STDPClassifier
 
@@ -115,7 +210,15 @@ def test_a_certificate_is_void_once_the_weights_change(unlabelled, few_digits, t
     with pytest.raises(DataError, match="must hold the rule of its certificate"):
         rule_of(found, network, name)
     setting.with_name("choice.json").write_text('{"certificate": null, "profile": {}}')
-    with pytest.raises(DataError, match="certificate has a missing"):
+    with pytest.raises(
+        DataError, match=r"choice\.json: the certificate has a missing.*\. Delete it and run spikewise exit"
+    ):
+        rule_of(found, network, name)
+    setting.with_name("choice.json").unlink()
+    with pytest.raises(DataError, match=r"choice\.json must hold .*; it is missing\. Run spikewise exit again"):
+        rule_of(found, network, name)
+    setting.write_text('{"rule": {"kind": "entropy", "max_entropy": "abc"}}')
+    with pytest.raises(DataError, match=r"exit\.json: .*'abc'\. Delete it and run spikewise exit again\.$"):
         rule_of(found, network, name)
 
 
@@ -125,6 +228,7 @@ def test_a_certificate_is_void_once_the_weights_change(unlabelled, few_digits, t
         (["exit", "{run}", "--max-drop", "0.1", "--max-steps", "2"], "exactly one of --max-drop"),
         (["exit", "{run}", "--confidence", "1"], "--confidence"),
         (["exit", "{run}", "--max-steps", "inf"], "--max-steps"),
+        (["exit", "{run}", "--max-steps", "2", "--confidence", "0.9"], "--confidence must stand with --max-drop"),
         (["exit", "{stdp}", "--max-drop", "0.1", "--temperature"], "must be left out of networks without labels"),
         (["exit", "{stdp}", "--max-drop", "0.1", "--confidence", "0.9", "--conditional"], "must be left out"),
         (["exit", "{run}", "--rule", "mood"], "--rule"),
@@ -138,7 +242,7 @@ def test_a_certificate_is_void_once_the_weights_change(unlabelled, few_digits, t
         (["stream", "{run}", "--index", "9999"], "index must lie in 0.."),
         (["stream", "{run}", "--exit", "loose"], "exit setting must be one of"),
         (["stream", "{run}", "--image", "{out}/none.png"], "must be a picture or a .npy array"),
-        (["stream", "{run}", "--image", "{scalar}"], "must hold an image (C, H, W) or frames"),
+        (["stream", "{run}", "--image", "{scalar}"], "must hold an image (1, 8, 8) or frames (T, 1, 8, 8)"),
     ],
 )
 def test_a_wrong_request_is_one_clear_line(arguments, words, deep, unlabelled, few_digits, tmp_path, capsys):

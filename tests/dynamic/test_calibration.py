@@ -112,7 +112,7 @@ def test_the_strictest_bound_that_keeps_to_mean_steps_or_a_cost(seed, kind, plac
     curve = exit_curve(trace, path)
     for spent, target in (
         (curve.mean_steps, lambda most: {"max_steps": most}),
-        (curve.exits @ cost / trace.n_samples, lambda most: {"max_cost": most, "cost_by_step": cost}),
+        (curve.exits @ cost / trace.n_samples, lambda most: {"max_cost": most, "cost_by_exit": cost}),
     ):
         most = spent.min() + place * (spent.max() - spent.min())
         chosen = calibrate(trace, path, **target(most))
@@ -159,10 +159,10 @@ def test_bad_settings_are_named():
         calibrate(trace)
     with pytest.raises(ParameterError, match="got max_drop, max_steps"):
         calibrate(trace, max_drop=0.1, max_steps=2)
-    with pytest.raises(ParameterError, match="cost_by_step with max_cost alone"):
+    with pytest.raises(ParameterError, match="cost_by_exit with max_cost alone"):
         calibrate(trace, max_cost=2.0)
     with pytest.raises(ShapeError, match="must hold 5 finite numbers"):
-        calibrate(trace, max_cost=2.0, cost_by_step=[1.0, np.nan])
+        calibrate(trace, max_cost=2.0, cost_by_exit=[1.0, np.nan])
     with pytest.raises(ParameterError, match="min_accuracy must be at most that of full runs"):
         calibrate(trace, min_accuracy=1.5)
 

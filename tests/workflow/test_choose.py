@@ -90,7 +90,10 @@ def test_temperatures_are_found_on_the_other_half():
 def test_few_images_that_chose_the_epoch_promise_nothing():
     found = chosen(ExitSettings(max_drop=0.02, confidence=0.95), images(ENOUGH_TO_HALVE - 1))
     assert (found.kind, found.certificate) == ("heuristic", None)
-    assert found.figures["n_needed"] == 183
+    assert (found.figures["n_needed"], found.figures["n_to_halve"]) == (183, ENOUGH_TO_HALVE)
+    stricter = chosen(ExitSettings(max_drop=0.005, confidence=0.95), images(ENOUGH_TO_HALVE - 1)).figures
+    assert stricter["n_to_halve"] > ENOUGH_TO_HALVE
+    assert halves(images(stricter["n_to_halve"]))[1].n_samples >= stricter["n_needed"]
 
 
 def test_a_conditional_guarantee_opens_early_steps_last():
@@ -136,7 +139,7 @@ def test_every_setting_has_a_folder_of_its_own():
         ({}, "exactly one of max_drop"),
         ({"max_drop": 0.1, "max_steps": 2}, "got max_drop, max_steps"),
         ({"max_drop": 0.0, "confidence": 0.9}, "above 0 with a confidence"),
-        ({"max_steps": 2, "confidence": 0.9}, "above 0 with a confidence"),
+        ({"max_steps": 2, "confidence": 0.9}, "confidence must stand with max_drop, .* got max_steps"),
         ({"max_drop": 0.1, "conditional": True}, "confidence must be given"),
         ({"max_drop": 0.1, "form": "harm"}, "confidence must be given"),
         ({"max_drop": 0.1, "rule": "mood"}, "rule"),

@@ -57,7 +57,7 @@ def calibrate(
     min_accuracy: float | None = None,
     max_steps: float | None = None,
     max_cost: float | None = None,
-    cost_by_step: ArrayLike | None = None,
+    cost_by_exit: ArrayLike | None = None,
 ) -> Calibration:
     """Choose a rule of a path for one target.
 
@@ -74,8 +74,8 @@ def calibrate(
     max_steps : float, optional
         Mean timesteps that may be used.
     max_cost : float, optional
-        Mean cost of a sample, in the unit of ``cost_by_step``.
-    cost_by_step : float array of shape (T,), optional
+        Mean cost of a sample, in the unit of ``cost_by_exit``.
+    cost_by_exit : float array of shape (T,), optional
         Cost of a sample that leaves after step 1, 2, ..., T on some platform: its energy, latency or their product.
 
     Returns
@@ -93,14 +93,14 @@ def calibrate(
     >>> trace = ScoreTrace.dense([[[9.0, 0.0], [0.2, 0.0]], [[9.0, 0.0], [0.2, 9.0]]], labels=[0, 1])
     >>> calibrate(trace, max_steps=1.6).mean_steps
     1.5
-    >>> calibrate(trace, max_cost=2.0, cost_by_step=[1.0, 2.5]).mean_steps
+    >>> calibrate(trace, max_cost=2.0, cost_by_exit=[1.0, 2.5]).mean_steps
     1.5
     """
     targets = {"max_drop": max_drop, "min_accuracy": min_accuracy, "max_steps": max_steps, "max_cost": max_cost}
     given = [name for name, value in targets.items() if value is not None]
-    if len(given) != 1 or (max_cost is None) != (cost_by_step is None):
+    if len(given) != 1 or (max_cost is None) != (cost_by_exit is None):
         raise ParameterError(
-            f"calibrate takes one target of {', '.join(targets)}, and cost_by_step with max_cost alone; "
+            f"calibrate takes one target of {', '.join(targets)}, and cost_by_exit with max_cost alone; "
             f"got {', '.join(given) or 'none'}."
         )
     if max_drop is not None and not 0 <= max_drop < 1:
@@ -108,8 +108,8 @@ def calibrate(
     curve = exit_curve(trace, path)
     if max_steps is not None:
         return _within(curve, curve.mean_steps, max_steps)
-    if max_cost is not None and cost_by_step is not None:
-        return _within(curve, curve.mean(cost_by_step), max_cost)
+    if max_cost is not None and cost_by_exit is not None:
+        return _within(curve, curve.mean(cost_by_exit), max_cost)
     if min_accuracy is not None:
         if not 0 <= min_accuracy <= curve.accuracy_full + _ROUNDING:
             raise ParameterError(

@@ -66,17 +66,17 @@ class ExitCurve:
         """Mean timesteps (M,)."""
         return self.mean(np.arange(1, self.n_steps + 1))
 
-    def mean(self, cost_by_step: ArrayLike) -> NDArray[np.float64]:
+    def mean(self, cost_by_exit: ArrayLike) -> NDArray[np.float64]:
         """Mean over the samples (M,) of a cost that depends on the step at which one leaves.
 
         Parameters
         ----------
-        cost_by_step : float array of shape (T,)
+        cost_by_exit : float array of shape (T,)
             Cost of a sample that leaves after step 1, 2, ..., T: its energy, latency, or the product of both.
         """
-        cost = np.asarray(cost_by_step, np.float64)
+        cost = np.asarray(cost_by_exit, np.float64)
         if cost.shape != (self.n_steps,) or not np.isfinite(cost).all():
-            raise ShapeError(f"cost_by_step must hold {self.n_steps} finite numbers, one per step; got {cost.shape}.")
+            raise ShapeError(f"cost_by_exit must hold {self.n_steps} finite numbers, one per step; got {cost.shape}.")
         return np.asarray(self.exits @ cost / self.n_samples)
 
     def pareto(self) -> NDArray[np.int64]:

@@ -24,12 +24,12 @@ FloatArray = NDArray[np.float64]
 _DRAWN_TOGETHER = 2**24  # numbers
 
 
-def cost_at_accuracy(accuracy_by_step: ArrayLike, cost_by_step: ArrayLike, accuracy: float) -> float:
+def cost_at_accuracy(accuracy_by_step: ArrayLike, cost_by_cut: ArrayLike, accuracy: float) -> float:
     """Cost at which the static network reaches an accuracy.
 
     Parameters
     ----------
-    accuracy_by_step, cost_by_step : float arrays of shape (T,)
+    accuracy_by_step, cost_by_cut : float arrays of shape (T,)
         Of the network cut after 1, 2, ..., T steps. A cut that is no better than a shorter one buys nothing.
     accuracy : float
         Below the first cut the first one is meant, above all cuts the best.
@@ -40,7 +40,7 @@ def cost_at_accuracy(accuracy_by_step: ArrayLike, cost_by_step: ArrayLike, accur
     (2.0, 3.0)
     """
     heights = np.maximum.accumulate(np.asarray(accuracy_by_step, np.float64))
-    costs = np.asarray(cost_by_step, np.float64)
+    costs = np.asarray(cost_by_cut, np.float64)
     if heights.shape != costs.shape or heights.ndim != 1 or not heights.size:
         raise ShapeError(f"accuracy and cost must have one value per step; got {heights.shape} and {costs.shape}.")
     reached = int(np.searchsorted(heights, accuracy))

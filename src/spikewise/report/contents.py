@@ -40,6 +40,7 @@ class CalibrationFigures(_Part):
     max_drop: float | None = Field(None, ge=0)
     n_samples: int = Field(ge=1)
     n_needed: int | None = Field(None, ge=1)
+    n_to_halve: int | None = Field(None, ge=1)
 
 
 class AskedFigures(_Part):
@@ -100,14 +101,15 @@ class Gallery:
                 found = cls(**{key: file[key] for key in cls.__slots__})
             found._check()
         except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise DataError(f"{path} must be a gallery; {error} Delete it and run the command again.") from None
+            problem = str(error).rstrip(".")
+            raise DataError(f"{path} must be a gallery; {problem}. Delete it and run the command again.") from None
         return found
 
     def _check(self) -> None:
         if self.images.dtype != np.uint8 or self.images.ndim != 4 or 0 in self.images.shape[1:]:
-            raise ValueError(f"images are {self.images.dtype} {self.images.shape}, not uint8 (B, C, H, W).")
+            raise ValueError(f"images are {self.images.dtype} {self.images.shape}, not uint8 (B, C, H, W)")
         if any(getattr(self, key).shape != (len(self.images),) for key in self.__slots__[1:]):
-            raise ValueError("there is not one label, answer, step and mark per image.")
+            raise ValueError("there is not one label, answer, step and mark per image")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,6 +124,16 @@ class ExitContents:
     def cost(self) -> CostReport | None:
         """Price on the platform that was asked for."""
         return self.prices[0] if self.prices else None
+
+    @classmethod
+    def read(cls, folder: Path) -> ExitContents:
+        """Read a folder below ``exits``; raises DataError if a file is damaged."""
+        cost, gallery = folder / COST_FILE, folder / GALLERY_FILE
+        return cls(
+            read_figures(folder / EXIT_FILE),
+            read_prices(cost) if cost.exists() else (),
+            Gallery.read(gallery) if gallery.exists() else None,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,7 +184,7 @@ class RunContents:
             If a file is damaged, or files contradict each other.
         """
         files = sorted(run.path.glob(f"exits/*/{EXIT_FILE}"))
-        exits = tuple(_read_exit(file.parent) for file in files)
+        exits = tuple(ExitContents.read(file.parent) for file in files)
         trace = _read_trace(run.path / TRACE_FILE)
         for found in exits:
             if trace and (trace.n_steps, trace.n_samples) != (found.figures.n_steps, found.figures.n_test):
@@ -197,16 +209,8 @@ def _read_trace(path: Path) -> ScoreTrace | None:
     return trace
 
 
-def _read_exit(folder: Path) -> ExitContents:
-    cost, gallery = folder / COST_FILE, folder / GALLERY_FILE
-    return ExitContents(
-        _read_figures(folder / EXIT_FILE),
-        read_prices(cost) if cost.exists() else (),
-        Gallery.read(gallery) if gallery.exists() else None,
-    )
-
-
-def _read_figures(path: Path) -> ExitFigures:
+def read_figures(path: Path) -> ExitFigures:
+    """Read ``exit.json``; raises DataError if it is damaged."""
     with mendable(path):
         try:
             figures = ExitFigures.model_validate(read_json(path, "exit setting"))

@@ -71,7 +71,13 @@ def _promise(results: Mapping[str, Any]) -> str:
             found += f" It is one of {n} certificates of this run: so sure is each by itself, not the best of them."
         return found
     if chosen.get("n_needed") is not None:
-        return (
-            f"A heuristic, no guarantee: that needs at least {chosen['n_needed']:,} images kept out of everything else."
+        found = (
+            f"A heuristic, no guarantee: that needs at least {chosen['n_needed']:,} images kept out of everything else"
         )
+        if chosen.get("n_to_halve") is not None:
+            found += (
+                ", and so few validation images are not halved: all of them chose the epoch. Train on data with at "
+                f"least {chosen['n_to_halve']:,} validation images"
+            )
+        return found + "."
     return "A heuristic: nothing is promised beyond the images it was chosen on."

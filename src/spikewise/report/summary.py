@@ -89,6 +89,8 @@ def _promise(figures: ExitFigures) -> tuple[str, ...]:
         words.append(f"{100 * (asked.confidence or 0.0):.6g} % sure")
     elif chosen.n_needed is not None:
         words.append(f"no guarantee: it needs at least {chosen.n_needed} images kept out of everything else")
+        if chosen.n_to_halve is not None:
+            words.append(f"for that, half of at least {chosen.n_to_halve} validation images")
     return tuple(words)
 
 

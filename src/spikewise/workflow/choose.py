@@ -64,6 +64,8 @@ class ExitSettings(BaseModel):
         given = [name for name in _TARGETS if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"exactly one of {', '.join(_TARGETS)} must be given; got {', '.join(given) or 'none'}")
+        if self.confidence is not None and self.max_drop is None:
+            raise ValueError(f"confidence must stand with max_drop, the loss that it is about; got {given[0]}")
         if self.confidence is not None and not self.max_drop:
             raise ValueError(f"max_drop must be above 0 with a confidence; got {self.max_drop}")
         if self.confidence is None and (self.conditional or self.form != "drop"):
@@ -179,6 +181,9 @@ def _heuristic(
     figures = _figures(found)
     if asked.confidence is not None and asked.max_drop:
         figures["n_needed"] = samples_needed(asked.max_drop, asked.confidence, asked.form)
+        if trace.n_samples < ENOUGH_TO_HALVE:
+            # A half of every class is rounded, so that up to one image of each may be missing.
+            figures["n_to_halve"] = max(ENOUGH_TO_HALVE, 2 * figures["n_needed"] + trace.n_classes)
     return Choice(found.rule, found.kind, figures, ExitProfile.of(trace, found.rule))
 
 
@@ -205,6 +210,6 @@ def _target(asked: ExitSettings, price: Callable[[], CostReport]) -> dict[str, A
     steps = range(1, report.n_steps + 1)
     energies = [report.energy_at(step) for step in steps]
     if asked.max_energy_j is not None:
-        return {"max_cost": asked.max_energy_j, "cost_by_step": energies}
+        return {"max_cost": asked.max_energy_j, "cost_by_exit": energies}
     products = [energy * report.latency_at(step) for energy, step in zip(energies, steps, strict=True)]
-    return {"max_cost": asked.max_edp_js, "cost_by_step": products}
+    return {"max_cost": asked.max_edp_js, "cost_by_exit": products}

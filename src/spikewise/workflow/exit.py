@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from spikewise._files import read_json
+from spikewise._files import mendable, read_json
 from spikewise.data.frames import Binning
 from spikewise.data.images import ImageSet, load_splits
 from spikewise.dynamic.doubt import Accumulate
-from spikewise.errors import DataError, ParameterError
+from spikewise.dynamic.guarantee import Certificate
+from spikewise.errors import DataError, ParameterError, positive_number
 from spikewise.price.measure import EnergyMeter
 from spikewise.price.prices import Prices, platforms_for
-from spikewise.runs import CHOICE_FILE, Run
+from spikewise.runs import CHOICE_FILE, EXIT_FILE, Run
 
 from .choose import ExitSettings
 from .folder import page_of
 from .learn import ENOUGH_VALIDATION, MUCH_VALIDATION, Progress, identify, open_network
 from .results import controls_of, costs_of, measured_figures
-from .stop import stop_and_price
+from .stop import kept_steps, stop_and_price
+
+EXIT_AGAIN = "Delete it and run spikewise exit again."
+"""What to do with a damaged file of an exit setting."""
 
 
 def run_exit(
@@ -69,6 +74,8 @@ def run_exit(
     splits = splits_of(run, data, root)
     meter = meter or EnergyMeter()
     with run.locked():
+        for file in run.path.glob(f"exits/*/{CHOICE_FILE}"):
+            read_choice(file)  # a damaged one is found before the work
         found, prices = stop_and_price(
             run, network, splits["validation"], splits["test"], asked, stages(f"stop {splits['train'].name}"),
             accumulate=accumulation_of(run), look=look_of(run, network, splits["test"]), meter=meter,
@@ -116,9 +123,14 @@ def splits_of(run: Run, data: str | None = None, root: Path | None = None) -> di
 
 def read_choice(path: Path) -> dict[str, Any]:
     """Content of ``choice.json``: a certificate or None, and how samples left."""
-    found = read_json(path, "choice of a threshold")
-    if not isinstance(found, dict) or not found.keys() >= {"certificate", "profile"}:
-        raise DataError(f"{path} must hold a certificate and a profile. Delete it and run spikewise exit again.")
+    if not path.exists():
+        raise DataError(f"{path} must hold a certificate and a profile; it is missing. Run spikewise exit again.")
+    with mendable(path, EXIT_AGAIN):
+        found = read_json(path, "choice of a threshold")
+        if not isinstance(found, dict) or not found.keys() >= {"certificate", "profile"}:
+            raise DataError(f"{path} must hold a certificate and a profile.")
+        if found["certificate"] is not None:
+            Certificate.from_dict(found["certificate"])
     return found
 
 
@@ -136,8 +148,17 @@ def look_of(run: Run, network: Any, test: ImageSet) -> Any:
 
 
 def _figures(run: Run, found: dict[str, Any], prices: Prices, watts: float | None) -> dict[str, Any]:
-    timings, name = run.record["timings"], found["name"]
-    full_s, exit_s = (timings[f"test_{which}_s ({name})"] for which in ("full", "exit"))
+    name, by_step = found["name"], run.record["metrics"].get("accuracy_by_step", {})
+    try:
+        full_s, exit_s = (
+            positive_number(f"timings.{key}", run.record["timings"].get(key), math.inf)
+            for key in (f"test_{which}_s ({name})" for which in ("full", "exit"))
+        )
+        if by_step.keys() != {str(step) for step in kept_steps(found["n_steps"])}:
+            raise ParameterError("metrics.accuracy_by_step must tell of every step.")
+    except ParameterError as error:
+        anew = f"Delete {run.exit_folder(name) / EXIT_FILE} and run spikewise exit again."
+        raise run.damaged(str(error).rstrip("."), anew) from None
     keys = ("mean_steps", "median_steps", "p95_steps", "n_steps", "histogram", "in_spike_share", "rule", "threshold")
     choice = read_choice(run.exit_folder(name) / CHOICE_FILE)
     return {
@@ -149,7 +170,7 @@ def _figures(run: Run, found: dict[str, Any], prices: Prices, watts: float | Non
         "certificate": choice["certificate"],
         "n_certificates": sum(_is_certified(file) for file in run.path.glob(f"exits/*/{CHOICE_FILE}")),
         "accuracy": found["accuracy_full"],
-        "accuracy_by_step": run.record["metrics"]["accuracy_by_step"],
+        "accuracy_by_step": by_step,
         "exit": {"accuracy": found["accuracy_exit"], **{key: found[key] for key in keys}},
         "controls": controls_of(found),
         "timing": {

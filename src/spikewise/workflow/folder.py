@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from spikewise.errors import MissingExtraError, RunError
-from spikewise.runs import Run
+from spikewise.runs import EXIT_FILE, Run
 
 
 def is_new(out: Path, resume: bool) -> bool:
@@ -23,6 +23,17 @@ def is_new(out: Path, resume: bool) -> bool:
             f"{out} must not hold a run yet; it does. Go on with it by --resume, or choose another by --out."
         )
     return not is_there
+
+
+def check_others(run: Run, name: str) -> None:
+    """Raise DataError if an exit setting beside the one of this name is damaged: the page will show them all."""
+    from spikewise.price.measured import measured_of
+    from spikewise.report.contents import ExitContents
+
+    for file in sorted(run.path.glob(f"exits/*/{EXIT_FILE}")):
+        if file.parent.name != name:
+            ExitContents.read(file.parent)
+            measured_of(run, file.parent.name)
 
 
 def page_of(run: Run, watts: float | None) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewise._files import read_json
+from spikewise._files import mendable, read_json
+from spikewise.data.formats.folder import open_picture
 from spikewise.data.images import ImageSet
 from spikewise.dynamic.answer import Answer, answers_of
 from spikewise.dynamic.doubt import DoubtExit
@@ -21,7 +22,7 @@ from spikewise.dynamic.rule import EntropyExit, rule_from_dict
 from spikewise.errors import DataError, ParameterError, unknown_name
 from spikewise.runs import CHOICE_FILE, EXIT_FILE, Run
 
-from .exit import accumulation_of, read_choice, splits_of
+from .exit import EXIT_AGAIN, accumulation_of, read_choice, splits_of
 from .learn import open_network
 
 
@@ -69,9 +70,13 @@ def open_watch(
     run = Run.open(path)
     network: Any = open_network(run)
     rule = EntropyExit(0.0, accumulation_of(run)) if full else rule_of(run, network, exit_name)
-    names, shape = tuple(run.record["data"]["classes"]), tuple(run.record["data"]["shape"])
+    names = tuple(run.entry("data", "classes"))
+    n_classes = len(network.classes_) if hasattr(network, "classes_") else network.model.spec.n_classes
+    if len(names) < n_classes:
+        raise run.damaged(f"data.classes must name the {n_classes} classes of the network; got {len(names)}")
     if image is not None:
-        return Watched(_answers(network, read_sample(image, shape), rule), names, None)
+        sample = read_sample(image, tuple(run.entry("data", "shape")), takes_frames=hasattr(network, "stream"))
+        return Watched(_answers(network, sample, rule), names, None)
     test = splits_of(run, data, root)["test"]
     if index >= test.n_samples:
         raise ParameterError(f"index must lie in 0..{test.n_samples - 1}, one of the test images; got {index}.")
@@ -108,7 +113,9 @@ def monitor_of(
         As in :class:`~spikewise.dynamic.DriftMonitor`.
     """
     file, rule = _setting(run, network, exit_name)
-    profile = ExitProfile.from_dict(read_choice(file.with_name(CHOICE_FILE))["profile"])
+    choice = read_choice(file.with_name(CHOICE_FILE))
+    with mendable(file.with_name(CHOICE_FILE), EXIT_AGAIN):
+        profile = ExitProfile.from_dict(choice["profile"])
     return DriftMonitor(profile, rule, window=window, false_alarms=false_alarms)
 
 
@@ -123,41 +130,58 @@ def _setting(run: Run, network: Any, exit_name: str) -> tuple[Path, DoubtExit]:
     if exit_name and exit_name not in names:
         raise unknown_name("exit setting", exit_name, names or ["(none)"])
     if not names:
-        raise DataError(f"{run.path} must hold an exit setting; it has none. Run spikewise exit, or ask for all steps.")
+        raise DataError(
+            f"{run.path} must hold an exit setting; it has none. Run spikewise exit, or ask for all steps (--full)."
+        )
     file = run.path / "exits" / (exit_name or names[-1]) / EXIT_FILE
-    raw, identity = read_json(file, "exit setting"), model_identity(network)
-    known = raw.get("identity") if isinstance(raw, dict) else None
+    with mendable(file, EXIT_AGAIN):
+        raw = read_json(file, "exit setting")
+        if not isinstance(raw, dict):
+            raise DataError(f"{file} must hold a table of keys and values.")
+        rule = rule_from_dict(raw.get("rule", {}))
+    identity, known = model_identity(network), raw.get("identity")
     if not isinstance(known, dict) or known.get("model") != identity["model"]:
         raise DataError(f"{file} must be about the weights that are in use; they are others. Run spikewise exit again.")
-    rule = rule_from_dict(raw.get("rule", {}))
     if not isinstance(rule, DoubtExit):
         raise DataError(f"{file} must hold a rule that stops early. Run spikewise exit again.")
     if raw.get("threshold") == "guarantee":
-        certificate = Certificate.from_dict(read_choice(file.with_name(CHOICE_FILE))["certificate"] or {})
+        choice = read_choice(file.with_name(CHOICE_FILE))
+        with mendable(file.with_name(CHOICE_FILE), EXIT_AGAIN):
+            certificate = Certificate.from_dict(choice["certificate"] or {})
         certificate.check(identity)
         if certificate.rule != rule:
             raise DataError(f"{file} must hold the rule of its certificate; it has another. Run spikewise exit again.")
     return file, rule
 
 
-def read_sample(path: Path, shape: tuple[int, int, int]) -> NDArray[Any]:
-    """A picture of the network's size, or an array of an image or of frames."""
-    from PIL import Image, UnidentifiedImageError
-
+def read_sample(path: Path, shape: tuple[int, int, int], *, takes_frames: bool = True) -> NDArray[Any]:
+    """A picture of the network's size, or an array of an image or, where the network takes them, of frames."""
+    if not path.is_file():
+        raise DataError(f"{path} must be a picture or a .npy array; there is no such file. Check the path.")
+    if path.suffix != ".npy":
+        return _fitting(open_picture(path, 1 if shape[0] == 1 else 3), path, shape, takes_frames=takes_frames)
     try:
-        if path.suffix == ".npy":
-            return _image_or_frames(path, np.load(path, allow_pickle=False))
-        with Image.open(path) as picture:
-            pixels = np.asarray(picture.convert("L" if shape[0] == 1 else "RGB"))
-    except (OSError, ValueError, EOFError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} must be a picture or a .npy array; {error}") from None
-    return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
+        with path.open("rb") as handle:
+            values = np.lib.format.read_array(handle, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        problem = str(error).rstrip(".")
+        raise DataError(f"{path} must be a picture or a .npy array; {problem}. Check it.") from None
+    return _fitting(values, path, shape, takes_frames=takes_frames)
 
 
-def _image_or_frames(path: Path, values: Any) -> NDArray[Any]:
-    if not isinstance(values, np.ndarray) or values.ndim not in (3, 4):
-        shape = getattr(values, "shape", "no array")
-        raise DataError(f"{path} must hold an image (C, H, W) or frames (T, C, H, W); got {shape}.")
+def _fitting(values: NDArray[Any], path: Path, shape: tuple[int, int, int], *, takes_frames: bool) -> NDArray[Any]:
+    """The values, once either kind of network can read them: bytes, or floats in [0, 1], of its size."""
+    if values.shape[-3:] != shape or values.ndim > 3 + takes_frames or not values.size:
+        size = ", ".join(map(str, shape))
+        wanted = f"an image ({size})" + (f" or frames (T, {size})" if takes_frames else "")
+        raise DataError(f"{path} must hold {wanted}; got {values.shape}. Scale or convert it.")
+    if values.dtype != np.uint8 and values.dtype.kind != "f":
+        raise DataError(f"{path} must hold uint8 or floating point; got {values.dtype}. Convert it.")
+    low, high = values.min(), values.max()
+    if values.dtype != np.uint8 and not (low >= 0 and high <= 1):  # a NaN fails both comparisons
+        raise DataError(
+            f"floating point in {path} must be finite and lie in [0, 1]; got {low:g}..{high:g}. Divide by 255?"
+        )
     return values
 
 

@@ -56,10 +56,13 @@ def all_figures(
         "inference": counts["full"] and counts["full"].inference_total,
         "inference_exit": counts["exit"] and counts["exit"].inference_total,
     }
-    data, health = run.record["data"], network.encoder_.health_
+    health = network.encoder_.health_
     return {
         "run": str(run.path),
-        "data": {**{key: data[key] for key in ("name", "n_train", "n_validation")}, "n_test": found["n_test"]},
+        "data": {
+            **{key: run.entry("data", key) for key in ("name", "n_train", "n_validation")},
+            "n_test": found["n_test"],
+        },
         "settings": {
             **keywords,
             "n_bits": network.encoder_.engine_.settings.n_bits,  # what "auto" came to

@@ -30,6 +30,7 @@ from spikewise.runs import CHOICE_FILE, COST_FILE, EXIT_FILE, GALLERY_FILE, TRAC
 from spikewise.workload import Workload
 
 from .choose import ExitSettings, choose, halves
+from .folder import check_others
 from .learn import Progress
 from .metering import measure_answers
 
@@ -86,6 +87,7 @@ def stop_early(
         found = _read_exit(folder / EXIT_FILE)
         if (found["decided"], found["identity"]) == (asked.decides, identity):
             return {**found, "asked": asked.model_dump(exclude_none=True)}
+    check_others(run, name)  # or the end of the work would be an error
     chosen = choose(
         network, validation, _kept(run, validation), asked, accumulate, identity=identity,
         price=lambda: price_all(network.workload(validation.images), asked.platform)[0],
@@ -134,7 +136,7 @@ def stop_early(
     run.update(
         metrics={
             "exits": {**others, name: report},  # the newest comes last
-            "accuracy_by_step": _thinned(accuracy),
+            "accuracy_by_step": {str(step): float(accuracy[step - 1]) for step in kept_steps(len(accuracy))},
         },
         timings={
             f"test_full_s ({name})": static.wall_time_s,
@@ -223,9 +225,13 @@ def _files_of(run: Run, folder: Path) -> list[Path]:
 
 
 def _read_exit(path: Path) -> dict[str, Any]:
-    found = read_json(path, "exit setting")
-    if not isinstance(found, dict) or not found.keys() >= _FIGURES:
-        raise DataError(f"{path} must hold {', '.join(sorted(_FIGURES))}. Delete it and run the command again.")
+    from spikewise.report.contents import read_figures
+
+    with mendable(path):
+        found = read_json(path, "exit setting")
+        if not isinstance(found, dict) or not found.keys() >= _FIGURES:
+            raise DataError(f"{path} must hold {', '.join(sorted(_FIGURES))}.")
+    read_figures(path)
     return found
 
 
@@ -251,11 +257,15 @@ def _accuracy(result: ExitResult, test: ImageSet) -> float:
     return float(np.mean(result.labels == test.labels))
 
 
-def _thinned(accuracy: NDArray[np.float64]) -> dict[str, float]:
-    """Accuracy at up to about 50 of the steps, the last included."""
-    n_steps = len(accuracy)
-    steps = sorted({*range(1, n_steps, max(1, n_steps // 50)), n_steps})
-    return {str(step): float(accuracy[step - 1]) for step in steps}
+def kept_steps(n_steps: int) -> list[int]:
+    """Steps, up to about 50, whose accuracy ``run.json`` holds; the last is one of them.
+
+    Examples
+    --------
+    >>> kept_steps(4), len(kept_steps(350))
+    ([1, 2, 3, 4], 51)
+    """
+    return sorted({*range(1, n_steps, max(1, n_steps // 50)), n_steps})
 
 
 def _write_gallery(path: Any, test: ImageSet, result: ExitResult) -> None:

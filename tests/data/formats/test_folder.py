@@ -1,5 +1,8 @@
 """Folders of pictures: formats, channels and everything that may be wrong with them."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -54,6 +57,29 @@ def test_an_alpha_channel_is_dropped(tmp_path):
 def test_pictures_of_16_bits_are_refused_rather_than_clipped(tmp_path):
     with pytest.raises(DataError, match=r"x\.png must have 8 bits"):
         open_picture(save(tmp_path / "x.png", GREY.astype(np.uint16) * 256))
+
+
+@pytest.mark.parametrize(("colour_type", "n_channels"), [(2, 3), (4, 2), (6, 4)])
+def test_colours_of_16_bits_are_refused_as_well(tmp_path, colour_type, n_channels):
+    parts = {
+        b"IHDR": struct.pack(">IIBBBBB", 5, 4, 16, colour_type, 0, 0, 0),
+        b"IDAT": zlib.compress(bytes(1 + 2 * n_channels * 5) * 4),
+        b"IEND": b"",
+    }
+    chunks = [
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in parts.items()
+    ]
+    (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    with pytest.raises(DataError, match=r"x\.png must have 8 bits per channel; its mode is \w+;16B\. Convert it"):
+        open_picture(tmp_path / "x.png")
+
+
+def test_16_bits_for_all_three_colours_are_read(tmp_path):
+    header = b"BM" + struct.pack("<IIIIiiHHIIiiII", 0, 0, 66, 40, 2, 1, 1, 16, 3, 0, 0, 0, 0, 0)
+    masks = struct.pack("<III", 0xF800, 0x07E0, 0x001F)
+    (tmp_path / "x.bmp").write_bytes(header + masks + struct.pack("<HH", 0xF800, 0x001F))
+    np.testing.assert_array_equal(open_picture(tmp_path / "x.bmp")[:, 0].T, [[255, 0, 0], [0, 0, 255]])
 
 
 def test_differing_sizes_are_refused_by_name(tmp_path):

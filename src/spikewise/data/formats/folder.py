@@ -6,6 +6,7 @@ alpha channel is dropped. Classes are numbered in the alphabetical order of thei
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,6 +21,7 @@ from .checks import Labels, Pixels, as_pixels, check_size
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 _GREY = {"1", "L", "LA"}
 _COLOUR = {"RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr"}
+_SIXTEEN = re.compile(r"\w+;16[BLN]")  # as Pillow names 16 bits per channel in a file; BGR;16 are 16 bits of all
 _MAX_PIXELS = 2**26  # of one picture; a grid of CIFAR-10 has 2**23.3
 
 
@@ -77,8 +79,10 @@ def decode_picture(source: Path | BinaryIO, where: str, n_channels: int | None =
 def _decoded(picture: Any, n_channels: int | None, where: str) -> NDArray[np.uint8]:
     if picture.width * picture.height > _MAX_PIXELS:
         raise DataError(f"{where} must have at most {_MAX_PIXELS} pixels; it has {picture.width}x{picture.height}.")
-    if picture.mode not in _GREY | _COLOUR:
-        raise DataError(f"{where} must have 8 bits per channel; its mode is {picture.mode}. Convert it.")
+    stored = _SIXTEEN.search(str(picture.tile))  # Pillow would drop the lower bits of a colour
+    if picture.mode not in _GREY | _COLOUR or stored:
+        mode = stored[0] if stored else picture.mode
+        raise DataError(f"{where} must have 8 bits per channel; its mode is {mode}. Convert it.")
     grey = picture.mode in _GREY if n_channels is None else n_channels == 1
     pixels = np.asarray(picture.convert("L" if grey else "RGB"))
     return pixels[None] if grey else pixels.transpose(2, 0, 1)
