@@ -102,8 +102,14 @@ def deep_settings(settings: DemoSettings, n_train: int) -> tuple[FitSettings, fl
     from spikewise.learn.settings import FitSettings
 
     epochs, batch_size, width = (20, 64, 1.0) if n_train < _SMALL_SET else (3, 128, 0.5)
+    # Few images are learned as fast by one thread, and threads that wait for each other take minutes on a busy machine.
+    threads = 1 if n_train < _SMALL_SET else 0
     fit_settings = FitSettings(
-        epochs=settings.epochs or epochs, batch_size=batch_size, n_steps=settings.n_steps, seed=settings.seed
+        epochs=settings.epochs or epochs,
+        batch_size=batch_size,
+        n_steps=settings.n_steps,
+        seed=settings.seed,
+        threads=threads,
     )
     return fit_settings, settings.width or width
 
