@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spikewise.dynamic.doubt import Accumulate
 from spikewise.dynamic.rule import EntropyExit, ask
-from spikewise.dynamic.trace import ScoreTrace
+from spikewise.dynamic.trace import ScoreTrace, check_scores
 from spikewise.errors import ParameterError, ShapeError, whole_number
 
 IntArray = NDArray[np.int64]
@@ -188,8 +188,7 @@ class SigmaEUnit:
         values = np.asarray(scores, np.float64)
         if values.ndim == 0 or values.shape[-1] < 2:
             raise ShapeError(f"scores must cover at least 2 classes on the last axis; got shape {values.shape}.")
-        if not np.isfinite(values).all():
-            raise ParameterError("scores must be finite; got NaN or infinity. Did training diverge?")
+        check_scores(values)
         edge = 2.0 ** (self.n_score_bits - 1)
         scaled = np.rint(np.clip(values, -edge, edge) * (2.0**self.n_score_frac / math.log(2)))
         return np.clip(scaled, -edge, edge - 1).astype(np.int64)

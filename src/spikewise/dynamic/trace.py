@@ -12,6 +12,7 @@ import os
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +21,7 @@ from spikewise._files import replacing
 from spikewise.errors import DataError, ParameterError, ShapeError
 
 FloatArray = NDArray[np.floating]
+Scores = TypeVar("Scores", bound=NDArray[Any])
 IntArray = NDArray[np.integer]
 _ARRAYS = ("change_offsets", "samples", "scores", "labels")
 
@@ -97,8 +99,7 @@ class ScoreTrace:
             raise ParameterError(f"steps must lie in 1..{n_steps}, with at least one step in all.")
         if len(sample) and (sample.min() < 0 or sample.max() >= len(label)):
             raise ParameterError(f"samples must lie in 0..{len(label) - 1}; got up to {sample.max()}.")
-        if not np.isfinite(value).all():
-            raise ParameterError("scores must be finite; got NaN or infinity. Did training diverge?")
+        check_scores(value)
         if label.size and label.max() >= value.shape[1]:
             raise ParameterError(f"labels must lie below the {value.shape[1]} classes; got {label.max()}.")
         order = np.lexsort((sample, step))
@@ -171,6 +172,13 @@ class ScoreTrace:
             return cls.from_changes(steps, samples, scores, len(offsets) - 1, labels)
         except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise DataError(f"{path} must be a score trace written by spikewise; {error}") from None
+
+
+def check_scores(scores: Scores) -> Scores:
+    """The scores, once they are known to be numbers: an exit rule would take NaN for an answer."""
+    if not np.isfinite(scores).all():
+        raise ParameterError("scores must be finite; got NaN or infinity. Did training diverge?")
+    return scores
 
 
 def _as_labels(labels: ArrayLike) -> IntArray:

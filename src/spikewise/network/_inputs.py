@@ -1,4 +1,4 @@
-"""What a deep network accepts, images it can read and labels that name a class, and what leaves it: finite scores.
+"""What a deep network accepts: images it can read, labels that name a class.
 
 Checked once, where samples enter (training and inference alike); everything behind trusts it. Images come as
 arrays or tensors of any floating type, on any device, with or without a gradient; they leave as ``uint8`` or
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from spikewise.data.formats.checks import check_values
 from spikewise.errors import ParameterError, ShapeError
 
 
@@ -53,16 +54,8 @@ def check_images(
             )
     elif values.ndim != 4 or values.shape[1:] != in_shape or len(values) < at_least:
         raise ShapeError(f"{what} must have shape (B, {wanted}) with B at least {at_least}; got {values.shape}.")
-    if values.dtype == np.uint8:
-        return np.require(values, np.uint8, ["C", "W"])
-    if values.dtype.kind != "f":
-        raise ParameterError(f"{what} must be uint8 or floating point; got {values.dtype}. Convert it.")
-    low, high = values.min(), values.max()
-    if not (low >= 0 and high <= 1):  # a NaN fails both comparisons
-        raise ParameterError(
-            f"floating-point {what} must be finite and lie in [0, 1]; got {low:g}..{high:g}. Divide by 255?"
-        )
-    return np.require(values, np.float32, ["C", "W"])
+    check_values(values, what)
+    return np.require(values, np.uint8 if values.dtype == np.uint8 else np.float32, ["C", "W"])
 
 
 def sample_axis(images: NDArray[Any] | Tensor) -> int:
@@ -100,13 +93,6 @@ def check_labels(
         unknown = ", or be -1 where unknown" if allow_unknown else ""
         raise ParameterError(f"{what} must lie in 0..{n_classes - 1}{unknown}; got {low:g}..{high:g}.")
     return np.require(values, np.int64, ["C", "W"])
-
-
-def check_scores(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scores (B, K) on their way out."""
-    if not np.isfinite(scores).all():
-        raise ParameterError("scores must be finite; got NaN or infinity. Did training diverge?")
-    return scores
 
 
 def _array(values: ArrayLike | Tensor, what: str) -> NDArray[Any]:

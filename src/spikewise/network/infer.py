@@ -21,12 +21,12 @@ from spikewise._files import as_json
 from spikewise.dynamic.answer import Answer
 from spikewise.dynamic.anytime import ExitResult
 from spikewise.dynamic.rule import ExitRule, ask, check_rule
-from spikewise.dynamic.trace import ScoreTrace
+from spikewise.dynamic.trace import ScoreTrace, check_scores
 from spikewise.errors import DataError, ParameterError, whole_number
 from spikewise.weights import read_weights, write_weights
 from spikewise.workload import Workload
 
-from ._inputs import check_images, check_labels, check_scores, sample_axis
+from ._inputs import check_images, check_labels, sample_axis
 from .models import SpikingNetwork
 from .protocol import TrainableNetwork, check_network, evaluating, select
 from .record import record_workload
@@ -35,6 +35,7 @@ from .spec import ModelSpec
 from .stream import stream
 
 _FORMAT = "spikewise-classifier-1"
+_Step = tuple[slice, int, NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]
 
 
 class SpikingClassifier:
@@ -146,16 +147,12 @@ class SpikingClassifier:
         )
 
     @torch.no_grad()
-    def _run(
-        self, images: NDArray[Any], rule: ExitRule | None
-    ) -> Iterator[tuple[slice, int, NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]]:
+    def _run(self, images: NDArray[Any], rule: ExitRule | None) -> Iterator[_Step]:
         """Yield per batch and step: rows of the batch, step, samples that ran it, their scores, who leaves."""
         with evaluating(self.model):
             yield from self._batches(images, rule)
 
-    def _batches(
-        self, images: NDArray[Any], rule: ExitRule | None
-    ) -> Iterator[tuple[slice, int, NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]]:
+    def _batches(self, images: NDArray[Any], rule: ExitRule | None) -> Iterator[_Step]:
         axis = sample_axis(images)
         for start in range(0, images.shape[axis], self.batch_size):
             rows = slice(start, min(start + self.batch_size, images.shape[axis]))

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from spikewise.dynamic.answer import Answer
 from spikewise.dynamic.rule import ExitRule, NeverExit, ask, check_rule
+from spikewise.dynamic.trace import check_scores
 from spikewise.errors import ParameterError, ShapeError
 
-from ._inputs import check_images, check_scores
+from ._inputs import check_images
 from .protocol import evaluating
 from .single import single_sample
 

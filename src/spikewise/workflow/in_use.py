@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewise._files import mendable, read_json
+from spikewise.data.formats.checks import check_values
 from spikewise.data.formats.folder import open_picture
 from spikewise.data.images import ImageSet
 from spikewise.dynamic.answer import Answer, answers_of
@@ -175,13 +176,7 @@ def _fitting(values: NDArray[Any], path: Path, shape: tuple[int, int, int], *, t
         size = ", ".join(map(str, shape))
         wanted = f"an image ({size})" + (f" or frames (T, {size})" if takes_frames else "")
         raise DataError(f"{path} must hold {wanted}; got {values.shape}. Scale or convert it.")
-    if values.dtype != np.uint8 and values.dtype.kind != "f":
-        raise DataError(f"{path} must hold uint8 or floating point; got {values.dtype}. Convert it.")
-    low, high = values.min(), values.max()
-    if values.dtype != np.uint8 and not (low >= 0 and high <= 1):  # a NaN fails both comparisons
-        raise DataError(
-            f"floating point in {path} must be finite and lie in [0, 1]; got {low:g}..{high:g}. Divide by 255?"
-        )
+    check_values(values, str(path), "hold", DataError)
     return values
 
 

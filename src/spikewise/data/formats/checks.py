@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikewise.errors import DataError
+from spikewise.errors import DataError, ParameterError, SpikewiseError
 
 Pixels = NDArray[np.uint8]
 Labels = NDArray[np.int64]
@@ -70,6 +70,27 @@ def as_pixels(images: ArrayLike, where: str) -> Pixels:
     if values.dtype != np.uint8:
         raise DataError(f"{where}: pixels must be uint8, or floats in [0, 1]; got {values.dtype}. Convert them.")
     return np.require(values, np.uint8, ["C", "W"])
+
+
+def check_values(
+    values: NDArray[Any], what: str, verb: str = "be", error: type[SpikewiseError] = ParameterError
+) -> None:
+    """Refuse what no network can read: all but bytes and finite floats in [0, 1]; ``what`` must be, or hold, such.
+
+    Examples
+    --------
+    >>> check_values(np.array([0.5, 2.0]), "X")
+    Traceback (most recent call last):
+        ...
+    spikewise.errors.ParameterError: floating-point X must be finite and lie in [0, 1]; got 0.5..2. Divide by 255?
+    """
+    if values.dtype == np.uint8:
+        return
+    if values.dtype.kind != "f":
+        raise error(f"{what} must {verb} uint8 or floating point; got {values.dtype}. Convert it.")
+    low, high = values.min(), values.max()
+    if not (low >= 0 and high <= 1):  # a NaN fails both comparisons
+        raise error(f"floating-point {what} must be finite and lie in [0, 1]; got {low:g}..{high:g}. Divide by 255?")
 
 
 def check_channels(images: NDArray[Any], where: str) -> None:
