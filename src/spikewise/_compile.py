@@ -2,17 +2,20 @@
 
 ``fastmath`` stays off: without it the compiler neither reorders nor fuses floating-point operations,
 so a kernel gives the same bits on every machine, and the same as a plain NumPy oracle. Compiled code
-is cached on disk: only the first start compiles. The compiler's own cache looks at the file of a function alone, not at
-the helpers that it calls, so the cache lies in a folder named after the contents of all files with kernels.
+is cached on disk: only the first start compiles. The compiler's own cache looks at the file of a function alone, not
+at the helpers that it calls, so the cache lies in a folder named after the contents of all files with kernels: each
+version of the package has its own. A folder with our marker and an exact name of ours that was not used for 30 days is
+removed, and of its files only those that the compiler writes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import shutil
+import re
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -28,6 +31,11 @@ _WITH_KERNELS = (
     "_compile.py", "_lanes.py", "spikes/*.py", "network/kernels/*.py", "learn/kernels/*.py", "learn/rules/*.py",
     "shrink/kernels.py",
 )  # fmt: skip
+_FOLDER = re.compile(r"kernels-[0-9a-f]{16}")
+_MARKER = "spikewise-kernels"  # file in each of our folders; its time is that of the last use
+_IS_OURS = "Compiled loops of spikewise: they are made anew when missing, and removed when unused for 30 days.\n"
+_COMPILED = "*.nb[ic]*"  # what numba writes: an index for each function, its code, and what a kill left of either
+_UNUSED_S = 30 * 24 * 3600.0
 
 
 def kernel(function: Function) -> Function:
@@ -51,21 +59,54 @@ def digest_of(package: Path) -> str:
 
 @cache
 def cache_folder() -> Path | None:
-    """Folder for compiled code; those of other contents beside it are removed. None if there is no place."""
+    """Folder for compiled code, below ``spikewise`` in a place that can be written. None if there is no such place.
+
+    The place is ``$NUMBA_CACHE_DIR``, else the package's ``__pycache__``, else the user's cache.
+    """
     chosen = os.environ.get("NUMBA_CACHE_DIR")
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spikewise"
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     for place in [Path(chosen)] if chosen else [_PACKAGE / "__pycache__", user]:
-        folder = place / f"kernels-{digest_of(_PACKAGE)}"
+        folder = place / "spikewise" / f"kernels-{digest_of(_PACKAGE)}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / "in_use").touch()
+            _mark(folder / _MARKER)
         except OSError:
             continue
-        for other in place.glob("kernels-*"):
-            if other != folder:
-                shutil.rmtree(other, ignore_errors=True)
+        _remove_unused(folder.parent, time.time() - _UNUSED_S)
         return folder
     return None
+
+
+def _mark(marker: Path) -> None:
+    """Write the marker of a folder of ours, or note that the folder is used now."""
+    if marker.exists():
+        marker.touch()
+    else:
+        marker.write_text(_IS_OURS)
+
+
+def _remove_unused(place: Path, before: float) -> None:
+    """Remove folders of compiled code that carry our name and our marker and were last used before a time (in s)."""
+    for folder in place.glob("kernels-*"):
+        marker = folder / _MARKER
+        try:
+            is_ours = _FOLDER.fullmatch(folder.name) and not folder.is_symlink() and marker.read_text() == _IS_OURS
+            if not is_ours or marker.stat().st_mtime > before:
+                continue
+            for compiled in [*folder.rglob(_COMPILED)]:
+                compiled.unlink(missing_ok=True)
+            for inner in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
+                _remove_if_empty(inner)
+            if [path.name for path in folder.iterdir()] == [_MARKER]:
+                marker.unlink()
+                folder.rmdir()
+        except (OSError, UnicodeDecodeError):  # another process is removing it, or it is no folder of ours
+            continue
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 @contextmanager
