@@ -1,12 +1,15 @@
 """Folders of pictures: formats, channels and everything that may be wrong with them."""
 
+import os
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import spikewise
 from spikewise.data.formats.folder import open_picture, read_class_folders
 from spikewise.errors import DataError
 
@@ -29,6 +32,36 @@ def test_folders_are_classes_in_alphabetical_order(tmp_path):
     images, labels, classes = read_class_folders(tmp_path)
     np.testing.assert_array_equal(images[:, 0], [GREY, GREY[::-1], GREY])
     assert (labels.tolist(), classes) == ([0, 0, 1], ("cat", "dog"))
+
+
+@pytest.mark.parametrize("form", ["EPS", "TIFF", "GIF", "PPM"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "webp"])
+def test_other_formats_are_refused_and_start_no_program(tmp_path, tmp_path_factory, monkeypatch, suffix, form):
+    """PostScript would start Ghostscript."""
+    programs = tmp_path_factory.mktemp("programs")
+    for name in ("gs", "gswin32c", "gswin64c"):
+        (programs / name).write_text(f"#!/bin/sh\ntouch {programs / 'was-started'}\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs) + os.pathsep + os.environ["PATH"])
+    picture = save(tmp_path / "cat" / f"x.{suffix}", COLOUR, format=form)
+    for read in (lambda: open_picture(picture), lambda: read_class_folders(tmp_path)):
+        with pytest.raises(
+            DataError, match=rf"x\.{suffix} must be a whole picture; it is none of PNG, JPEG, BMP, WebP"
+        ):
+            read()
+    assert not (programs / "was-started").exists()
+
+
+def test_pictures_are_opened_in_one_place_only():
+    """A second call of Pillow's opener would need the list of formats too."""
+    source = Path(spikewise.__file__).parent
+    calls = [
+        (path.name, line)
+        for path in source.rglob("*.py")
+        for line in path.read_text().splitlines()
+        if "Image.open" in line
+    ]
+    assert [(name, "formats=_FORMATS" in line) for name, line in calls] == [("folder.py", True)]
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "webp"])

@@ -2,6 +2,9 @@
 
 All pictures have the same height and width. They have one channel if all of them are grey, else three; an
 alpha channel is dropped. Classes are numbered in the alphabetical order of their names.
+
+Pictures are PNG, JPEG, BMP or WebP, whatever their suffix says. No other decoder is ever tried: some of those that the
+imaging library knows start programs, as PostScript starts Ghostscript.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from spikewise.errors import DataError
 
 from .checks import Labels, Pixels, as_pixels, check_size
 
+_FORMATS = ("PNG", "JPEG", "BMP", "WebP")
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 _GREY = {"1", "L", "LA"}
 _COLOUR = {"RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr"}
@@ -66,12 +70,12 @@ def decode_picture(source: Path | BinaryIO, where: str, n_channels: int | None =
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower
-            with Image.open(source) as picture:
+            with Image.open(source, formats=_FORMATS) as picture:
                 return _decoded(picture, n_channels, where)
     except DataError:
         raise
     except UnidentifiedImageError:
-        raise DataError(f"{where} must be a whole picture; it is of no known format.") from None
+        raise DataError(f"{where} must be a whole picture; it is none of {', '.join(_FORMATS)}. Convert it.") from None
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise DataError(f"{where} must be a whole picture; {error}.") from None
 
