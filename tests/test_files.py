@@ -1,10 +1,14 @@
 import errno
 import os
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from spikewise._files import mendable, read_json, read_text, replacing, write_json, write_text
+from spikewise import _files
+from spikewise._files import mendable, read_json, read_text, remove_leftovers, replacing, write_json, write_text
 from spikewise.errors import DataError, RunError
 
 
@@ -101,3 +105,55 @@ def test_a_file_that_tells_no_size_is_read_up_to_the_limit():
 def test_a_byte_order_mark_is_dropped(tmp_path):
     (tmp_path / "a.txt").write_bytes("\ufeffgrün".encode())
     assert read_text(tmp_path / "a.txt", "thing", 100) == "grün"
+
+
+def killed_while_writing(path):
+    """Temporary file of a process that was killed while it wrote; the process is gone."""
+    code = f"import os\nfrom spikewise._files import replacing\nwith replacing({str(path)!r}): os.kill(os.getpid(), 9)"
+    before = set(Path(path).parent.iterdir())
+    subprocess.run([sys.executable, "-c", code], check=False)
+    (leftover,) = set(Path(path).parent.iterdir()) - before
+    return leftover
+
+
+@pytest.mark.parametrize("name", ["run.json", "ü" * 120, "a\nb"])
+def test_what_a_killed_process_left_is_removed(tmp_path, name):
+    leftover = killed_while_writing(tmp_path / name)
+    assert leftover.name.startswith(".")
+    remove_leftovers([tmp_path])
+    assert not leftover.exists()
+
+
+def test_what_is_not_ours_or_still_being_written_stays(tmp_path):
+    leftover = killed_while_writing(tmp_path / "run.json")
+    gone = leftover.name.rsplit("-", 2)[1]
+    names = [
+        ".mine.tmp",
+        ".run.json.abcdefgh.tmp",
+        leftover.name.replace(".spikewise-", ".other-"),
+        leftover.name.replace(f".spikewise-{_files._HOST}", ".spikewise-another.host"),
+        leftover.name.replace(f"-{gone}-", "-1-"),  # a process of somebody else
+        leftover.name.replace(f"-{gone}-", f"-{10**30}-"),
+        leftover.name[1:],
+        f"{leftover.name}.kept",
+    ]
+    (tmp_path / "below").mkdir()
+    kept = [tmp_path / name for name in names] + [tmp_path / "below" / leftover.name]
+    for path in kept:
+        path.write_text("mine")
+    folder = tmp_path / leftover.name.replace(f"-{gone}-", f"-{gone}-x")
+    folder.mkdir()
+    with replacing(tmp_path / "run.json") as live:
+        remove_leftovers([tmp_path, tmp_path / "absent"])
+        assert all(path.exists() for path in [*kept, folder, Path(live.name)])
+    assert not leftover.exists()
+
+
+def test_where_processes_cannot_be_asked_nothing_is_removed(tmp_path, monkeypatch):
+    leftover = killed_while_writing(tmp_path / "run.json")
+    monkeypatch.setattr("spikewise._files.os.name", "nt")
+    is_running = _files._is_running(1)
+    monkeypatch.undo()
+    assert is_running
+    remove_leftovers([tmp_path])
+    assert not leftover.exists()

@@ -7,8 +7,10 @@ import time
 
 import pytest
 
+from spikewise import _files
+from spikewise._files import replacing
 from spikewise.errors import DataError, RunError
-from spikewise.runs import Run, make_folder
+from spikewise.runs import PICTURES, Run, make_folder
 
 SETTINGS = {"n_steps": 4, "layers": (1, 2)}
 
@@ -63,10 +65,39 @@ def test_a_second_process_builds_on_what_the_first_wrote(tmp_path):
 
 def test_leftovers_of_killed_writers_are_removed_under_the_lock(tmp_path):
     run = start(tmp_path)
-    leftover = make_folder(run.exit_folder("drop-0")) / ".exit.json.abc.tmp"
-    leftover.write_text("half")
+    folders = [run.path, make_folder(run.exit_folder("drop-0")), make_folder(run.path / PICTURES)]
+    name = f".exit.json.spikewise-{_files._HOST}-{a_process_that_is_gone()}-abcdefgh.tmp"
+    for folder in folders:
+        (folder / name).write_text("half")
     with run.locked():
-        assert not leftover.exists()
+        assert not list(run.path.rglob(".*.tmp"))
+
+
+def a_process_that_is_gone():
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+def test_locking_a_run_touches_nothing_in_folders_of_other_things(tmp_path):
+    """A run made by ``--out .`` has a whole project below it, with live runs of its own."""
+    outer, nested = start(tmp_path), start(tmp_path / "runs" / "mine")
+    name = f".exit.json.spikewise-{_files._HOST}-{a_process_that_is_gone()}-abcdefgh.tmp"
+    foreign = [
+        tmp_path / ".vscode.tmp",
+        tmp_path / "src" / ".module.py.tmp",
+        nested.path / name,
+        tmp_path / "src" / name,
+    ]
+    for path in foreign:
+        make_folder(path.parent)
+        path.write_text("mine")
+    make_folder(tmp_path / ".cache.tmp")
+    with replacing(nested.path / "model.safetensors") as live:
+        live.write(b"weights")
+        with outer.locked():
+            assert all(path.exists() for path in [*foreign, tmp_path / ".cache.tmp"])
+    assert (nested.path / "model.safetensors").read_bytes() == b"weights"
 
 
 @pytest.mark.parametrize("section", ["metrics", "measured"])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import re
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +18,9 @@ from spikewise.errors import DataError, RunError
 _REMEDY = "Delete it and run the command again."
 _UMASK = os.umask(0o077)  # it can only be read by setting it: once, before there are threads
 os.umask(_UMASK)
+# Temporary files are named after their target, us, the host and the process: .run.json.spikewise-HOST-PID-RANDOM.tmp
+_HOST = re.sub(r"[^A-Za-z0-9.]", "_", platform.node())[:64]
+_TEMPORARY = re.compile(r"\..+\.spikewise-(?P<host>[A-Za-z0-9._]*)-(?P<pid>\d+)-\w+\.tmp", re.DOTALL)
 
 
 @contextmanager
@@ -28,8 +33,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         If the folder cannot be written or the disk is full; the old file is then untouched.
     """
     target = Path(path)
+    prefix = f".{target.name[:30]}.spikewise-{_HOST}-{os.getpid()}-"
     try:
-        handle = tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp", delete=False)  # noqa: SIM115
+        handle = tempfile.NamedTemporaryFile(dir=target.parent, prefix=prefix, suffix=".tmp", delete=False)  # noqa: SIM115
     except OSError as error:
         raise RunError(
             f"{target.parent} must be a folder that can be written; {error.strerror}. Choose another."
@@ -123,7 +129,23 @@ def mendable(path: str | os.PathLike[str], remedy: str = _REMEDY) -> Iterator[No
         raise DataError(message if is_told else f"{message} {remedy}") from None
 
 
-def remove_leftovers(folder: str | os.PathLike[str]) -> None:
-    """Delete the temporary files that killed writers left below a folder; only for who holds its lock."""
-    for leftover in Path(folder).rglob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
+def remove_leftovers(folders: Iterable[Path]) -> None:
+    """Delete the temporary files in these folders, not below them, that our killed processes on this host left."""
+    for folder in folders:
+        for path in folder.glob(".*.tmp"):
+            name = _TEMPORARY.fullmatch(path.name)
+            if name and name["host"] == _HOST and path.is_file() and not _is_running(int(name["pid"])):
+                path.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    """Whether a process of this host is there; yes where that cannot be told."""
+    if os.name != "posix":
+        return True  # signal 0 would end it
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # somebody else's, or no process's number
+        return True
+    return True

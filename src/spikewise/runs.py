@@ -25,6 +25,7 @@ from spikewise._files import as_json, mendable, read_json, remove_leftovers, wri
 from spikewise.errors import DataError, RunError
 
 MODEL_FILE, TRACE_FILE, WORKLOAD_FILE = "model.safetensors", "trace.npz", "workload.json"
+PICTURES = "pictures"  # folder of figures
 # In exits/NAME, with a workload:
 EXIT_FILE, CHOICE_FILE, COST_FILE, GALLERY_FILE = "exit.json", "choice.json", "cost.json", "gallery.npz"
 
@@ -168,12 +169,12 @@ class Run:
     def locked(self) -> Iterator[None]:
         """Hold the folder while working in it; raises RunError if another process does.
 
-        The record is read anew, since another process may have extended it before, and temporary files of killed
-        processes are removed.
+        The record is read anew, since another process may have extended it before, and temporary files that killed
+        processes left are removed.
         """
         with folder_lock(self.path):
             self.record = Run.open(self.path).record
-            remove_leftovers(self.path)
+            remove_leftovers([self.path, self.path / PICTURES, *self.path.glob("exits/*/")])
             yield
 
     def _write(self) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from spikewise._files import remove_leftovers
 from spikewise.data.images import ImageSet, load_splits
 from spikewise.errors import require
 from spikewise.price.measure import EnergyMeter
@@ -82,6 +83,7 @@ def run_demo(
     meter = meter or EnergyMeter()
     splits = _splits(settings.data, root)
     folder = make_folder(out)
+    remove_leftovers([folder])
     results: dict[str, Any] = {"data": splits["train"].name, "out": str(folder)}
     results["deep"] = _deep(settings, folder, splits, stages, meter)
     results["stdp"] = _stdp(settings, folder, splits, stages, meter)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spikewise._files import write_json
+from spikewise._files import remove_leftovers, write_json
 from spikewise.data.images import ImageSet
 from spikewise.errors import CapacityError, ParameterError, RunError, require
 from spikewise.price.platform import load_platform
@@ -132,6 +132,7 @@ def run_search(
         _work(study, plan, settings, stages(f"help {out.name}"), "", root, 1)
         return {"search": str(out), "n_trials": len(study.trials())}
     with folder_lock(make_folder(out)):
+        remove_leftovers([out])
         if (out / STUDY_FILE).exists() and not resume:
             raise RunError(
                 f"{out} must not hold a search yet; it does. Go on with it by --resume, or choose another by --out."

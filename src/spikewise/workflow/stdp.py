@@ -26,7 +26,7 @@ from spikewise.learn.responses import Responses
 from spikewise.learn.stdp import STDPClassifier
 from spikewise.price.measure import EnergyMeter
 from spikewise.price.prices import Prices, platforms_for
-from spikewise.runs import Run
+from spikewise.runs import PICTURES, Run
 from spikewise.spikes.decode import DECODERS, evidence_of
 
 from .choose import ExitSettings
@@ -133,7 +133,7 @@ def run_stdp(
     progress(0, 2, "pictures")
     with run.locked():
         _draw(run, network, splits["validation"], rule_from_dict(results["exit"]["rule"]))
-        results["pictures"] = str(run.path / "pictures")
+        results["pictures"] = str(run.path / PICTURES)
         progress(1, 2, "report.html")
         results |= page_of(run, meter.watts)
     if is_missed:
@@ -285,4 +285,4 @@ def _draw(run: Run, network: STDPClassifier, validation: ImageSet, rule: Any) ->
     distance = np.abs(answered.steps - np.median(answered.steps)) + answered.n_steps * (
         answered.labels != choice.labels
     )
-    write_pictures(RunContents.read(run), network, choice.images[[int(distance.argmin())]], rule, run.path / "pictures")
+    write_pictures(RunContents.read(run), network, choice.images[[int(distance.argmin())]], rule, run.path / PICTURES)
