@@ -22,7 +22,6 @@ from spikewise._files import write_json
 from spikewise.data.augment import Augmentation
 from spikewise.dynamic import calibrate
 from spikewise.dynamic.path import ExitPath
-from spikewise.layer import LayerActivity, LayerShape
 from spikewise.learn.fit import fit
 from spikewise.learn.settings import FitSettings
 from spikewise.network import OwnSpec, SpikingClassifier
@@ -33,6 +32,7 @@ from spikewise.runs import MODEL_FILE, WORKLOAD_FILE, Run
 from spikewise.workflow.choose import halves
 from spikewise.workflow.exit import splits_of
 from spikewise.workload import Workload
+from spikewise.workload.layer import LayerActivity, LayerShape
 
 GRID, MAX_DROPS = 4, (0.0, 0.002, 0.005, 0.01)
 

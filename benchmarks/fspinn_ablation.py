@@ -17,8 +17,8 @@ from spikewise.data import load_splits
 from spikewise.learn.encoder import STDPEncoder
 from spikewise.learn.rules.lean import lean_defaults
 from spikewise.learn.rules.trace import TraceRule, diehl_cook_defaults, fspinn_defaults
-from spikewise.operations import Operations
 from spikewise.spikes.decode import class_counts, evidence_of
+from spikewise.workload.operations import Operations
 
 # In the order of the paper: fewer operations, then better learning. The last technique is fixed point.
 TECHNIQUES = {

@@ -32,10 +32,10 @@ from spikewise.data import load_splits
 from spikewise.dynamic import ExitPath, calibrate
 from spikewise.dynamic.anytime import replay_exit
 from spikewise.learn import STDPClassifier
-from spikewise.operations import OperationCounts, Operations
 from spikewise.price.platform import load_platform, varied
 from spikewise.price.stdp import estimate_operations, state_bits_of, weight_bits_of
 from spikewise.workload import Workload
+from spikewise.workload.operations import OperationCounts, Operations
 
 SIZES = (400, 900, 1600, 2500, 3600, 4900)
 DATA = ("mnist", "fashion-mnist")

@@ -16,11 +16,9 @@ ROOT = Path(spikewise.__file__).parent
 
 # From top to bottom: a folder or module imports only from those above it (and from itself).
 ORDER = [
-    "__init__", "_lazy", "errors", "units", "_files", "_records", "layer", "operations",
-    "_table_cells", "_table_file", "_table_layers", "workload", "layer_table", "metrics",
-    "fixed_point", "weights", "runs", "_compile", "_lanes",
-    "data", "spikes", "dynamic", "network", "learn", "shrink", "price", "search", "exchange", "zoo", "report",
-    "workflow", "config", "cli", "__main__",
+    "__init__", "_lazy", "errors", "units", "_files", "_compile", "_lanes", "fixed_point", "workload", "weights",
+    "runs", "data", "spikes", "dynamic", "network", "learn", "shrink", "price", "search", "zoo", "report", "workflow",
+    "cli", "__main__",
 ]  # fmt: skip
 TORCH_LIVES_IN = {
     "network", "learn.loss", "learn.fit", "learn._checkpoint", "learn.average", "learn.device", "learn.muon",

@@ -13,13 +13,13 @@ from spikewise.cli.price import find_workload, price
 from spikewise.cli.show import emit
 from spikewise.errors import DataError, ParameterError, RunError
 from spikewise.learn import STDPClassifier
-from spikewise.metrics import count_metrics
 from spikewise.price.baseline import ann_baseline
 from spikewise.price.measured import Measurement
 from spikewise.price.platform import estimate, load_platform
 from spikewise.report.priced import Priced
 from spikewise.runs import Run
 from spikewise.workload import LayerShape, uniform_workload
+from spikewise.workload.metrics import count_metrics
 
 LOAD = uniform_workload("toy", [LayerShape("fc", "linear", 64, 10)], 2, [0.2], [3, 1])
 

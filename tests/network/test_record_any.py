@@ -11,10 +11,10 @@ from torch import nn
 
 from spikewise.dynamic import EntropyExit
 from spikewise.errors import ParameterError, ShapeError
-from spikewise.metrics import count_metrics
 from spikewise.network import LIF, build_model, record_workload
 from spikewise.network._geometry import n_readers
 from spikewise.price.platform import estimate
+from spikewise.workload.metrics import count_metrics
 
 T, B = 4, 6
 

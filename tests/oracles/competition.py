@@ -58,7 +58,7 @@ class Network:
         self.operations = {}
 
     def count(self, component, **operations):
-        """Note operations: names of ``spikewise.operations.Operations`` and how many."""
+        """Note operations: names of ``spikewise.workload.operations.Operations`` and how many."""
         part = self.operations.setdefault(component, {})
         for name, number in operations.items():
             part[name] = part.get(name, 0) + number

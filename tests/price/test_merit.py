@@ -1,9 +1,9 @@
 import pytest
 
-from spikewise.metrics import count_metrics
 from spikewise.price import load_platform, platform_names
 from spikewise.price.merit import merit_of
 from spikewise.workload import LayerShape, uniform_workload
+from spikewise.workload.metrics import count_metrics
 
 LOAD = uniform_workload("net", [LayerShape("fc", "linear", 640, 100)], 4, [0.2], [3, 0, 0, 1])
 

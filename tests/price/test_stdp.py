@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikewise.errors import ParameterError
-from spikewise.operations import OperationCounts, Operations
 from spikewise.price import load_platform
 from spikewise.price.digital import DigitalAccelerator
 from spikewise.price.roofline import RooflineProcessor
 from spikewise.price.stdp import estimate_operations, state_bits_of, weight_bits_of
 from spikewise.price.technology import read_settings
 from spikewise.workload import LayerShape, Workload, uniform_workload
+from spikewise.workload.operations import OperationCounts, Operations
 
 PRESETS = files("spikewise.price") / "presets"
 CHIP = read_settings(DigitalAccelerator, PRESETS / "digital-45nm.toml")

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.workflow.stop import cut_at, in_spike_share, stop_at_first_spike
+from spikewise.workflow.stop import cut_at, stop_at_first_spike
 from spikewise.workload import LayerShape, uniform_workload
+from spikewise.workload.metrics import in_spike_share
 
 FC = LayerShape("fc", "linear", 64, 10)
 

@@ -17,7 +17,7 @@ from spikewise.runs import WORKLOAD_FILE
 
 if TYPE_CHECKING:
     from spikewise.price.measured import Measurement
-    from spikewise.workload import Workload
+    from spikewise.workload.workload import Workload
 
 _DEFAULT = "rram-64-32nm"
 _MOST_RUNS = 20  # names in a message
@@ -81,9 +81,9 @@ def read_workload(
     DataError
         If nothing there is a workload.
     """
-    from spikewise._table_file import is_table
-    from spikewise.layer_table import read_layer_table
-    from spikewise.workload import Workload
+    from spikewise.workload.table import read_layer_table
+    from spikewise.workload.table_file import is_table
+    from spikewise.workload.workload import Workload
 
     found = find_workload(path, exit_name)
     if is_table(found):

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spikewise.dynamic.rule import ExitRule, ask, check_rule
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.workload import Workload
+from spikewise.workload.workload import Workload
 
 
 @dataclass(frozen=True, slots=True, eq=False)

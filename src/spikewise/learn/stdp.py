@@ -23,10 +23,10 @@ from spikewise.dynamic.rule import ExitRule
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError, ParameterError, ShapeError
 from spikewise.fixed_point import Rounding
-from spikewise.operations import OperationCounts
 from spikewise.spikes.decode import class_counts, evidence_of
 from spikewise.weights import read_weights, write_weights
-from spikewise.workload import LayerActivity, LayerShape, Workload
+from spikewise.workload.operations import OperationCounts
+from spikewise.workload.workload import LayerActivity, LayerShape, Workload
 
 from .encoder import Progress, STDPEncoder
 from .parameters import Bits

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spikewise.errors import ParameterError
-from spikewise.workload import LayerActivity, Workload
+from spikewise.workload.workload import LayerActivity, Workload
 
 from ._calls import Timing
 from .watch import Watch, WatchedLayer

@@ -24,7 +24,7 @@ from spikewise.dynamic.rule import ExitRule, ask, check_rule
 from spikewise.dynamic.trace import ScoreTrace, check_scores
 from spikewise.errors import DataError, ParameterError, whole_number
 from spikewise.weights import read_weights, write_weights
-from spikewise.workload import Workload
+from spikewise.workload.workload import Workload
 
 from ._inputs import check_images, check_labels, sample_axis
 from .models import SpikingNetwork

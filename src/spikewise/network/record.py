@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from spikewise.dynamic.rule import ExitRule, ask, check_rule
 from spikewise.errors import ParameterError, ShapeError, whole_number
-from spikewise.layer import MAX_BITS
-from spikewise.workload import Workload
+from spikewise.workload.layer import MAX_BITS
+from spikewise.workload.workload import Workload
 
 from ._calls import Timing
 from ._tally import Tally

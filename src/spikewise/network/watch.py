@@ -36,7 +36,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from spikewise.errors import ParameterError
-from spikewise.layer import LayerShape
+from spikewise.workload.layer import LayerShape
 
 from ._calls import Calls, Repetition, Timing
 from ._checks import Synapses, check_call

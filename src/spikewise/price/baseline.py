@@ -16,8 +16,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from spikewise.errors import ParameterError, positive_number, whole_number
-from spikewise.layer import MAX_BITS
-from spikewise.workload import LayerActivity, LayerShape, Workload
+from spikewise.workload.layer import MAX_BITS
+from spikewise.workload.workload import LayerActivity, LayerShape, Workload
 
 from .cost import CostReport
 from .digital import DigitalAccelerator

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from spikewise.workload import Workload
+from spikewise.workload.workload import Workload
 
 from .charges import FIXED, LEAKAGE, columns, ledgers
 from .cost import CostReport

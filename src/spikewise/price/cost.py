@@ -26,7 +26,7 @@ import numpy as np
 
 from spikewise._files import mendable, read_json, write_json
 from spikewise.errors import DataError, ParameterError, ShapeError, unknown_name
-from spikewise.workload import as_histogram
+from spikewise.workload.workload import as_histogram
 
 from .ledger import BREAKDOWNS, CORNERS, By, Corner, Cost, FloatArray, Ledger
 from .once import OnceFigures

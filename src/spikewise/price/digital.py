@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from spikewise.workload import LayerShape, Workload
+from spikewise.workload.workload import LayerShape, Workload
 
 from . import sram as tables
 from .arithmetic import Arithmetic, at_bits, product_at_bits

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from spikewise.workload import Workload
+from spikewise.workload.workload import Workload
 
 from .processor import above_zero, output_bits, per_layer
 from .sram import NODES_NM, Sram

@@ -43,7 +43,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spikewise.errors import CapacityError
-from spikewise.workload import LayerShape
+from spikewise.workload.workload import LayerShape
 
 IntArray = NDArray[np.int64]
 Sign = Literal["differential", "offset", "count", "twos_complement"]

@@ -15,8 +15,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from spikewise.metrics import Metrics, count_metrics
-from spikewise.workload import Workload
+from spikewise.workload.metrics import Metrics, count_metrics
+from spikewise.workload.workload import Workload
 
 from .cost import CostReport
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from spikewise.workload import Workload
+from spikewise.workload.workload import Workload
 
 from .cost import CostReport
 from .hierarchy import lateral_memory, state_memory, weight_memory

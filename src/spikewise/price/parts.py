@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from spikewise.workload import LayerActivity, LayerShape, Workload
+from spikewise.workload.workload import LayerActivity, LayerShape, Workload
 
 from .converter import scaled
 from .mapping import CrossbarArray, Placement, Scheme, Sign, TapSum, hops, place

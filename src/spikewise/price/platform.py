@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, Protocol, runtime_checkable
 
 from spikewise.errors import DataError, ParameterError, unknown_name
-from spikewise.workload import Workload
+from spikewise.workload.workload import Workload
 
 from .chip import ImcChip
 from .cost import CostReport

@@ -11,7 +11,7 @@ from typing import Any
 
 from spikewise._files import mendable, read_json, write_json
 from spikewise.errors import DataError
-from spikewise.workload import Workload
+from spikewise.workload.workload import Workload
 
 from .beside import companions_of
 from .cost import CostReport

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator
 
-from spikewise.workload import LayerActivity, LayerShape, Workload
+from spikewise.workload.workload import LayerActivity, LayerShape, Workload
 
 from .cost import CostReport
 from .ledger import CORNERS, Ledger

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spikewise.workload import Workload
+from spikewise.workload.workload import Workload
 
 from .ledger import Ledger
 from .mapping import Placement

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from spikewise.errors import positive_number
-from spikewise.workload import Workload
+from spikewise.workload.workload import Workload
 
 from .cost import CostReport
 from .hierarchy import kept_states, stored_sums

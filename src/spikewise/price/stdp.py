@@ -1,7 +1,7 @@
 r"""Energy and memory of unsupervised (STDP) networks, training and inference, from what their engines counted.
 
-An engine counts its elementary operations by component (:mod:`spikewise.operations`); each costs what it costs in
-digital hardware,
+An engine counts its elementary operations by component (:mod:`spikewise.workload.operations`); each costs what it costs
+in digital hardware,
 
 .. math:: E = \sum_{component} n_{weight} b_w e_{mem}(M) + n_{state} b_s e_{mem}(S) + n_{add} e_{add} + n_{mul} e_{mul}
               + n_{exp} e_{exp} + n_{rand} e_{rand},
@@ -25,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewise.errors import ParameterError, unknown_name
-from spikewise.layer import LayerShape
-from spikewise.operations import Operations
-from spikewise.workload import Workload
+from spikewise.workload.layer import LayerShape
+from spikewise.workload.operations import Operations
+from spikewise.workload.workload import Workload
 
 from . import sram
 from .cost import CostReport
@@ -78,7 +78,7 @@ def estimate_operations(
     Examples
     --------
     >>> from importlib.resources import files
-    >>> from spikewise.operations import OperationCounts
+    >>> from spikewise.workload.operations import OperationCounts
     >>> from spikewise.price.technology import read_settings
     >>> from spikewise.workload import uniform_workload
     >>> chip = read_settings(DigitalAccelerator, files("spikewise.price") / "presets" / "digital-45nm.toml")

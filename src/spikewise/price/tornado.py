@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from spikewise.errors import ParameterError, unknown_name, whole_number
-from spikewise.workload import Workload
+from spikewise.workload.workload import Workload
 
 from .technology import Quantity, constants_of
 

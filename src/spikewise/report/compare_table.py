@@ -13,7 +13,7 @@ from spikewise.price.merit import merit_of
 from spikewise.price.scope import OTHERS, TERMS, scope_of, unnamed_parts
 from spikewise.price.tornado import Swing
 from spikewise.units import format_area, format_memory, format_share, format_si
-from spikewise.workload import Workload
+from spikewise.workload.workload import Workload
 
 from .cells import SideBySide, add_row, format_joule_seconds, new_table
 from .constants_table import constant_names

@@ -14,7 +14,7 @@ from spikewise.price.pay import FIGURES, Pair, Ratio, ratio_of
 from spikewise.price.platform import Platform
 from spikewise.price.tornado import variants
 from spikewise.units import format_si
-from spikewise.workload import Workload
+from spikewise.workload.workload import Workload
 
 from .cells import add_row, format_joule_seconds, new_table
 

@@ -14,7 +14,6 @@ from typing import Any
 from rich.table import Table
 
 from spikewise.errors import ParameterError
-from spikewise.metrics import count_metrics
 from spikewise.price.beside import companions_of
 from spikewise.price.cost import CostReport
 from spikewise.price.ledger import By
@@ -25,7 +24,8 @@ from spikewise.price.scope import scope_of
 from spikewise.price.stdp import Phase, phases_of
 from spikewise.price.tornado import Swing
 from spikewise.price.tornado import sensitivity as swings_of
-from spikewise.workload import Workload
+from spikewise.workload.metrics import count_metrics
+from spikewise.workload.workload import Workload
 
 from .cells import SideBySide, as_markdown
 from .compare_table import phases_table, platforms_table, tornado_table

@@ -15,7 +15,7 @@ from spikewise.price.ledger import By, Cost
 from spikewise.price.merit import Merit, merit_of
 from spikewise.price.once import OnceMode
 from spikewise.units import format_area, format_memory, format_share, format_si
-from spikewise.workload import Workload
+from spikewise.workload.workload import Workload
 
 from .cells import add_row, format_joule_seconds, new_table, visible
 

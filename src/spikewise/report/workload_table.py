@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.table import Table
 
-from spikewise.metrics import Metrics, count_metrics
 from spikewise.price.chip import ImcChip
 from spikewise.price.cost import CostReport
 from spikewise.units import format_memory, format_share
-from spikewise.workload import Workload
+from spikewise.workload.metrics import Metrics, count_metrics
+from spikewise.workload.workload import Workload
 
 from .cells import SideBySide, add_row, new_table
 from .table import cost_cells

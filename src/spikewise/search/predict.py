@@ -18,16 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewise.errors import ParameterError
-from spikewise.layer import LayerActivity, LayerShape
 from spikewise.learn.engines import Settings
 from spikewise.learn.engines.build import build_engine
 from spikewise.learn.rules import resolve_rule
 from spikewise.learn.stdp import STDPClassifier
 from spikewise.learn.tally import Tally
-from spikewise.operations import OperationCounts
 from spikewise.price.platform import load_platform
 from spikewise.price.stdp import state_bits_of, weight_bits_of
-from spikewise.workload import Workload
+from spikewise.workload.layer import LayerActivity, LayerShape
+from spikewise.workload.operations import OperationCounts
+from spikewise.workload.workload import Workload
 
 from .designs import STDPDesign
 

@@ -20,7 +20,7 @@ from spikewise.dynamic.doubt import DoubtExit
 from spikewise.dynamic.path import ExitPath
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import CapacityError, ParameterError
-from spikewise.workload import Workload
+from spikewise.workload.workload import Workload
 
 from .budget import Budget
 from .front import is_on_front

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from spikewise.dynamic.rule import ExitRule
 from spikewise.errors import DataError
-from spikewise.layer import LayerShape
 from spikewise.network.infer import SpikingClassifier
 from spikewise.network.spec import ModelSpec
 from spikewise.weights import read_weights
-from spikewise.workload import Workload
+from spikewise.workload.layer import LayerShape
+from spikewise.workload.workload import Workload
 
 from .convert import Steps, fits_in_float, shrink_network
 from .fixed import FixedLIF, FixedNetwork

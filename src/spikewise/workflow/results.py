@@ -10,11 +10,11 @@ from dataclasses import asdict
 from typing import Any
 
 from spikewise.learn.stdp import STDPClassifier
-from spikewise.operations import Operations
 from spikewise.price.measured import measured_of
 from spikewise.price.prices import Prices, all_figures_of
 from spikewise.runs import WORKLOAD_FILE, Run
-from spikewise.workload import Workload
+from spikewise.workload.operations import Operations
+from spikewise.workload.workload import Workload
 
 from .stop import cut_at
 

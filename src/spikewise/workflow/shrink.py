@@ -18,7 +18,7 @@ from spikewise.errors import CapacityError, DataError, ParameterError, require, 
 from spikewise.learn.stdp import STDPClassifier
 from spikewise.price.prices import platforms_for, price_all
 from spikewise.runs import EXIT_FILE, MODEL_FILE, WORKLOAD_FILE, Run
-from spikewise.workload import Workload
+from spikewise.workload.workload import Workload
 
 from .choose import ExitSettings, halves
 from .exit import accumulation_of, look_of, splits_of

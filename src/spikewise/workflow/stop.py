@@ -27,7 +27,8 @@ from spikewise.price.measure import EnergyMeter
 from spikewise.price.measured import INFERENCE, INFERENCE_EXIT, Measurement, entry
 from spikewise.price.prices import Prices, figures_of, price_all, write_prices
 from spikewise.runs import CHOICE_FILE, COST_FILE, EXIT_FILE, GALLERY_FILE, TRACE_FILE, WORKLOAD_FILE, Run, make_folder
-from spikewise.workload import Workload
+from spikewise.workload.metrics import in_spike_share
+from spikewise.workload.workload import Workload
 
 from .choose import ExitSettings, choose, halves
 from .folder import check_others
@@ -194,20 +195,6 @@ def stop_at_first_spike(trace: ScoreTrace) -> tuple[float, float]:
     who, first = np.unique(trace.samples, return_index=True)  # changes are sorted by step
     steps[who], answers[who] = step_of_change[first], trace.scores[first].argmax(1)
     return float(np.mean(answers == trace.labels)), float(steps.mean())
-
-
-def in_spike_share(load: Workload) -> float:
-    """Share of the input spikes of full runs that are left with early exit.
-
-    Examples
-    --------
-    >>> from spikewise.workload import LayerShape, uniform_workload
-    >>> in_spike_share(uniform_workload("toy", [LayerShape("fc", "linear", 64, 10)], 4, [0.25], [3, 0, 0, 1]))
-    0.4375
-    """
-    full = load.n_samples * sum(load.activity[0].in_spikes)
-    left = sum(n * spikes for n, spikes in zip(load.n_alive, load.alive_activity[0].in_spikes, strict=True))
-    return float(left / full) if full else 1.0
 
 
 def _kept(run: Run, validation: ImageSet) -> ImageSet | None:

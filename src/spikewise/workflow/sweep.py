@@ -23,7 +23,7 @@ from spikewise.runs import Run
 from spikewise.search.budget import Budget
 from spikewise.search.predict import memory_bits_of
 from spikewise.search.sweep import Variant, sweep
-from spikewise.workload import Workload
+from spikewise.workload.workload import Workload
 
 from .choose import halves
 from .exit import accumulation_of, splits_of

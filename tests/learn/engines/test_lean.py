@@ -17,7 +17,6 @@ from spikewise.learn.engines.lean import LeanEngine
 from spikewise.learn.kernels import lean, neurons, respond
 from spikewise.learn.responses import compiled_rule
 from spikewise.learn.rules import CompetingNeurons, LeanRule, spread_of
-from spikewise.operations import Operations
 from spikewise.spikes.streams import (
     MAX_SPIKES,
     begin,
@@ -27,6 +26,7 @@ from spikewise.spikes.streams import (
     stream_key,
     stream_spikes,
 )
+from spikewise.workload.operations import Operations
 
 ORACLE = Path(__file__).parents[2] / "oracles" / "competition.py"
 spec = importlib.util.spec_from_file_location("oracle_competition", ORACLE)

@@ -17,8 +17,8 @@ from spikewise.learn.kernels.respond import NEVER_EXIT
 from spikewise.learn.responses import compiled_rule
 from spikewise.learn.rules.lean import CompetingNeurons, spread_of
 from spikewise.learn.rules.trace import TraceRule, diehl_cook_defaults, fspinn_defaults
-from spikewise.operations import Operations
 from spikewise.spikes.streams import content_keys, spike_shares, spike_stream, stream_key, stream_spikes
+from spikewise.workload.operations import Operations
 
 ORACLE = Path(__file__).parents[2] / "oracles" / "trace.py"
 spec = importlib.util.spec_from_file_location("oracle_trace_counts", ORACLE)

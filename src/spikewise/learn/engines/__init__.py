@@ -19,7 +19,7 @@ from spikewise.learn.kernels.lean import NEAREST, STOCHASTIC, TRUNCATE
 from spikewise.learn.kernels.respond import ExitConstants
 from spikewise.learn.responses import Responses
 from spikewise.learn.tally import Tally
-from spikewise.operations import Operations
+from spikewise.workload.operations import Operations
 
 ROUNDINGS: dict[str, int] = {"truncate": TRUNCATE, "nearest": NEAREST, "stochastic": STOCHASTIC}
 """Roundings by name, as the compiled loops know them."""

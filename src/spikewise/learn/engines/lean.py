@@ -18,8 +18,8 @@ from spikewise.learn.kernels.respond import ExitConstants
 from spikewise.learn.responses import Responses, Sheet
 from spikewise.learn.rules.lean import LeanRule, NeuronConstants, drive_scale
 from spikewise.learn.tally import Tally, count_empty
-from spikewise.operations import Operations
 from spikewise.spikes.streams import content_keys, spike_stream
+from spikewise.workload.operations import Operations
 
 from . import ROUNDINGS, Lateral, Settings, no_fit
 from .lean_operations import inference_operations, training_operations

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from spikewise.learn.rules.lean import LeanRule
 from spikewise.learn.tally import Tally
-from spikewise.operations import Operations
+from spikewise.workload.operations import Operations
 
 if TYPE_CHECKING:
     from . import Lateral, Settings

@@ -19,8 +19,8 @@ from spikewise.learn.kernels.respond import ExitConstants
 from spikewise.learn.responses import Responses, Sheet
 from spikewise.learn.rules.trace import TraceNeuronConstants, TraceRule
 from spikewise.learn.tally import Tally, count_empty
-from spikewise.operations import Operations
 from spikewise.spikes.streams import SpikeStream, content_keys, spike_stream
+from spikewise.workload.operations import Operations
 
 from . import ROUNDINGS, Lateral, Settings, no_fit
 from .trace_operations import inference_operations, training_operations

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from spikewise.learn.rules.trace import TraceRule
 from spikewise.learn.tally import Tally
-from spikewise.operations import Operations
+from spikewise.workload.operations import Operations
 
 if TYPE_CHECKING:
     from . import Lateral, Settings

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikewise.errors import ParameterError
-from spikewise.metrics import count_metrics
 from spikewise.workload import LayerActivity, LayerShape, Workload, uniform_workload
+from spikewise.workload.metrics import count_metrics
 
 # A 2 x 2 image with 8 bits, computed once; a grouped convolution of spikes; a read-out. All by hand.
 STEM = LayerShape(

@@ -19,12 +19,11 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from spikewise._files import read_json, write_json
-from spikewise._records import all_of, listed, record
-from spikewise._table_file import is_table
-from spikewise._table_layers import table_parts
 from spikewise.errors import DataError, ParameterError, whole_number
-from spikewise.layer import Lateral, LayerActivity, LayerKind, LayerShape, check_follows, checked_name
-from spikewise.operations import OperationCounts, Operations
+
+from .layer import Lateral, LayerActivity, LayerKind, LayerShape, check_follows, checked_name
+from .operations import OperationCounts, Operations
+from .records import all_of, listed, record
 
 __all__ = [
     "Lateral",
@@ -65,7 +64,7 @@ class Workload:
     Notes
     -----
     Whether one layer fits the next is not checked, since layers may branch and join: what is measured fits, and
-    networks written by hand are checked where they are read (``layer_table``).
+    networks written by hand are checked where they are read (:mod:`spikewise.workload.table`).
 
     Examples
     --------
@@ -223,9 +222,7 @@ class Workload:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Workload:
-        """Read a workload from a JSON file, or from a hand-written table in CSV or TOML (see ``layer_table``)."""
-        if is_table(path):
-            return cls(**table_parts(path))
+        """Read a workload from a JSON file; :func:`~spikewise.workload.read_workload` reads layer tables too."""
         raw = read_json(path, "workload", _MAX_FILE_BYTES)
         try:
             return cls.from_dict(raw)

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikewise.errors import DataError, ParameterError
-from spikewise.layer_table import read_layer_table
 from spikewise.price.mapping import CrossbarArray, place
 from spikewise.price.platform import estimate
 from spikewise.workload import LayerShape, Workload, uniform_workload
+from spikewise.workload.table import read_layer_table, read_workload
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 GOLDEN = json.loads((PROJECT / "tests" / "golden" / "vgg9_mapping.json").read_text())
 HEADER = "kind,in,out,kernel,stride,groups,height,width,rate\n"
 CONV = "conv,3,8,3,1,1,16,16,0.5\n"
@@ -50,7 +50,7 @@ def test_the_vgg9_example_takes_the_counts_of_the_golden_file(key):
 
 
 def test_the_vgg16_example_is_the_network_of_the_model_table():
-    load = Workload.read(PROJECT / "examples" / "vgg16.toml")
+    load = read_workload(PROJECT / "examples" / "vgg16.toml")
     assert (load.name, load.n_steps, load.n_samples, load.mean_steps) == ("vgg16", 4, 100, 1.46)
     assert [layer.out_channels for layer in load.layers] == [64] * 2 + [128] * 2 + [256] * 3 + [512] * 6 + [10]
     assert {layer.weight_bits for layer in load.layers} == {4}
@@ -70,7 +70,7 @@ def test_the_vgg16_example_has_the_shapes_that_the_model_is_recorded_with():
     model = build_model("vgg16", (3, 32, 32), 10, width=1 / 16).eval()
     shapes = record_workload(model, torch.zeros(1, 3, 32, 32), 1).layers
     same = ("kind", "kernel", "stride", "out_height", "out_width", "once_per_inference")
-    for found, wanted in zip(Workload.read(PROJECT / "examples" / "vgg16.toml").layers, shapes, strict=True):
+    for found, wanted in zip(read_workload(PROJECT / "examples" / "vgg16.toml").layers, shapes, strict=True):
         assert [getattr(found, key) for key in same] == [getattr(wanted, key) for key in same]
         assert found.out_channels in (16 * wanted.out_channels, 10)
         assert found.in_channels in (16 * wanted.in_channels, 3)
@@ -78,7 +78,7 @@ def test_the_vgg16_example_has_the_shapes_that_the_model_is_recorded_with():
 
 def test_a_table_is_read_wherever_a_workload_is(tmp_path):
     for name in ("vgg9.csv", "vgg16.toml"):
-        load = Workload.read(PROJECT / "examples" / name)
+        load = read_workload(PROJECT / "examples" / name)
         assert load == read_layer_table(PROJECT / "examples" / name)
         load.write(tmp_path / "workload.json")
         assert Workload.read(tmp_path / "workload.json") == load
@@ -303,7 +303,7 @@ def test_other_encodings_and_binary_garbage_are_named(content, tmp_path):
     for name in ("net.csv", "net.toml"):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError, match="must be a readable layer table in UTF-8; byte"):
-            Workload.read(tmp_path / name)
+            read_workload(tmp_path / name)
 
 
 def test_a_huge_absent_or_oddly_named_table_is_refused(tmp_path):
@@ -311,11 +311,11 @@ def test_a_huge_absent_or_oddly_named_table_is_refused(tmp_path):
     with path.open("wb") as file:
         file.truncate(2 * 2**30)  # sparse: it takes no space
     with pytest.raises(DataError, match="at most 16,777,216 bytes"):
-        Workload.read(path)
+        read_workload(path)
     with pytest.raises(DataError, match="must be a readable layer table; No such file"):
-        Workload.read(tmp_path / "absent.toml")
+        read_workload(tmp_path / "absent.toml")
     with pytest.raises(DataError, match="must be a readable layer table"):
-        Workload.read((tmp_path / "folder.csv").mkdir() or tmp_path / "folder.csv")
+        read_workload((tmp_path / "folder.csv").mkdir() or tmp_path / "folder.csv")
     with pytest.raises(DataError, match=r"ends in .csv or .toml"):
         read_layer_table(tmp_path / "net.xlsx")
 
@@ -332,6 +332,6 @@ def test_any_text_is_a_workload_or_one_clear_error(tmp_path_factory, text):
         path = tmp_path_factory.getbasetemp() / f"fuzz{suffix}"
         path.write_bytes((start + text).encode("utf-8", "replace"))
         try:
-            assert Workload.read(path).layers
+            assert read_workload(path).layers
         except DataError as error:
             assert str(path) in str(error)  # noqa: PT017

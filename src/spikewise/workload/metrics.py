@@ -36,8 +36,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from spikewise.errors import ParameterError, unknown_name, whole_number
-from spikewise.layer import LayerActivity, LayerShape
-from spikewise.workload import Workload
+
+from .layer import LayerActivity, LayerShape
+from .workload import Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,3 +166,17 @@ def _share_of_zeros(workload: Workload, zero_weights: Mapping[str, int]) -> floa
                 "Count the zeros, not the ones that are left."
             )
     return sum(zero_weights.values()) / sum(sizes.values())
+
+
+def in_spike_share(load: Workload) -> float:
+    """Share of the input spikes of full runs that are left with early exit.
+
+    Examples
+    --------
+    >>> from spikewise.workload import LayerShape, uniform_workload
+    >>> in_spike_share(uniform_workload("toy", [LayerShape("fc", "linear", 64, 10)], 4, [0.25], [3, 0, 0, 1]))
+    0.4375
+    """
+    full = load.n_samples * sum(load.activity[0].in_spikes)
+    left = sum(n * spikes for n, spikes in zip(load.n_alive, load.alive_activity[0].in_spikes, strict=True))
+    return float(left / full) if full else 1.0

@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from spikewise._records import listed
 from spikewise.errors import ParameterError, positive_number, whole_number
+
+from .records import listed
 
 LayerKind = Literal["conv", "linear"]
 Lateral = Literal["none", "broadcast", "matrix"]
