@@ -68,7 +68,7 @@ def powercap(tmp_path, monkeypatch):
     zone.mkdir(parents=True)
     for name, content in (("name", "package-0"), ("max_energy_range_uj", "262143328850"), ("energy_uj", "0")):
         (zone / name).write_text(f"{content}\n")
-    monkeypatch.setattr("spikewise.price.measure.POWERCAP", str(zone.parent))
+    monkeypatch.setattr("spikewise.energy.meter.POWERCAP", str(zone.parent))
 
     def spend(joules):
         counter = zone / "energy_uj"
@@ -81,4 +81,4 @@ def powercap(tmp_path, monkeypatch):
 def no_counters(tmp_path, monkeypatch):
     """A machine that counts no energy, whatever the one that runs the tests does."""
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    monkeypatch.setattr("spikewise.price.measure.POWERCAP", str(tmp_path / "absent"))
+    monkeypatch.setattr("spikewise.energy.meter.POWERCAP", str(tmp_path / "absent"))

@@ -17,7 +17,7 @@ ROOT = Path(spikewise.__file__).parent
 # From top to bottom: a folder or module imports only from those above it (and from itself).
 ORDER = [
     "__init__", "_lazy", "errors", "units", "_files", "_compile", "_lanes", "fixed_point", "workload", "weights",
-    "runs", "data", "spikes", "dynamic", "network", "learn", "shrink", "price", "search", "zoo", "report", "workflow",
+    "runs", "data", "spikes", "energy", "dynamic", "network", "learn", "shrink", "price", "search", "zoo", "report", "workflow",
     "cli", "__main__",
 ]  # fmt: skip
 TORCH_LIVES_IN = {

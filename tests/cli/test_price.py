@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 from spikewise.cli.price import find_workload, price
 from spikewise.cli.show import emit
+from spikewise.energy.measurement import Measurement
 from spikewise.errors import DataError, ParameterError, RunError
 from spikewise.learn import STDPClassifier
 from spikewise.price.baseline import ann_baseline
-from spikewise.price.measured import Measurement
 from spikewise.price.platform import estimate, load_platform
 from spikewise.report.priced import Priced
 from spikewise.runs import Run

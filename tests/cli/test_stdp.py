@@ -11,8 +11,8 @@ import pytest
 
 from spikewise.cli.app import run
 from spikewise.cli.stdp import n_bits_of
+from spikewise.energy.measurement import measured_of
 from spikewise.errors import ParameterError
-from spikewise.price.measured import measured_of
 from spikewise.runs import Run
 
 SMALL = ["--neurons", "20", "--steps", "100", "--epochs", "100", "--max-drop", "0.02"]

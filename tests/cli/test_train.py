@@ -15,9 +15,9 @@ pytest.importorskip("torch")
 from spikewise.cli.app import run
 from spikewise.cli.train import augmentation_of
 from spikewise.cli.train import train as command
+from spikewise.energy.measurement import measured_of
 from spikewise.errors import ParameterError
 from spikewise.learn.settings import FitSettings
-from spikewise.price.measured import measured_of
 from spikewise.runs import Run
 from spikewise.workflow import NetworkSettings
 

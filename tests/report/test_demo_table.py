@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from spikewise.price.measured import Measurement
+from spikewise.energy.measurement import Measurement
 from spikewise.price.prices import all_figures_of, price_all
 from spikewise.report.demo_table import demo_table
 from spikewise.units import format_share, format_si

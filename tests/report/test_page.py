@@ -5,9 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from spikewise.energy.measurement import measured_of
 from spikewise.errors import DataError, MissingExtraError, ParameterError
 from spikewise.price.cost import CostReport
-from spikewise.price.measured import measured_of
 from spikewise.price.platform import estimate
 from spikewise.price.prices import read_prices
 from spikewise.report.page import write_page

@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from spikewise.price.measured import Measurement
+from spikewise.energy.measurement import Measurement
 from spikewise.report.stdp_table import stdp_table
 
 COUNTS = {"weight_accesses": 2e5, "state_accesses": 1e5, "additions": 3e4, "multiplications": 4e3}

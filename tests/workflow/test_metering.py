@@ -2,8 +2,8 @@
 
 import pytest
 
-from spikewise.price.measure import EnergyMeter
-from spikewise.price.measured import measured_of
+from spikewise.energy.measurement import measured_of
+from spikewise.energy.meter import EnergyMeter
 from spikewise.runs import Run
 from spikewise.workflow import NetworkSettings
 from spikewise.workflow.choose import ExitSettings

@@ -4,9 +4,9 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
+from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError, MissingExtraError, ParameterError, RunError
 from spikewise.learn.stdp import STDPClassifier
-from spikewise.price.measure import EnergyMeter
 from spikewise.runs import Run
 from spikewise.workflow.learn import open_network
 from spikewise.workflow.stdp import STDPSettings, accuracy_by_decoder, learn_and_stop, run_stdp

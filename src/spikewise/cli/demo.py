@@ -30,7 +30,7 @@ def demo(
     """Learn, stop early, price and report, for a deep and for an STDP network."""
     from pydantic import ValidationError
 
-    from spikewise.price.measure import EnergyMeter
+    from spikewise.energy.meter import EnergyMeter
     from spikewise.report.demo_table import demo_table
     from spikewise.workflow.demo import DemoSettings, run_demo
 

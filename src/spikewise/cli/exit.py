@@ -51,7 +51,7 @@ def exit_(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Choose when a trained network stops, really stop, and say what is gained."""
-    from spikewise.price.measure import EnergyMeter
+    from spikewise.energy.meter import EnergyMeter
     from spikewise.report.exit_table import exit_table
     from spikewise.workflow.choose import ExitSettings
     from spikewise.workflow.exit import run_exit

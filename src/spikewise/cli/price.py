@@ -16,7 +16,7 @@ from spikewise.errors import DataError, ParameterError, RunError, unknown_name
 from spikewise.runs import WORKLOAD_FILE
 
 if TYPE_CHECKING:
-    from spikewise.price.measured import Measurement
+    from spikewise.energy.measurement import Measurement
     from spikewise.workload.workload import Workload
 
 _DEFAULT = "rram-64-32nm"
@@ -105,7 +105,7 @@ def read_measured(path: Path, exit_name: str = "", watts: float | None = None) -
     ParameterError
         If there is power and no run.
     """
-    from spikewise.price.measured import measured_of
+    from spikewise.energy.measurement import measured_of
     from spikewise.runs import Run
 
     if (path / "run.json").exists():

@@ -54,7 +54,7 @@ def stdp(
     """Learn without labels, label, stop early and price; with controls, pictures and a page."""
     from pydantic import ValidationError
 
-    from spikewise.price.measure import EnergyMeter
+    from spikewise.energy.meter import EnergyMeter
     from spikewise.report.stdp_table import stdp_table
     from spikewise.workflow.stdp import STDPSettings, run_stdp
 

@@ -105,8 +105,8 @@ def train(
     from pydantic import ValidationError
 
     require("torch", "deep")
+    from spikewise.energy.meter import EnergyMeter
     from spikewise.learn.settings import FitSettings
-    from spikewise.price.measure import EnergyMeter
     from spikewise.report.train_table import train_table
     from spikewise.workflow.architecture import NetworkSettings
     from spikewise.workflow.train import TrainSettings, run_train

@@ -11,7 +11,7 @@ __getattr__, __all__ = lazy_exports(
         "CostReport": ".cost",
         "CrossbarArray": ".mapping",
         "DigitalAccelerator": ".digital",
-        "EnergyMeter": ".measure",
+        "EnergyMeter": "..energy.meter",
         "ImcChip": ".chip",
         "Ledger": ".ledger",
         "NeuromorphicChip": ".neuromorphic",

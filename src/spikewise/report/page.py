@@ -17,9 +17,9 @@ import numpy as np
 
 from spikewise._files import write_text
 from spikewise.dynamic.trace import ScoreTrace
+from spikewise.energy.measurement import OF_AN_EXIT, Measurement
 from spikewise.errors import ParameterError, require
 from spikewise.price.cost import CostReport
-from spikewise.price.measured import OF_AN_EXIT, Measurement
 from spikewise.runs import Run
 from spikewise.units import format_area, format_share, format_si
 

@@ -13,11 +13,11 @@ from typing import Any
 
 from rich.table import Table
 
+from spikewise.energy.measurement import Measurement
 from spikewise.errors import ParameterError
 from spikewise.price.beside import companions_of
 from spikewise.price.cost import CostReport
 from spikewise.price.ledger import By
-from spikewise.price.measured import Measurement
 from spikewise.price.merit import merit_of
 from spikewise.price.platform import load_platform
 from spikewise.price.scope import scope_of

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from spikewise.price.measured import INFERENCE, INFERENCE_EXIT, LABELLING, TRAINING, Measurement
+from spikewise.energy.measurement import INFERENCE, INFERENCE_EXIT, LABELLING, TRAINING, Measurement
 from spikewise.units import format_share, format_si
 
 from .measured_words import caption_of, joules_of, read_measured, remarks_of

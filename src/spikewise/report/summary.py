@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from scipy.stats import binomtest
 
+from spikewise.energy.measurement import INFERENCE, INFERENCE_EXIT, TRAINING
 from spikewise.price.cost import CostReport
-from spikewise.price.measured import INFERENCE, INFERENCE_EXIT, TRAINING
 from spikewise.units import format_area, format_memory, format_share, format_si
 
 from .contents import ExitContents, ExitFigures, RunContents

@@ -12,8 +12,8 @@ from spikewise.data.frames import Binning
 from spikewise.data.images import ImageSet, load_splits
 from spikewise.dynamic.doubt import Accumulate
 from spikewise.dynamic.guarantee import Certificate
+from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError, ParameterError, positive_number
-from spikewise.price.measure import EnergyMeter
 from spikewise.price.prices import Prices, platforms_for
 from spikewise.runs import CHOICE_FILE, EXIT_FILE, Run
 

@@ -27,7 +27,7 @@ def is_new(out: Path, resume: bool) -> bool:
 
 def check_others(run: Run, name: str) -> None:
     """Raise DataError if an exit setting beside the one of this name is damaged: the page will show them all."""
-    from spikewise.price.measured import measured_of
+    from spikewise.energy.measurement import measured_of
     from spikewise.report.contents import ExitContents
 
     for file in sorted(run.path.glob(f"exits/*/{EXIT_FILE}")):

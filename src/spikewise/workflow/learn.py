@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from spikewise.data.images import ImageSet
 from spikewise.dynamic.anytime import AnytimeClassifier
+from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError, ParameterError, require
 from spikewise.learn.snapshot import samples_learned
 from spikewise.learn.stdp import STDPClassifier
-from spikewise.price.measure import EnergyMeter
 from spikewise.runs import MODEL_FILE, Run
 
 from .architecture import NetworkSettings

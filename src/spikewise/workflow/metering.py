@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from spikewise.dynamic.anytime import ExitResult
-from spikewise.price.measure import EnergyMeter
-from spikewise.price.measured import LABELLING, NOTHING, TRAINING, Measurement, measured_of
+from spikewise.energy.measurement import LABELLING, NOTHING, TRAINING, Measurement, measured_of
+from spikewise.energy.meter import EnergyMeter
 from spikewise.runs import Run
 
 _LEAST_S = 0.2  # counters move in steps of a millisecond: a shorter look at them is noise

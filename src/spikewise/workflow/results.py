@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from spikewise.energy.measurement import measured_of
 from spikewise.learn.stdp import STDPClassifier
-from spikewise.price.measured import measured_of
 from spikewise.price.prices import Prices, all_figures_of
 from spikewise.runs import WORKLOAD_FILE, Run
 from spikewise.workload.operations import Operations

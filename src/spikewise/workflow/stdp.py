@@ -18,13 +18,13 @@ from spikewise.data.images import ImageSet, load_splits
 from spikewise.dynamic.doubt import DoubtExit
 from spikewise.dynamic.rule import rule_from_dict
 from spikewise.dynamic.trace import ScoreTrace
+from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError, ParameterError, unknown_name
 from spikewise.fixed_point import Rounding
 from spikewise.learn.encoder import STDPEncoder
 from spikewise.learn.parameters import Bits
 from spikewise.learn.responses import Responses
 from spikewise.learn.stdp import STDPClassifier
-from spikewise.price.measure import EnergyMeter
 from spikewise.price.prices import Prices, platforms_for
 from spikewise.runs import PICTURES, Run
 from spikewise.spikes.decode import DECODERS, evidence_of

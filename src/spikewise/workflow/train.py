@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from spikewise.data.frames import Binning
 from spikewise.data.images import ImageSet, load_splits
 from spikewise.dynamic.anytime import AnytimeClassifier
+from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import ParameterError, require
-from spikewise.price.measure import EnergyMeter
 from spikewise.price.prices import Prices, platforms_for
 from spikewise.runs import Run
 

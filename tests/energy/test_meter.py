@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spikewise.energy.meter import EnergyMeter, _Counter
 from spikewise.errors import ParameterError
-from spikewise.price.measure import EnergyMeter, _Counter
 
 PERIOD_UJ = 262_143_328_850
 
@@ -119,7 +119,7 @@ def test_what_was_spent_so_far_is_told_inside_the_block(tmp_path):
 
 
 def test_a_counter_that_starts_again_twice_is_seen_without_anybody_asking(tmp_path, monkeypatch):
-    monkeypatch.setattr("spikewise.price.measure._TICK_S", 1e-3)
+    monkeypatch.setattr("spikewise.energy.meter._TICK_S", 1e-3)
     file = zone(tmp_path, "intel-rapl:0", "package-0")
     share = 0.7 * PERIOD_UJ / 1e6
     with EnergyMeter(root=tmp_path) as meter:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from spikewise.errors import DataError, positive_number
 
-from .measure import EnergyMeter, source_of_watts
+from .meter import EnergyMeter, source_of_watts
 
 TRAINING, LABELLING, INFERENCE, INFERENCE_EXIT = "training", "labelling", "inference", "inference_exit"
 OF_AN_EXIT = (INFERENCE, INFERENCE_EXIT)

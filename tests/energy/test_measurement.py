@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spikewise.energy.measurement import NOTHING, Measurement, measured_of
 from spikewise.errors import DataError, ParameterError
-from spikewise.price.measured import NOTHING, Measurement, measured_of
 
 SOURCES = ["RAPL (package-0)", "30 W given by the user, times the time"]
 AMOUNTS = st.integers(1, 10**6)

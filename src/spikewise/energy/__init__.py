@@ -1,0 +1,12 @@
+"""Joules that were really spent: counters of the machine, and what a run keeps of them."""
+
+from spikewise._lazy import lazy_exports
+
+__getattr__, __all__ = lazy_exports(
+    __name__,
+    {
+        "EnergyMeter": ".meter",
+        "Measurement": ".measurement",
+        "measured_of": ".measurement",
+    },
+)
