@@ -28,9 +28,9 @@ from spikewise.dynamic import SigmaEUnit, cost_at_accuracy, saving_interval
 from spikewise.dynamic.rule import EntropyExit, rule_from_dict
 from spikewise.dynamic.sigma_e import agreement
 from spikewise.dynamic.trace import ScoreTrace
+from spikewise.nonideal.network import Nonideal
+from spikewise.nonideal.study import study_chips
 from spikewise.price import load_platform
-from spikewise.price.nonideal import Nonideal
-from spikewise.price.nonideal_study import study
 from spikewise.price.schedule import Schedule
 from spikewise.runs import EXIT_FILE, MODEL_FILE, TRACE_FILE, WORKLOAD_FILE, Run
 from spikewise.units import format_si
@@ -157,7 +157,7 @@ def variation(run, setting, n_chips):
             for seed in seeds:
                 run.log_test_evaluation(f"chip {seed}, spread {spread:g}", len(pairs[1][1]))
         chip = Nonideal.of(CHIPS["physical"], on_off=10, variation=spread)
-        found = study(network.model, chip, *pairs, rule, seeds=seeds, n_steps=network.n_steps)
+        found = study_chips(network.model, chip, *pairs, rule, seeds=seeds, n_steps=network.n_steps)
         rows[f"{spread:g}"] = {"mean": found.mean(), "spread": found.spread(), "n_chips": len(seeds)}
     return rows
 

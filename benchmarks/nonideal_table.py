@@ -24,9 +24,9 @@ from spikewise.dynamic import calibrate
 from spikewise.dynamic.rule import rule_from_dict, rule_to_dict
 from spikewise.learn.fit import FitSettings, fit
 from spikewise.network import Dspike, LIFParams, SpikingClassifier, build_model
+from spikewise.nonideal.network import Nonideal, design_crossbars, on_crossbars
+from spikewise.nonideal.study import chip_traces, study_chips
 from spikewise.price import load_platform
-from spikewise.price.nonideal import Nonideal, design_crossbars, on_crossbars
-from spikewise.price.nonideal_study import chip_traces, study
 
 WIDTH, N_TRAIN, EPOCHS, N_STEPS, MAX_DROP = 0.5, 20_000, 6, 4, 0.005
 N_IMAGES, N_FEWER = 2_000, 1_000  # of validation, and of test; fewer for all but the physical chip
@@ -202,7 +202,7 @@ def compute(options, file, done):
         own, test = (pair(splits[part].subset(slice(n_images))) for part in ("validation", "test"))
         done["test_evaluations"] += [{"row": name, "seed": seed, "n_test": n_images} for seed in seeds]
         write_json(file, done)  # a look counts even if the run is killed before its end
-        found = study(
+        found = study_chips(
             network, nonideal, own, test, rule,
             seeds=seeds, max_drop=MAX_DROP, n_steps=N_STEPS, calibration_images=calibration,
         )  # fmt: skip

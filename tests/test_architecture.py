@@ -17,14 +17,13 @@ ROOT = Path(spikewise.__file__).parent
 # From top to bottom: a folder or module imports only from those above it (and from itself).
 ORDER = [
     "__init__", "_lazy", "errors", "units", "_files", "_compile", "_lanes", "fixed_point", "workload", "weights",
-    "runs", "data", "spikes", "energy", "dynamic", "network", "learn", "shrink", "price", "search", "zoo", "report", "workflow",
+    "runs", "data", "spikes", "energy", "dynamic", "price", "network", "nonideal", "learn", "shrink", "search", "zoo", "report", "workflow",
     "cli", "__main__",
 ]  # fmt: skip
 TORCH_LIVES_IN = {
     "network", "learn.loss", "learn.fit", "learn._checkpoint", "learn.average", "learn.device", "learn.muon",
-    "learn.optimize", "learn.parallel", "learn.settings", "learn.trainer", "data.augment", "exchange",
-    "price.nonideal", "price.nonideal_study", "price.crossbar_math", "price.crossbar_cells", "price.crossbar_rows",
-    "price.crossbar_layers", "shrink.classifier", "shrink.convert", "shrink.fixed", "shrink.integer", "shrink.layers",
+    "learn.optimize", "learn.parallel", "learn.settings", "learn.trainer", "data.augment",
+    "nonideal", "shrink.classifier", "shrink.convert", "shrink.fixed", "shrink.integer", "shrink.layers",
     "shrink.sensitivity", "shrink.tuning",
 }  # fmt: skip
 MODULES = sorted(str(path.relative_to(ROOT).with_suffix("")).replace("/", ".") for path in ROOT.rglob("*.py"))

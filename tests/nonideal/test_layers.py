@@ -10,10 +10,10 @@ from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from spikewise.errors import ParameterError  # noqa: E402
+from spikewise.nonideal.device import quantize_weights  # noqa: E402
+from spikewise.nonideal.layers import CrossbarConv2d, CrossbarLinear, Crossbars, InputCodes  # noqa: E402
+from spikewise.nonideal.settings import Nonideal  # noqa: E402
 from spikewise.price import CrossbarArray  # noqa: E402
-from spikewise.price.crossbar_faults import Nonideal  # noqa: E402
-from spikewise.price.crossbar_layers import CrossbarConv2d, CrossbarLinear, Crossbars, InputCodes  # noqa: E402
-from spikewise.price.crossbar_math import quantize_weights  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -10,16 +10,9 @@ torch = pytest.importorskip("torch")
 from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from spikewise.price.crossbar_faults import Nonideal  # noqa: E402
-from spikewise.price.crossbar_layers import Crossbars  # noqa: E402
-from spikewise.price.crossbar_math import (  # noqa: E402
-    convert,
-    converter_step,
-    full_scale,
-    histogram,
-    program,
-    wire_drop,
-)
+from spikewise.nonideal.device import convert, converter_step, full_scale, histogram, program, wire_drop
+from spikewise.nonideal.layers import Crossbars  # noqa: E402
+from spikewise.nonideal.settings import Nonideal  # noqa: E402
 
 ORACLE = Path(__file__).parents[1] / "oracles" / "ladder.py"
 spec = importlib.util.spec_from_file_location("ladder", ORACLE)

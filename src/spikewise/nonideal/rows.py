@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from . import crossbar_math as physics
+from . import device
 
 Geometry = dict[str, Any]  # stride, padding, dilation and groups, as torch.nn.functional.conv2d takes them
 
@@ -120,7 +120,7 @@ class RowBlock(nn.Module):
         measured = currents[:, :, : self.n_measured]
         if self.seen is not None:
             for kind, most in enumerate(self.largest):
-                self.seen[kind] += physics.histogram(measured[:, :, self.kinds == kind], most)
+                self.seen[kind] += device.histogram(measured[:, :, self.kinds == kind], most)
         if self.n_bits is not None:
             self._convert(measured)
         return currents if self.n_taps == 1 else currents.unflatten(2, (-1, self.n_taps)).sum(3)
@@ -132,7 +132,7 @@ class RowBlock(nn.Module):
         is_clipped = (measured > step * (2**self.n_bits - 0.5)).chunk(len(self.n_clipped), 1)
         self.n_clipped += [int(torch.count_nonzero(chip)) for chip in is_clipped]
         self.n_converted += measured.numel() // len(self.n_clipped)
-        physics.convert(measured, step, self.n_bits)
+        device.convert(measured, step, self.n_bits)
 
 
 def _apart(cells: Tensor) -> Tensor:

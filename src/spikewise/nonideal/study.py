@@ -26,8 +26,8 @@ from spikewise.network._inputs import check_images, check_labels, sample_axis
 from spikewise.network.infer import SpikingClassifier
 from spikewise.network.models import SpikingNetwork
 
-from .crossbar_faults import Nonideal
-from .nonideal import clip_shares, design_crossbars
+from .network import clip_shares, design_crossbars
+from .settings import Nonideal
 
 Samples = tuple[ArrayLike, ArrayLike]
 
@@ -75,7 +75,7 @@ class StudyRow:
         return {key: getattr(self, key) for key in self.__slots__ if key != "nonideal"}
 
 
-def study(
+def study_chips(
     network: SpikingNetwork,
     nonideal: Nonideal,
     validation: Samples,

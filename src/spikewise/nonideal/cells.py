@@ -23,9 +23,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from . import crossbar_math as physics
-from .crossbar_faults import Nonideal
-from .mapping import CrossbarArray
+from spikewise.price.mapping import CrossbarArray
+
+from . import device
+from .settings import Nonideal
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +109,7 @@ def read_out(chip: Nonideal, n_outputs: int) -> ReadOut:
         return ReadOut((*place, *(-count for count in place)))
     if array.sign == "twos_complement":
         place = (*place[:-1], -place[-1])
-    pedestal = physics.pedestal(2**bits - 1, chip.on_off)
+    pedestal = device.pedestal(2**bits - 1, chip.on_off)
     stored = _offset(chip) + pedestal * sum(place)
     if _is_counted(array):
         return ReadOut(place, stored, torch.zeros(n_outputs, dtype=torch.long))
@@ -139,11 +140,11 @@ def write(integers: Tensor, chip: Nonideal, generator: torch.Generator) -> Itera
     """
     array, per_weight = chip.array, n_digits(chip.array, chip.weight_bits)
     if array.sign == "differential":
-        parts = [physics.digits_of(side.clamp(min=0), _bits(chip), per_weight) for side in (integers, -integers)]
+        parts = [device.digits_of(side.clamp(min=0), _bits(chip), per_weight) for side in (integers, -integers)]
         levels = torch.cat(parts, -1)
     else:
         # Of negative numbers these are the digits of two's complement.
-        levels = physics.digits_of(integers + _offset(chip), _bits(chip), per_weight)
+        levels = device.digits_of(integers + _offset(chip), _bits(chip), per_weight)
     _, _, n_channels, *kernel = integers.shape
     n_taps = kernel[0] * kernel[1]
     levels = levels.flatten(3, 4).permute(0, 3, 2, 1, 4).flatten(3)  # (G, taps, C, columns)
@@ -178,9 +179,9 @@ def _crossbar(levels: Tensor, chip: Nonideal, generator: torch.Generator) -> Ten
     top = 2**bits - 1
     if chip.array.sign == "offset":
         levels = functional.pad(levels, (0, 1), value=2.0 ** (bits - 1))
-    cells = physics.program(
+    cells = device.program(
         levels, top, generator, on_off=chip.on_off, variation=chip.variation,
         stuck_on=chip.stuck_on, stuck_off=chip.stuck_off,
     )  # fmt: skip
     siemens = (1 - 1 / chip.on_off) / chip.r_on_ohm / top  # of one cell level
-    return physics.wire_drop(cells, chip.wire_ohm * siemens)
+    return device.wire_drop(cells, chip.wire_ohm * siemens)

@@ -12,10 +12,10 @@ from torch import nn  # noqa: E402
 from spikewise.dynamic import EntropyExit, NeverExit, replay_exit  # noqa: E402
 from spikewise.errors import ParameterError, ShapeError  # noqa: E402
 from spikewise.network import SpikingClassifier  # noqa: E402
+from spikewise.nonideal.device import quantize_weights  # noqa: E402
+from spikewise.nonideal.network import Nonideal, clip_share, design_crossbars, on_crossbars  # noqa: E402
 from spikewise.price import CrossbarArray  # noqa: E402
-from spikewise.price.crossbar_math import quantize_weights  # noqa: E402
 from spikewise.price.mapping import place  # noqa: E402
-from spikewise.price.nonideal import Nonideal, clip_share, design_crossbars, on_crossbars  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

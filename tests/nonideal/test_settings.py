@@ -4,8 +4,8 @@ from dataclasses import fields
 import pytest
 
 from spikewise.errors import ParameterError
+from spikewise.nonideal.settings import Nonideal
 from spikewise.price import CrossbarArray, load_platform
-from spikewise.price.crossbar_faults import Nonideal
 
 
 @pytest.mark.parametrize("name", ["rram-64-32nm-physical", "rram-64-32nm", "sram-22nm"])

@@ -12,10 +12,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from spikewise.errors import ParameterError, positive_number, whole_number
-
-from .chip import ImcChip
-from .mapping import CrossbarArray
-from .platform import load_platform
+from spikewise.price.chip import ImcChip
+from spikewise.price.mapping import CrossbarArray
+from spikewise.price.platform import load_platform
 
 _PHYSICAL = CrossbarArray(n_rows=64, n_cols=64, cell_bits=4, sign="differential")
 

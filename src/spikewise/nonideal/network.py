@@ -22,10 +22,10 @@ from spikewise.errors import ParameterError, whole_number
 from spikewise.network._inputs import check_images
 from spikewise.network.models import SpikingNetwork
 
-from . import crossbar_math as physics
-from .crossbar_faults import Nonideal as Nonideal  # the settings belong to this module's users
-from .crossbar_layers import CrossbarConv2d, CrossbarLinear, InputCodes
-from .crossbar_rows import ReadNoise, RowBlock, seed_of
+from . import device
+from .layers import CrossbarConv2d, CrossbarLinear, InputCodes
+from .rows import ReadNoise, RowBlock, seed_of
+from .settings import Nonideal as Nonideal  # the settings belong to this module's users
 
 _MAX_SEED = 2**63 - 1
 
@@ -194,12 +194,12 @@ def _converter_steps(
     chip = _on_chips(network, nonideal.nominal, input_codes, (0,))
     for block in _blocks(chip):
         block.n_bits = None
-        block.seen = torch.zeros(len(block.largest), physics.N_BINS, device=images.device)
+        block.seen = torch.zeros(len(block.largest), device.N_BINS, device=images.device)
     chip(images, n_steps)
     steps = {}
     for name in input_codes:
         steps[name] = tuple(
-            physics.converter_step(_full_scales(block, nonideal.clip), nonideal.adc_bits)
+            device.converter_step(_full_scales(block, nonideal.clip), nonideal.adc_bits)
             for block in _blocks(chip.get_submodule(name))
         )
     return steps
@@ -207,5 +207,5 @@ def _converter_steps(
 
 def _full_scales(block: RowBlock, clip: float) -> Tensor:
     assert block.seen is not None
-    found = [physics.full_scale(seen, most, clip) for seen, most in zip(block.seen, block.largest, strict=True)]
+    found = [device.full_scale(seen, most, clip) for seen, most in zip(block.seen, block.largest, strict=True)]
     return torch.tensor(found, device=block.step.device)[:, None, None]

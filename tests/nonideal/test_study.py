@@ -6,9 +6,9 @@ pytest.importorskip("torch")
 from spikewise.dynamic import EntropyExit, NeverExit
 from spikewise.errors import ParameterError
 from spikewise.network import SpikingClassifier
+from spikewise.nonideal.network import Nonideal, clip_share, clip_shares, design_crossbars
+from spikewise.nonideal.study import chip_traces, study_chips
 from spikewise.price import CrossbarArray
-from spikewise.price.nonideal import Nonideal, clip_share, clip_shares, design_crossbars
-from spikewise.price.nonideal_study import chip_traces, study
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -43,9 +43,9 @@ def test_a_study_tells_mean_and_spread_and_is_reproducible(network, images):
     labels = scores(network, images).argmax(1)
     pair = images, labels
     settings = {"seeds": (0, 1, 2), "max_drop": 0.1}
-    noisy = study(network, Nonideal(variation=0.5), pair, pair, EntropyExit(0.5), **settings)
-    again = study(network, Nonideal(variation=0.5), pair, pair, EntropyExit(0.5), **settings)
-    clean = study(network, Nonideal(weight_bits=8), pair, pair, EntropyExit(0.5), seeds=(0,))
+    noisy = study_chips(network, Nonideal(variation=0.5), pair, pair, EntropyExit(0.5), **settings)
+    again = study_chips(network, Nonideal(variation=0.5), pair, pair, EntropyExit(0.5), **settings)
+    clean = study_chips(network, Nonideal(weight_bits=8), pair, pair, EntropyExit(0.5), seeds=(0,))
     assert noisy.to_dict() == again.to_dict()
     assert noisy.mean()["accuracy_static"] < clean.mean()["accuracy_static"]
     assert noisy.spread()["accuracy_static"] > 0 == clean.spread()["accuracy_static"]
@@ -58,7 +58,7 @@ def test_a_study_does_not_depend_on_how_many_chips_run_together(network, images)
     pair = images, scores(network, images).argmax(1)
     for faults in ({"variation": 0.3}, {"read_noise": 0.3, "adc_bits": 6}):
         one, three = (
-            study(network, Nonideal(**faults), pair, pair, EntropyExit(0.5), seeds=(4, 5, 6, 7), n_together=n)
+            study_chips(network, Nonideal(**faults), pair, pair, EntropyExit(0.5), seeds=(4, 5, 6, 7), n_together=n)
             for n in (1, 3)
         )
         for key, values in one.to_dict().items():
@@ -72,7 +72,7 @@ def test_a_recording_of_a_still_picture_is_answered_as_the_picture(network, imag
     still = np.repeat(images[None], 4, 0)
     settings = {"seeds": (0, 1, 2), "max_drop": 0.1, "batch_size": 10}
     one, other = (
-        study(network, Nonideal(**faults), pair, pair, EntropyExit(0.5), **settings)
+        study_chips(network, Nonideal(**faults), pair, pair, EntropyExit(0.5), **settings)
         for pair in ((images, labels), (still, labels))
     )
     for key, values in one.to_dict().items():
@@ -87,6 +87,6 @@ def test_read_noise_of_recordings_is_refused(network, images):
 
 def test_a_study_needs_a_bound_and_chips(network, images):
     with pytest.raises(ParameterError, match="rule must be an EntropyExit"):
-        study(network, Nonideal(), (images, [0] * 24), (images, [0] * 24), NeverExit())
+        study_chips(network, Nonideal(), (images, [0] * 24), (images, [0] * 24), NeverExit())
     with pytest.raises(ParameterError, match="seeds must name"):
-        study(network, Nonideal(), (images, [0] * 24), (images, [0] * 24), EntropyExit(0.1), seeds=())
+        study_chips(network, Nonideal(), (images, [0] * 24), (images, [0] * 24), EntropyExit(0.1), seeds=())

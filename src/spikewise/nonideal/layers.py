@@ -1,6 +1,6 @@
 r"""Convolutions and linear layers whose weighted sums run on crossbars, of one chip or of several chips at once.
 
-Blocks of rows (:mod:`~spikewise.price.crossbar_rows`) are read out (:mod:`~spikewise.price.crossbar_cells`) and added
+Blocks of rows (:mod:`~spikewise.nonideal.rows`) are read out (:mod:`~spikewise.nonideal.cells`) and added
 as numbers:
 
 .. math:: y = \sum_{block} \mathrm{read\_out}( ADC( \ldots ) ) .
@@ -26,10 +26,10 @@ from torch.nn import functional
 
 from spikewise.errors import ParameterError
 
-from . import crossbar_math as physics
-from .crossbar_cells import ReadOut, kinds_of, read_out, write
-from .crossbar_faults import Nonideal
-from .crossbar_rows import Geometry, ReadNoise, RowBlock
+from . import device
+from .cells import ReadOut, kinds_of, read_out, write
+from .rows import Geometry, ReadNoise, RowBlock
+from .settings import Nonideal
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Crossbars(nn.Module):
         self.geometry, self.nonideal, self.codes, self.begins = geometry, nonideal, codes, begins
         self.noise = ReadNoise(seeds) if noise is None else noise
         self.n_chips = len(seeds)
-        integers, self.weight_step = physics.quantize_weights(weights, nonideal.weight_bits)
+        integers, self.weight_step = device.quantize_weights(weights, nonideal.weight_bits)
         self.register_buffer("integers", integers, persistent=False)
         grouped = integers.unflatten(0, (int(geometry.get("groups", 1)), -1))  # (groups, O, C, h, w)
         self.read_out = read_out(nonideal, grouped.shape[1])
