@@ -31,7 +31,7 @@ from spikewise.dynamic.trace import ScoreTrace
 from spikewise.nonideal.network import Nonideal
 from spikewise.nonideal.study import study_chips
 from spikewise.price import load_platform
-from spikewise.price.schedule import Schedule
+from spikewise.price.imc.schedule import Schedule
 from spikewise.runs import EXIT_FILE, MODEL_FILE, TRACE_FILE, WORKLOAD_FILE, Run
 from spikewise.units import format_si
 from spikewise.workflow.exit import splits_of

@@ -27,7 +27,7 @@ from spikewise.learn.settings import FitSettings
 from spikewise.network import OwnSpec, SpikingClassifier
 from spikewise.network.protocol import run_steps
 from spikewise.network.vgg import VGG, scaled
-from spikewise.price.baseline import ann_workload, image_density, matched_bits
+from spikewise.price.analysis.ann_baseline import ann_workload, image_density, matched_bits
 from spikewise.runs import MODEL_FILE, WORKLOAD_FILE, Run
 from spikewise.workflow.choose import halves
 from spikewise.workflow.exit import splits_of

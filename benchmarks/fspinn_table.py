@@ -32,8 +32,8 @@ from spikewise.data import load_splits
 from spikewise.dynamic import ExitPath, calibrate
 from spikewise.dynamic.anytime import replay_exit
 from spikewise.learn import STDPClassifier
+from spikewise.price.digital.operations import estimate_operations, state_bits_of, weight_bits_of
 from spikewise.price.platform import load_platform, varied
-from spikewise.price.stdp import estimate_operations, state_bits_of, weight_bits_of
 from spikewise.workload import Workload
 from spikewise.workload.operations import OperationCounts, Operations
 

@@ -12,8 +12,9 @@ import json
 import time
 from statistics import median
 
-from spikewise.price import load_platform, parts
-from spikewise.price.tornado import constants_of, replaced
+from spikewise.price import load_platform
+from spikewise.price.analysis.sensitivity import constants_of, replaced
+from spikewise.price.imc import components as parts
 from spikewise.workload import LayerShape, uniform_workload
 
 VGG16 = [

@@ -6,7 +6,7 @@ import pytest
 
 from spikewise.cli.app import run
 from spikewise.price import load_platform, platform_names
-from spikewise.price.tornado import constants_of
+from spikewise.price.analysis.sensitivity import constants_of
 
 
 def told(capsys, *arguments):

@@ -14,7 +14,7 @@ from spikewise.cli.show import emit
 from spikewise.energy.measurement import Measurement
 from spikewise.errors import DataError, ParameterError, RunError
 from spikewise.learn import STDPClassifier
-from spikewise.price.baseline import ann_baseline
+from spikewise.price.analysis.ann_baseline import ann_baseline
 from spikewise.price.platform import estimate, load_platform
 from spikewise.report.priced import Priced
 from spikewise.runs import Run

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from spikewise.nonideal.device import convert, converter_step, full_scale, histogram, program, wire_drop
+from spikewise.nonideal.device import convert, converter_step, full_scale, histogram, program, wire_drop  # noqa: E402
 from spikewise.nonideal.layers import Crossbars  # noqa: E402
 from spikewise.nonideal.settings import Nonideal  # noqa: E402
 

@@ -15,7 +15,7 @@ from spikewise.network import SpikingClassifier  # noqa: E402
 from spikewise.nonideal.device import quantize_weights  # noqa: E402
 from spikewise.nonideal.network import Nonideal, clip_share, design_crossbars, on_crossbars  # noqa: E402
 from spikewise.price import CrossbarArray  # noqa: E402
-from spikewise.price.mapping import place  # noqa: E402
+from spikewise.price.imc.mapping import place  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

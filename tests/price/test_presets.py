@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikewise.price import load_platform, platform_names
-from spikewise.price.mapping import CrossbarArray, place
+from spikewise.price.imc.mapping import CrossbarArray, place
 from spikewise.price.preset import find_platform, read_platform_table
-from spikewise.price.technology import constants_of
+from spikewise.price.quantity import constants_of
 from spikewise.workload import LayerShape, uniform_workload
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -1,7 +1,7 @@
 import pytest
 
 from spikewise.price import load_platform, platform_names
-from spikewise.price.technology import constants_of
+from spikewise.price.quantity import constants_of
 from spikewise.report.constants_table import constant_names, memory_rows, memory_table, settings_of
 
 

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from spikewise.energy.measurement import Measurement
-from spikewise.price.prices import all_figures_of, price_all
+from spikewise.price.analysis.companions import all_figures_of, price_all
 from spikewise.report.demo_table import demo_table
 from spikewise.units import format_share, format_si
 from spikewise.workload import LayerShape, uniform_workload

@@ -7,9 +7,9 @@ import pytest
 
 from spikewise.energy.measurement import measured_of
 from spikewise.errors import DataError, MissingExtraError, ParameterError
+from spikewise.price.analysis.companions import read_prices
 from spikewise.price.cost import CostReport
 from spikewise.price.platform import estimate
-from spikewise.price.prices import read_prices
 from spikewise.report.page import write_page
 from spikewise.runs import Run
 from spikewise.units import format_share, format_si

@@ -4,7 +4,7 @@ import io
 import pytest
 from rich.console import Console
 
-from spikewise.price.merit import merit_of
+from spikewise.price.analysis.figures_of_merit import merit_of
 from spikewise.price.platform import estimate
 from spikewise.report.table import _binned, assumption_table, breakdown_csv, breakdown_table, cost_table, once_table
 from spikewise.units import format_si

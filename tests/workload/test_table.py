@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikewise.errors import DataError, ParameterError
-from spikewise.price.mapping import CrossbarArray, place
+from spikewise.price.imc.mapping import CrossbarArray, place
 from spikewise.price.platform import estimate
 from spikewise.workload import LayerShape, Workload, uniform_workload
 from spikewise.workload.table import read_layer_table, read_workload

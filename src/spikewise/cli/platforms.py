@@ -38,7 +38,7 @@ def _show_schema(kind: str, name: str) -> None:
 def _show_all(*, as_json: bool) -> None:
     from spikewise.price.platform import load_platform
     from spikewise.price.preset import platform_names
-    from spikewise.price.technology import constants_of, weakest
+    from spikewise.price.quantity import constants_of, weakest
     from spikewise.report.cells import add_row, new_table
 
     rows: list[dict[str, Any]] = [
@@ -60,8 +60,8 @@ def _show_all(*, as_json: bool) -> None:
 
 
 def _show_one(name: str, *, as_json: bool) -> None:
+    from spikewise.price.analysis.coverage import scope_of
     from spikewise.price.platform import load_platform
-    from spikewise.price.scope import scope_of
     from spikewise.report import constants_table as shown
     from spikewise.report.cells import add_row, new_table
     from spikewise.report.compare_table import scope_rows

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from spikewise.errors import ParameterError, positive_number, whole_number
-from spikewise.price.chip import ImcChip
-from spikewise.price.mapping import CrossbarArray
+from spikewise.price.imc.chip import ImcChip
+from spikewise.price.imc.mapping import CrossbarArray
 from spikewise.price.platform import load_platform
 
 _PHYSICAL = CrossbarArray(n_rows=64, n_cols=64, cell_bits=4, sign="differential")

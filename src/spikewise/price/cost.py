@@ -20,7 +20,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -29,11 +29,33 @@ from spikewise.errors import DataError, ParameterError, ShapeError, unknown_name
 from spikewise.workload.workload import as_histogram
 
 from .ledger import BREAKDOWNS, CORNERS, By, Corner, Cost, FloatArray, Ledger
-from .once import OnceFigures
 
 _BANDS = ("energy_j", "latency_s", "edp_js", "edp_saving", "area_m2")
 _SEQUENCES = ("exit_histogram", "layers", "components", "running", "full", "once_modes", "assumptions", "sources")
 _FORMAT = "spikewise-cost-1"
+
+
+OnceMode = Literal["fit_proportional", "fit_per_crossbar", "first_layer", "none"]
+
+
+ONCE_MODES: tuple[OnceMode, ...] = get_args(OnceMode)
+
+
+@dataclass(frozen=True, slots=True)
+class OnceFigures:
+    """Mean energy per sample, and EDP saving by early exit, if once-work is charged in a mode; all else nominal."""
+
+    mode: OnceMode
+    energy_j: float
+    edp_saving: float
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> OnceFigures:
+        """From JSON; raises ValueError for an unknown mode or figures that are no numbers."""
+        found = cls(raw["mode"], float(raw["energy_j"]), float(raw["edp_saving"]))
+        if found.mode not in ONCE_MODES or not np.isfinite([found.energy_j, found.edp_saving]).all():
+            raise ValueError(f"once_modes must hold finite figures of {', '.join(ONCE_MODES)}; got {raw!r:.80}")
+        return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,13 +10,13 @@ from typing import Any, Protocol, runtime_checkable
 from spikewise.errors import DataError, ParameterError, unknown_name
 from spikewise.workload.workload import Workload
 
-from .chip import ImcChip
 from .cost import CostReport
-from .digital import DigitalAccelerator
-from .neuromorphic import NeuromorphicChip
+from .digital.accelerator import DigitalAccelerator
+from .digital.neuromorphic import NeuromorphicChip
+from .digital.roofline import RooflineProcessor
+from .imc.chip import ImcChip
 from .preset import find_platform, is_shipped, merged, platform_names, read_platform_table
-from .roofline import RooflineProcessor
-from .technology import checked
+from .quantity import checked
 
 KINDS: dict[str, Any] = {
     "imc": ImcChip,

@@ -7,11 +7,11 @@ from typing import Any
 
 from rich.table import Table
 
+from spikewise.price.analysis.coverage import OTHERS, TERMS, scope_of, unnamed_parts
+from spikewise.price.analysis.figures_of_merit import merit_of
+from spikewise.price.analysis.sensitivity import Swing
 from spikewise.price.cost import CostReport
-from spikewise.price.digital import DigitalAccelerator
-from spikewise.price.merit import merit_of
-from spikewise.price.scope import OTHERS, TERMS, scope_of, unnamed_parts
-from spikewise.price.tornado import Swing
+from spikewise.price.digital.accelerator import DigitalAccelerator
 from spikewise.units import format_area, format_memory, format_share, format_si
 from spikewise.workload.workload import Workload
 
@@ -56,7 +56,7 @@ def platforms_table(workload: Workload, reports: Sequence[CostReport], platforms
 
 
 def scope_rows(platforms: Sequence[Any]) -> list[tuple[str, tuple[str, ...]]]:
-    """Every term of :data:`~spikewise.price.scope.TERMS`, and whether each platform's price includes it."""
+    """Every term of :data:`~spikewise.price.analysis.coverage.TERMS`, and whether each platform's price includes it."""
     scopes = [scope_of(platform) for platform in platforms]
     rows = [(str(term), tuple(str(scope[term]) for scope in scopes)) for term in TERMS]
     others = [", ".join(unnamed_parts(platform)) for platform in platforms]

@@ -9,11 +9,11 @@ from typing import Any
 from pydantic import BaseModel
 from rich.table import Table
 
-from spikewise.price.arithmetic import AtBits
-from spikewise.price.hierarchy import Memories
-from spikewise.price.parts import Rate
-from spikewise.price.sram import ACCESS_BITS, SIZES_KIB, SOURCE, TAG, Sram
-from spikewise.price.technology import Quantity, constants_of
+from spikewise.price.digital.arithmetic import AtBits
+from spikewise.price.digital.memory import Memories
+from spikewise.price.digital.sram import ACCESS_BITS, SIZES_KIB, SOURCE, TAG, Sram
+from spikewise.price.imc.components import Rate
+from spikewise.price.quantity import Quantity, constants_of
 
 from .cells import add_row, new_table
 

@@ -21,8 +21,8 @@ from spikewise.dynamic.rule import NeverExit, rule_from_dict
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.energy.measurement import Measurement, measured_of
 from spikewise.errors import DataError
+from spikewise.price.analysis.companions import Prices, read_prices
 from spikewise.price.cost import CostReport
-from spikewise.price.prices import Prices, read_prices
 from spikewise.runs import COST_FILE, EXIT_FILE, GALLERY_FILE, MODEL_FILE, TRACE_FILE, Run
 from spikewise.spikes.decode import neuron_classes, proportion_evidence
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.table import Table
 
-from spikewise.price.baseline import ann_assumptions, ann_rivals, why_no_rival
+from spikewise.price.analysis.ann_baseline import ann_assumptions, ann_rivals, why_no_rival
+from spikewise.price.analysis.ratio import FIGURES, Pair, Ratio, ratio_of
+from spikewise.price.analysis.sensitivity import variants
 from spikewise.price.cost import CostReport
-from spikewise.price.pay import FIGURES, Pair, Ratio, ratio_of
 from spikewise.price.platform import Platform
-from spikewise.price.tornado import variants
 from spikewise.units import format_si
 from spikewise.workload.workload import Workload
 

@@ -1,7 +1,7 @@
 """A network priced on one or several platforms: all that is said of it, collected once and shown in any notation.
 
 Platforms are kept by their place and not by their name. Those that must stand beside one that was asked for (see
-:mod:`spikewise.price.beside`) are platforms like all others, marked as not asked for.
+:mod:`spikewise.price.analysis.companions`) are platforms like all others, marked as not asked for.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from rich.table import Table
 
 from spikewise.energy.measurement import Measurement
 from spikewise.errors import ParameterError
-from spikewise.price.beside import companions_of
+from spikewise.price.analysis.companions import companions_of
+from spikewise.price.analysis.coverage import scope_of
+from spikewise.price.analysis.figures_of_merit import merit_of
+from spikewise.price.analysis.sensitivity import Swing
+from spikewise.price.analysis.sensitivity import sensitivity as swings_of
 from spikewise.price.cost import CostReport
+from spikewise.price.digital.operations import Phase, phases_of
 from spikewise.price.ledger import By
-from spikewise.price.merit import merit_of
 from spikewise.price.platform import load_platform
-from spikewise.price.scope import scope_of
-from spikewise.price.stdp import Phase, phases_of
-from spikewise.price.tornado import Swing
-from spikewise.price.tornado import sensitivity as swings_of
 from spikewise.workload.metrics import count_metrics
 from spikewise.workload.workload import Workload
 

@@ -10,10 +10,9 @@ from functools import reduce
 
 from rich.table import Table
 
-from spikewise.price.cost import CostReport
+from spikewise.price.analysis.figures_of_merit import Merit, merit_of
+from spikewise.price.cost import CostReport, OnceMode
 from spikewise.price.ledger import By, Cost
-from spikewise.price.merit import Merit, merit_of
-from spikewise.price.once import OnceMode
 from spikewise.units import format_area, format_memory, format_share, format_si
 from spikewise.workload.workload import Workload
 

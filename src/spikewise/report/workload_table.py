@@ -8,8 +8,8 @@ from typing import Any
 
 from rich.table import Table
 
-from spikewise.price.chip import ImcChip
 from spikewise.price.cost import CostReport
+from spikewise.price.imc.chip import ImcChip
 from spikewise.units import format_memory, format_share
 from spikewise.workload.metrics import Metrics, count_metrics
 from spikewise.workload.workload import Workload

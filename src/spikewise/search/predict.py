@@ -23,8 +23,8 @@ from spikewise.learn.engines.build import build_engine
 from spikewise.learn.rules import resolve_rule
 from spikewise.learn.stdp import STDPClassifier
 from spikewise.learn.tally import Tally
+from spikewise.price.digital.operations import state_bits_of, weight_bits_of
 from spikewise.price.platform import load_platform
-from spikewise.price.stdp import state_bits_of, weight_bits_of
 from spikewise.workload.layer import LayerActivity, LayerShape
 from spikewise.workload.operations import OperationCounts
 from spikewise.workload.workload import Workload

@@ -15,7 +15,7 @@ from spikewise._files import remove_leftovers
 from spikewise.data.images import ImageSet, load_splits
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import require
-from spikewise.price.prices import Prices, all_figures_of, platforms_for
+from spikewise.price.analysis.companions import Prices, all_figures_of, platforms_for
 from spikewise.runs import Run, make_folder
 
 from .architecture import NetworkSettings

@@ -14,7 +14,7 @@ from spikewise.dynamic.doubt import Accumulate
 from spikewise.dynamic.guarantee import Certificate
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError, ParameterError, positive_number
-from spikewise.price.prices import Prices, platforms_for
+from spikewise.price.analysis.companions import Prices, platforms_for
 from spikewise.runs import CHOICE_FILE, EXIT_FILE, Run
 
 from .choose import ExitSettings

@@ -11,8 +11,8 @@ from spikewise._files import mendable, read_json, replacing, write_json
 from spikewise.dynamic.identity import model_identity
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError, ParameterError
+from spikewise.price.analysis.companions import read_prices
 from spikewise.price.cost import CostReport
-from spikewise.price.prices import read_prices
 from spikewise.runs import CHOICE_FILE, COST_FILE, EXIT_FILE, MODEL_FILE, TRACE_FILE, Run
 from spikewise.zoo.card import DataCard, ExitCard, ModelCard
 from spikewise.zoo.load import CARD, WEIGHTS

@@ -11,7 +11,7 @@ from typing import Any
 
 from spikewise.energy.measurement import measured_of
 from spikewise.learn.stdp import STDPClassifier
-from spikewise.price.prices import Prices, all_figures_of
+from spikewise.price.analysis.companions import Prices, all_figures_of
 from spikewise.runs import WORKLOAD_FILE, Run
 from spikewise.workload.operations import Operations
 from spikewise.workload.workload import Workload

@@ -16,7 +16,7 @@ from spikewise.data.images import ImageSet
 from spikewise.dynamic.identity import model_identity
 from spikewise.errors import CapacityError, DataError, ParameterError, require, unknown_name
 from spikewise.learn.stdp import STDPClassifier
-from spikewise.price.prices import platforms_for, price_all
+from spikewise.price.analysis.companions import platforms_for, price_all
 from spikewise.runs import EXIT_FILE, MODEL_FILE, WORKLOAD_FILE, Run
 from spikewise.workload.workload import Workload
 

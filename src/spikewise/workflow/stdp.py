@@ -25,7 +25,7 @@ from spikewise.learn.encoder import STDPEncoder
 from spikewise.learn.parameters import Bits
 from spikewise.learn.responses import Responses
 from spikewise.learn.stdp import STDPClassifier
-from spikewise.price.prices import Prices, platforms_for
+from spikewise.price.analysis.companions import Prices, platforms_for
 from spikewise.runs import PICTURES, Run
 from spikewise.spikes.decode import DECODERS, evidence_of
 

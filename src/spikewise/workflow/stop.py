@@ -25,7 +25,7 @@ from spikewise.dynamic.trace import ScoreTrace
 from spikewise.energy.measurement import INFERENCE, INFERENCE_EXIT, Measurement, entry
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError
-from spikewise.price.prices import Prices, figures_of, price_all, write_prices
+from spikewise.price.analysis.companions import Prices, figures_of, price_all, write_prices
 from spikewise.runs import CHOICE_FILE, COST_FILE, EXIT_FILE, GALLERY_FILE, TRACE_FILE, WORKLOAD_FILE, Run, make_folder
 from spikewise.workload.metrics import in_spike_share
 from spikewise.workload.workload import Workload

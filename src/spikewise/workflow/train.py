@@ -17,7 +17,7 @@ from spikewise.data.images import ImageSet, load_splits
 from spikewise.dynamic.anytime import AnytimeClassifier
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import ParameterError, require
-from spikewise.price.prices import Prices, platforms_for
+from spikewise.price.analysis.companions import Prices, platforms_for
 from spikewise.runs import Run
 
 from .architecture import NetworkSettings

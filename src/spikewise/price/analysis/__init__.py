@@ -1,0 +1,19 @@
+"""What can be said of prices: which constants matter, what a conventional network costs, what is left out."""
+
+from spikewise._lazy import lazy_exports
+
+__getattr__, __all__ = lazy_exports(
+    __name__,
+    {
+        "Ratio": ".ratio",
+        "ann_rivals": ".ann_baseline",
+        "ann_workload": ".ann_baseline",
+        "image_density": ".ann_baseline",
+        "matched_bits": ".ann_baseline",
+        "merit_of": ".figures_of_merit",
+        "price_all": ".companions",
+        "ratio_of": ".ratio",
+        "read_prices": ".companions",
+        "scope_of": ".coverage",
+    },
+)

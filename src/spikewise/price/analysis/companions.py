@@ -1,0 +1,98 @@
+"""The prices of one network that belong together: on the platform that was asked for, and on its companions.
+
+A platform whose absolute scale is fitted, and not known, names in ``beside`` another one whose figures mean more, so a
+calibrated chip never stands alone: every table and every file of figures that shows the first shows the second too.
+
+They are kept in one file, so that no kill can part them: the report of the platform that was asked for, with those of
+its companions in the entry ``beside``. A file without that entry, from before there were companions, is one price.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from spikewise._files import mendable, read_json, write_json
+from spikewise.errors import DataError
+from spikewise.price.cost import CostReport
+from spikewise.price.platform import load_platform
+from spikewise.workload.workload import Workload
+
+
+def companions_of(*platforms: Any) -> list[str]:
+    """Names of the platforms that are shown beside these, each once, and none that is there already.
+
+    Parameters
+    ----------
+    *platforms : Platform
+        Platforms that were asked for, in their order.
+
+    Examples
+    --------
+    >>> from spikewise.price import load_platform
+    >>> companions_of(load_platform("rram-64-32nm"))
+    ['rram-64-32nm-physical']
+    >>> companions_of(load_platform("rram-64-32nm"), load_platform("rram-64-32nm-physical"))
+    []
+    """
+    asked = {platform.name for platform in platforms}
+    wanted = dict.fromkeys(getattr(platform, "beside", None) for platform in platforms)
+    return [name for name in wanted if name is not None and name not in asked]
+
+
+Prices = tuple[CostReport, ...]
+"""A report for the platform that was asked for, then those of its companions."""
+
+_TOTALS = ("energy_j", "latency_s", "area_m2", "memory_bits", "edp_saving")
+_BANDS = ("energy_j", "latency_s", "edp_saving")
+
+
+def price_all(workload: Workload, platform: str) -> Prices:
+    """Price a workload on a platform and on its companions.
+
+    Examples
+    --------
+    >>> from spikewise.workload import LayerShape, uniform_workload
+    >>> load = uniform_workload("toy", [LayerShape("fc", "linear", 64, 10)], n_steps=2, rates=[0.1])
+    >>> [report.platform for report in price_all(load, "rram-64-32nm")]
+    ['rram-64-32nm', 'rram-64-32nm-physical']
+    """
+    return tuple(each.estimate(workload) for each in platforms_for(platform))
+
+
+def platforms_for(platform: str) -> list[Any]:
+    """The platform of this name or file, and its companions; raises ParameterError or DataError if one is unknown."""
+    asked = load_platform(platform)
+    return [asked, *(load_platform(name) for name in companions_of(asked))]
+
+
+def write_prices(path: str | os.PathLike[str], prices: Prices) -> None:
+    """Keep prices in one JSON file, atomically; :meth:`CostReport.read` finds the first of them there."""
+    asked, *beside = prices
+    write_json(path, {**asked.to_dict(), "beside": [report.to_dict() for report in beside]})
+
+
+def read_prices(path: str | os.PathLike[str]) -> Prices:
+    """Inverse of :func:`write_prices`; raises DataError if the file is damaged."""
+    with mendable(path):
+        raw = read_json(path, "cost report")
+        asked = CostReport.from_dict(raw)
+        beside = raw.get("beside", [])
+        if not isinstance(beside, list):
+            raise DataError(f"beside must be a list of cost reports; got {beside!r:.40}.")
+        return (asked, *(CostReport.from_dict(each) for each in beside))
+
+
+def figures_of(report: CostReport) -> dict[str, Any]:
+    """The figures that headlines are made of, none without its band."""
+    return {
+        "platform": report.platform,
+        **{key: getattr(report, key) for key in _TOTALS},
+        "band": {key: list(report.band(key)) for key in _BANDS},
+    }
+
+
+def all_figures_of(prices: Prices) -> dict[str, Any]:
+    """Figures of the platform that was asked for, and in ``beside`` those of its companions."""
+    asked, *beside = prices
+    return {**figures_of(asked), "beside": [figures_of(report) for report in beside]}

@@ -1,0 +1,100 @@
+"""What a price includes, in one vocabulary for all kinds of platforms, so that prices of unlike scope are not compared.
+
+A platform's own parts have names of their own: the periphery of one chip is buffer, shift-add and accumulation of
+another. Each part is therefore said in terms of :data:`TERMS`. A term is included, included in time only, left out, or
+there is nothing on such a platform that it could stand for.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+from spikewise.price.imc.chip import ImcChip
+from spikewise.price.imc.schedule import SPECULATION
+
+Included = Literal["yes", "time only", "no", "n/a"]
+Term = Literal[
+    "weighted sums", "converters", "drivers", "buffers", "accumulation", "interconnect", "neurons and states",
+    "exit unit", "control and clock", "leakage", "off-chip memory", "once per inference", "speculation",
+]  # fmt: skip
+TERMS: tuple[Term, ...] = get_args(Term)
+OTHERS = "other parts"
+
+_PARTS: dict[str, tuple[Term, ...]] = {
+    "crossbar": ("weighted sums",),
+    "adc": ("converters",), "mux": ("converters",),
+    "row_driver": ("drivers",), "driver": ("drivers",), "dac": ("drivers",),
+    "buffer": ("buffers",), "global_buffer": ("buffers",), "tile_buffer": ("buffers",),
+    "temporary_buffer": ("buffers",), "fetch": ("buffers",), "input_memory": ("buffers",), "kept_sums": ("buffers",),
+    "periphery": ("buffers", "accumulation"),
+    "shift_add": ("accumulation",), "accumulation": ("accumulation",), "subtract": ("accumulation",),
+    "htree": ("interconnect",), "noc": ("interconnect",),
+    "lif": ("neurons and states",), "neuron_memory": ("neurons and states",),
+    "exit_unit": ("exit unit",),
+    "control": ("control and clock",), "clock": ("control and clock",),
+    "input_load": ("off-chip memory",),
+}  # fmt: skip
+"""Parts of crossbar chips, by the names that the presets use."""
+
+_KINDS: dict[str, dict[Term, Included]] = {
+    "digital": {
+        "converters": "n/a", "drivers": "n/a", "interconnect": "no", "exit unit": "no", "control and clock": "no",
+        "speculation": "n/a",
+    },
+    "roofline": {
+        "converters": "n/a", "drivers": "n/a", "buffers": "no", "interconnect": "n/a", "exit unit": "no",
+        "speculation": "n/a",
+    },
+    "neuromorphic": {
+        "converters": "n/a", "drivers": "n/a", "exit unit": "no", "control and clock": "time only", "leakage": "no",
+        "off-chip memory": "no", "speculation": "n/a",
+    },
+}  # fmt: skip
+"""What is not simply included on other kinds of platforms."""
+
+
+def scope_of(platform: Any) -> dict[str, Included]:
+    """Every term of :data:`TERMS`, and whether a platform's price includes it.
+
+    Parts of a chip whose names say nothing stand under "other parts".
+
+    Examples
+    --------
+    >>> from spikewise.price import load_platform
+    >>> scope_of(load_platform("rram-64-32nm"))["drivers"], scope_of(load_platform("digital-45nm"))["converters"]
+    ('no', 'n/a')
+    """
+    if isinstance(platform, ImcChip):
+        return _scope_of_chip(platform)
+    exceptions = _KINDS.get(getattr(platform, "kind", ""), {})
+    return {term: exceptions.get(term, "yes") for term in TERMS}
+
+
+def unnamed_parts(platform: Any) -> tuple[str, ...]:
+    """Parts of a chip that :func:`scope_of` puts under "other parts".
+
+    Examples
+    --------
+    >>> from spikewise.price import load_platform
+    >>> unnamed_parts(load_platform("sram-22nm"))
+    ()
+    """
+    return tuple(name for name in getattr(platform, "components", ()) if name not in _PARTS)
+
+
+def _scope_of_chip(chip: ImcChip) -> dict[str, Included]:
+    """A term is included where a part that stands for it takes energy, or else time."""
+    found: dict[str, Included] = dict.fromkeys(TERMS, "no")
+    for name, part in chip.components.items():
+        taken: Included = "yes" if part.energy or part.once else "time only" if part.latency else "no"
+        for term in _PARTS.get(name, (OTHERS,)):
+            if found.get(term, "no") != "yes" and taken != "no":
+                found[term] = taken
+        if part.leakage:
+            found["leakage"] = "yes"
+        if part.once:
+            found["once per inference"] = "yes"
+    if chip.fixed.mode != "none":
+        found["once per inference"] = "yes"
+    found[SPECULATION] = "yes" if chip.schedule.mode == "pipelined" else "n/a"
+    return found

@@ -1,0 +1,13 @@
+"""Platforms without crossbars: digital accelerators, processors and neuromorphic chips; memories and arithmetic."""
+
+from spikewise._lazy import lazy_exports
+
+__getattr__, __all__ = lazy_exports(
+    __name__,
+    {
+        "DigitalAccelerator": ".accelerator",
+        "NeuromorphicChip": ".neuromorphic",
+        "RooflineProcessor": ".roofline",
+        "estimate_operations": ".operations",
+    },
+)

@@ -1,0 +1,248 @@
+r"""Digital accelerators: accumulations, multiply-additions and the memory around them.
+
+.. math:: E = N_{AC} e_{add} + N_{MAC} (e_{mul} + e_{add}) + bits \cdot e_{mem} + N T (2 e_{add} + e_{read} + e_{write})
+
+A spike selects weights, so its synapses only add: :math:`N_{AC}` is the exact count of weights that active inputs meet.
+A layer whose inputs have several bits multiplies, and does so for every weight (:math:`N_{MAC}`), zeros included unless
+``skips_zeros`` says that these are gated. Spikes
+are added to states; products of :math:`b_1 \times b_2` bits to sums that never overflow, of
+:math:`b_1 + b_2 + \lceil \log_2 fan\ in \rceil` bits. Each neuron leaks, compares and has its membrane potential read
+and written at every step, silent or not.
+
+Memory has three levels. A layer's weights lie in an SRAM of their size, or in DRAM where they exceed its capacity, and
+those that are used are fetched once per step (``refetch`` times, where buffers are too small); a small buffer beside
+the units is read at each operation; sums stay in registers until the neuron is updated. A layer computed once per
+inference keeps its sums in memory, from where each step adds them. The chip is built for the network: its SRAM is as
+large as what it holds, so a network is never too large for it.
+
+Leaves out: control, wires, pooling, the exit unit, input and output of the chip.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from spikewise.price.accounts import Accounts
+from spikewise.price.cost import CostReport
+from spikewise.price.quantity import PlatformSettings, Quantity, Ratio, of_dimension
+from spikewise.workload.workload import LayerShape, Workload
+
+from . import sram as tables
+from .arithmetic import Arithmetic, at_bits, product_at_bits
+from .counts import above_zero, in_order, measured, output_bits, per_layer, synaptic_operations
+from .memory import Memories, kept_states, memories, stored_sums
+
+FloatArray = NDArray[np.float64]
+Stored = dict[str, FloatArray]  # bits of each layer, by component
+COMPONENTS = (
+    "compute", "weight memory", "local buffer", "activation memory", "state memory", "neuron update", "lateral",
+    "leakage",
+)  # fmt: skip
+
+
+class DigitalAccelerator(PlatformSettings):
+    """A digital accelerator of many equal units; a platform that prices workloads.
+
+    Examples
+    --------
+    >>> from importlib.resources import files
+    >>> from spikewise.price.quantity import read_settings
+    >>> from spikewise.workload import LayerShape, uniform_workload
+    >>> preset = files("spikewise.price") / "presets" / "digital-45nm.toml"
+    >>> chip = read_settings(DigitalAccelerator, preset)
+    >>> report = chip.estimate(uniform_workload("toy", [LayerShape("fc", "linear", 64, 10)], 4, [0.25]))
+    >>> round(report.breakdown()["compute"].energy_j * 1e12, 6)  # 4 steps x 160 additions x 0.05 pJ
+    32.0
+    """
+
+    kind: Literal["digital"] = Field(description="digital accelerator")
+    integer: Arithmetic = Field(description="fixed-point arithmetic")
+    floating: Arithmetic = Field(description="floating-point arithmetic")
+    float_from_bits: int = Field(default=32, ge=2, le=33, description="weights of at least so many bits are floats")
+    sum_bits: int | None = Field(
+        default=None, ge=1, le=64, description="width of the sum of integer products; as wide as needed if absent"
+    )
+    skips_zeros: bool = Field(
+        default=False, description="whether zeros among inputs of several bits save their products"
+    )
+    memory: Memories = Field(description="SRAM and DRAM")
+    n_units: Annotated[Ratio, above_zero] = Field(description="operations at once")
+    units_per_buffer: Annotated[Ratio, above_zero] = Field(description="units that share a local buffer")
+    cycle: Annotated[Quantity, of_dimension("time"), above_zero] = Field(description="time of one operation of a unit")
+    exponential: Ratio = Field(description="multiply-additions that an exponential takes, for learning rules")
+    random_number: Ratio = Field(description="32-bit additions that a random number takes, for stochastic rules")
+
+    def is_float(self, layer: LayerShape) -> bool:
+        """Whether a layer computes in floating point."""
+        return layer.weight_bits >= self.float_from_bits
+
+    def add_j(self, workload: Workload, n_bits: FloatArray) -> FloatArray:
+        """Energy (3, L) of an addition in each layer: of this width, or of its floats."""
+        return self._chosen(workload, "add", n_bits)
+
+    def multiply_j(self, workload: Workload, n_bits: FloatArray) -> FloatArray:
+        """Energy (3, L) of a multiplication in each layer: of factors this wide (geometric mean), or of its floats."""
+        return self._chosen(workload, "multiply", n_bits)
+
+    def _chosen(self, workload: Workload, table: str, n_bits: FloatArray) -> FloatArray:
+        """A table of the number format of each layer."""
+        weights = per_layer(workload, "weight_bits")
+        look_up = product_at_bits if table.startswith("multiply") else at_bits
+        floats, integers = (
+            at_bits(getattr(self.floating, table), weights),
+            look_up(getattr(self.integer, table), n_bits),
+        )
+        return np.where(weights >= self.float_from_bits, floats, integers)
+
+    @property
+    def slot_s(self) -> FloatArray:
+        """Time (3,) per operation of the whole chip: low is a fast clock and many units."""
+        return np.asarray(self.cycle.corners * in_order(self.n_units.corners))
+
+    def random_j(self) -> FloatArray:
+        """Energy (3,) of the 32-bit additions that random numbers are made of, each."""
+        return at_bits(self.integer.add, 32)
+
+    def estimate(self, workload: Workload) -> CostReport:
+        """Price a workload; a layer whose inputs have several bits multiplies, all others add."""
+        layers, stored = workload.layers, memories(workload)
+        once = [layer.once_per_inference for layer in layers]
+        accounts = Accounts([layer.name for layer in layers], COMPONENTS, workload.n_steps, once)
+        self._compute(accounts, workload)
+        self._move_weights(accounts, workload, stored)
+        self._move_activations(accounts, workload)
+        self._update_neurons(accounts, workload, stored)
+        self._inhibit(accounts, workload, stored)
+        self._build(accounts, workload, stored)
+        accounts.leak("leakage", self._leakage_w(stored))
+        return accounts.report(
+            self, workload, workload.exit_histogram, self._remarks(workload, stored), tables.SOURCE, tables.TAG
+        )
+
+    def _operations(self, workload: Workload) -> FloatArray:
+        """Additions to a sum, with or without a product before, (2, T, L)."""
+        is_dense = is_product(workload) & (not self.skips_zeros)
+        return np.where(is_dense, per_layer(workload, "n_macs"), synaptic_operations(workload))
+
+    def _compute(self, accounts: Accounts, workload: Workload) -> None:
+        n_operations, (add_bits, product_bits) = self._operations(workload), self._widths(workload)
+        energies = self.add_j(workload, add_bits) + is_product(workload) * self.multiply_j(workload, product_bits)
+        accounts.energy("compute", energies, n_operations, once=True)
+        accounts.latency("compute", self.slot_s, n_operations, once=True)
+
+    def _widths(self, workload: Workload) -> tuple[FloatArray, FloatArray]:
+        """Bits (L,) of the sum of each layer, and of its factors as their geometric mean."""
+        states, weights, inputs = (per_layer(workload, f"{name}_bits") for name in ("state", "weight", "input"))
+        factors = weights + np.where(is_product(workload), inputs, 0.0)
+        exact = factors + np.ceil(np.log2(per_layer(workload, "fan_in")))
+        sums = exact if self.sum_bits is None else np.full_like(exact, self.sum_bits)
+        goes_to_state = ~is_product(workload) & (kept_states(workload) > 0)
+        return np.where(goes_to_state, states, sums), np.sqrt(weights * inputs)
+
+    def _move_weights(self, accounts: Accounts, workload: Workload, stored: Stored) -> None:
+        bits, n_weights = per_layer(workload, "weight_bits"), per_layer(workload, "n_weights")
+        n_operations, size = self._operations(workload), stored["weight memory"]
+        reads = self.memory.read(size)
+        # At most once per operation, so the three corners differ in the count too.
+        fetched = [np.minimum(n_operations, n_weights * often) * bits for often in self.memory.refetch.corners]
+        for corner, n_bits in enumerate(fetched):
+            accounts.energy("weight memory", only(corner, reads), n_bits, once=True)
+        accounts.energy("local buffer", self._buffer_j(), n_operations * bits, once=True)
+        # What the off-chip memory takes longer than the units.
+        outside, speed = self.memory.is_outside(size), self.memory.dram_bandwidth
+        for corner, slowness in enumerate(in_order(speed.corners)):
+            wait = np.maximum(outside * fetched[corner] * slowness - n_operations * self.slot_s[corner], 0.0)
+            accounts.latency("weight memory", only(corner, np.ones(3)), wait, once=True)
+
+    def _buffer_j(self) -> FloatArray:
+        return self.memory.read(np.asarray(self.memory.local_buffer.corners[1]))
+
+    def _move_activations(self, accounts: Accounts, workload: Workload) -> None:
+        in_bits, out_bits = per_layer(workload, "input_bits"), output_bits(workload.layers)
+        n_inputs, n_outputs = per_layer(workload, "n_inputs"), per_layer(workload, "n_neurons")
+        accounts.energy("activation memory", self.memory.read(n_inputs * in_bits), n_inputs * in_bits, once=True)
+        accounts.energy("activation memory", self.memory.write(n_outputs * out_bits), n_outputs * out_bits)
+        accounts.energy("local buffer", self._buffer_j(), per_layer(workload, "n_unfolded") * in_bits, once=True)
+
+    def _update_neurons(self, accounts: Accounts, workload: Workload, stored: Stored) -> None:
+        size, bits, n_neurons = stored["state memory"], per_layer(workload, "state_bits"), kept_states(workload)
+        adds = self.add_j(workload, per_layer(workload, "state_bits"))
+        # Neurons leak and compare; a read-out adds to its running sum; stored sums of a once-layer are added.
+        n_adds = n_neurons * (1 + per_layer(workload, "has_neurons")) + stored_sums(workload)
+        accounts.energy("neuron update", adds, n_adds)
+        accounts.energy("state memory", self.memory.read(size), (n_neurons + stored_sums(workload)) * bits)
+        accounts.energy("state memory", self.memory.write(size), n_neurons * bits)
+        accounts.latency("neuron update", self.slot_s, n_adds)
+
+    def _inhibit(self, accounts: Accounts, workload: Workload, stored: Stored) -> None:
+        """Each output spike is subtracted from all other neurons; a matrix has a weight to be read for each."""
+        n_pairs = measured(workload, "out_spikes") * np.maximum(per_layer(workload, "n_neurons") - 1, 0)
+        is_on = np.array([layer.lateral != "none" for layer in workload.layers])
+        adds = self.add_j(workload, per_layer(workload, "state_bits"))
+        accounts.energy("lateral", adds, n_pairs * is_on)
+        size = stored["lateral"]
+        accounts.energy("lateral", self.memory.read(size), n_pairs * (size > 0) * per_layer(workload, "weight_bits"))
+        accounts.latency("lateral", self.slot_s, n_pairs * is_on)
+
+    def _build(self, accounts: Accounts, workload: Workload, stored: Stored) -> None:
+        for component, n_bits in stored.items():
+            accounts.memory(component, n_bits)
+            accounts.area(component, self.memory.sram.area_m2(self.memory.on_chip(n_bits)))
+        accounts.area("compute", accounts.on_chip(self.unit_area(workload) * self.n_units.corners))
+        accounts.memory("local buffer", accounts.on_chip(self._n_buffers()[1] * self.memory.local_buffer.corners[1]))
+        buffer_area = self.memory.sram.area_m2(self.memory.local_buffer.corners[1])
+        accounts.area("local buffer", accounts.on_chip(self._n_buffers() * buffer_area))
+
+    def _n_buffers(self) -> FloatArray:
+        """Local buffers (3,): low is few units and many of them at each."""
+        return np.ceil(self.n_units.corners * in_order(self.units_per_buffer.corners))
+
+    def unit_area(self, workload: Workload) -> FloatArray:
+        """Area (3,) of a unit that can do what the most demanding layer asks for."""
+        add_bits, product_bits = self._widths(workload)
+        product = self._chosen(workload, "multiply_area", product_bits) * is_product(workload)
+        return np.asarray((self._chosen(workload, "add_area", add_bits) + product).max(1))
+
+    def _leakage_w(self, stored: Stored) -> FloatArray:
+        buffer = self.memory.leakage_w(self.memory.local_buffer.corners[1:2])
+        return np.asarray(self.memory.leakage_w(*stored.values()) + self._n_buffers() * buffer)
+
+    def _remarks(self, workload: Workload, stored: Stored) -> list[str]:
+        """What a reader of this report must know about this network on this chip."""
+        layers, remarks = workload.layers, []
+        outside = [
+            f"{name} of {layer.name}"
+            for name, size in stored.items()
+            for layer, is_outside in zip(layers, self.memory.is_outside(size), strict=True)
+            if is_outside
+        ]
+        floats = [layer.name for layer in layers if self.is_float(layer)]
+        narrowest = self.integer.multiply[0].bits
+        narrow = [x.name for x in layers if x.input_bits > 1 and x.weight_bits * x.input_bits < narrowest**2]
+        if outside:
+            limit = f"{self.memory.capacity.value:g} {self.memory.capacity.unit}"
+            remarks.append(f"what exceeds {limit} lies in DRAM, which is in no area: {', '.join(outside)}.")
+        if floats:
+            remarks.append(f"these layers compute in floating point: {', '.join(floats)}.")
+        if narrow:
+            remarks.append(
+                f"multiplications of b1 x b2 bits take b1 b2 / {narrowest**2} of one of {narrowest} bits (assumed): "
+                f"{', '.join(narrow)}."
+            )
+        return remarks
+
+
+def is_product(workload: Workload) -> NDArray[np.bool_]:
+    """Layers (L,) whose inputs have several bits, so that weights are multiplied and not just added."""
+    return np.asarray(per_layer(workload, "input_bits") > 1)
+
+
+def only(corner: int, values: FloatArray) -> FloatArray:
+    """The values at one corner, nothing at the others."""
+    alone = np.zeros_like(values)
+    alone[corner] = values[corner]
+    return alone

@@ -1,0 +1,121 @@
+"""Memory of digital processors: what a network must keep, where it lies and what each access costs.
+
+Every layer has memories of its own, as small as they can be, since small memories are cheap to read: for its weights,
+for the values that it reads, for the states of its neurons. What exceeds the capacity of the chip lies in DRAM,
+whose accesses are dearer by one to two orders.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from spikewise.price.quantity import Quantity, Ratio, of_dimension
+from spikewise.workload.workload import Workload
+
+from .counts import above_zero, output_bits, per_layer
+from .sram import NODES_NM, Sram
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+
+class Memories(BaseModel):
+    """On-chip SRAM of the size that is needed, and DRAM for what exceeds it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    node_nm: int = Field(description="process of the SRAM table: 22, 32, 45 or 65")
+    energy_scale: Ratio = Field(description="energy of an access over that of the table")
+    leakage_scale: Ratio = Field(description="leakage over that of the table")
+    capacity: Annotated[Quantity, of_dimension("memory")] = Field(description="largest memory of one layer on the chip")
+    dram: Annotated[Quantity, of_dimension("energy")] = Field(description="energy per bit of off-chip memory")
+    dram_bandwidth: Annotated[Quantity, of_dimension("bandwidth"), above_zero] = Field(description="of that memory")
+    local_buffer: Annotated[Quantity, of_dimension("memory"), above_zero] = Field(description="buffer beside the units")
+    refetch: Ratio = Field(description="how often a used weight is fetched per step")
+
+    @field_validator("node_nm")
+    @classmethod
+    def _check_node(cls, node_nm: int) -> int:
+        if node_nm not in NODES_NM:
+            raise ValueError(f"node_nm must be one of {', '.join(map(str, NODES_NM))}; got {node_nm}")
+        return node_nm
+
+    @property
+    def sram(self) -> Sram:
+        """The table behind."""
+        return Sram(self.node_nm)
+
+    def is_outside(self, n_bits: FloatArray) -> BoolArray:
+        """Whether memories of so many bits must lie in DRAM."""
+        return np.asarray(n_bits > self.capacity.corners[1])
+
+    def read(self, n_bits: FloatArray) -> FloatArray:
+        """Energy per bit read from memories of so many bits; shape (3, ...)."""
+        return self._per_bit(self.sram.read_j_per_bit(n_bits), n_bits)
+
+    def write(self, n_bits: FloatArray) -> FloatArray:
+        """Energy per bit written; shape (3, ...)."""
+        return self._per_bit(self.sram.write_j_per_bit(n_bits), n_bits)
+
+    def _per_bit(self, inside: FloatArray, n_bits: FloatArray) -> FloatArray:
+        on_chip = np.multiply.outer(self.energy_scale.corners, inside)
+        off_chip = self.dram.corners.reshape(3, *[1] * np.ndim(inside))
+        return np.asarray(np.where(self.is_outside(n_bits), off_chip, on_chip))
+
+    def on_chip(self, n_bits: FloatArray) -> FloatArray:
+        """Bits that are built as SRAM."""
+        return np.asarray(np.where(self.is_outside(n_bits), 0.0, n_bits))
+
+    def leakage_w(self, *memories: FloatArray) -> FloatArray:
+        """Leakage (3,) of all these memories together, as far as they are on the chip."""
+        total = sum(float(self.sram.leakage_w(self.on_chip(n_bits)).sum()) for n_bits in memories)
+        return np.asarray(self.leakage_scale.corners * total)
+
+
+def weight_memory(workload: Workload) -> FloatArray:
+    """Bits of the weights of each layer."""
+    return per_layer(workload, "n_weights") * per_layer(workload, "weight_bits")
+
+
+def lateral_memory(workload: Workload) -> FloatArray:
+    """Bits of stored inhibition of each layer: a weight for every pair of neurons, where there is a matrix."""
+    is_stored = np.array([layer.lateral == "matrix" for layer in workload.layers])
+    return np.asarray(is_stored * per_layer(workload, "n_neurons") ** 2 * per_layer(workload, "weight_bits"))
+
+
+def kept_states(workload: Workload) -> FloatArray:
+    """Values of each layer that live from step to step; the read-out of a single step keeps none."""
+    kept = [layer.n_neurons * (layer.has_neurons or workload.n_steps > 1) for layer in workload.layers]
+    return np.array(kept, np.float64)
+
+
+def stored_sums(workload: Workload) -> FloatArray:
+    """Weighted sums that a layer computed once keeps for the other steps."""
+    kept = [layer.n_neurons * (layer.once_per_inference and workload.n_steps > 1) for layer in workload.layers]
+    return np.array(kept, np.float64)
+
+
+def state_memory(workload: Workload) -> FloatArray:
+    """Bits of membrane potentials, and of sums that are computed once."""
+    return np.asarray((kept_states(workload) + stored_sums(workload)) * per_layer(workload, "state_bits"))
+
+
+def activation_memory(workload: Workload) -> FloatArray:
+    """Bits of the values that each layer reads, and of the answer that the last one gives."""
+    maps = per_layer(workload, "n_inputs") * per_layer(workload, "input_bits")
+    maps[-1] += (per_layer(workload, "n_neurons") * output_bits(workload.layers))[-1]
+    return np.asarray(maps)
+
+
+def memories(workload: Workload) -> dict[str, FloatArray]:
+    """Bits (L,) that each layer stores, by component."""
+    return {
+        "weight memory": weight_memory(workload),
+        "activation memory": activation_memory(workload),
+        "state memory": state_memory(workload),
+        "lateral": lateral_memory(workload),
+    }

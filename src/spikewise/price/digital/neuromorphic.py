@@ -1,0 +1,128 @@
+r"""Event-driven neuromorphic chips: published energies and times per synaptic operation, neuron, spike and message.
+
+.. math:: E_{step} = n_{syn} e_{syn} + N (e_{access} + e_{update}) + n_{spike} e_{spike} + n_{msg} (e_{msg} + h e_{hop})
+
+.. math:: D_{step} = \max_{layer} \frac{n_{syn} t_{syn} + N (t_{access} + t_{update})}{cores} + t_{barrier}
+
+Neurons sit in cores; all cores work at once and wait for the slowest at a barrier. A spike goes as one message to each
+core that holds targets of it, over a mean of :math:`h = \tfrac{2}{3} \sqrt{cores}` hops of the mesh. Silence saves
+synapses and messages, never the update of a neuron.
+
+Leaves out: the one step of delay that such chips add per layer, the load of unequal cores, management processors, idle
+power, links between chips, and whether the weights fit into the memory of the cores.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from spikewise.price.accounts import Accounts
+from spikewise.price.cost import CostReport
+from spikewise.price.quantity import PlatformSettings, Quantity, Ratio, of_dimension
+from spikewise.workload.workload import Workload
+
+from .counts import above_zero, measured, per_layer, synaptic_operations
+from .memory import lateral_memory, state_memory, weight_memory
+
+FloatArray = NDArray[np.float64]
+Energy = Annotated[Quantity, of_dimension("energy")]
+Time = Annotated[Quantity, of_dimension("time")]
+COMPONENTS = ("synapses", "neuron update", "spikes", "messages", "barrier")
+_MEAN_DISTANCE = 2 / 3  # mean Manhattan distance of two random places on a square mesh, over its side
+
+
+class NeuromorphicChip(PlatformSettings):
+    """An event-driven many-core chip; a platform that prices workloads.
+
+    Examples
+    --------
+    >>> from importlib.resources import files
+    >>> from spikewise.price.quantity import read_settings
+    >>> from spikewise.workload import LayerShape, uniform_workload
+    >>> loihi = read_settings(NeuromorphicChip, files("spikewise.price") / "presets" / "loihi.toml")
+    >>> silent = loihi.estimate(uniform_workload("toy", [LayerShape("fc", "linear", 64, 100)], 10, [0.0]))
+    >>> {name: round(cost.energy_j * 1e9, 3) for name, cost in silent.breakdown().items() if cost.energy_j}
+    {'neuron update': 72.8}
+    """
+
+    kind: Literal["neuromorphic"] = Field(description="event-driven many-core chip")
+    synapse: Energy = Field(description="energy of a synaptic operation")
+    neuron_access: Energy = Field(description="energy to visit a neuron at a step")
+    neuron_update: Energy = Field(description="energy to update it")
+    spike: Energy = Field(description="energy of a neuron that fires")
+    message: Energy = Field(description="energy to send a spike to one core")
+    hop: Energy = Field(description="energy of a message per router on its way")
+    synapse_time: Time = Field(description="time of a synaptic operation within a core")
+    neuron_access_time: Time = Field(description="time to visit a neuron within a core")
+    neuron_update_time: Time = Field(description="time to update it")
+    barrier: Time = Field(description="time in which all cores agree that a step is over")
+    neurons_per_core: Annotated[Ratio, above_zero] = Field(description="neurons that fit into a core")
+    cores_per_chip: Annotated[Ratio, above_zero] = Field(description="cores of one chip")
+    core_area: Annotated[Quantity, of_dimension("area")] = Field(description="area of the chip over its cores")
+
+    def n_cores(self, workload: Workload) -> FloatArray:
+        """Cores of each layer, which shares none with another; shape (L,)."""
+        n_cores = np.ceil(per_layer(workload, "n_neurons") / self.neurons_per_core.corners[1])
+        return np.asarray(np.maximum(n_cores, 1.0))
+
+    def estimate(self, workload: Workload) -> CostReport:
+        """Price a workload; inputs of several bits are sent as one event for each bit, at most."""
+        layers = workload.layers
+        once = [layer.once_per_inference for layer in layers]
+        accounts = Accounts([layer.name for layer in layers], COMPONENTS, workload.n_steps, once)
+        cores, states = self.n_cores(workload), per_layer(workload, "n_neurons")
+        n_synaptic, n_messages = self._events(workload)
+        accounts.energy("synapses", self.synapse.corners, n_synaptic, once=True)
+        accounts.energy("neuron update", self.neuron_access.corners + self.neuron_update.corners, states)
+        accounts.energy("spikes", self.spike.corners, measured(workload, "out_spikes"))
+        n_hops = _MEAN_DISTANCE * math.sqrt(cores.sum())
+        accounts.energy("messages", self.message.corners + n_hops * self.hop.corners, n_messages, once=True)
+        self._time(accounts, workload, n_synaptic / cores, states / cores)
+        accounts.memory("synapses", weight_memory(workload) + lateral_memory(workload))
+        accounts.memory("neuron update", state_memory(workload))
+        accounts.area("neuron update", np.multiply.outer(self.core_area.corners, cores))
+        return accounts.report(self, workload, workload.exit_histogram, self._remarks(workload, cores))
+
+    def _events(self, workload: Workload) -> tuple[FloatArray, FloatArray]:
+        """Synaptic operations and messages of each layer, (2, T, L), counted where they arrive."""
+        bits, n_in, n_out = (per_layer(workload, "input_bits"), measured(workload, "in_spikes"),
+                             measured(workload, "out_spikes"))  # fmt: skip
+        n_synaptic = synaptic_operations(workload) * bits
+        targets = np.divide(n_synaptic, n_in * bits, out=np.zeros_like(n_in), where=n_in > 0)
+        cores, capacity = self.n_cores(workload), self.neurons_per_core.corners[1]
+        n_messages = n_in * bits * np.minimum(np.maximum(np.ceil(targets / capacity), 1.0), cores)
+        # Inhibition goes from each neuron that fires to all others of its layer.
+        inhibits = np.array([layer.lateral != "none" for layer in workload.layers])
+        n_others = np.maximum(per_layer(workload, "n_neurons") - 1, 0)
+        return n_synaptic + inhibits * n_out * n_others, n_messages + inhibits * n_out * cores
+
+    def _time(self, accounts: Accounts, workload: Workload, n_synaptic: FloatArray, n_states: FloatArray) -> None:
+        """Charge a step to its slowest layer, and what is done once to that layer itself."""
+        is_once = np.array([layer.once_per_inference for layer in workload.layers])
+        per_neuron = self.neuron_access_time.corners + self.neuron_update_time.corners
+        for corner, alone in enumerate(np.eye(3)):
+            synaptic = n_synaptic * self.synapse_time.corners[corner]
+            visits = np.broadcast_to(n_states * per_neuron[corner], synaptic.shape)
+            stepwise = np.where(is_once, 0.0, synaptic)
+            slowest = np.arange(len(is_once)) == (stepwise + visits).argmax(-1)[..., None]
+            accounts.latency("synapses", alone, stepwise * slowest)
+            accounts.latency("synapses", alone, np.where(is_once, synaptic, 0.0), once=True)
+            accounts.latency("neuron update", alone, visits * slowest)
+        accounts.latency("barrier", self.barrier.corners, accounts.on_chip(1.0))
+
+    def _remarks(self, workload: Workload, cores: FloatArray) -> list[str]:
+        """What a reader of this report must know about this network on this chip."""
+        remarks = [
+            f"{cores.sum():g} cores are used, {math.ceil(cores.sum() / self.cores_per_chip.corners[1])} chip(s)."
+        ]
+        several = [layer.name for layer in workload.layers if layer.input_bits > 1]
+        if several:
+            remarks.append(f"inputs of several bits are sent as one event for each bit: {', '.join(several)}.")
+        if any(layer.once_per_inference for layer in workload.layers):
+            remarks.append("sums that are computed once are added as a bias, which costs nothing more.")
+        return remarks

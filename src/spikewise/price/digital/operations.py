@@ -1,0 +1,220 @@
+r"""Energy and memory of unsupervised (STDP) networks, training and inference, from what their engines counted.
+
+An engine counts its elementary operations by component (:mod:`spikewise.workload.operations`); each costs what it costs
+in digital hardware,
+
+.. math:: E = \sum_{component} n_{weight} b_w e_{mem}(M) + n_{state} b_s e_{mem}(S) + n_{add} e_{add} + n_{mul} e_{mul}
+              + n_{exp} e_{exp} + n_{rand} e_{rand},
+
+with a weight memory of the size M of the whole network, stored inhibition included, and a state memory of size S. The
+answer is a :class:`~spikewise.price.cost.CostReport` of a single step whose *layers* are the components of the engine
+(integration, leak, plasticity, ...) and whose *components* are the parts of the hardware. A comparison counts as an
+addition.
+
+Assumed: four values are kept per neuron (potential, adaptive threshold, refractory time, gain or trace), two more where
+inhibition has neurons of its own, and while learning one per input (trace or rate). Each operation reads and writes
+memory as it was counted; nothing is reused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewise.errors import ParameterError, unknown_name
+from spikewise.price.accounts import Accounts
+from spikewise.price.cost import CostReport
+from spikewise.workload.layer import LayerShape
+from spikewise.workload.operations import Operations
+from spikewise.workload.workload import Workload
+
+from . import sram
+from .accelerator import DigitalAccelerator
+from .counts import in_order
+from .roofline import RooflineProcessor
+
+FloatArray = NDArray[np.float64]
+Phase = Literal["inference", "training"]
+PHASES: tuple[Phase, ...] = ("inference", "training")
+COMPONENTS = ("weight memory", "state memory", "arithmetic", "random numbers", "leakage")
+_STATES = 4  # potential, adaptive threshold, refractory time, gain or trace
+_INHIBITORY_STATES = 2  # potential, refractory time
+
+
+def weight_bits_of(layer: LayerShape) -> float:
+    """Bits of all weights of a layer, stored inhibition included."""
+    n_lateral = layer.n_neurons**2 if layer.lateral == "matrix" else 0
+    return float((layer.n_weights + n_lateral) * layer.weight_bits)
+
+
+def state_bits_of(layer: LayerShape, phase: Phase) -> float:
+    """Bits of all states of a layer while it answers or learns."""
+    per_neuron = _STATES + (_INHIBITORY_STATES if layer.lateral == "matrix" else 0)
+    n_states = layer.n_neurons * per_neuron + (layer.n_inputs if phase == "training" else 0)
+    return float(n_states * layer.state_bits)
+
+
+def estimate_operations(
+    workload: Workload, platform: DigitalAccelerator | RooflineProcessor, phase: Phase = "inference"
+) -> CostReport:
+    """Price the counted operations of one sample, mean over the samples.
+
+    Parameters
+    ----------
+    workload : Workload
+        Of a network that counts its operations, such as ``STDPClassifier.workload`` gives.
+    platform : DigitalAccelerator or RooflineProcessor
+        Where they are done.
+    phase : {"inference", "training"}
+        Answering, with early exits as they were counted, or learning from a sample.
+
+    Raises
+    ------
+    ParameterError
+        If nothing was counted in this phase, or the platform has no arithmetic of its own.
+
+    Examples
+    --------
+    >>> from importlib.resources import files
+    >>> from spikewise.workload.operations import OperationCounts
+    >>> from spikewise.price.quantity import read_settings
+    >>> from spikewise.workload import uniform_workload
+    >>> chip = read_settings(DigitalAccelerator, files("spikewise.price") / "presets" / "digital-45nm.toml")
+    >>> layer = LayerShape("excitatory", "linear", 784, 400)
+    >>> counts = OperationCounts({"integration": Operations(weight_reads=1000, additions=1000)})
+    >>> load = Workload("net", (layer,), uniform_workload("net", [layer], 1, [0.1]).activity, counts=counts)
+    >>> report = estimate_operations(load, chip)
+    >>> report.layers, round(report.breakdown()["arithmetic"].energy_j * 1e12, 6)
+    (('integration', 'chip'), 50.0)
+    """
+    if phase not in PHASES:
+        raise unknown_name("phase", phase, PHASES)
+    parts = getattr(workload.counts, phase, None)
+    if not parts:
+        raise ParameterError(
+            f"workload must carry counted operations of {phase}; {workload.name!r} has none. "
+            "Take it from STDPClassifier.workload."
+        )
+    if len(workload.layers) != 1:
+        raise ParameterError(f"workload must have the one layer that was counted; got {len(workload.layers)} layers.")
+    if isinstance(platform, DigitalAccelerator):
+        return _on_accelerator(workload, platform, phase, parts)
+    if isinstance(platform, RooflineProcessor):
+        return _on_processor(workload, platform, phase, parts)
+    name = getattr(platform, "name", platform)
+    raise ParameterError(f"platform must be digital or an embedded processor to price operations; got {name!r}.")
+
+
+def _on_accelerator(
+    workload: Workload, chip: DigitalAccelerator, phase: Phase, parts: Mapping[str, Operations]
+) -> CostReport:
+    layer, memory = workload.layers[0], chip.memory
+    accounts = Accounts(tuple(parts), COMPONENTS, 1)
+    sizes = {"weight": np.array(weight_bits_of(layer)), "state": np.array(state_bits_of(layer, phase))}
+    widths = {"weight": layer.weight_bits, "state": layer.state_bits}
+    for name, size in sizes.items():
+        accounts.energy(f"{name} memory", memory.read(size), widths[name] * _count(parts, f"{name}_reads"))
+        accounts.energy(f"{name} memory", memory.write(size), widths[name] * _count(parts, f"{name}_writes"))
+        accounts.memory(f"{name} memory", accounts.on_chip(size))
+        accounts.area(f"{name} memory", accounts.on_chip(memory.sram.area_m2(memory.on_chip(size))))
+    add = chip.add_j(workload, np.array([layer.state_bits]))[:, 0]
+    multiply = chip.multiply_j(workload, np.array([max(widths.values())]))[:, 0]
+    accounts.energy("arithmetic", add, _count(parts, "additions") + _count(parts, "comparisons"))
+    accounts.energy("arithmetic", multiply, _count(parts, "multiplications"))
+    accounts.energy("arithmetic", chip.exponential.corners * (add + multiply), _count(parts, "exponentials"))
+    draw = chip.random_number.corners * chip.random_j()
+    accounts.energy("random numbers", draw, _count(parts, "random_numbers"))
+    accounts.area("arithmetic", accounts.on_chip(chip.unit_area(workload) * chip.n_units.corners))
+    _take_time(accounts, chip, parts, sum(_bits_outside(chip, sizes, widths, parts), np.zeros(len(parts))))
+    accounts.leak("leakage", memory.leakage_w(*sizes.values()))
+    remarks = [_line(phase, workload)]
+    if not chip.is_float(layer) and layer.state_bits >= chip.float_from_bits:
+        remarks.append("states as wide as floats are priced in fixed point, since the weights are.")
+    outside = [f"{name} memory" for name, size in sizes.items() if memory.is_outside(size)]
+    if outside:
+        limit = f"{memory.capacity.value:g} {memory.capacity.unit}"
+        remarks.append(f"what exceeds {limit} lies in DRAM, which is in no area: {', '.join(outside)}.")
+        remarks.append("every access goes there: against a network that fits, this compares DRAM with SRAM above all.")
+    return accounts.report(chip, workload, (workload.n_samples,), remarks, sram.SOURCE, sram.TAG)
+
+
+def _bits_outside(
+    chip: DigitalAccelerator,
+    sizes: Mapping[str, FloatArray],
+    widths: Mapping[str, int],
+    parts: Mapping[str, Operations],
+) -> list[FloatArray]:
+    """Bits that each component moves to and from DRAM."""
+    return [
+        widths[name] * (_count(parts, f"{name}_reads") + _count(parts, f"{name}_writes"))
+        for name, size in sizes.items()
+        if chip.memory.is_outside(size)
+    ]
+
+
+def _take_time(
+    accounts: Accounts, chip: DigitalAccelerator, parts: Mapping[str, Operations], bits_outside: FloatArray
+) -> None:
+    """All units work at once; what off-chip memory takes longer is waited for."""
+    for corner, alone in enumerate(np.eye(3)):
+        rounds = _arithmetic(parts, chip.exponential.corners[corner], chip.random_number.corners[corner])
+        busy = rounds * chip.slot_s[corner]
+        moving = bits_outside * in_order(chip.memory.dram_bandwidth.corners)[corner]
+        accounts.latency("arithmetic", alone, busy)
+        accounts.latency("weight memory", alone, np.maximum(moving - busy, 0.0))
+
+
+def _on_processor(
+    workload: Workload, processor: RooflineProcessor, phase: Phase, parts: Mapping[str, Operations]
+) -> CostReport:
+    layer = workload.layers[0]
+    accounts = Accounts(tuple(parts), ("arithmetic", "memory"), 1)
+    weights, states = (-(-bits // 8) * 8 for bits in (layer.weight_bits, layer.state_bits))  # whole bytes
+    moved = weights * (_count(parts, "weight_reads") + _count(parts, "weight_writes"))
+    moved = moved + states * (_count(parts, "state_reads") + _count(parts, "state_writes"))
+    for corner, alone in enumerate(np.eye(3)):
+        done = _arithmetic(parts, 2 * processor.exponential.corners[corner], processor.random_number.corners[corner])
+        busy, waiting = processor.seconds(done, moved)
+        accounts.latency("arithmetic", alone, busy[corner])
+        accounts.latency("memory", alone, waiting[corner])
+    stored = weight_bits_of(layer) / layer.weight_bits * weights
+    stored += state_bits_of(layer, phase) / layer.state_bits * states
+    accounts.memory("memory", accounts.on_chip(stored))
+    remarks = [_line(phase, workload), "weights and states take whole bytes, whatever the width of arithmetic."]
+    if processor.run_time is not None:
+        found = accounts.times()[1][:, 1].sum(1)
+        accounts.stretch(processor.run_time.corners / found)
+        remarks.append("time is measured and shared out among the components as the roofline would.")
+    accounts.spend(processor.power.corners)
+    return accounts.report(processor, workload, (workload.n_samples,), remarks)
+
+
+def _count(parts: Mapping[str, Operations], name: str) -> FloatArray:
+    """How often each component does something."""
+    return np.array([getattr(operations, name) for operations in parts.values()], np.float64)
+
+
+def _arithmetic(parts: Mapping[str, Operations], per_exponential: float, per_random: float) -> FloatArray:
+    """Additions, comparisons and multiplications of each component, with what stands for the others."""
+    plain = sum((_count(parts, name) for name in ("additions", "comparisons", "multiplications")), np.zeros(len(parts)))
+    rare = per_exponential * _count(parts, "exponentials") + per_random * _count(parts, "random_numbers")
+    return np.asarray(plain + rare)
+
+
+def _line(phase: Phase, workload: Workload) -> str:
+    layer = workload.layers[0]
+    return (
+        f"{phase} of one sample from counted operations; weights of {layer.weight_bits} bits, states of "
+        f"{layer.state_bits}; each operation reads memory as counted, nothing is reused."
+    )
+
+
+def phases_of(workload: Workload, platform: object) -> dict[Phase, CostReport]:
+    """Price what an engine counted while learning and while answering, where there are counts and the platform can."""
+    if workload.counts is None or not isinstance(platform, (DigitalAccelerator, RooflineProcessor)):
+        return {}
+    counted = {"inference": workload.counts.inference, "training": workload.counts.training}
+    return {phase: estimate_operations(workload, platform, phase) for phase in PHASES if counted[phase]}

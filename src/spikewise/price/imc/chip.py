@@ -1,0 +1,131 @@
+r"""In-memory-computing chips: crossbars and what surrounds them, priced layer by layer and step by step.
+
+.. math:: E(t) = F + \sum_{s \le t} \sum_{layer} \sum_{component} n_{event} \cdot e_{event}, \qquad
+          D(t) = t \sum_{layer} P_{layer} \cdot input\ bits \cdot t_{PE}
+
+Where layers follow one another and steps are not pipelined (:mod:`spikewise.price.imc.schedule`), latency is
+proportional to the steps. Energy is not: some work is done once per image (:mod:`spikewise.price.imc.fixed_cost`).
+
+Leaves out: writing of weights, lateral inhibition; leakage and off-chip memory where a preset has no constants.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from spikewise.price.cost import CostReport
+from spikewise.price.quantity import PlatformSettings, Quantity, Tag, constants_of, of_dimension, weakest
+from spikewise.workload.workload import Workload
+
+from .charges import FIXED, LEAKAGE, columns, ledgers
+from .components import Component, Rate, ReferenceCycle
+from .counts import demand_of
+from .fixed_cost import FixedCost
+from .mapping import CrossbarArray, Placement, place
+from .notes import remarks
+from .schedule import OVERLAP, SPECULATION, Schedule
+
+FloatArray = NDArray[np.float64]
+_CHIP = "chip"
+_SHARED = ("pe_cycle", "crossbar_read")  # events of the reference cycle
+
+
+class ImcChip(PlatformSettings):
+    """An in-memory-computing chip composed of components; a platform that prices workloads.
+
+    Build one with :func:`spikewise.price.load_platform`; every field is described in its preset.
+
+    Examples
+    --------
+    >>> from spikewise.price import load_platform
+    >>> chip = load_platform("rram-64-32nm")
+    >>> chip.mapping.n_rows, round(chip.constants["pe_cycle"].value)
+    (64, 924)
+    """
+
+    kind: Literal["imc"] = Field(description="in-memory computing")
+    beside: str | None = Field(default=None, description="platform that tables show beside this one")
+    mapping: CrossbarArray = Field(description="crossbars and tiles")
+    pe_cycle: Annotated[ReferenceCycle, of_dimension("energy")] | None = Field(
+        default=None, description="PE cycle that the components' shares refer to"
+    )
+    schedule: Schedule = Field(default=Schedule(), description="order of layers and timesteps")
+    fixed: FixedCost = Field(default=FixedCost(mode="none"), description="work done once per inference")
+    components: dict[str, Component] = Field(min_length=1, description="parts of the chip, by name")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        shares = [rate for part in self.components.values() for rate in part.energy if rate.dimension == "ratio"]
+        if bool(shares) != (self.pe_cycle is not None):
+            raise ValueError("pe_cycle must be given exactly if energies are shares of it")
+        if any(rate.per not in _SHARED for rate in shares):
+            raise ValueError(f"an energy that is a share must be charged per {' or '.join(_SHARED)}")
+        if self.pe_cycle is not None:
+            self.pe_cycle.check(self.mapping)
+        taken = [name for name in (FIXED, LEAKAGE, OVERLAP, SPECULATION) if name in self.components]
+        if taken:
+            raise ValueError(f"component name {taken[0]!r} is taken: it holds what belongs to no part of the chip")
+        return self
+
+    @cached_property
+    def constants(self) -> dict[str, Quantity]:
+        """Every constant of the chip, by dotted key."""
+        return dict(constants_of(self))
+
+    @cached_property
+    def _quantities(self) -> tuple[Quantity, ...]:
+        """Every constant, found without the keys, which take longer than a price."""
+        alone = (self.pe_cycle, self.fixed.ratio, self.fixed.per_crossbar)
+        rates = (rate for part in self.components.values() for rate in part.rates())
+        return (*(quantity for quantity in alone if quantity is not None), *rates)
+
+    @cached_property
+    def weakest_tag(self) -> Tag:
+        """Least certain tag among the constants."""
+        return weakest(quantity.tag for quantity in self._quantities)
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """Sources of the constants, each once."""
+        return tuple(dict.fromkeys(quantity.source for quantity in self._quantities))
+
+    def place(self, workload: Workload) -> Placement:
+        """Crossbars, tiles and cycles of each layer; raises CapacityError if they do not fit."""
+        return place(workload.layers, self.mapping)
+
+    def estimate(self, workload: Workload) -> CostReport:
+        """Price a workload.
+
+        Raises
+        ------
+        CapacityError
+            If the network needs more tiles than the chip has.
+        """
+        demand = demand_of(workload, self.mapping)
+        placement = demand.placement
+        leaves = np.asarray(workload.exit_histogram) / workload.n_samples
+        running, full, modes = ledgers(self, demand, leaves)
+        return CostReport(
+            platform=self.name,
+            workload=workload.name,
+            exit_histogram=workload.exit_histogram,
+            layers=(*(layer.name for layer in workload.layers), _CHIP),
+            components=columns(self.components, self.schedule),
+            running=running,
+            full=full,
+            once_modes=modes if len(modes) > 1 else (),
+            assumptions=(self.label, *self.notes, *remarks(self, workload, placement, full[1])),
+            sources=self.sources,
+            weakest_tag=self.weakest_tag,
+        )
+
+    def joules(self, rate: Rate) -> FloatArray:
+        """Low, nominal and high energy of a rate per event; shares are taken of the PE cycle."""
+        if rate.dimension == "ratio" and self.pe_cycle is not None:
+            return self.pe_cycle.joules(rate)
+        return rate.corners

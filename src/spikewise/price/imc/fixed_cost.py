@@ -1,0 +1,88 @@
+r"""What a chip does once per inference: four ways to charge it, and a band that spans them.
+
+DT-SNN (arXiv 2305.17346) reports that eight steps cost 4.9 times the energy of one, so with s the energy of a step
+there is a fixed part F, :math:`E(t) = F + t s`. What it holds is not said. Explicit modes take the place of a guess:
+
+``fit_proportional``
+    :math:`F = r s` of *each* network, with :math:`(r + 8)/(r + 1) = 4.9`, r = 3.1/3.9: the law holds for all.
+``fit_per_crossbar``
+    F of the network that the paper measured, shared out over its crossbars: many for fully connected layers, which
+    read each crossbar once per step, and few for convolutions, which read it at every position.
+``first_layer``
+    No fitted constant: layers marked ``once_per_inference`` (a direct-coded image at the first layer) are computed
+    once, bit by bit of their input, in energy and in latency.
+``none``
+    Nothing.
+
+The constants of other modes may stand beside, so that a platform that extends another can set ``fixed.mode`` alone.
+F stands for *all* once-work, so a fitted mode charges marked layers at every step: to do both would count them twice.
+A chip with a fitted constant has no way to tell which mode is right, so its low and high corners are those of the
+modes that make a network cheapest and dearest.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from spikewise.price.cost import ONCE_MODES, OnceMode
+from spikewise.price.ledger import FloatArray
+from spikewise.price.quantity import Quantity, Ratio, of_dimension
+
+
+class FixedCost(BaseModel):
+    """Energy paid once per inference, whatever the number of steps.
+
+    Examples
+    --------
+    >>> FixedCost(mode="none").modes(has_once_layers=True)
+    ('none',)
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mode: OnceMode = Field(description="what is once")
+    ratio: Ratio | None = Field(default=None, description="F over the energy of a step, for fit_proportional")
+    per_crossbar: Annotated[Quantity, of_dimension("energy")] | None = Field(
+        default=None, description="F over the number of crossbars, for fit_per_crossbar"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for key, mode in (("ratio", "fit_proportional"), ("per_crossbar", "fit_per_crossbar")):
+            if self.mode == mode and getattr(self, key) is None:
+                raise ValueError(f"{key} must be given if mode is {mode}")
+        return self
+
+    def modes(self, has_once_layers: bool) -> tuple[OnceMode, ...]:
+        """The mode itself, then others that the constants at hand allow for; none where nothing was fitted."""
+        if not self.mode.startswith("fit_"):
+            return (self.mode,)
+        can = {
+            "fit_proportional": self.ratio is not None,
+            "fit_per_crossbar": self.per_crossbar is not None,
+            "first_layer": has_once_layers,
+            "none": True,
+        }
+        return (self.mode, *(mode for mode in ONCE_MODES if can[mode] and mode != self.mode))
+
+    def joules(self, mode: OnceMode, per_step: FloatArray, n_crossbars: float) -> FloatArray:
+        """Low, nominal and high F (3,) in a mode, given the energy of a step (3,) and the crossbars."""
+        if mode == "fit_proportional" and self.ratio is not None:
+            return np.asarray(self.ratio.corners * per_step)
+        if mode == "fit_per_crossbar" and self.per_crossbar is not None:
+            return np.asarray(self.per_crossbar.corners * n_crossbars)
+        return np.zeros(3)
+
+
+def extremes(energies: FloatArray) -> tuple[int, int, int]:
+    """Mode to show in the low, nominal and high corner, given energies (n_modes, 3); the first is the nominal one.
+
+    Examples
+    --------
+    >>> extremes(np.array([[2.0, 3, 4], [1, 1, 1], [2, 5, 9]]))
+    (1, 0, 2)
+    """
+    return int(energies[:, 0].argmin()), 0, int(energies[:, 2].argmax())
