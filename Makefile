@@ -55,6 +55,7 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 docs: $(VENV)/.dev
+	@rm -rf docs/reference/generated
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 bench: $(VENV)/.setup
@@ -62,4 +63,4 @@ bench: $(VENV)/.setup
 	@for file in $(OF_A_RUN); do echo "== $$file"; $(BIN)/python $$file runs/zoo/cifar10-vgg7 || exit 1; done
 
 clean:
-	rm -rf $(VENV) docs/_build dist .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) docs/_build docs/reference/generated dist .mypy_cache .ruff_cache .hypothesis .coverage

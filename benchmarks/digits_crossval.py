@@ -23,7 +23,7 @@ N_FOLDS = 5
 
 def learn_deep(learning, validation, seed):
     """Train the demo's deep network."""
-    from spikewise.learn.fit import fit
+    from spikewise.learn.gradient.fit import fit
     from spikewise.network.infer import SpikingClassifier
     from spikewise.network.models import build_model
 

@@ -22,8 +22,8 @@ from spikewise._files import write_json
 from spikewise.data.augment import Augmentation
 from spikewise.dynamic import calibrate
 from spikewise.dynamic.path import ExitPath
-from spikewise.learn.fit import fit
-from spikewise.learn.settings import FitSettings
+from spikewise.learn.gradient.fit import fit
+from spikewise.learn.gradient.settings import FitSettings
 from spikewise.network import OwnSpec, SpikingClassifier
 from spikewise.network.protocol import run_steps
 from spikewise.network.vgg import VGG, scaled

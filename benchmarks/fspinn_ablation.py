@@ -14,9 +14,9 @@ from dataclasses import asdict
 import numpy as np
 
 from spikewise.data import load_splits
-from spikewise.learn.encoder import STDPEncoder
-from spikewise.learn.rules.lean import lean_defaults
-from spikewise.learn.rules.trace import TraceRule, diehl_cook_defaults, fspinn_defaults
+from spikewise.learn.stdp.encoder import STDPEncoder
+from spikewise.learn.stdp.rules.lean import lean_defaults
+from spikewise.learn.stdp.rules.trace import TraceRule, diehl_cook_defaults, fspinn_defaults
 from spikewise.spikes.decode import class_counts, evidence_of
 from spikewise.workload.operations import Operations
 

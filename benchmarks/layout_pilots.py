@@ -23,8 +23,8 @@ from torch.nn import functional
 from spikewise._files import write_json
 from spikewise.data import load_splits
 from spikewise.data.augment import Augmentation
-from spikewise.learn.fit import fit
-from spikewise.learn.settings import FitSettings
+from spikewise.learn.gradient.fit import fit
+from spikewise.learn.gradient.settings import FitSettings
 from spikewise.network import Dspike, LIFParams, Triangle, build_model
 from spikewise.network.vgg import VGG
 

@@ -28,8 +28,8 @@ from scipy.stats import binomtest
 from spikewise._files import write_json
 from spikewise.data import Binning, load_events, stratified_folds, stratified_holdout
 from spikewise.data.augment import Augmentation
-from spikewise.learn.fit import fit
-from spikewise.learn.settings import FitSettings
+from spikewise.learn.gradient.fit import fit
+from spikewise.learn.gradient.settings import FitSettings
 from spikewise.network.infer import SpikingClassifier
 from spikewise.network.models import build_model
 

@@ -22,7 +22,7 @@ from spikewise._files import write_json
 from spikewise.data import load_splits
 from spikewise.dynamic import calibrate
 from spikewise.dynamic.rule import rule_from_dict, rule_to_dict
-from spikewise.learn.fit import FitSettings, fit
+from spikewise.learn.gradient.fit import FitSettings, fit
 from spikewise.network import Dspike, LIFParams, SpikingClassifier, build_model
 from spikewise.nonideal.network import Nonideal, design_crossbars, on_crossbars
 from spikewise.nonideal.study import chip_traces, study_chips

@@ -15,8 +15,13 @@ author = "The spikewise developers"
 copyright = author
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "commands", "mathml", "settings"]
-exclude_patterns = ["_build"]
+extensions = [
+    "myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon",
+    "commands", "mathml", "settings",
+]  # fmt: skip
+exclude_patterns = ["_build", "_templates"]
+templates_path = ["_templates"]
+suppress_warnings = ["ref.footnote"]  # a docstring need not cite each of its references in its text
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3

@@ -20,12 +20,7 @@ ORDER = [
     "weights", "runs", "data", "spikes", "energy", "dynamic", "price", "network", "nonideal", "learn", "shrink",
     "search", "zoo", "report", "workflow", "cli", "__main__",
 ]  # fmt: skip
-TORCH_LIVES_IN = {
-    "network", "learn.loss", "learn.fit", "learn._checkpoint", "learn.average", "learn.device", "learn.muon",
-    "learn.optimize", "learn.parallel", "learn.settings", "learn.trainer", "data.augment",
-    "nonideal", "shrink.classifier", "shrink.convert", "shrink.fixed", "shrink.integer", "shrink.layers",
-    "shrink.sensitivity", "shrink.tuning",
-}  # fmt: skip
+TORCH_LIVES_IN = ("network", "nonideal", "shrink", "learn.gradient", "data.augment")
 MODULES = sorted(str(path.relative_to(ROOT).with_suffix("")).replace("/", ".") for path in ROOT.rglob("*.py"))
 
 

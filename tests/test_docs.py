@@ -5,6 +5,7 @@ import doctest
 import io
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -80,10 +81,10 @@ def test_every_link_leads_to_a_file(page):
             assert (page.parent / target).is_file(), target
 
 
-def test_every_public_module_appears_once_in_the_reference():
-    text = "\n".join(page.read_text(encoding="utf-8") for page in sorted((DOCS / "reference").glob("*.md")))
-    listed = re.findall(r"^\.\. automodule:: (\S+)$", text, re.MULTILINE)
-    assert sorted(listed) == sorted(public_modules() - {"spikewise"})
+def test_the_reference_lists_every_public_folder_once():
+    text = (DOCS / "reference" / "index.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^   (spikewise\.\S+)$", text, re.MULTILINE)
+    assert sorted(listed) == sorted(name for name in public_modules() if name.count(".") == 1)
 
 
 @pytest.mark.slow
@@ -91,6 +92,10 @@ def test_the_documentation_builds_without_a_warning(tmp_path):
     for tool in ("sphinx", "myst_parser", "furo"):
         pytest.importorskip(tool, reason="the documentation tools are not installed; run make docs once")
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "-d", tmp_path / "doctrees"]
-    done = subprocess.run([*command, DOCS, tmp_path / "html"], capture_output=True, text=True, check=False)
+    pages = tmp_path / "docs"  # pages of modules are written beside those of people
+    shutil.copytree(DOCS, pages, ignore=shutil.ignore_patterns("_build", "generated"))
+    done = subprocess.run([*command, pages, tmp_path / "html"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    modules = {page.stem for page in (tmp_path / "html" / "reference" / "generated").glob("*.html")}
+    assert modules == public_modules() - {"spikewise"}
     assert "<math" in (tmp_path / "html" / "concepts" / "early_exit.html").read_text(encoding="utf-8")

@@ -28,8 +28,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 _PACKAGE = Path(__file__).parent
 _WITH_KERNELS = (
-    "_compile.py", "_lanes.py", "spikes/*.py", "network/kernels/*.py", "learn/kernels/*.py", "learn/rules/*.py",
-    "shrink/kernels.py",
+    "_compile.py", "_lanes.py", "spikes/*.py", "network/kernels/*.py", "learn/stdp/kernels/*.py",
+    "learn/stdp/rules/*.py", "shrink/kernels.py",
 )  # fmt: skip
 _FOLDER = re.compile(r"kernels-[0-9a-f]{16}")
 _MARKER = "spikewise-kernels"  # file in each of our folders; its time is that of the last use

@@ -18,7 +18,7 @@ from spikewise.runs import Run
 SMALL = ["--neurons", "20", "--steps", "100", "--epochs", "100", "--max-drop", "0.02"]
 # So small a run is over before its first snapshot: this one comes after a few hundred samples, and waits to be stopped.
 EAGER = """
-import time, spikewise.learn.encoder as encoder
+import time, spikewise.learn.stdp.encoder as encoder
 from spikewise.cli import main
 write = encoder.write_snapshot
 encoder._SNAPSHOT_SECONDS = 0.0

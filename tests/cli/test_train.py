@@ -17,14 +17,14 @@ from spikewise.cli.train import augmentation_of
 from spikewise.cli.train import train as command
 from spikewise.energy.measurement import measured_of
 from spikewise.errors import ParameterError
-from spikewise.learn.settings import FitSettings
+from spikewise.learn.gradient.settings import FitSettings
 from spikewise.runs import Run
 from spikewise.workflow import NetworkSettings
 
 SMALL = ["--model", "vgg5", "--width", "0.2", "--steps", "2", "--epochs", "3", "--threads", "1", "--max-drop", "0.02"]
 # A checkpoint after every update, and a rest after the seventh, in which the command is stopped.
 EAGER = """
-import time, spikewise.learn.fit as fit
+import time, spikewise.learn.gradient.fit as fit
 from spikewise.cli import main
 fit._CHECKPOINT_S = fit._REPORT_S = 0.0
 write, n = fit.write_checkpoint, 0
@@ -132,7 +132,7 @@ def test_a_wrong_request_is_one_clear_line_and_exit_code_2(arguments, words, cap
 
 
 def test_a_loss_that_diverges_is_one_clear_line(few_digits, tmp_path, monkeypatch, capsys):
-    from spikewise.learn.trainer import Trainer
+    from spikewise.learn.gradient.trainer import Trainer
 
     monkeypatch.setattr(
         Trainer, "_variants", lambda self, rows, _: (self.images[rows] * float("nan"), self.labels[rows])

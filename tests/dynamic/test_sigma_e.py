@@ -217,7 +217,7 @@ def deep_trace():
     torch = pytest.importorskip("torch")
     from spikewise.data.images import load_images, load_splits
     from spikewise.learn import FitSettings
-    from spikewise.learn.fit import fit
+    from spikewise.learn.gradient.fit import fit
     from spikewise.network import SpikingClassifier, build_model
 
     n_threads = torch.get_num_threads()

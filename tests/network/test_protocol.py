@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from spikewise.dynamic import AnytimeClassifier, EntropyExit, replay_exit
 from spikewise.errors import DataError, ParameterError
-from spikewise.learn.fit import FitSettings, fit
+from spikewise.learn.gradient.fit import FitSettings, fit
 from spikewise.network import LIFParams, OwnSpec, SpikingClassifier, TrainableNetwork, build_model, lif_step
 from spikewise.network.protocol import SteppingNetwork, check_network, run_steps, select
 

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from spikewise.learn.rules import trace as rules
+from spikewise.learn.stdp.rules import trace as rules
 
 MASK, GOLDEN = (1 << 64) - 1, 0x9E3779B97F4A7C15
 F = np.float32

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from spikewise.learn.fit import fit
-from spikewise.learn.settings import FitSettings
+from spikewise.learn.gradient.fit import fit
+from spikewise.learn.gradient.settings import FitSettings
 from spikewise.network import build_model
 from spikewise.network.infer import SpikingClassifier
 from spikewise.shrink.classifier import FixedClassifier

@@ -176,7 +176,7 @@ def test_a_kill_before_any_file_is_replaced_loses_nothing(kind, splits, tmp_path
             raise Killed
         replace(*args)
 
-    monkeypatch.setattr("spikewise.learn.encoder._SNAPSHOT_SECONDS", 0.0)  # or so small a run leaves no snapshot
+    monkeypatch.setattr("spikewise.learn.stdp.encoder._SNAPSHOT_SECONDS", 0.0)  # or so small a run leaves no snapshot
     monkeypatch.setattr(os, "replace", counting)
     whole = job(kind, tmp_path / "whole", splits)
     names = {p.relative_to(whole.path) for p in whole.path.rglob("*")}

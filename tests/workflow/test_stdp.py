@@ -146,7 +146,7 @@ def test_the_folder_holds_pictures_and_a_page_that_shows_them(results, folder):
 def test_an_interrupted_run_goes_on_and_ends_in_the_same_bits(
     few_digits, results, folder, tmp_path, monkeypatch, undrawn
 ):
-    monkeypatch.setattr("spikewise.learn.encoder._SNAPSHOT_SECONDS", 0.0)
+    monkeypatch.setattr("spikewise.learn.stdp.encoder._SNAPSHOT_SECONDS", 0.0)
 
     def interrupting(title):
         def progress(done, total, note):

@@ -60,7 +60,7 @@ class SteppingNetwork(Protocol):
 
 @runtime_checkable
 class TrainableNetwork(SteppingNetwork, Protocol):
-    """A torch module that :func:`~spikewise.learn.fit` trains and ``SpikingClassifier`` runs.
+    """A torch module that :func:`~spikewise.learn.gradient.fit` trains and ``SpikingClassifier`` runs.
 
     Examples
     --------

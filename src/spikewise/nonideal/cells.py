@@ -1,8 +1,9 @@
 r"""Which cell holds what: integer weights on the crossbars of a chip, and how numbers come back.
 
 Weights lie as :mod:`~spikewise.price.imc.mapping` places them: input channels (or with im2col all inputs of a kernel)
-on the rows in blocks of ``n_rows``, the digits of neighbouring weights on the columns in blocks of ``n_cols``. Signs come
-back by one of four read-outs of the columns :math:`c_{o,p}` of an output and of the reference r of its crossbar x(o):
+on the rows in blocks of ``n_rows``, the digits of neighbouring weights on the columns in blocks of ``n_cols``. Signs
+come back by one of four read-outs of the columns :math:`c_{o,p}` of an output and of the reference r of its crossbar
+x(o):
 
 .. math:: y_o = \sum_p m_p \, c_{o,p} - s \, r_{x(o)}, \qquad r = \begin{cases}
           0, \; m = (2^{c p}, -2^{c p}) & \text{differential} \\

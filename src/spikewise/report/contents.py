@@ -231,7 +231,7 @@ def _read_neurons(run: Run) -> NeuronWeights | None:
     path = run.path / MODEL_FILE
     if run.record.get("kind") != "stdp" or not path.exists():
         return None
-    from spikewise.learn.stdp import STDPClassifier
+    from spikewise.learn.stdp.classifier import STDPClassifier
 
     with mendable(path):
         network = STDPClassifier.load(path)

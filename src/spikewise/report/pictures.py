@@ -19,8 +19,8 @@ from spikewise.dynamic.doubt import DoubtExit
 from spikewise.dynamic.path import ExitPath
 from spikewise.dynamic.rule import ExitRule, NeverExit
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.learn.engines import Engine
-from spikewise.learn.stdp import STDPClassifier
+from spikewise.learn.stdp.classifier import STDPClassifier
+from spikewise.learn.stdp.engines.base import Engine
 from spikewise.runs import make_folder
 from spikewise.spikes.streams import content_keys, spike_shares, spike_stream, stream_spikes
 

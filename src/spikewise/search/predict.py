@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewise.errors import ParameterError
-from spikewise.learn.engines import Settings
-from spikewise.learn.engines.build import build_engine
-from spikewise.learn.rules import resolve_rule
-from spikewise.learn.stdp import STDPClassifier
-from spikewise.learn.tally import Tally
+from spikewise.learn.stdp.card import build_engine
+from spikewise.learn.stdp.classifier import STDPClassifier
+from spikewise.learn.stdp.counters import Tally
+from spikewise.learn.stdp.engines.base import Settings
+from spikewise.learn.stdp.rules.base import resolve_rule
 from spikewise.price.digital.operations import state_bits_of, weight_bits_of
 from spikewise.price.platform import load_platform
 from spikewise.workload.layer import LayerActivity, LayerShape

@@ -18,8 +18,8 @@ from spikewise.dynamic.calibration import calibrate
 from spikewise.dynamic.curve import exit_curve
 from spikewise.dynamic.path import ExitPath
 from spikewise.errors import ParameterError
-from spikewise.learn.encoder import STDPEncoder
-from spikewise.learn.stdp import STDPClassifier
+from spikewise.learn.stdp.classifier import STDPClassifier
+from spikewise.learn.stdp.encoder import STDPEncoder
 from spikewise.price.platform import load_platform
 
 from .designs import STDPDesign

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from spikewise.learn.fit import FitResult, Pair, fit
-from spikewise.learn.settings import FitSettings
+from spikewise.learn.gradient.fit import FitResult, Pair, fit
+from spikewise.learn.gradient.settings import FitSettings
 from spikewise.network.models import SpikingNetwork
 
 from .convert import Steps, fold_factors, weight_steps
@@ -39,11 +39,11 @@ def finetune(
     form : FixedFormat
         The bits.
     train, validation : pair of arrays
-        As for :func:`~spikewise.learn.fit`.
+        As for :func:`~spikewise.learn.gradient.fit`.
     settings : FitSettings
         How; a low learning rate and a few epochs do.
     **how
-        ``checkpoint``, ``resume``, ``progress`` and ``logs`` of :func:`~spikewise.learn.fit`.
+        ``checkpoint``, ``resume``, ``progress`` and ``logs`` of :func:`~spikewise.learn.gradient.fit`.
 
     Returns
     -------

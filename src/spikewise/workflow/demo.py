@@ -25,7 +25,7 @@ from .stdp import Stages, STDPSettings, learn_and_stop
 from .train import TrainSettings, train_and_stop
 
 if TYPE_CHECKING:
-    from spikewise.learn.settings import FitSettings
+    from spikewise.learn.gradient.settings import FitSettings
 
 _SMALL_SET = 10_000
 
@@ -101,7 +101,7 @@ def _splits(data: str, root: Path | None) -> dict[str, ImageSet]:
 
 def deep_settings(settings: DemoSettings, n_train: int) -> tuple[FitSettings, float]:
     """Training settings and width for this much data: many passes over few images, few over many."""
-    from spikewise.learn.settings import FitSettings
+    from spikewise.learn.gradient.settings import FitSettings
 
     epochs, batch_size, width = (20, 64, 1.0) if n_train < _SMALL_SET else (3, 128, 0.5)
     # Few images are learned as fast by one thread, and threads that wait for each other take minutes on a busy machine.

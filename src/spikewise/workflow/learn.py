@@ -15,8 +15,8 @@ from spikewise.data.images import ImageSet
 from spikewise.dynamic.anytime import AnytimeClassifier
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError, ParameterError, require
-from spikewise.learn.snapshot import samples_learned
-from spikewise.learn.stdp import STDPClassifier
+from spikewise.learn.stdp.checkpoint import samples_learned
+from spikewise.learn.stdp.classifier import STDPClassifier
 from spikewise.runs import MODEL_FILE, Run
 
 from .architecture import NetworkSettings
@@ -24,8 +24,8 @@ from .choose import halves
 from .metering import LearningMeter
 
 if TYPE_CHECKING:
-    from spikewise.learn.fit import Moment
-    from spikewise.learn.settings import FitSettings
+    from spikewise.learn.gradient.fit import Moment
+    from spikewise.learn.gradient.settings import FitSettings
 
 Progress = Callable[[float, int, str], None]
 """Called with what is done, what there is to do, and a remark."""
@@ -73,7 +73,7 @@ def learn_deep(
         progress(1, 1, "was there already")
         return open_network(run)
     torch = require("torch", "deep")
-    from spikewise.learn.fit import fit
+    from spikewise.learn.gradient.fit import fit
     from spikewise.network.infer import SpikingClassifier
 
     chosen_on, _ = halves(validation)

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from spikewise.energy.measurement import measured_of
-from spikewise.learn.stdp import STDPClassifier
+from spikewise.learn.stdp.classifier import STDPClassifier
 from spikewise.price.analysis.companions import Prices, all_figures_of
 from spikewise.runs import WORKLOAD_FILE, Run
 from spikewise.workload.operations import Operations

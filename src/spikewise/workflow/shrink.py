@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from spikewise.data.images import ImageSet
 from spikewise.dynamic.identity import model_identity
 from spikewise.errors import CapacityError, DataError, ParameterError, require, unknown_name
-from spikewise.learn.stdp import STDPClassifier
+from spikewise.learn.stdp.classifier import STDPClassifier
 from spikewise.price.analysis.companions import platforms_for, price_all
 from spikewise.runs import EXIT_FILE, MODEL_FILE, WORKLOAD_FILE, Run
 from spikewise.workload.workload import Workload
@@ -29,7 +29,7 @@ from .shrink_settings import FLOAT_BITS, N_TYPICAL, REST, ShrinkSettings
 from .stop import stop_and_price
 
 if TYPE_CHECKING:
-    from spikewise.learn.settings import FitSettings
+    from spikewise.learn.gradient.settings import FitSettings
     from spikewise.shrink.classifier import FixedClassifier
     from spikewise.shrink.format import FixedFormat
 
@@ -181,7 +181,7 @@ def _form_of(network: Any, settings: ShrinkSettings) -> FixedFormat:
 
 def _tuning_of(parent: Run, settings: ShrinkSettings) -> FitSettings:
     """How to train on: as the parent was trained, with a low learning rate."""
-    from spikewise.learn.settings import FitSettings
+    from spikewise.learn.gradient.settings import FitSettings
 
     changes = {**_TUNING, "epochs": settings.used["epochs"], "lr": settings.used["lr"], "seed": settings.seed}
     try:

@@ -21,10 +21,10 @@ from spikewise.dynamic.trace import ScoreTrace
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError, ParameterError, unknown_name
 from spikewise.fixed_point import Rounding
-from spikewise.learn.encoder import STDPEncoder
-from spikewise.learn.parameters import Bits
-from spikewise.learn.responses import Responses
-from spikewise.learn.stdp import STDPClassifier
+from spikewise.learn.stdp.classifier import STDPClassifier
+from spikewise.learn.stdp.encoder import STDPEncoder
+from spikewise.learn.stdp.parameters import Bits
+from spikewise.learn.stdp.responses import Responses
 from spikewise.price.analysis.companions import Prices, platforms_for
 from spikewise.runs import PICTURES, Run
 from spikewise.spikes.decode import DECODERS, evidence_of

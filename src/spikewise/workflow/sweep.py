@@ -17,7 +17,7 @@ from spikewise.data.images import ImageSet
 from spikewise.dynamic.path import ExitPath
 from spikewise.dynamic.rule import rule_to_dict
 from spikewise.errors import ParameterError, require
-from spikewise.learn.stdp import STDPClassifier
+from spikewise.learn.stdp.classifier import STDPClassifier
 from spikewise.price.platform import varied
 from spikewise.runs import Run
 from spikewise.search.budget import Budget

@@ -29,7 +29,7 @@ from .stdp import Stages
 from .stop import stop_and_price
 
 if TYPE_CHECKING:
-    from spikewise.learn.settings import FitSettings
+    from spikewise.learn.gradient.settings import FitSettings
 
 
 class TrainSettings(BaseModel):
@@ -100,8 +100,8 @@ def run_train(
         If the folder holds a run and ``resume`` is false, or a run with other settings or data.
     """
     require("torch", "deep")
-    from spikewise.learn.device import choose_device
-    from spikewise.learn.parallel import this_process
+    from spikewise.learn.gradient.device import choose_device
+    from spikewise.learn.gradient.parallel import this_process
     from spikewise.network.spec import check_model_name
 
     platforms_for(settings.platform)
@@ -179,7 +179,7 @@ def _binning_of(settings: TrainSettings, train: ImageSet) -> Binning | None:
 
 def _help(settings: TrainSettings, fit_settings: FitSettings, out: Path, splits: Mapping[str, ImageSet]) -> None:
     """Compute this process's share of every batch; the first process keeps what comes of it."""
-    from spikewise.learn.fit import fit
+    from spikewise.learn.gradient.fit import fit
 
     if is_learned(out):
         return

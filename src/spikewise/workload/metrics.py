@@ -1,4 +1,4 @@
-r"""What a network takes, apart from any hardware: the algorithm metrics of NeuroBench [1]_.
+r"""What a network takes, apart from any hardware: the algorithm metrics of NeuroBench.
 
 Everything is per inference and a mean over the samples, with the exit: step *t* counts with the share of
 samples :math:`p_t` that compute it (``n_alive[t] / n_samples``). With :math:`u_t` the active unfolded inputs of a
@@ -17,7 +17,7 @@ layer that has *g* groups, *P* positions, *F* inputs per output, *C* output chan
 An effective operation is an addition (AC) where the inputs have one bit, else a multiply-addition (MAC). A layer
 that is computed once per inference counts its operations once.
 
-NeuroBench's own harness differs in five ways: it has no exit; it takes inputs of -1, 0 and 1 for spikes; it leaves
+NeuroBench's own harness [1]_ differs in five ways: it has no exit; it takes inputs of -1, 0 and 1 for spikes; it leaves
 out weights that are zero, while effective operations here take all weights as non-zero; it counts a membrane as
 updated after the first step only where firing changed it, while every neuron of every step counts here, since it
 leaks; its footprint is that of the tensors in memory, while bits are counted here. Biases, normalisation and lateral

@@ -82,7 +82,7 @@ def load_model(name: str) -> AnytimeClassifier:
     if found != card.sha256:
         raise DataError(f"{path} must be the file that its card is about; its content differs. Install it again.")
     if card.kind == "stdp":
-        from spikewise.learn.stdp import STDPClassifier
+        from spikewise.learn.stdp.classifier import STDPClassifier
 
         return STDPClassifier.load(path)
     require("torch", "deep")

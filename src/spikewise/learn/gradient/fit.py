@@ -1,0 +1,281 @@
+"""Gradient training of spiking networks.
+
+Everything random is a function of (seed, epoch, update), and one file, replaced at the end of each epoch and
+now and then within one, holds the rest. So a run that was killed at any point and resumed ends in the same
+weights, bit for bit, as one that was left alone. The weights that are kept are those of the last epoch within one
+standard error of the best *validation* accuracy; test data have no way in.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from spikewise.errors import ParameterError, RunError
+from spikewise.network._inputs import check_images, check_labels, sample_axis
+from spikewise.network.protocol import TrainableNetwork, check_network
+
+from .checkpoint import Progress, identity_of, place_of, read_checkpoint, write_checkpoint
+from .device import choose_device, choose_precision, thread_count
+from .logs import TrainingLog
+from .parallel import connect, this_process
+from .settings import FitSettings
+from .trainer import Images, Trainer
+
+Pair = tuple[ArrayLike | Tensor, ArrayLike | Tensor]
+
+_CHECKPOINT_S = 300.0  # at most so much work is lost by a kill within a long epoch
+_REPORT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """What one epoch brought: training loss, validation loss, accuracy after the last and after each step, seconds."""
+
+    epoch: int
+    loss: float
+    validation_loss: float
+    validation_accuracy: float
+    accuracy_by_step: tuple[float, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment of training: epochs done, as a fraction, loss of the current one, and its record once it is over."""
+
+    epochs_done: float
+    loss: float
+    record: EpochRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FitResult:
+    """What a training run brought.
+
+    Parameters
+    ----------
+    history : tuple of EpochRecord
+        One per epoch, those before a resume included.
+    best_epoch : int
+        Epoch (from 1) whose weights the model now holds.
+    device, precision : str
+        Where it ran, and with which type of activations.
+    """
+
+    history: tuple[EpochRecord, ...]
+    best_epoch: int
+    device: str
+    precision: str
+
+    @property
+    def best(self) -> EpochRecord:
+        """Record of the epoch whose weights were kept."""
+        return self.history[self.best_epoch - 1]
+
+    @property
+    def best_validation_accuracy(self) -> float:
+        """Accuracy of the kept weights on the validation images after the last step, in [0, 1]."""
+        return self.best.validation_accuracy
+
+    @property
+    def seconds(self) -> float:
+        """Training time, summed over the epochs."""
+        return sum(row.seconds for row in self.history)
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs that were run."""
+        return len(self.history)
+
+
+def fit(
+    model: TrainableNetwork,
+    train: Pair,
+    validation: Pair,
+    settings: FitSettings | None = None,
+    *,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    progress: Callable[[Moment], None] | None = None,
+    logs: str | os.PathLike[str] | None = None,
+    tensorboard: bool = False,
+) -> FitResult:
+    """Train a spiking network by gradient descent; it ends with its best weights and in eval mode.
+
+    Started by ``torchrun`` or ``accelerate launch``, each process computes its share of every batch.
+
+    Parameters
+    ----------
+    model : TrainableNetwork
+        One of :func:`~spikewise.network.build_model`, or one's own (:mod:`spikewise.network.protocol`); changed in
+        place.
+    train, validation : pair of arrays
+        Images (B, C, H, W) or recordings (T, B, C, H, W), uint8 or floats in [0, 1], and their integer labels (B,).
+    settings : FitSettings, optional
+        The defaults if absent.
+    checkpoint : path, optional
+        File that is replaced at the end of every epoch, and every few minutes within a long one.
+    resume : bool
+        Go on from that file if it exists.
+    progress : callable, optional
+        Called at the start, about every second, and with the record of each epoch after its checkpoint is written.
+    logs : Path, optional
+        Folder that receives ``training.csv``.
+    tensorboard : bool
+        Whether it receives event files of TensorBoard too.
+
+    Raises
+    ------
+    ShapeError, ParameterError
+        If images or labels do not fit the model, the loss stops being finite, or a checkpoint is a folder, or belongs
+        to other settings or data, or processes do not start from the same weights.
+    RunError
+        If there is no folder for checkpoint or logs.
+    """
+    settings = FitSettings() if settings is None else settings
+    _check_place(checkpoint, logs)
+    network = check_network(model)
+    _check_weights(network)
+    train_set, validation_set = (
+        _pair(network, what, pair, settings) for what, pair in (("train", train), ("validation", validation))
+    )
+    device = choose_device(settings.device, this_process().local_rank)
+    dtype = choose_precision(settings.precision, device)
+    processes = connect(device)
+    with thread_count(settings.threads), _own_randomness(device):
+        processes.check_batch(settings.batch_size)
+        is_main = processes.is_main
+        log = TrainingLog(Path(logs) if is_main and logs is not None else None, tensorboard=tensorboard)
+        data, held_out = (_to(device, pair) for pair in (train_set, validation_set))
+        network.to(device)
+        if hasattr(network, "normalize_by"):
+            network.normalize_by(_time_first(data[0]))
+        trainer = Trainer(network, data, settings, dtype, processes)
+        decided = {**settings.of_the_result, "precision": str(dtype)}
+        data_of_all = (*train_set, *validation_set)
+        identity = identity_of(network, decided, data_of_all) if checkpoint is not None else {}
+        state = Progress(identity)
+        if resume and checkpoint is not None and Path(checkpoint).exists():
+            state = read_checkpoint(checkpoint, trainer, identity)
+        if processes.size > 1:
+            processes.check_same(place_of(network, state), device)
+
+        def report(moment: Moment) -> None:
+            if is_main and progress is not None:
+                progress(moment)
+
+        def save() -> None:
+            if is_main and checkpoint is not None:
+                write_checkpoint(checkpoint, trainer, state)
+
+        report(Moment(len(state.history) + state.n_batches / trainer.n_batches, state.loss))
+        log.write([_flat(row) for row in state.history])
+        while len(state.history) < settings.epochs:
+            record = _epoch(trainer, held_out, state, save, report)
+            log.write([_flat(row) for row in state.history])
+            report(Moment(record.epoch, record.loss, record))
+        log.close()
+        network.load_state_dict(state.best_weights)
+        network.eval()
+    history = tuple(_record(row) for row in state.history)
+    return FitResult(history, state.best_epoch, str(device), str(dtype).removeprefix("torch."))
+
+
+def _check_weights(network: torch.nn.Module) -> None:
+    for name, values in network.named_parameters():
+        if values.dtype not in (torch.float32, torch.float64):
+            raise ParameterError(
+                f"weights must be float32 or float64; got {values.dtype} for {name}. Call network.float(); the "
+                "setting precision='bfloat16' computes activations with 16 bits."
+            )
+
+
+def _epoch(
+    trainer: Trainer,
+    held_out: Images,
+    state: Progress,
+    save: Callable[[], None],
+    report: Callable[[Moment], None],
+) -> EpochRecord:
+    """Do the rest of an epoch, and bring the state of the run up to date."""
+    epoch, n_samples = len(state.history) + 1, len(trainer.labels)
+    saved = reported = time.perf_counter()
+    began = saved - state.seconds
+    loss = torch.tensor(state.loss, dtype=torch.float64, device=trainer.device)
+    batches = trainer.batches(epoch)
+    for index in range(state.n_batches, len(batches)):
+        loss += trainer.update(epoch, index, batches[index]) * (len(batches[index]) / n_samples)
+        now = time.perf_counter()
+        state.n_batches = index + 1
+        if now - saved >= _CHECKPOINT_S and state.n_batches < len(batches):
+            state.loss, state.seconds, saved = float(loss), now - began, now
+            save()
+        if now - reported >= _REPORT_S:
+            done = state.n_batches / len(batches)
+            report(Moment(epoch - 1 + done, float(loss) * n_samples / sum(map(len, batches[: index + 1]))))
+            reported = now
+    candidate = trainer.candidate(epoch)
+    validation_loss, accuracy = trainer.evaluate(candidate, held_out)
+    seconds = time.perf_counter() - began
+    record = EpochRecord(epoch, float(loss), validation_loss, accuracy[-1], tuple(accuracy), seconds)
+    state.end_epoch(candidate, asdict(record), len(held_out[1]))
+    save()
+    return record
+
+
+def _check_place(checkpoint: str | os.PathLike[str] | None, logs: str | os.PathLike[str] | None) -> None:
+    """Complain before any work, not after an epoch, if checkpoint or logs could not be written."""
+    if not this_process().is_main:
+        return
+    if logs is not None and not Path(logs).is_dir():
+        raise RunError(f"logs must be a folder; {logs} is none. Make it first.")
+    if checkpoint is None:
+        return
+    path = Path(checkpoint)
+    if path.is_dir():
+        raise ParameterError(
+            f"checkpoint must be a file; got the folder {path}. Name a file in it, such as checkpoint.safetensors."
+        )
+    if not path.parent.is_dir():
+        raise RunError(f"checkpoint must lie in a folder; {path.parent} is none. Make it first.")
+
+
+def _record(row: dict[str, Any]) -> EpochRecord:
+    return EpochRecord(**{**row, "accuracy_by_step": tuple(row["accuracy_by_step"])})
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """A record as one line of a table."""
+    steps = {f"accuracy_step_{step}": value for step, value in enumerate(row["accuracy_by_step"], 1)}
+    return {**{key: value for key, value in row.items() if key != "accuracy_by_step"}, **steps}
+
+
+def _own_randomness(device: torch.device) -> Any:
+    """Torch's random state, put back after the block."""
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
+
+
+def _to(device: torch.device, pair: Images) -> Images:
+    return pair[0].to(device), pair[1].to(device)
+
+
+def _pair(model: Any, what: str, pair: Pair, settings: FitSettings) -> Images:
+    """Images and labels as tensors, samples first, checked against the model; batch normalisation needs two images."""
+    values = check_images(pair[0], model.spec.in_shape, f"{what} images", at_least=2, n_frames=settings.n_steps)
+    images = torch.from_numpy(values).movedim(sample_axis(values), 0)
+    labels = check_labels(pair[1], len(images), model.spec.n_classes, f"{what} labels")
+    return images, torch.from_numpy(labels)
+
+
+def _time_first(images: Tensor) -> Tensor:
+    """Recordings as the network takes them."""
+    return images.movedim(1, 0) if images.ndim == 5 else images

@@ -1,1 +1,0 @@
-"""The compiled event-driven loops: arrays in, arrays out."""

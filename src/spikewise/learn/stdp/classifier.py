@@ -1,0 +1,343 @@
+"""A classifier that learns without labels, and asks for labels only to name what it found.
+
+:class:`STDPClassifier` = :class:`~spikewise.learn.stdp.encoder.STDPEncoder` + evidence of its output spikes
+(:mod:`spikewise.spikes.decode`). It follows scikit-learn to the letter and offers what every anytime
+classifier offers: a score trace, a real early stop and a workload for pricing.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from spikewise.dynamic.anytime import ExitResult
+from spikewise.dynamic.rule import ExitRule
+from spikewise.dynamic.trace import ScoreTrace
+from spikewise.errors import DataError, ParameterError, ShapeError
+from spikewise.fixed_point import Rounding
+from spikewise.spikes.decode import class_counts, evidence_of
+from spikewise.weights import read_weights, write_weights
+from spikewise.workload.operations import OperationCounts
+from spikewise.workload.workload import LayerActivity, LayerShape, Workload
+
+from .card import card_of, engine_from, params_from
+from .encoder import Progress, STDPEncoder
+from .parameters import Bits
+from .responses import Responses
+from .rules.base import Rule
+
+_FORMAT = "spikewise-stdp-2"
+_FLOAT_BITS = 32
+_DTYPES = [np.float64, np.float32, np.uint8]
+FADING = 20_000
+"""Samples of a stream over which older answers fade from the labels."""
+
+
+class STDPClassifier(ClassifierMixin, BaseEstimator):
+    """Spiking classifier trained without labels (STDP), then labelled by its responses.
+
+    Parameters
+    ----------
+    n_neurons, rule, n_steps, n_epochs, n_bits, rounding, batch_size, random_state, n_jobs, verbose
+        As in :class:`~spikewise.learn.stdp.encoder.STDPEncoder`.
+    decoder : {"naive_bayes", "proportion", "votes"}
+        What an output spike says about the classes. Early exit asks how sure the scores are, which means most for
+        "naive_bayes", whose scores are log-likelihoods.
+
+    Attributes
+    ----------
+    classes_ : array of shape (K,)
+        Class labels.
+    encoder_ : STDPEncoder
+        The learned layer.
+    class_counts_, n_labelled_ : float arrays of shape (K, n_neurons) and (K,)
+        Spikes of each neuron for each class, and samples, while labelling.
+    decoder_ : str
+        The decoder that the labels were made for.
+    evidence_ : float array of shape (K, n_neurons)
+        What a spike of each neuron adds to the score of each class.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = STDPClassifier(n_neurons=100, n_epochs=4, random_state=0).fit(X[:1200], y[:1200])
+    >>> bool(model.score(X[1200:], y[1200:]) > 0.8)
+    True
+    """
+
+    def __init__(
+        self,
+        n_neurons: int = 100,
+        *,
+        rule: str | Rule = "lean",
+        decoder: str = "naive_bayes",
+        n_steps: int = 350,
+        n_epochs: int | None = None,
+        n_bits: Bits = "auto",
+        rounding: Rounding = "stochastic",
+        batch_size: int = 1,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.n_neurons = n_neurons
+        self.rule = rule
+        self.decoder = decoder
+        self.n_steps = n_steps
+        self.n_epochs = n_epochs
+        self.n_bits = n_bits
+        self.rounding = rounding
+        self.batch_size = batch_size
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        progress: Progress | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> STDPClassifier:
+        """Learn features from X alone, then name them with y.
+
+        Parameters
+        ----------
+        X : array of shape (B, n_inputs) or (B, ...)
+            Non-negative features or images.
+        y : array of shape (B,)
+            Class of each sample, used only after learning.
+        progress : callable, optional
+            Called with the presentations done and the presentations in all.
+        checkpoint : path, optional
+            File from which interrupted learning goes on, replaced every few seconds.
+        """
+        X, y = self._labelled(X, y, reset=True)
+        evidence_of(self.decoder, np.ones((1, 1)), np.ones(1))  # an unknown decoder shows before learning, not after
+        self.encoder_ = self._new_encoder().fit(X, progress=progress, checkpoint=checkpoint)
+        return self.label(X, y)
+
+    def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> STDPClassifier:
+        """Learn from the next samples of a stream, and keep naming what the neurons answer to.
+
+        What neurons answered to fades over the last 20,000 samples, since the network goes on changing.
+
+        Parameters
+        ----------
+        X : array of shape (B, n_inputs) or (B, ...)
+            Non-negative features or images, as in :meth:`STDPEncoder.partial_fit`.
+        y : array of shape (B,)
+            Class of each sample.
+        classes : array of shape (K,)
+            All classes that may come; by default those of the first call.
+        """
+        is_new = not hasattr(self, "encoder_")
+        X, y = self._labelled(X, y, reset=is_new)
+        named = None if classes is None else np.unique(np.asarray(classes))
+        known = (np.unique(y) if named is None else named) if is_new else np.asarray(self.classes_)
+        if named is not None and not np.array_equal(named, known):
+            raise ParameterError(f"classes must stay as in the first call ({known.tolist()}); got {named.tolist()}.")
+        index = self._class_index(y, known)
+        evidence_of(self.decoder, np.ones((1, 1)), np.ones(1))  # an unknown decoder shows before learning, not after
+        encoder = self._new_encoder() if is_new else self.encoder_.set_params(**self._new_encoder().get_params())
+        self.encoder_ = encoder.partial_fit(X)
+        self.classes_: NDArray[Any] = known
+        self._count(X, index, keep=0.0 if is_new else float(np.exp(-len(index) / FADING)))
+        return self
+
+    def label(self, X: ArrayLike, y: ArrayLike) -> STDPClassifier:
+        """Name the learned features anew from labelled samples, without learning."""
+        check_is_fitted(self, "encoder_")
+        X, y = self._labelled(X, y, reset=False)
+        self.classes_, index = np.unique(y, return_inverse=True)
+        self._count(X, index, keep=0.0)
+        return self
+
+    def _count(self, X: ArrayLike, index: NDArray[np.int64], keep: float) -> None:
+        """Count who answers to what, on top of a share of what was counted before, and derive the evidence."""
+        n_classes = len(self.classes_)
+        counts = class_counts(self.encoder_.transform(X), index, n_classes)
+        samples = np.bincount(index, minlength=n_classes).astype(float)
+        if keep > 0:
+            counts, samples = counts + keep * self.class_counts_, samples + keep * self.n_labelled_
+        self.class_counts_: NDArray[np.float64] = counts
+        self.n_labelled_: NDArray[np.float64] = samples
+        self.evidence_ = evidence_of(self.decoder, self.class_counts_, self.n_labelled_)
+        self.decoder_ = self.decoder
+
+    def quantized(self, n_bits: int, rounding: Rounding = "nearest", seed: int = 0) -> STDPClassifier:
+        """Return a copy whose learned weights are rounded to ``n_bits`` bits (1 to 8), without learning again.
+
+        What spikes stand for is kept; :meth:`label` counts it anew for the rounded network. The seed is that of
+        stochastic rounding.
+        """
+        check_is_fitted(self, "evidence_")
+        copy = STDPClassifier(**{**self.get_params(), "n_bits": n_bits, "rounding": rounding})
+        copy.encoder_ = self.encoder_.quantized(n_bits, rounding, seed)
+        for name in ("classes_", "decoder_", "class_counts_", "n_labelled_", "evidence_", "n_features_in_"):
+            setattr(copy, name, getattr(self, name))
+        return copy
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Most likely class of each sample, shape (B,)."""
+        found = self._respond(X)
+        return np.asarray(self.classes_[found.scores.argmax(1)])
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Probability of each class, shape (B, K): the posterior of naive Bayes, or the share of the votes."""
+        scores = self._respond(X).scores
+        if self.decoder_ == "naive_bayes":
+            return np.asarray(softmax(scores, axis=1))
+        total = scores.sum(1, keepdims=True)
+        even = np.full_like(scores, 1 / scores.shape[1])
+        return np.asarray(np.divide(scores, total, out=even, where=total > 0))
+
+    def trace(self, X: ArrayLike, y: ArrayLike | None = None) -> ScoreTrace:
+        """Cumulative evidence of a full run, stored at output spikes alone."""
+        found = self._respond(X)
+        n_samples = len(found.exit_steps)
+        if y is not None and len(np.asarray(y)) != n_samples:
+            raise ShapeError(f"y must have one label per sample ({n_samples}); got {len(np.asarray(y))}.")
+        labels = np.full(n_samples, -1) if y is None else self._class_index(y, self.classes_)
+        return ScoreTrace.from_changes(
+            found.steps, found.samples, self._cumulative(found), self.encoder_.engine_.n_steps, labels
+        )
+
+    def predict_with_exit(self, X: ArrayLike, rule: ExitRule) -> ExitResult:
+        """Run each sample until the rule is ready; the compiled loop returns there.
+
+        Parameters
+        ----------
+        X : array of shape (B, ...)
+            Samples.
+        rule : EntropyExit, ConfidenceExit, MarginExit or NeverExit
+            Asked after every step on the evidence so far.
+        """
+        start = time.perf_counter()
+        found = self._respond(X, rule)
+        labels = self.classes_[found.scores.argmax(1)]
+        return ExitResult(
+            labels, found.exit_steps, found.scores, self.encoder_.engine_.n_steps, time.perf_counter() - start
+        )
+
+    def workload(self, X: ArrayLike, rule: ExitRule | None = None) -> Workload:
+        """Layer shape, spikes per step and exit histogram of these samples, for pricing.
+
+        A spike of the input reads one row of weights, so the unfolded activity equals the input spikes.
+        """
+        full, engine = self._respond(X), self.encoder_.engine_
+        n_samples = len(full.exit_steps)
+        stopped = full if rule is None else self._respond(X, rule)
+        histogram = np.bincount(stopped.exit_steps - 1, minlength=engine.n_steps)
+        n_alive = n_samples - np.concatenate([[0], np.cumsum(histogram)[:-1]])
+        n_bits = engine.settings.n_bits
+        layer = LayerShape(
+            "excitatory", "linear", engine.n_inputs, engine.n_neurons,
+            weight_bits=n_bits or _FLOAT_BITS, state_bits=engine.state_bits,
+            lateral=engine.lateral,
+        )  # fmt: skip
+        return Workload(
+            f"stdp-{engine.n_neurons}",
+            (layer,),
+            (_activity(full, np.full(engine.n_steps, n_samples)),),
+            (_activity(stopped, n_alive),),
+            tuple(int(count) for count in histogram),
+            n_samples,
+            OperationCounts(engine.operations(stopped.tally, False), engine.operations(engine.tally, True)),
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights, thresholds, labels and settings as safetensors, with a readable card beside."""
+        write_weights(path, *self.content())
+
+    def content(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """What a file of the network holds: arrays, and the card beside them."""
+        check_is_fitted(self, "evidence_")
+        card = {
+            "format": _FORMAT,
+            **card_of(self, self.encoder_, {"decoder": self.decoder_}),
+            "classes": self.classes_.tolist(),
+        }
+        tensors = {"class_counts": self.class_counts_, "n_labelled": self.n_labelled_}
+        return {**self.encoder_.engine_.arrays(), **tensors}, card
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> STDPClassifier:
+        """Read what :meth:`save` wrote; raises DataError if the file is damaged or something else."""
+        tensors, card = read_weights(path, _FORMAT)
+        try:
+            model = cls(**params_from(card))
+            model.encoder_ = model._new_encoder().adopt(engine_from(card, tensors), int(card["horizon"]))
+            model.classes_ = np.array(card["classes"])
+            model.class_counts_, model.n_labelled_ = tensors["class_counts"], tensors["n_labelled"]
+            if model.class_counts_.shape != (len(model.classes_), model.n_neurons):
+                raise ShapeError(f"class_counts has shape {model.class_counts_.shape}")
+            model.decoder_ = model.decoder
+            model.evidence_ = evidence_of(model.decoder_, model.class_counts_, model.n_labelled_)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path} must hold an STDP classifier saved by spikewise; {error}.") from None
+        model.n_features_in_ = model.encoder_.n_features_in_
+        return model
+
+    def _new_encoder(self) -> STDPEncoder:
+        params = self.get_params()
+        del params["decoder"]
+        return STDPEncoder(**params)
+
+    def _labelled(self, X: Any, y: Any, reset: bool) -> tuple[Any, NDArray[Any]]:
+        X, y = validate_data(self, _flat(X), y, reset=reset, dtype=_DTYPES, accept_sparse="csr")
+        check_classification_targets(y)
+        return X, y
+
+    def _respond(self, X: ArrayLike, rule: ExitRule | None = None) -> Responses:
+        check_is_fitted(self, "evidence_")
+        X = validate_data(self, _flat(X), reset=False, dtype=_DTYPES, accept_sparse="csr")
+        return self.encoder_.respond(X, self.evidence_, rule, self.n_jobs)
+
+    def _cumulative(self, found: Responses) -> NDArray[np.float64]:
+        steps = self.evidence_.T[found.neurons]
+        starts = np.flatnonzero(np.diff(found.samples, prepend=-1))
+        stops = np.append(starts[1:], len(steps))[: len(starts)]  # none of either if no neuron fired at all
+        # Summed sample by sample, in the kernel's order, so that trace and exit agree to the last bit.
+        for first, stop in zip(starts, stops, strict=True):
+            np.cumsum(steps[first:stop], axis=0, out=steps[first:stop])
+        return np.asarray(steps)
+
+    def _class_index(self, y: ArrayLike, classes: NDArray[Any]) -> NDArray[np.int64]:
+        y = np.asarray(y)
+        place = {name: at for at, name in enumerate(classes.tolist())}
+        index = np.array([place.get(name, -1) for name in y.tolist()], np.int64)
+        is_foreign = index < 0
+        if is_foreign.any():
+            raise ParameterError(
+                f"y must hold classes seen in fit ({classes.tolist()}); got {y[is_foreign].tolist()[0]!r}."
+            )
+        return index
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        tags.input_tags.sparse = True
+        # Only the proportions of a sample's features reach the neurons: two-dimensional blobs defeat it.
+        tags.classifier_tags.poor_score = True
+        return tags
+
+
+def _flat(X: Any) -> Any:
+    return X.reshape(len(X), -1) if isinstance(X, np.ndarray) and X.ndim > 2 else X
+
+
+def _activity(found: Responses, n_alive: NDArray[np.int64]) -> LayerActivity:
+    n_running = np.maximum(n_alive, 1)
+    spikes_in = tuple(found.in_spikes / n_running)
+    return LayerActivity(spikes_in, spikes_in, tuple(found.out_spikes / n_running))

@@ -1,0 +1,207 @@
+"""Engine of the lean rule: integers by default, floats on request; samples one by one or in frozen batches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewise.fixed_point import QFormat
+from spikewise.learn.stdp.counters import Tally, count_empty
+from spikewise.learn.stdp.kernels import lean, neurons, respond
+from spikewise.learn.stdp.kernels.advance import LANES, aligned
+from spikewise.learn.stdp.kernels.respond import ExitConstants
+from spikewise.learn.stdp.responses import Responses, Sheet
+from spikewise.learn.stdp.rules.lean import LeanRule, NeuronConstants, drive_scale
+from spikewise.spikes.streams import content_keys, spike_stream
+from spikewise.workload.operations import Operations
+
+from .base import ROUNDINGS, Lateral, Settings, no_fit
+from .lean_operations import inference_operations, training_operations
+
+_LEVELS = 256  # of an integer weight
+_INHIBITION = 1.08  # after learning, of the mean threshold: just enough to silence, from 1.2 on only the first speaks
+_SAMPLES_PER_THREAD = 8  # fewer are not worth a thread
+
+
+class LeanEngine:
+    """A layer of competing neurons that learns by the lean rule.
+
+    Parameters
+    ----------
+    rule : LeanRule
+        Schedules and constants.
+    settings : Settings
+        Sizes, precision, seed and batch size.
+    """
+
+    def __init__(self, rule: LeanRule, settings: Settings) -> None:
+        self.rule, self.settings = rule, settings
+        self.n_inputs, self.n_neurons, self.n_steps = settings.n_inputs, settings.n_neurons, settings.n_steps
+        self.state_bits = 16 if settings.n_bits else 32
+        self.lateral: Lateral = "broadcast"
+        self.gain = rule.gain
+        self.tally = Tally()
+        n_padded = -(-self.n_neurons // LANES) * LANES
+        self._theta = np.zeros(n_padded, np.float32)
+        self._n_fired = np.zeros(n_padded, np.int64)
+        rng = np.random.default_rng(int(settings.seed))
+        self._put(0.3 * rng.random((self.n_inputs, self.n_neurons), np.float32))
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """Weights (n_inputs, N) in [0, 1]."""
+        unit = 1.0 if self.settings.n_bits is None else 1 / _LEVELS
+        return (self._weights[:, : self.n_neurons] * unit).astype(np.float32)
+
+    @property
+    def theta(self) -> NDArray[np.float32]:
+        """Adaptive thresholds (N,) in mV."""
+        return self._theta[: self.n_neurons]
+
+    @property
+    def n_fired(self) -> NDArray[np.int64]:
+        """Spikes of each neuron, shape (N,), in all learning so far."""
+        return self._n_fired[: self.n_neurons]
+
+    def prepare(self, spread: float) -> None:
+        """Scale the gain to how many inputs share the intensity of a sample, relative to handwritten digits."""
+        self.gain = self.rule.gain * drive_scale(spread)
+        self._renew()
+
+    def learn(self, shares: NDArray[np.uint16], places: range, n_total: int, n_threads: int = 1) -> None:
+        """Learn from samples that stand at these places of a sequence of ``n_total`` presentations."""
+        settings = self.settings
+        for name in ("_weights", "_gain", "_theta", "_threshold", "_n_fired"):
+            if not getattr(self, name).flags.writeable:  # joblib hands large arrays to processes read-only
+                setattr(self, name, aligned(getattr(self, name), getattr(self, name).dtype))
+        rounding = ROUNDINGS[settings.rounding]
+        self.tally.n_empty += count_empty(shares)
+        rule = self.rule.constants(n_total, self.n_neurons, self.n_steps, settings.n_bits or 0, rounding, self.gain)
+        eta, rise = self.rule.schedule(places, n_total)
+        if settings.batch_size == 1:
+            events = lean.learn(
+                shares, places.start, settings.seed, self._stream(), self._weights, self._gain, self._theta,
+                self._threshold, self._n_fired, self._targets(), self._neuron(is_learning=True), eta, rise, rule,
+                self.n_steps,
+            )  # fmt: skip
+            self.tally.add(events)
+            return
+        n_threads = max(1, min(n_threads, settings.batch_size // _SAMPLES_PER_THREAD))
+        streams = [self._stream() for _ in range(n_threads)]
+        with ThreadPoolExecutor(n_threads) as pool:
+            run = pool.map if n_threads > 1 else map
+            for first in range(0, len(shares), settings.batch_size):
+                part = slice(first, first + settings.batch_size)
+                self._learn_batch(shares[part], places.start + first, eta[part], rise[part], rule, streams, run)
+
+    def _learn_batch(
+        self,
+        shares: NDArray[np.uint16],
+        place: int,
+        eta: NDArray[np.float32],
+        rise: NDArray[np.float32],
+        rule: Any,
+        streams: list[Any],
+        run: Any,
+    ) -> None:
+        n, seed, constants = len(shares), self.settings.seed, self._neuron(is_learning=True)
+        n_in, winners = np.empty((n, self.n_inputs), np.uint16), np.empty((n, self.n_steps), np.int32)
+        n_out, used = np.empty(n, np.int32), np.empty(n, np.int32)
+        bounds = np.linspace(0, n, len(streams) + 1).astype(int)
+        rows = [(int(start), int(stop)) for start, stop in pairwise(bounds)]
+
+        def present(task: tuple[tuple[int, int], Any]) -> NDArray[np.int64]:
+            return lean.present_batch(
+                shares, task[0], place, seed, task[1], self._weights, self._gain, self._theta, self._threshold,
+                constants, rise, rule, self.n_steps, n_in, winners, n_out, used,
+            )  # fmt: skip
+
+        def apply(part: int) -> int:
+            return lean.apply_batch(
+                n, place, seed, self._weights, self._gain, self._theta, self._threshold, self._n_fired, self._targets(),
+                constants, eta, rise, rule, n_in, winners, n_out, used, part, len(streams),
+            )  # fmt: skip
+
+        for events in run(present, zip(rows, streams, strict=True)):
+            self.tally.add(events)
+        self.tally.n_potentiations += sum(run(apply, range(len(streams))))
+
+    def respond(self, shares: NDArray[np.uint16], evidence: NDArray[np.float64], leaves: ExitConstants) -> Responses:
+        """Answer samples without learning; stop each when the rule is satisfied by the evidence (K, N) so far."""
+        sheet = Sheet(len(shares), self.n_steps, len(evidence))
+        n_drawn = respond.respond(
+            shares, content_keys(shares, self.settings.seed), self._stream(), self._weights, self._gain,
+            self._lowered(), self._neuron(is_learning=False), self.n_steps, np.ascontiguousarray(evidence),
+            leaves, *sheet,
+        )  # fmt: skip
+        return sheet.responses(shares, n_drawn)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything that was learned."""
+        return {
+            "weights": self.weights, "theta": self.theta, "n_fired": self.n_fired,
+            "gain": np.array([self.gain]),
+        }  # fmt: skip
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take over what :meth:`arrays` gave."""
+        weights, theta, n_fired, gain = (arrays[key] for key in ("weights", "theta", "n_fired", "gain"))
+        if weights.shape != (self.n_inputs, self.n_neurons) or not theta.shape == n_fired.shape == (self.n_neurons,):
+            raise no_fit(self.settings, arrays)
+        self.gain = float(gain[0])
+        self._theta[: self.n_neurons], self._n_fired[: self.n_neurons] = theta, n_fired
+        self._put(weights)
+
+    def operations(self, tally: Tally, is_learning: bool, lateral: Lateral | None = None) -> dict[str, Operations]:
+        """Elementary operations by component, mean per sample, of the events in a tally."""
+        count = training_operations if is_learning else inference_operations
+        return count(tally, self.settings, self.rule, lateral or self.lateral)
+
+    def _neuron(self, is_learning: bool) -> NeuronConstants:
+        neurons = self.rule.neurons
+        if is_learning:
+            return neurons.constants(neurons.w_inhibit_learning)
+        if neurons.w_inhibit is not None:
+            return neurons.constants(neurons.w_inhibit)
+        # Summed exactly, so that the result does not depend on the order in which a machine adds.
+        mean_threshold = neurons.v_threshold + math.fsum(self.theta.tolist()) / self.n_neurons
+        return neurons.constants(_INHIBITION * neurons.threshold_share * mean_threshold)
+
+    def _lowered(self) -> NDArray[Any]:
+        """Thresholds after learning, in whole levels; those of padding stay out of reach."""
+        share = np.float32(self.rule.neurons.threshold_share)
+        lowered: NDArray[Any] = self._threshold.copy()
+        lowered[: self.n_neurons] = np.maximum(np.rint(self._threshold[: self.n_neurons] * share), 1)
+        return lowered
+
+    def _stream(self) -> Any:
+        return spike_stream(self.rule.events_per_step, self.n_inputs, self.n_steps)
+
+    def _targets(self) -> NDArray[Any]:
+        return np.empty(self.n_inputs, np.float32 if self.settings.n_bits is None else np.int16)
+
+    def _put(self, weights: NDArray[np.floating[Any]]) -> None:
+        """Put weights in [0, 1] on the grid of the chosen precision, and renew gains and thresholds."""
+        n_bits, n_padded = self.settings.n_bits, len(self._theta)
+        padded = np.pad(weights, ((0, 0), (0, n_padded - self.n_neurons)))
+        if n_bits is None:
+            self._weights = aligned(padded, np.float32)
+        else:
+            self._weights = aligned(QFormat(0, n_bits, is_signed=False).quantize(padded) * _LEVELS, np.uint8)
+        self._gain = aligned(np.zeros(n_padded), np.float32 if n_bits is None else np.uint16)
+        never = np.full(n_padded, neurons.NEVER_REACHED)
+        self._threshold = aligned(never, np.float32 if n_bits is None else np.int16)
+        self._renew()
+
+    def _renew(self) -> None:
+        """Derive gains and thresholds from weights and adaptive thresholds."""
+        v_threshold = np.float32(self.rule.neurons.v_threshold)
+        for j in range(self.n_neurons):
+            neurons.set_gain(self._weights, self._gain, j, self.gain)
+            neurons.set_threshold(self._threshold, self._theta, j, v_threshold)

@@ -1,0 +1,90 @@
+"""Elementary operations of the lean rule, exactly, from counted events.
+
+Conventions, the same for every rule. A *weight* is a synapse from an input (or, where inhibition is stored, between
+two neurons), a *state* any variable that a neuron or an input keeps from step to step; each is read and written once
+per use. Synapses work at spikes, neurons at every computed step. A subtraction is an addition, a division or a root a
+multiplication, a minimum or maximum a comparison; shifts and rounding are wiring. Addresses and loop counters are free.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spikewise.learn.stdp.counters import Tally
+from spikewise.learn.stdp.rules.lean import LeanRule
+from spikewise.workload.operations import Operations
+
+if TYPE_CHECKING:
+    from .base import Lateral, Settings
+
+
+def inference_operations(tally: Tally, settings: Settings, rule: LeanRule, lateral: Lateral) -> dict[str, Operations]:
+    """Operations of answering, mean per sample.
+
+    Parameters
+    ----------
+    tally : Tally
+        Events of the samples.
+    settings : Settings
+        Sizes and precision.
+    rule : LeanRule
+        Unused here; the same for every count.
+    lateral : {"broadcast", "matrix"}
+        Whether inhibition is one sum for all neurons or reads a stored weight per pair.
+    """
+    n = settings.n_neurons
+    steps, spikes, winners = (tally.per_sample(name) * n for name in ("n_steps", "in_spikes", "out_spikes"))
+    n_steps, n_draws, n_out = (tally.per_sample(name) for name in ("n_steps", "n_draws", "out_spikes"))
+    n_events, n_others = n_draws - n_steps, n_out * (n - 1)
+    leaks = 2 if settings.n_bits else 1  # integers subtract what leaks; floats multiply by what stays
+    return {
+        # One draw per step tells how many events, one per event which input; an input fires once per step.
+        "encoding": Operations(
+            random_numbers=n_draws, comparisons=n_events, state_reads=n_events, state_writes=n_events
+        ),
+        "integration": Operations(
+            weight_reads=spikes, additions=spikes, multiplications=steps, state_reads=steps, comparisons=0
+        ),
+        "leak": Operations(
+            state_reads=steps, state_writes=steps, multiplications=steps, additions=leaks * steps
+        ),
+        "refractory period": Operations(state_reads=steps, comparisons=steps),
+        "threshold": Operations(state_reads=steps, comparisons=steps),
+        # The winner is the neuron furthest above its threshold.
+        "competition": Operations(
+            state_reads=2 * winners, additions=winners, comparisons=winners, state_writes=2 * n_out
+        ),
+        "inhibition": Operations(
+            weight_reads=n_others if lateral == "matrix" else 0, additions=n_others, comparisons=n_others,
+            state_reads=n_others, state_writes=n_others,
+        ),
+    }  # fmt: skip
+
+
+def training_operations(tally: Tally, settings: Settings, rule: LeanRule, lateral: Lateral) -> dict[str, Operations]:
+    """Operations of learning from one sample, mean per sample; parameters as in :func:`inference_operations`."""
+    n, n_inputs = settings.n_neurons, settings.n_inputs
+    spikes, n_out, updates, columns = (
+        tally.per_sample(name) for name in ("in_spikes", "out_spikes", "n_updates", "n_potentiations")
+    )
+    targets, cells = updates * n_inputs, columns * n_inputs
+    chances = cells if settings.n_bits and settings.rounding == "stochastic" else 0
+    clips = 2 * cells if settings.n_bits else 0
+    return {
+        **inference_operations(tally, settings, rule, lateral),
+        # Per output spike, and the decay of all neurons after the sample.
+        "threshold adaptation": Operations(
+            state_reads=n_out + n, state_writes=2 * n_out + 2 * n, additions=2 * n_out + n, multiplications=n
+        ),
+        "input rates": Operations(
+            state_reads=spikes + targets, state_writes=spikes + targets, additions=spikes, multiplications=targets,
+            comparisons=targets,
+        ),
+        "post-triggered update": Operations(
+            weight_reads=cells, weight_writes=cells, state_reads=cells, additions=2 * cells + chances,
+            multiplications=cells, comparisons=clips, random_numbers=chances,
+        ),
+        "gain": Operations(
+            additions=cells, multiplications=cells + 2 * columns, state_writes=columns
+        ),
+    }  # fmt: skip

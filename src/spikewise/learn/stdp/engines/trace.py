@@ -1,0 +1,154 @@
+"""Engine of the rules of traces, ``diehl_cook`` and ``fspinn``: float weights, or on the grid of fixed point.
+
+Learning is strictly sequential: a sample meets the network that the one before it has left, on one thread.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewise.errors import ParameterError
+from spikewise.fixed_point import QFormat
+from spikewise.learn.stdp.counters import Tally, count_empty
+from spikewise.learn.stdp.kernels import trace, trace_layer
+from spikewise.learn.stdp.kernels.respond import ExitConstants
+from spikewise.learn.stdp.responses import Responses, Sheet
+from spikewise.learn.stdp.rules.trace import TraceNeuronConstants, TraceRule
+from spikewise.spikes.streams import SpikeStream, content_keys, spike_stream
+from spikewise.workload.operations import Operations
+
+from .base import ROUNDINGS, Lateral, Settings, no_fit
+from .trace_operations import inference_operations, training_operations
+
+
+class TraceEngine:
+    """A layer of competing neurons that learns from traces of spikes.
+
+    Parameters
+    ----------
+    rule : TraceRule
+        Neurons and plasticity.
+    settings : Settings
+        Sizes, precision and seed; ``batch_size`` must be 1.
+
+    Examples
+    --------
+    >>> from spikewise.learn.stdp.rules.trace import diehl_cook_defaults
+    >>> engine = TraceEngine(diehl_cook_defaults(9), Settings(n_inputs=20, n_neurons=9, n_bits=None))
+    >>> shares = np.full((2, 20), 65535, np.uint16)
+    >>> engine.prepare(1.0)
+    >>> engine.learn(shares, range(2), n_total=2)
+    >>> engine.tally.n_samples, engine.tally.in_spikes > 1000
+    (2, True)
+    """
+
+    def __init__(self, rule: TraceRule, settings: Settings) -> None:
+        if settings.batch_size != 1:
+            raise ParameterError(
+                f"batch_size must be 1 for rules of traces, which learn sample by sample; got {settings.batch_size}. "
+                "Use the lean rule for batches."
+            )
+        self.rule, self.settings = rule, settings
+        self.n_inputs, self.n_neurons, self.n_steps = settings.n_inputs, settings.n_neurons, settings.n_steps
+        self.state_bits = 32
+        self.lateral: Lateral = "matrix" if rule.inhibition == "neurons" else "broadcast"
+        self.norm = rule.norm
+        self.tally = Tally()
+        self.theta = np.zeros(self.n_neurons, np.float32)
+        self.n_fired = np.zeros(self.n_neurons, np.int64)
+        rng = np.random.default_rng(int(settings.seed))
+        fresh = rng.random((self.n_inputs, self.n_neurons), np.float32)
+        self.weights: NDArray[np.float32] = np.float32(0.3) * fresh
+        self._is_fresh = True
+
+    def prepare(self, spread: float) -> None:
+        """Scale the sum of weights to how many inputs share the intensity of a sample, relative to handwritten digits.
+
+        A neuron whose weights match a sample receives per event their sum over that number, so the sum grows with
+        it. Fresh weights are brought to the sum at once, and with fixed point to the grid, by chance even where updates
+        are truncated: a grid of few bits would otherwise hold nothing but zeros.
+        """
+        self.norm = self.rule.norm * spread**2
+        if self._is_fresh:
+            total = self.weights.sum(0, dtype=np.float64)
+            scaled = np.clip(self.weights * (self.norm / np.maximum(total, 1e-12)), 0, 1)
+            if self.settings.n_bits is not None:
+                rng = np.random.default_rng([int(self.settings.seed), 1])
+                scaled = QFormat(0, self.settings.n_bits, is_signed=False).quantize(scaled, "stochastic", rng)
+            self.weights = np.ascontiguousarray(scaled, np.float32)
+            self._is_fresh = False
+
+    def learn(self, shares: NDArray[np.uint16], places: range, n_total: int, n_threads: int = 1) -> None:
+        """Learn from samples that stand at these places of a sequence; rates are constant and threads unused."""
+        settings, shares = self.settings, np.ascontiguousarray(shares)
+        for name in ("weights", "theta", "n_fired"):
+            if not getattr(self, name).flags.writeable:  # joblib hands large arrays to processes read-only
+                setattr(self, name, getattr(self, name).copy())
+        history = trace.new_history(self.n_inputs, self.rule.trace_after(self.n_steps), self.n_neurons)
+        silent, steps, draws, n_in, n_out, columns, rows, rescaled, updates = trace.learn(
+            shares, places.start, settings.seed, self._stream(), self.weights, self.theta, self.n_fired,
+            trace_layer.new_layer(self.n_neurons), history, self._neuron(is_learning=True),
+            self.rule.constants(self.n_steps, settings.n_bits, ROUNDINGS[settings.rounding], self.norm), self.n_steps,
+        )  # fmt: skip
+        self.tally.n_samples += len(shares)
+        n_empty = count_empty(shares)
+        self.tally.n_silent += silent - n_empty
+        self.tally.n_empty += n_empty
+        self.tally.n_steps += steps
+        self.tally.n_draws += draws
+        self.tally.in_spikes += n_in
+        self.tally.out_spikes += n_out
+        self.tally.inhibitory_spikes += n_out if self.rule.inhibition == "neurons" else 0
+        self.tally.n_potentiations += columns
+        self.tally.n_depressions += rows
+        self.tally.n_normalisations += rescaled
+        self.tally.n_updates += updates
+
+    def respond(self, shares: NDArray[np.uint16], evidence: NDArray[np.float64], leaves: ExitConstants) -> Responses:
+        """Answer samples without learning; stop each when the rule is satisfied by the evidence (K, N) so far."""
+        shares, sheet = np.ascontiguousarray(shares), Sheet(len(shares), self.n_steps, len(evidence))
+        n_drawn = trace_layer.respond(
+            shares, content_keys(shares, self.settings.seed), self._stream(), self.weights, self.theta,
+            trace_layer.new_layer(self.n_neurons), self._neuron(is_learning=False), self.n_steps,
+            np.ascontiguousarray(evidence), leaves, *sheet,
+        )  # fmt: skip
+        found = sheet.responses(shares, n_drawn)
+        if self.rule.inhibition == "neurons":
+            found.tally.inhibitory_spikes = found.tally.out_spikes
+        return found
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything that was learned."""
+        return {"weights": self.weights, "theta": self.theta, "n_fired": self.n_fired, "norm": np.array([self.norm])}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take over what :meth:`arrays` gave."""
+        weights, theta, n_fired, norm = (arrays[key] for key in ("weights", "theta", "n_fired", "norm"))
+        if weights.shape != (self.n_inputs, self.n_neurons) or not theta.shape == n_fired.shape == (self.n_neurons,):
+            raise no_fit(self.settings, arrays)
+        self.weights, self.theta = np.array(weights, np.float32, order="C"), np.array(theta, np.float32)
+        self.n_fired, self.norm = np.array(n_fired, np.int64), float(norm[0])
+        self._is_fresh = False
+
+    def operations(self, tally: Tally, is_learning: bool, lateral: Lateral | None = None) -> dict[str, Operations]:
+        """Elementary operations by component, mean per sample, of the events in a tally.
+
+        Inhibition is stored where inhibitory neurons carry it, else broadcast, unless ``lateral`` says otherwise.
+        """
+        count = training_operations if is_learning else inference_operations
+        return count(tally, self.settings, self.rule, lateral or self.lateral)
+
+    def _neuron(self, is_learning: bool) -> TraceNeuronConstants:
+        neurons = self.rule.neurons
+        strength = neurons.w_inhibit_learning if is_learning else neurons.w_inhibit
+        if strength is None:  # summed exactly, so that the result does not depend on the order of adding
+            strength = neurons.v_threshold + math.fsum(self.theta.tolist()) / self.n_neurons
+        return self.rule.neuron_constants(strength)
+
+    def _stream(self) -> SpikeStream:
+        return spike_stream(self.rule.events_per_step, self.n_inputs, self.n_steps)

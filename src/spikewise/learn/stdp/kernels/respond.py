@@ -1,0 +1,129 @@
+"""Inference with frozen neurons, which really stops where the exit rule is satisfied."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewise._compile import kernel
+from spikewise.learn.stdp.rules.lean import NeuronConstants
+from spikewise.spikes.streams import SpikeStream, begin
+
+from .neurons import Numbers, draw_ahead, fire, run_until_spike
+
+NEVER, ENTROPY, CONFIDENCE, MARGIN = 0, 1, 2, 3
+
+
+class ExitConstants(NamedTuple):
+    """What a kernel needs to know of an exit rule."""
+
+    kind: int  # of doubt
+    is_mean: bool  # whether the evidence is the mean of the scores over the steps, or their sum
+    sharpness: float  # what the evidence is multiplied by
+    bound: float  # on doubt
+
+
+NEVER_EXIT = ExitConstants(NEVER, False, 1.0, 0.0)
+
+
+@kernel
+def doubt_of(score: NDArray[np.float64], sample: int, scale: float, kind: int) -> float:
+    """Doubt that scale * score of a sample leaves, in [0, 1], as the rules of dynamic.rule measure it."""
+    n_classes = score.shape[1]
+    best = 0
+    for k in range(1, n_classes):
+        if score[sample, k] > score[sample, best]:
+            best = k
+    others = weighted = 0.0
+    nearest = -np.inf
+    for k in range(n_classes):
+        if k != best:
+            below = scale * score[sample, k] - scale * score[sample, best]
+            weight = np.exp(below)
+            others += weight
+            weighted += weight * below
+            nearest = max(nearest, below)
+    if kind == CONFIDENCE:
+        return float(others / (1.0 + others))
+    if kind == MARGIN:
+        return float(np.exp(nearest))
+    total = 1.0 + others
+    return float(min(1.0, max(0.0, (np.log(total) - weighted / total) / np.log(n_classes))))
+
+
+@kernel
+def must_stop(score: NDArray[np.float64], sample: int, n_steps: int, leaves: ExitConstants) -> bool:
+    """Whether a sample may leave after this many steps.
+
+    Asked at the first step and after every output spike: between spikes the doubt of a sum stays, and that of a
+    mean can only rise.
+    """
+    if leaves.kind == NEVER:
+        return False
+    scale = leaves.sharpness / n_steps if leaves.is_mean else leaves.sharpness
+    return bool(doubt_of(score, sample, scale, leaves.kind) < leaves.bound)
+
+
+@kernel
+def respond(
+    shares: NDArray[np.uint16],
+    keys: NDArray[np.uint64],
+    stream: SpikeStream,
+    weights: Numbers,
+    gain: Numbers,
+    threshold: Numbers,
+    neuron: NeuronConstants,
+    n_steps: int,
+    evidence: NDArray[np.float64],
+    leaves: ExitConstants,
+    fired_neuron: NDArray[np.int32],
+    fired_step: NDArray[np.int32],
+    n_fired: NDArray[np.int64],
+    exit_step: NDArray[np.int32],
+    score: NDArray[np.float64],
+    in_spikes: NDArray[np.int64],
+    out_spikes: NDArray[np.int64],
+) -> int:
+    """Run frozen neurons on samples, and stop each as soon as the exit rule is satisfied.
+
+    Fills ``fired_neuron`` and ``fired_step`` (B, T) with the output spikes of each sample, ``n_fired`` (B,) of them,
+    ``exit_step`` (B,) with the steps that were computed and ``score`` (B, K) with the summed evidence (K, N) of the
+    output spikes; adds the spikes of each step to ``in_spikes`` and ``out_spikes`` (T,). Returns the events drawn.
+    """
+    v, v_next = np.empty_like(threshold), np.empty_like(threshold)
+    rests_until = np.empty(weights.shape[1], np.int16)
+    n_drawn = 0
+    for sample in range(shares.shape[0]):
+        v[:] = 0
+        rests_until[:] = 0
+        score[sample] = 0.0
+        exit_step[sample] = n_steps
+        n_out = step = drawn_to = winner = 0
+        if n_steps > 1 and must_stop(score, sample, 1, leaves):
+            exit_step[sample] = 1  # even without evidence; the first step is computed nonetheless
+        last = exit_step[sample]
+        if begin(stream, shares, sample):
+            while step < last:
+                if step == drawn_to:
+                    drawn_to = draw_ahead(stream, keys[sample], step, last, leaves.kind == NEVER and n_out > 0)
+                step, low, high = run_until_spike(
+                    weights, gain, threshold, v, v_next, rests_until, stream, step, drawn_to, neuron, winner
+                )
+                if low < high:
+                    winner = fire(threshold, v, rests_until, step, neuron, low, high)
+                    fired_neuron[sample, n_out] = winner
+                    fired_step[sample, n_out] = step
+                    n_out += 1
+                    out_spikes[step - 1] += 1
+                    for k in range(evidence.shape[0]):
+                        score[sample, k] += evidence[k, winner]
+                    if step < last and must_stop(score, sample, step, leaves):
+                        exit_step[sample] = step
+                        break
+            for t in range(step):
+                in_spikes[t] += stream.ends[t + 1] - stream.ends[t]
+            n_drawn += stream.drawn[step]
+        n_fired[sample] = n_out
+    return n_drawn

@@ -1,0 +1,157 @@
+"""Competing neurons with normalised weights: one step, the one that fires, and inference that really stops.
+
+All in float32, weights ``[n_inputs, N]`` in [0, 1], potentials in mV above rest. Inhibition acts at once, or with the
+currents of the next step as if inhibitory neurons carried it: these always fire with their excitatory partner (see
+``rules/trace.py``), so only their delay is simulated here; the oracle of the tests simulates them in full.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewise._compile import kernel
+from spikewise.learn.stdp.rules.trace import TraceNeuronConstants
+from spikewise.spikes.streams import BURST, SpikeStream, begin, draw
+
+from .respond import ExitConstants, must_stop
+
+Floats = NDArray[np.float32]
+NOBODY = -1
+
+
+class Layer(NamedTuple):
+    """State of N neurons during one sample; a tuple so that it compiles."""
+
+    v: Floats
+    current: Floats
+    threshold: Floats
+    rests_until: NDArray[np.int32]
+
+
+def new_layer(n_neurons: int) -> Layer:
+    """Memory for one sample at a time."""
+    v, current, threshold = (np.zeros(n_neurons, np.float32) for _ in range(3))
+    return Layer(v, current, threshold, np.zeros(n_neurons, np.int32))
+
+
+@kernel
+def start(layer: Layer, theta: Floats, v_threshold: np.float32) -> None:
+    """Bring all neurons to rest."""
+    layer.v[:] = 0
+    layer.rests_until[:] = 0
+    for j in range(theta.shape[0]):
+        layer.threshold[j] = v_threshold + theta[j]
+
+
+@kernel
+def integrate(
+    weights: Floats, stream: SpikeStream, step: int, layer: Layer, neuron: TraceNeuronConstants, inhibitor: int
+) -> bool:
+    """Advance all neurons by one step; returns whether any stands at or above its threshold.
+
+    ``inhibitor`` is the neuron whose inhibition arrives with the currents of this step, or ``NOBODY``.
+    """
+    v, current, threshold, rests_until = layer
+    place, end = np.uint64(stream.ends[step]), np.uint64(stream.ends[step + 1])
+    current[:] = 0
+    while place + np.uint64(4) <= end:  # four rows per pass, summed in the order of the spikes
+        a, b = np.uint64(stream.spikes[place]), np.uint64(stream.spikes[place + np.uint64(1)])
+        c, d = np.uint64(stream.spikes[place + np.uint64(2)]), np.uint64(stream.spikes[place + np.uint64(3)])
+        for j in range(v.shape[0]):
+            current[j] = (((current[j] + weights[a, j]) + weights[b, j]) + weights[c, j]) + weights[d, j]
+        place += np.uint64(4)
+    while place < end:
+        a = np.uint64(stream.spikes[place])
+        for j in range(v.shape[0]):
+            current[j] += weights[a, j]
+        place += np.uint64(1)
+    if inhibitor != NOBODY:
+        own = current[inhibitor]
+        for j in range(v.shape[0]):
+            current[j] -= neuron.w_inhibit
+        current[inhibitor] = own
+    n_above = 0
+    for j in range(v.shape[0]):
+        moved = v[j] * neuron.decay + current[j]
+        v[j] = moved if rests_until[j] <= step else np.float32(0)
+        n_above += v[j] >= threshold[j]
+    return n_above > 0
+
+
+@kernel
+def fire(layer: Layer, step: int, neuron: TraceNeuronConstants) -> int:
+    """Let the neuron furthest above its threshold fire, the first of equals; returns it.
+
+    It returns to rest; without inhibitory neurons it pushes the others down at once.
+    """
+    v, threshold = layer.v, layer.threshold
+    winner, best = 0, v[0] - threshold[0]
+    for j in range(1, v.shape[0]):
+        if v[j] - threshold[j] > best:
+            winner, best = j, v[j] - threshold[j]
+    if not neuron.is_delayed:
+        for j in range(v.shape[0]):
+            v[j] -= neuron.w_inhibit
+    v[winner] = 0
+    layer.rests_until[winner] = step + neuron.n_refractory + 1
+    return winner
+
+
+@kernel
+def respond(
+    shares: NDArray[np.uint16],
+    keys: NDArray[np.uint64],
+    stream: SpikeStream,
+    weights: Floats,
+    theta: Floats,
+    layer: Layer,
+    neuron: TraceNeuronConstants,
+    n_steps: int,
+    evidence: NDArray[np.float64],
+    leaves: ExitConstants,
+    fired_neuron: NDArray[np.int32],
+    fired_step: NDArray[np.int32],
+    n_fired: NDArray[np.int64],
+    exit_step: NDArray[np.int32],
+    score: NDArray[np.float64],
+    in_spikes: NDArray[np.int64],
+    out_spikes: NDArray[np.int64],
+) -> int:
+    """Run frozen neurons on samples, and stop each as soon as the exit rule is satisfied.
+
+    Fills ``fired_neuron`` and ``fired_step`` (B, T) with the output spikes of each sample, ``n_fired`` (B,) of them,
+    ``exit_step`` (B,) with the steps that were computed and ``score`` (B, K) with the summed evidence (K, N) of the
+    output spikes; adds the spikes of each step to ``in_spikes`` and ``out_spikes`` (T,). Returns the events drawn.
+    """
+    n_drawn = 0
+    for sample in range(shares.shape[0]):
+        start(layer, theta, neuron.v_threshold)
+        score[sample] = 0.0
+        exit_step[sample] = n_steps
+        n_out, inhibitor = 0, NOBODY
+        is_active = begin(stream, shares, sample)
+        for step in range(n_steps):
+            winner = NOBODY
+            if is_active:
+                if step % BURST == 0:
+                    draw(stream, keys[sample], step, min(step + BURST, n_steps))
+                in_spikes[step] += stream.ends[step + 1] - stream.ends[step]
+                if integrate(weights, stream, step, layer, neuron, inhibitor):
+                    winner = fire(layer, step, neuron)
+                    fired_neuron[sample, n_out] = winner
+                    fired_step[sample, n_out] = step + 1
+                    n_out += 1
+                    out_spikes[step] += 1
+                    for k in range(evidence.shape[0]):
+                        score[sample, k] += evidence[k, winner]
+                inhibitor = winner if neuron.is_delayed else NOBODY
+            if (step == 0 or winner != NOBODY) and must_stop(score, sample, step + 1, leaves):
+                exit_step[sample] = step + 1
+                break
+        n_fired[sample] = n_out
+        if is_active:
+            n_drawn += stream.drawn[exit_step[sample]]
+    return n_drawn

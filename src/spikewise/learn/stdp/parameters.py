@@ -1,0 +1,94 @@
+"""Parameters of an unsupervised layer: what is possible, and the settings of the engine that they ask for."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from joblib import effective_n_jobs
+
+from spikewise.errors import ParameterError, unknown_name
+from spikewise.fixed_point import Rounding
+
+from .engines.base import ROUNDINGS, Engine, Settings
+from .rules.base import LeanRule, auto_bits, resolve_rule
+
+Bits = int | None | Literal["auto"]
+"""Bits of a weight; None for floats, "auto" for what the rule is made for."""
+
+_LIMITS = {"n_neurons": 100_000, "n_steps": 30_000, "n_epochs": 1_000_000, "n_bits": 8, "batch_size": 1_000_000}
+_OPTIONAL = ("n_epochs", "n_bits")
+_MOST_THREADS = 1024
+
+
+def check_parameters(encoder: Any) -> None:
+    """Raise ParameterError if a parameter of an encoder is impossible."""
+    for key, highest in _LIMITS.items():
+        value = getattr(encoder, key)
+        if (value is None and key in _OPTIONAL) or (key == "n_bits" and isinstance(value, str) and value == "auto"):
+            continue
+        is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        if not is_whole or not 1 <= value <= highest:
+            none = ", or be None" if key in _OPTIONAL else ""
+            raise ParameterError(f"{key} must be a whole number in 1..{highest}{none}; got {value!r}.")
+    if not isinstance(encoder.rounding, str) or encoder.rounding not in ROUNDINGS:
+        raise unknown_name("rounding", str(encoder.rounding), ROUNDINGS)
+    rule = resolve_rule(encoder.rule, encoder.n_neurons)
+    if encoder.batch_size > 1 and not (isinstance(rule, LeanRule) and rule.window is None):
+        raise ParameterError(
+            f"batch_size must be 1 for a rule that updates within a sample; got {encoder.batch_size}. "
+            "Use the lean rule without window."
+        )
+    n_threads(encoder.n_jobs)
+
+
+def n_threads(n_jobs: int | None) -> int:
+    """Threads that ``n_jobs`` stands for.
+
+    Examples
+    --------
+    >>> n_threads(None), n_threads(3)
+    (1, 3)
+    """
+    is_whole = isinstance(n_jobs, (int, np.integer)) and not isinstance(n_jobs, bool)
+    if n_jobs is not None and not (is_whole and n_jobs != 0 and abs(n_jobs) <= _MOST_THREADS):
+        raise ParameterError(
+            f"n_jobs must be a number of threads up to {_MOST_THREADS}, negative to leave some processors free, "
+            f"or None; got {n_jobs!r}. -1 uses all processors."
+        )
+    return int(effective_n_jobs(n_jobs))
+
+
+def settings_for(encoder: Any, n_inputs: int, seed: np.uint64) -> Settings:
+    """Settings of an engine with these parameters."""
+    n_bits = auto_bits(encoder.rule) if encoder.n_bits == "auto" else encoder.n_bits
+    rounding: Rounding = encoder.rounding
+    return Settings(
+        n_inputs,
+        int(encoder.n_neurons),
+        int(encoder.n_steps),
+        None if n_bits is None else int(n_bits),
+        rounding,
+        seed,
+        int(encoder.batch_size),
+    )
+
+
+def refuse_changes(encoder: Any, engine: Engine) -> None:
+    """Raise ParameterError if an encoder's parameters are no longer those of the engine that it learned with."""
+    settings = engine.settings
+    now = {**_values(settings_for(encoder, settings.n_inputs, settings.seed)), "rule": _rule_of(encoder)}
+    before = {**_values(settings), "rule": engine.rule}
+    changed = [f"{key} is {now[key]!r} and was {before[key]!r}" for key in now if now[key] != before[key]]
+    if changed:
+        raise ParameterError(
+            f"parameters must stay as they were for learning to go on; {', '.join(changed)}. Set them back or fit anew."
+        )
+
+
+def _rule_of(encoder: Any) -> Any:
+    return resolve_rule(encoder.rule, encoder.n_neurons)
+
+
+def _values(settings: Settings) -> dict[str, Any]:
+    return {key: getattr(settings, key) for key in ("n_neurons", "n_steps", "n_bits", "rounding", "batch_size")}

@@ -1,0 +1,121 @@
+"""What a frozen network answers: output spikes, exit steps and scores, and exit rules in compiled form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewise.dynamic.doubt import DoubtExit
+from spikewise.dynamic.rule import ExitRule, NeverExit
+from spikewise.errors import ParameterError
+
+from .counters import Tally, count_empty
+from .kernels.respond import CONFIDENCE, ENTROPY, MARGIN, NEVER_EXIT, ExitConstants
+
+_KINDS = {"entropy": ENTROPY, "confidence": CONFIDENCE, "margin": MARGIN}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Responses:
+    """Output spikes of B samples, in the order of samples and steps.
+
+    Parameters
+    ----------
+    samples, steps, neurons : int arrays of shape (M,)
+        Who fired when (steps count from 1) for which sample.
+    exit_steps : int array of shape (B,)
+        Steps that were computed.
+    scores : float array of shape (B, K)
+        Summed evidence at the end.
+    in_spikes, out_spikes : int arrays of shape (T,)
+        Spikes of all running samples at each step.
+    tally : Tally
+        Events of all samples.
+    """
+
+    samples: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    neurons: NDArray[np.int64]
+    exit_steps: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    in_spikes: NDArray[np.int64]
+    out_spikes: NDArray[np.int64]
+    tally: Tally
+
+    @classmethod
+    def joined(cls, parts: Sequence[Responses]) -> Responses:
+        """Answers to samples that follow each other."""
+        firsts = np.cumsum([0, *(len(part.exit_steps) for part in parts)])
+        tally = Tally()
+        for part in parts:
+            tally.add(astuple(part.tally))
+        samples = [part.samples + first for part, first in zip(parts, firsts[:-1], strict=True)]
+        return cls(
+            np.concatenate(samples),
+            np.concatenate([part.steps for part in parts]),
+            np.concatenate([part.neurons for part in parts]),
+            np.concatenate([part.exit_steps for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+            np.sum([part.in_spikes for part in parts], axis=0),
+            np.sum([part.out_spikes for part in parts], axis=0),
+            tally,
+        )
+
+
+class Sheet:
+    """Memory that a compiled loop fills with the answers to B samples; unpacks in the order of its arguments.
+
+    Parameters
+    ----------
+    n_samples, n_steps, n_classes : int
+        Samples B, steps T and classes K.
+    """
+
+    def __init__(self, n_samples: int, n_steps: int, n_classes: int) -> None:
+        self.neuron, self.step = (np.empty((n_samples, n_steps), np.int32) for _ in range(2))
+        self.n_fired, self.exit_step = np.empty(n_samples, np.int64), np.empty(n_samples, np.int32)
+        self.scores = np.empty((n_samples, n_classes))
+        self.in_spikes, self.out_spikes = (np.zeros(n_steps, np.int64) for _ in range(2))
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        yield from (self.neuron, self.step, self.n_fired, self.exit_step)
+        yield from (self.scores, self.in_spikes, self.out_spikes)
+
+    def responses(self, shares: NDArray[np.uint16], n_drawn: int) -> Responses:
+        """What was found for these samples (B, n_inputs), after that many events were drawn."""
+        n, most = len(self.n_fired), int(self.n_fired.max(initial=0))
+        there = np.arange(most) < self.n_fired[:, None]
+        step, neuron = (part[:, :most][there].astype(np.int64) for part in (self.step, self.neuron))
+        n_empty, n_computed = count_empty(shares), int(self.exit_step.sum(dtype=int))
+        tally = Tally(
+            n_samples=n, n_silent=int((self.n_fired == 0).sum()) - n_empty, n_steps=n_computed,
+            n_draws=n_computed + n_drawn, in_spikes=int(self.in_spikes.sum()), out_spikes=int(self.out_spikes.sum()),
+            n_empty=n_empty,
+        )  # fmt: skip
+        return Responses(
+            np.repeat(np.arange(n), self.n_fired), step, neuron, self.exit_step.astype(np.int64), self.scores,
+            self.in_spikes, self.out_spikes, tally,
+        )  # fmt: skip
+
+
+def compiled_rule(rule: ExitRule | None, n_classes: int) -> ExitConstants:
+    """A rule as the compiled loop takes it."""
+    if rule is None or isinstance(rule, NeverExit):
+        return NEVER_EXIT
+    kind = _KINDS.get(getattr(rule, "kind", ""))
+    if kind is None or not isinstance(rule, DoubtExit):
+        raise ParameterError(
+            f"an STDP network stops inside its compiled loop, which knows EntropyExit, ConfidenceExit, MarginExit and "
+            f"NeverExit; got {type(rule).__name__}. Use replay_exit on a trace for other rules."
+        )
+    if len(rule.bounds) > 1 or isinstance(rule.temperature, tuple):
+        raise ParameterError(
+            "an STDP network takes one bound and one temperature for all steps; got one for each step. Use replay_exit."
+        )
+    if n_classes < 2:
+        raise ParameterError("an exit rule needs at least 2 classes; the network was labelled with one.")
+    return ExitConstants(kind, rule.accumulate == "mean", 1 / rule.temperature, rule.bounds[0])
