@@ -24,7 +24,7 @@ N_FOLDS = 5
 def learn_deep(learning, validation, seed):
     """Train the demo's deep network."""
     from spikewise.learn.gradient.fit import fit
-    from spikewise.network.infer import SpikingClassifier
+    from spikewise.network.classifier import SpikingClassifier
     from spikewise.network.models import build_model
 
     settings, width = deep_settings(DemoSettings(seed=seed), len(learning[0]))

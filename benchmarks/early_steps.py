@@ -27,7 +27,7 @@ from spikewise.data import load_splits
 from spikewise.dynamic import calibrate, replay_exit
 from spikewise.learn.gradient.fit import fit
 from spikewise.learn.gradient.settings import FitSettings
-from spikewise.network.infer import SpikingClassifier
+from spikewise.network.classifier import SpikingClassifier
 from spikewise.network.models import build_model
 from spikewise.workflow.choose import halves
 

@@ -30,7 +30,7 @@ from spikewise.data import Binning, load_events, stratified_folds, stratified_ho
 from spikewise.data.augment import Augmentation
 from spikewise.learn.gradient.fit import fit
 from spikewise.learn.gradient.settings import FitSettings
-from spikewise.network.infer import SpikingClassifier
+from spikewise.network.classifier import SpikingClassifier
 from spikewise.network.models import build_model
 
 HELD_OUT = 0.2

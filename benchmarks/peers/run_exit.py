@@ -67,7 +67,7 @@ def spikingjelly(request):
 
 
 def _ours(request):
-    infer = importlib.import_module("spikewise.network.infer")
+    infer = importlib.import_module("spikewise.network.classifier")
     return infer.SpikingClassifier.load(request["model"])
 
 
@@ -84,7 +84,7 @@ def at_once(request):
 def starting(request):
     """Ours, what is done once however early an image leaves: the first convolution, and a look at the weights."""
     model = _ours(request).model
-    single_sample = importlib.import_module("spikewise.network.single").single_sample
+    single_sample = importlib.import_module("spikewise.network.event_driven").single_sample
 
     def answer(images):
         (single_sample(model) if request["batch"] == 1 else model).start(images)

@@ -12,7 +12,7 @@ from spikewise.cli.train import augmentation_of, binning_of
 from spikewise.data import Binning, load_images
 from spikewise.data.augment import Augmentation
 from spikewise.errors import ParameterError, ShapeError
-from spikewise.network.infer import SpikingClassifier
+from spikewise.network.classifier import SpikingClassifier
 from spikewise.runs import Run
 
 SMALL = ["--model", "vgg5", "--width", "0.1", "--steps", "2", "--epochs", "1", "--threads", "1", "--batch", "16"]

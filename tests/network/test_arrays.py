@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from spikewise.network import _arrays
-from spikewise.network._arrays import each_part, empty, flat, release, tensor_of
+from spikewise.network import arrays as _arrays
+from spikewise.network.arrays import each_part, empty, flat, release, tensor_of
 
 LARGE = 1 << 20
 

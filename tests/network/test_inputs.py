@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikewise.errors import ParameterError, ShapeError
-from spikewise.network._inputs import check_images, check_labels
+from spikewise.network.inputs import check_images, check_labels
 
 SHAPE = (1, 2, 2)
 HALF = np.full((3, *SHAPE), 0.5)

@@ -4,7 +4,7 @@ import pytest
 from spikewise.dynamic import EntropyExit
 from spikewise.dynamic.doubt import normalized_entropy
 from spikewise.errors import DataError
-from spikewise.network.infer import SpikingClassifier
+from spikewise.network.classifier import SpikingClassifier
 from spikewise.shrink import FixedClassifier, FixedFormat, shrink_network
 
 

@@ -8,7 +8,7 @@ import torch
 from spikewise.learn.gradient.fit import fit
 from spikewise.learn.gradient.settings import FitSettings
 from spikewise.network import build_model
-from spikewise.network.infer import SpikingClassifier
+from spikewise.network.classifier import SpikingClassifier
 from spikewise.shrink.classifier import FixedClassifier
 from spikewise.shrink.convert import fold_factors, shrink_network
 from spikewise.shrink.format import FixedFormat

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from spikewise.errors import ParameterError
 
-from ._channels import BatchNorm
-from .fused import NormLIF, norm_lif
+from .fused.batch_norm import BatchNorm
+from .fused.cpu import NormLIF, norm_lif
 from .layers import SpikingLayer
 from .neurons import LIFParams, lif_sequence, tell_decay
 

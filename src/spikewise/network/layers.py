@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from .fused import NormLIF
+from .fused.cpu import NormLIF
 from .neurons import LIFParams
 from .pooling import Pooling, SquareMeans, is_watched, may_exchange, pool_of, pooled_sums, sums_of_means
 

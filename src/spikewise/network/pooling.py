@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from spikewise._lanes import LANES
 
-from ._arrays import each_part, empty, flat, tensor_of
+from .arrays import each_part, empty, flat, tensor_of
 from .kernels.largest import gradient_of_largest, largest_of_squares
 from .kernels.means import means_of_squares
 

@@ -19,9 +19,9 @@ from spikewise.dynamic.rule import ExitRule, NeverExit, ask, check_rule
 from spikewise.dynamic.trace import check_scores
 from spikewise.errors import ParameterError, ShapeError
 
-from ._inputs import check_images
+from .event_driven import single_sample
+from .inputs import check_images
 from .protocol import evaluating
-from .single import single_sample
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from spikewise.errors import ParameterError, whole_number
-from spikewise.network._inputs import check_images
+from spikewise.network.inputs import check_images
 from spikewise.network.models import SpikingNetwork
 
 from . import device

@@ -22,8 +22,8 @@ from spikewise.dynamic.path import ExitPath
 from spikewise.dynamic.rule import EntropyExit, ExitRule
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import ParameterError, whole_number
-from spikewise.network._inputs import check_images, check_labels, sample_axis
-from spikewise.network.infer import SpikingClassifier
+from spikewise.network.classifier import SpikingClassifier
+from spikewise.network.inputs import check_images, check_labels, sample_axis
 from spikewise.network.models import SpikingNetwork
 
 from .network import clip_shares, design_crossbars

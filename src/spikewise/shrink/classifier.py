@@ -14,7 +14,7 @@ from torch import Tensor
 
 from spikewise.dynamic.rule import ExitRule
 from spikewise.errors import DataError
-from spikewise.network.infer import SpikingClassifier
+from spikewise.network.classifier import SpikingClassifier
 from spikewise.network.spec import ModelSpec
 from spikewise.weights import read_weights
 from spikewise.workload.layer import LayerShape
@@ -39,7 +39,7 @@ class FixedClassifier(SpikingClassifier):
     form : FixedFormat
         Its bits.
     n_steps, class_names, batch_size
-        As for :class:`~spikewise.network.infer.SpikingClassifier`.
+        As for :class:`~spikewise.network.classifier.SpikingClassifier`.
     """
 
     def __init__(

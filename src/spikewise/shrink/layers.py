@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from spikewise.errors import ParameterError
-from spikewise.network._channels import BatchNorm, line, of_running
+from spikewise.network.fused.batch_norm import BatchNorm, line, of_running
 from spikewise.network.layers import SpikingLayer
 from spikewise.network.models import SpikingNetwork
 from spikewise.network.neurons import lif_step

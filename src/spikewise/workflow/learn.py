@@ -74,7 +74,7 @@ def learn_deep(
         return open_network(run)
     torch = require("torch", "deep")
     from spikewise.learn.gradient.fit import fit
-    from spikewise.network.infer import SpikingClassifier
+    from spikewise.network.classifier import SpikingClassifier
 
     chosen_on, _ = halves(validation)
     model = network.build(train, settings.seed)
@@ -252,7 +252,7 @@ def open_network(run: Run) -> AnytimeClassifier:
         return STDPClassifier.load(run.path / MODEL_FILE)
     if kind == "deep":
         require("torch", "deep")
-        from spikewise.network.infer import SpikingClassifier
+        from spikewise.network.classifier import SpikingClassifier
         from spikewise.shrink import FixedClassifier
 
         kept_as = FixedClassifier if "shrink" in run.record["settings"] else SpikingClassifier

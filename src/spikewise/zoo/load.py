@@ -86,7 +86,7 @@ def load_model(name: str) -> AnytimeClassifier:
 
         return STDPClassifier.load(path)
     require("torch", "deep")
-    from spikewise.network.infer import SpikingClassifier
+    from spikewise.network.classifier import SpikingClassifier
 
     return SpikingClassifier.load(path)
 

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from spikewise.errors import ParameterError, RunError
-from spikewise.network._inputs import check_images, check_labels, sample_axis
+from spikewise.network.inputs import check_images, check_labels, sample_axis
 from spikewise.network.protocol import TrainableNetwork, check_network
 
 from .checkpoint import Progress, identity_of, place_of, read_checkpoint, write_checkpoint

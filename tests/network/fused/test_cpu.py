@@ -137,7 +137,7 @@ def test_steps_one_by_one_and_plain_pytorch_give_the_same_bits(params, monkeypat
             now = slice(step, step + 1)
             one, state = norm_lif(sums[now], norm, params, 1, state, residual[now])
             singles.append(one)
-        monkeypatch.setattr("spikewise.network.fused.can_fuse", lambda *_: False)
+        monkeypatch.setattr("spikewise.network.fused.cpu.can_fuse", lambda *_: False)
         plain, v_plain = norm_lif(sums, norm, params, 4, residual=residual)
     assert torch.equal(torch.cat(singles), spikes)
     assert torch.equal(state, v)

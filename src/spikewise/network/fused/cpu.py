@@ -5,7 +5,7 @@ that is a dozen passes over memory, and autograd keeps most of what they write. 
 (statistics, then all steps at once) and writes spikes; backward reads the sums and the gradients of the spikes, runs
 the steps again and needs nothing but the sums. See :mod:`spikewise.network.kernels.lif` for the equations.
 
-:func:`can_fuse` says when it applies on a CPU, and :func:`~spikewise.network.fused_cuda.can_fuse_cuda` on a GPU;
+:func:`can_fuse` says when it applies on a CPU, and :func:`~spikewise.network.fused.cuda.can_fuse_cuda` on a GPU;
 elsewhere :func:`norm_lif` is the same in plain PyTorch. In evaluation all give the same bits in float32.
 """
 
@@ -21,16 +21,16 @@ from torch.autograd.function import once_differentiable
 
 from spikewise._lanes import LANES
 from spikewise.errors import ShapeError
+from spikewise.network.arrays import N_PARTS, empty, flat
+from spikewise.network.kernels import lif as kernels
+from spikewise.network.kernels.lif_means import backward_means, forward_means
+from spikewise.network.neurons import LIF, LIFParams, lif_sequence, tell_decay
+from spikewise.network.pooling import square_means
+from spikewise.network.surrogate import Dspike
 
-from ._arrays import N_PARTS, empty, flat
-from ._channels import BatchNorm, gradient_line, is_plain, is_shared, line, may_fuse, of_batch, of_running
-from ._flat import FlatSums, period_of
-from .fused_cuda import can_fuse_cuda, norm_lif_cuda
-from .kernels import lif as kernels
-from .kernels.lif_means import backward_means, forward_means
-from .neurons import LIF, LIFParams, lif_sequence, tell_decay
-from .pooling import square_means
-from .surrogate import Dspike
+from .batch_norm import BatchNorm, gradient_line, is_plain, is_shared, line, may_fuse, of_batch, of_running
+from .cuda import can_fuse_cuda, norm_lif_cuda
+from .flat import FlatSums, period_of
 
 
 def norm_lif(

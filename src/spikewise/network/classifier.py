@@ -26,11 +26,11 @@ from spikewise.errors import DataError, ParameterError, whole_number
 from spikewise.weights import read_weights, write_weights
 from spikewise.workload.workload import Workload
 
-from ._inputs import check_images, check_labels, sample_axis
+from .event_driven import single_sample
+from .inputs import check_images, check_labels, sample_axis
 from .models import SpikingNetwork
 from .protocol import TrainableNetwork, check_network, evaluating, select
-from .record import record_workload
-from .single import single_sample
+from .record.record import record_workload
 from .spec import ModelSpec
 from .stream import stream
 

@@ -23,13 +23,13 @@ from torch import Tensor, nn
 
 from spikewise.dynamic.rule import ExitRule, ask, check_rule
 from spikewise.errors import ParameterError, ShapeError, whole_number
+from spikewise.network.protocol import SteppingNetwork, evaluating
 from spikewise.workload.layer import MAX_BITS
 from spikewise.workload.workload import Workload
 
-from ._calls import Timing
-from ._tally import Tally
-from .protocol import SteppingNetwork, evaluating
-from .watch import Watch
+from .activity import Tally
+from .calls import Timing
+from .hooks import Watch
 
 Run = Callable[[Any, Tensor], Any]
 
@@ -89,7 +89,7 @@ def record_workload(
 
     Notes
     -----
-    What is seen and what is not stands in :mod:`spikewise.network.watch`.
+    What is seen and what is not stands in :mod:`spikewise.network.record.hooks`.
 
     Examples
     --------

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from spikewise._lanes import LANES
-
-from ._arrays import each_part, flat, tensor_of
+from spikewise.network.arrays import each_part, flat, tensor_of
 
 
 def period_of(n_channels: int) -> int:

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from spikewise.errors import ParameterError
 from spikewise.workload.workload import LayerActivity, Workload
 
-from ._calls import Timing
-from .watch import Watch, WatchedLayer
+from .calls import Timing
+from .hooks import Watch, WatchedLayer
 
 _Floats = NDArray[np.float64]
 

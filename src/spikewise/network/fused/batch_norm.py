@@ -8,9 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from .neurons import LIFParams
-from .pooling import is_watched
-from .surrogate import Dspike, Triangle
+from spikewise.network.neurons import LIFParams
+from spikewise.network.pooling import is_watched
+from spikewise.network.surrogate import Dspike, Triangle
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
 Moments = Callable[[Tensor], tuple[Tensor, ...]]

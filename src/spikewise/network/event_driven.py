@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from spikewise._lanes import LANES
 from spikewise.errors import ParameterError, ShapeError
 
-from ._arrays import empty
-from ._channels import is_plain, line, of_running
-from .fused import NormLIF
+from .arrays import empty
+from .fused.batch_norm import is_plain, line, of_running
+from .fused.cpu import NormLIF
 from .kernels.content import content_of
 from .kernels.events import conv_step, linear_step, static_step
 from .layers import SpikingLayer

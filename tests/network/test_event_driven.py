@@ -12,7 +12,7 @@ from torch import nn
 from spikewise.dynamic import EntropyExit
 from spikewise.errors import ParameterError, ShapeError
 from spikewise.network import LIFParams, SpikingClassifier, build_model
-from spikewise.network.single import SingleSample, single_sample
+from spikewise.network.event_driven import SingleSample, single_sample
 from spikewise.zoo import load_model
 
 

@@ -38,9 +38,9 @@ from torch import Tensor, nn
 from spikewise.errors import ParameterError
 from spikewise.workload.layer import LayerShape
 
-from ._calls import Calls, Repetition, Timing
-from ._checks import Synapses, check_call
-from ._geometry import axes_of, n_readers
+from .calls import Calls, Repetition, Timing
+from .checks import Synapses, check_call
+from .geometry import axes_of, n_readers
 
 # Modules with weights whose work would be missed. Embeddings only look up.
 _UNSEEN = (

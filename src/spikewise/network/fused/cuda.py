@@ -21,10 +21,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from . import _channels
-from ._channels import BatchNorm, may_fuse
-from .neurons import LIFParams
-from .surrogate import Dspike, Triangle
+from spikewise.network.neurons import LIFParams
+from spikewise.network.surrogate import Dspike, Triangle
+
+from . import batch_norm as _channels
+from .batch_norm import BatchNorm, may_fuse
 
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 _TILE = 8192  # elements of a program over all steps: 64 potentials for each of its 128 threads
@@ -115,7 +116,7 @@ def _power_of_two(n: int) -> int:
 
 def _moments(x: _Maps, norm: BatchNorm) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (C,) of each channel of this batch."""
-    from .kernels.lif_triton import moments
+    from spikewise.network.kernels.lif_triton import moments
 
     def sums_around(centre: Tensor) -> tuple[Tensor, ...]:
         sums, squares = x.table(), x.table()
@@ -133,7 +134,7 @@ class _NormLIF(torch.autograd.Function):
         ctx: Any, sums: Tensor, weight: Tensor, bias: Tensor, v0: Tensor | None, residual: Tensor | None,
         decay: Tensor | None, norm: BatchNorm, params: LIFParams, n_steps: int,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        from .kernels import lif_triton as kernels
+        from spikewise.network.kernels import lif_triton as kernels
 
         x = _Maps(sums, n_steps)
         with torch.cuda.device_of(sums):  # type: ignore[no-untyped-call]
@@ -154,7 +155,7 @@ class _NormLIF(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        from .kernels import lif_triton as kernels
+        from spikewise.network.kernels import lif_triton as kernels
 
         sums, mean, std, scale, shift, v0, residual, decay = ctx.saved_tensors
         params, n_steps, is_training, dtype = ctx.settings

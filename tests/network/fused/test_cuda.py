@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from spikewise.network import fused_cuda
+from spikewise.network.fused import cuda as fused_cuda
 from spikewise.network.fused import norm_lif
-from spikewise.network.fused_cuda import can_fuse_cuda, norm_lif_cuda
+from spikewise.network.fused.cuda import can_fuse_cuda, norm_lif_cuda
 from spikewise.network.neurons import LIFParams, lif_sequence
 
-_SPEC = importlib.util.spec_from_file_location("norm_lif", Path(__file__).parents[1] / "oracles" / "norm_lif.py")
+_SPEC = importlib.util.spec_from_file_location("norm_lif", Path(__file__).parents[2] / "oracles" / "norm_lif.py")
 _ORACLE = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(_ORACLE)
 NEURONS, norm_of, oracle, relative = _ORACLE.NEURONS, _ORACLE.norm_of, _ORACLE.norm_lif, _ORACLE.relative
@@ -222,7 +222,7 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
-from spikewise.network.fused_cuda import norm_lif_cuda
+from spikewise.network.fused.cuda import norm_lif_cuda
 from spikewise.network.neurons import LIFParams
 
 

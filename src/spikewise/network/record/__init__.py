@@ -1,0 +1,10 @@
+"""Any torch network as a workload: watched while it runs, layer by layer and step by step."""
+
+from spikewise._lazy import lazy_exports
+
+__getattr__, __all__ = lazy_exports(
+    __name__,
+    {
+        "record_workload": ".record",
+    },
+)
