@@ -21,7 +21,7 @@ from torch import nn
 from spikewise._files import write_json
 from spikewise.data.augment import Augmentation
 from spikewise.dynamic import calibrate
-from spikewise.dynamic.path import ExitPath
+from spikewise.dynamic.exit_path import ExitPath
 from spikewise.learn.gradient.fit import fit
 from spikewise.learn.gradient.settings import FitSettings
 from spikewise.network import OwnSpec, SpikingClassifier

@@ -12,7 +12,7 @@ from spikewise.data.event_augment import (
     jitter_events,
     shift_events,
 )
-from spikewise.data.formats.event_array import EVENT
+from spikewise.data.formats.event_checks import EVENT
 
 SENSOR = (6, 9)
 ONE = st.tuples(st.integers(0, 10**6), st.integers(0, 8), st.integers(0, 5), st.integers(0, 1))

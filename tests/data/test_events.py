@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from spikewise.data import Binning, EventSet, load_events, load_images, load_splits
+from spikewise.data.catalog.events import event_set_of
+from spikewise.data.catalog.registry import named_set
+from spikewise.data.catalog.sources import open_source
 from spikewise.data.event_augment import EventAugmentation
-from spikewise.data.find_events import event_set_of
-from spikewise.data.formats.event_array import EVENT
-from spikewise.data.registry import named_set
-from spikewise.data.sources import open_source
+from spikewise.data.formats.event_checks import EVENT
 from spikewise.errors import DataError, ParameterError
 
 RNG = np.random.default_rng(0)

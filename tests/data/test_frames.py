@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from spikewise.data.formats.event_array import EVENT
+from spikewise.data.formats.event_checks import EVENT
 from spikewise.data.frames import Binning, bin_events
 from spikewise.errors import ParameterError
 

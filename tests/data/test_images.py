@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from spikewise.data import ImageSet, load_images, load_splits
+from spikewise.data.catalog.sources import open_source
 from spikewise.data.images import read_splits, verify
-from spikewise.data.sources import open_source
 from spikewise.errors import DataError, ParameterError
 
 PARTS = ("train", "validation", "test")

@@ -13,7 +13,7 @@ from spikewise.dynamic import (
     replay_exit,
 )  # fmt: skip
 from spikewise.dynamic.curve import outcomes
-from spikewise.dynamic.path import DOUBT_GRID
+from spikewise.dynamic.exit_path import DOUBT_GRID
 from spikewise.errors import ParameterError, ShapeError
 
 

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from spikewise.dynamic import EntropyExit, ExitPath, ExitRule, ScoreTrace, calibrate, normalized_entropy, replay_exit
 from spikewise.dynamic.sigma_e import SigmaEExit, SigmaEUnit, agreement
-from spikewise.dynamic.unit_work import work_per_decision
+from spikewise.dynamic.sigma_e_cost import work_per_decision
 from spikewise.errors import ParameterError, ShapeError
 
 
@@ -343,7 +343,7 @@ def test_impossible_work_is_refused(n_classes, n_steps):
 def test_deciding_costs_less_than_a_thousandth_of_a_step_of_vgg16():
     # 0.375 pJ per look-up: CACTI 7, 1 KB, 32 nm [run]. At 45 nm, so too much: 0.1 pJ per 32-bit addition, 0.2 pJ per
     # 8-bit multiplication [verified], growing with the product of the widths (32 bits: 3.2, known 3.1) [derived].
-    step = _load("price", "test_chip.py").vgg16(1)
+    step = _load("price", "imc", "test_chip.py").vgg16(1)
     work = work_per_decision(UNIT, 10, "mean", 4)
     multiplications = sum(count * 0.2 * a * b / 64 for count, a, b in work.multiplications)
     picojoules = 0.375 * work.n_lookups + 0.1 * (work.n_additions + work.n_comparisons) + multiplications
@@ -351,6 +351,6 @@ def test_deciding_costs_less_than_a_thousandth_of_a_step_of_vgg16():
     energy = step.ledger.step_energy_j.sum()
     assert energy == pytest.approx(8.75e-6, rel=0.01)
     assert picojoules * 1e-12 < 0.001 * energy
-    physical = _load("price", "test_chip.py").vgg16(1, (), "rram-64-32nm-physical", 0.15)
+    physical = _load("price", "imc", "test_chip.py").vgg16(1, (), "rram-64-32nm-physical", 0.15)
     assert physical.ledger.step_energy_j.sum() == pytest.approx(3.43e-6, rel=0.01)
     assert picojoules * 1e-12 < 0.001 * physical.ledger.step_energy_j.sum()

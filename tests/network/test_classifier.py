@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikewise.dynamic import AnytimeClassifier, EntropyExit, NeverExit, replay_exit
-from spikewise.dynamic.identity import model_identity
+from spikewise.dynamic.fingerprint import model_identity
 from spikewise.errors import DataError, ParameterError, ShapeError
 from spikewise.network import LIFParams, SpikingClassifier, build_model
 from spikewise.weights import read_weights, write_weights

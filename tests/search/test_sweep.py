@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spikewise.dynamic.anytime import replay_exit
-from spikewise.dynamic.path import ExitPath
+from spikewise.dynamic.exit_path import ExitPath
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import CapacityError, ParameterError
 from spikewise.price import load_platform

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from spikewise.dynamic import EntropyExit
-from spikewise.dynamic.doubt import normalized_entropy
+from spikewise.dynamic.uncertainty import normalized_entropy
 from spikewise.errors import DataError
 from spikewise.network.classifier import SpikingClassifier
 from spikewise.shrink import FixedClassifier, FixedFormat, shrink_network

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from spikewise.errors import ParameterError
 from spikewise.workload import LayerActivity, LayerShape, Workload, uniform_workload
-from spikewise.workload.metrics import count_metrics
+from spikewise.workload.metrics import count_metrics, in_spike_share
 
 # A 2 x 2 image with 8 bits, computed once; a grouped convolution of spikes; a read-out. All by hand.
 STEM = LayerShape(
@@ -115,3 +115,14 @@ def test_laws_that_hold_for_every_network(rate, other, histogram, groups):
     images = [replace(layer, input_bits=8) for layer in layers]
     of_images = count_metrics(replace(load, layers=images))
     assert (of_images.n_macs, of_images.n_acs) == (found.n_acs, 0)
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=8).filter(any))
+def test_with_even_activity_the_share_of_spikes_is_that_of_steps(histogram):
+    load = uniform_workload("toy", [HEAD], len(histogram), [0.25], histogram)
+    assert in_spike_share(load) == pytest.approx(load.mean_steps / load.n_steps)
+    assert in_spike_share(load.without_exit()) == 1
+
+
+def test_a_network_without_input_has_nothing_to_save():
+    assert in_spike_share(uniform_workload("toy", [HEAD], 2, [0.0], [1, 1])) == 1

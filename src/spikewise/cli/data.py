@@ -19,8 +19,8 @@ def data(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Fetch and verify a data set."""
+    from spikewise.data.catalog.sources import open_source
     from spikewise.data.images import read_splits, verify
-    from spikewise.data.sources import open_source
 
     with progress() as bars:
         source = open_source(name, root, progress=_Bars(bars), n_steps=steps)

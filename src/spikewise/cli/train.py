@@ -161,7 +161,7 @@ def augmentation_of(words: str, data: str) -> Augmentation:
     4
     """
     from spikewise.data.augment import AUGMENTATIONS, Augmentation
-    from spikewise.data.find_events import event_set_of
+    from spikewise.data.catalog.events import event_set_of
 
     if words == "auto":
         recorded = event_set_of(data)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from .formats.event_array import Events
+from .formats.event_checks import Events
 
 Size = tuple[int, int]
 
@@ -44,7 +44,7 @@ class EventAugmentation(BaseModel):
 
         Examples
         --------
-        >>> from spikewise.data.formats.event_array import EVENT
+        >>> from spikewise.data.formats.event_checks import EVENT
         >>> events = np.array([(0, 1, 0, 1), (10, 0, 0, 0)], EVENT)
         >>> EventAugmentation(jitter_us=3).vary(events, (1, 2), np.random.default_rng(0))["t"].tolist()
         [2, 10]

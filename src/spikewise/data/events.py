@@ -16,14 +16,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from spikewise.errors import DataError
 
-from .choose import Samples, Share, Split, check_split, choose
+from .catalog.events import Recordings
+from .catalog.sources import open_recordings
 from .event_augment import EventAugmentation
-from .find_events import Recordings
 from .formats.checks import as_labels, check_size
-from .formats.event_array import EVENT, Events
+from .formats.event_checks import EVENT, Events
 from .frames import Binning, Size, bin_events
 from .images import ImageSet
-from .sources import open_recordings
+from .split_rows import Samples, Share, Split, check_split, choose
 from .splits import content_digest, digest_array, sha256_of_digests
 
 

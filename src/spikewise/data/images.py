@@ -1,6 +1,6 @@
 """Pictures with labels, ready to learn from: one call from a name to a split.
 
-Which samples a split holds is the same for everyone (see :mod:`~spikewise.data.choose`). Event recordings are
+Which samples a split holds is the same for everyone (see :mod:`~spikewise.data.split_rows`). Event recordings are
 binned into frames on the way (see :mod:`~spikewise.data.frames`); their splits follow from the events, so they are
 the same for every number of steps.
 """
@@ -16,11 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from spikewise.errors import DataError
 
-from .choose import Choice, Samples, Share, Split, check_split, choose, choose_all
+from .catalog.registry import NAMED_SETS
+from .catalog.sources import Source, open_source
 from .formats.checks import as_labels, check_channels, check_paired
 from .frames import Binning
-from .registry import NAMED_SETS
-from .sources import Source, open_source
+from .split_rows import Choice, Samples, Share, Split, check_split, choose, choose_all
 from .splits import content_sha256, sha256_of_digests
 
 

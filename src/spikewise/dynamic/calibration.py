@@ -24,10 +24,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikewise.dynamic.curve import ExitCurve, exit_curve
-from spikewise.dynamic.doubt import DoubtExit
-from spikewise.dynamic.path import ExitPath
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.errors import ParameterError, ShapeError
+from spikewise.errors import ParameterError
+
+from .exit_path import ExitPath
+from .uncertainty import DoubtExit
 
 _ROUNDING = 1e-9
 
@@ -172,15 +173,3 @@ def _chosen(curve: ExitCurve, place: int | None, max_drop: float | None) -> Cali
         return Calibration(curve.path.rules[0].never(), max_drop, full, full, float(curve.n_steps), n)
     accuracy, steps = float(curve.accuracy[place]), float(curve.mean_steps[place])
     return Calibration(curve.path.rules[place], max_drop, full, accuracy, steps, n)
-
-
-def random_exit_accuracy(trace: ScoreTrace, histogram: NDArray[np.integer]) -> float:
-    """Expected accuracy of the control that stops at random with the same exit histogram (T,).
-
-    The mean of the static accuracies weighted by the histogram: what the steps alone buy, without
-    knowing which samples are easy.
-    """
-    counts = np.asarray(histogram)
-    if counts.shape != (trace.n_steps,) or (counts < 0).any() or not counts.any():
-        raise ShapeError(f"histogram must hold {trace.n_steps} counts, not all 0; got {str(counts.tolist())[:40]}.")
-    return float(counts @ trace.accuracy_by_step() / counts.sum())

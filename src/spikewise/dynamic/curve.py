@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikewise.dynamic.path import ExitPath
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import ParameterError, ShapeError
+
+from .exit_path import ExitPath
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -33,11 +33,12 @@ from scipy.stats import beta, binom
 
 from spikewise.dynamic.calibration import calibrate
 from spikewise.dynamic.curve import ExitCurve, exit_curve
-from spikewise.dynamic.doubt import DoubtExit
-from spikewise.dynamic.path import ExitPath
 from spikewise.dynamic.rule import rule_from_dict, rule_to_dict
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError, ParameterError
+
+from .exit_path import ExitPath
+from .uncertainty import DoubtExit
 
 Form = Literal["drop", "harm"]
 FORMS: tuple[Form, ...] = ("drop", "harm")

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from spikewise.dynamic.anytime import ExitResult, replay_exit
-from spikewise.dynamic.doubt import DoubtExit
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError, ParameterError, ShapeError, whole_number
+
+from .uncertainty import DoubtExit
 
 _KEPT = 2048  # doubts of a profile
 _LEAST_EXPECTED = 5.0  # samples in a group of steps; fewer and the test is no test

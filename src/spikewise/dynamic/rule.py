@@ -26,8 +26,9 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikewise.dynamic.doubt import Accumulate, DoubtExit, PerStep, as_tuple, below_the_best, mapped, normalized_entropy
 from spikewise.errors import DataError, ParameterError
+
+from .uncertainty import Accumulate, DoubtExit, PerStep, as_tuple, below_the_best, mapped, normalized_entropy
 
 
 @runtime_checkable

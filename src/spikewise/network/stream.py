@@ -1,7 +1,7 @@
 """Answers as they come: one sample, one timestep after the other, until the rule has seen enough.
 
 A still image is looked at for as long as it takes. Of a recording each frame is consumed when it arrives, so that the
-answer is there before the recording ends; :func:`spikewise.data.arriving.arriving_frames` makes frames of events.
+answer is there before the recording ends; :func:`spikewise.data.frames.arriving_frames` makes frames of events.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from spikewise.dynamic.anytime import replay_exit
 from spikewise.dynamic.calibration import calibrate
-from spikewise.dynamic.path import ExitPath
+from spikewise.dynamic.exit_path import ExitPath
 from spikewise.dynamic.rule import EntropyExit, ExitRule
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import ParameterError, whole_number

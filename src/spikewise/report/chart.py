@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from spikewise.dynamic.curve import exit_curve
-from spikewise.dynamic.doubt import DoubtExit
-from spikewise.dynamic.path import ExitPath
+from spikewise.dynamic.exit_path import ExitPath
 from spikewise.dynamic.trace import ScoreTrace
+from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.price.cost import CostReport
 from spikewise.units import format_share, format_si
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spikewise._files import mendable, read_json
-from spikewise.dynamic.doubt import DoubtExit
 from spikewise.dynamic.rule import NeverExit, rule_from_dict
 from spikewise.dynamic.trace import ScoreTrace
+from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.energy.measurement import Measurement, measured_of
 from spikewise.errors import DataError
 from spikewise.price.analysis.companions import Prices, read_prices

@@ -15,10 +15,10 @@ from scipy.special import softmax
 
 from spikewise._files import replacing
 from spikewise.dynamic.curve import exit_curve
-from spikewise.dynamic.doubt import DoubtExit
-from spikewise.dynamic.path import ExitPath
+from spikewise.dynamic.exit_path import ExitPath
 from spikewise.dynamic.rule import ExitRule, NeverExit
 from spikewise.dynamic.trace import ScoreTrace
+from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.learn.stdp.classifier import STDPClassifier
 from spikewise.learn.stdp.engines.base import Engine
 from spikewise.runs import make_folder

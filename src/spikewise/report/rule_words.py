@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from spikewise.dynamic.doubt import DoubtExit, PerStep
 from spikewise.dynamic.rule import ConfidenceExit, EntropyExit, MarginExit, NeverExit
+from spikewise.dynamic.uncertainty import DoubtExit, PerStep
 
 _NEVER = "never stops early"
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewise.dynamic.curve import ExitCurve, exit_curve
-from spikewise.dynamic.doubt import DoubtExit
-from spikewise.dynamic.path import ExitPath
+from spikewise.dynamic.exit_path import ExitPath
 from spikewise.dynamic.trace import ScoreTrace
+from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.errors import CapacityError, ParameterError
 from spikewise.workload.workload import Workload
 

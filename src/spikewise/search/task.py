@@ -16,7 +16,7 @@ import numpy as np
 from spikewise.data.images import ImageSet
 from spikewise.dynamic.calibration import calibrate
 from spikewise.dynamic.curve import exit_curve
-from spikewise.dynamic.path import ExitPath
+from spikewise.dynamic.exit_path import ExitPath
 from spikewise.errors import ParameterError
 from spikewise.learn.stdp.classifier import STDPClassifier
 from spikewise.learn.stdp.encoder import STDPEncoder

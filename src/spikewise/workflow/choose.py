@@ -19,12 +19,12 @@ from spikewise.data.images import ImageSet
 from spikewise.data.splits import stratified_holdout
 from spikewise.dynamic.anytime import AnytimeClassifier
 from spikewise.dynamic.calibration import Calibration, calibrate
-from spikewise.dynamic.doubt import Accumulate, DoubtExit
+from spikewise.dynamic.exit_path import ExitPath
 from spikewise.dynamic.guarantee import Certificate, Form, certify, samples_needed
 from spikewise.dynamic.monitor import ExitProfile
-from spikewise.dynamic.path import ExitPath
 from spikewise.dynamic.temperature import fit_temperature
 from spikewise.dynamic.trace import ScoreTrace
+from spikewise.dynamic.uncertainty import Accumulate, DoubtExit
 from spikewise.price.cost import CostReport
 
 ENOUGH_TO_HALVE = 800

@@ -10,8 +10,8 @@ from typing import Any
 from spikewise._files import mendable, read_json
 from spikewise.data.frames import Binning
 from spikewise.data.images import ImageSet, load_splits
-from spikewise.dynamic.doubt import Accumulate
 from spikewise.dynamic.guarantee import Certificate
+from spikewise.dynamic.uncertainty import Accumulate
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError, ParameterError, positive_number
 from spikewise.price.analysis.companions import Prices, platforms_for

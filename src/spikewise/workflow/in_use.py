@@ -15,11 +15,11 @@ from spikewise.data.formats.checks import check_values
 from spikewise.data.formats.folder import open_picture
 from spikewise.data.images import ImageSet
 from spikewise.dynamic.answer import Answer, answers_of
-from spikewise.dynamic.doubt import DoubtExit
+from spikewise.dynamic.fingerprint import model_identity
 from spikewise.dynamic.guarantee import Certificate
-from spikewise.dynamic.identity import model_identity
 from spikewise.dynamic.monitor import DriftMonitor, ExitProfile
 from spikewise.dynamic.rule import EntropyExit, rule_from_dict
+from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.errors import DataError, ParameterError, unknown_name
 from spikewise.runs import CHOICE_FILE, EXIT_FILE, Run
 

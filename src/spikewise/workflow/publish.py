@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spikewise._files import mendable, read_json, replacing, write_json
-from spikewise.dynamic.identity import model_identity
+from spikewise.dynamic.fingerprint import model_identity
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError, ParameterError
 from spikewise.price.analysis.companions import read_prices

@@ -9,14 +9,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from spikewise.dynamic.controls import cut_at
 from spikewise.energy.measurement import measured_of
 from spikewise.learn.stdp.classifier import STDPClassifier
 from spikewise.price.analysis.companions import Prices, all_figures_of
 from spikewise.runs import WORKLOAD_FILE, Run
 from spikewise.workload.operations import Operations
 from spikewise.workload.workload import Workload
-
-from .stop import cut_at
 
 CPU_TIMES = ("test_full_cpu_s", "test_exit_cpu_s")
 """Names of the CPU seconds of the test images, full and with exit, before the name of the exit setting."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from spikewise.data.images import ImageSet
-from spikewise.dynamic.identity import model_identity
+from spikewise.dynamic.fingerprint import model_identity
 from spikewise.errors import CapacityError, DataError, ParameterError, require, unknown_name
 from spikewise.learn.stdp.classifier import STDPClassifier
 from spikewise.price.analysis.companions import platforms_for, price_all

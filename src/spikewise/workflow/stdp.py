@@ -15,9 +15,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from spikewise.data.images import ImageSet, load_splits
-from spikewise.dynamic.doubt import DoubtExit
+from spikewise.dynamic.controls import stop_at_first_spike
 from spikewise.dynamic.rule import rule_from_dict
 from spikewise.dynamic.trace import ScoreTrace
+from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError, ParameterError, unknown_name
 from spikewise.fixed_point import Rounding
@@ -33,7 +34,7 @@ from .choose import ExitSettings
 from .folder import is_new, nothing_to_resume, page_of
 from .learn import MUCH_VALIDATION, Progress, identify, learn_stdp
 from .results import CPU_TIMES, all_figures
-from .stop import stop_and_price, stop_at_first_spike
+from .stop import stop_and_price
 
 Stages = Callable[[str], Progress]
 """Opens a progress report for a stage with this title."""

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from spikewise._files import mendable, read_json, replacing, write_json
 from spikewise.data.images import ImageSet
 from spikewise.dynamic.anytime import AnytimeClassifier, ExitResult
-from spikewise.dynamic.calibration import random_exit_accuracy
-from spikewise.dynamic.doubt import Accumulate, DoubtExit
-from spikewise.dynamic.identity import model_identity
+from spikewise.dynamic.controls import cut_at, random_exit_accuracy
+from spikewise.dynamic.fingerprint import model_identity
 from spikewise.dynamic.rule import NeverExit, rule_to_dict
 from spikewise.dynamic.trace import ScoreTrace
+from spikewise.dynamic.uncertainty import Accumulate, DoubtExit
 from spikewise.energy.measurement import INFERENCE, INFERENCE_EXIT, Measurement, entry
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError
@@ -166,35 +166,6 @@ def stop_and_price(
     prices = price_exit(run, asked.name, asked.platform)
     progress(2, 2, "priced")
     return found, prices
-
-
-def cut_at(mean_steps: float) -> int:
-    """Step at which the control that cuts all samples alike spends as many steps as early exit, rounded.
-
-    Examples
-    --------
-    >>> cut_at(54.6), cut_at(1.2)
-    (55, 1)
-    """
-    return max(1, round(mean_steps))
-
-
-def stop_at_first_spike(trace: ScoreTrace) -> tuple[float, float]:
-    """Accuracy and mean steps of the control that stops each sample when its scores first change.
-
-    Of an STDP network that is its first output spike; a sample without one runs to the end.
-
-    Examples
-    --------
-    >>> trace = ScoreTrace.from_changes([2, 3, 3], [0, 0, 1], [[1.0, 0], [0, 2.0], [0, 1.0]], n_steps=4, labels=[0, 0])
-    >>> stop_at_first_spike(trace)
-    (0.5, 2.5)
-    """
-    steps, answers = np.full(trace.n_samples, trace.n_steps), np.zeros(trace.n_samples, np.int64)
-    step_of_change = np.repeat(np.arange(1, trace.n_steps + 1), np.diff(trace.change_offsets))
-    who, first = np.unique(trace.samples, return_index=True)  # changes are sorted by step
-    steps[who], answers[who] = step_of_change[first], trace.scores[first].argmax(1)
-    return float(np.mean(answers == trace.labels)), float(steps.mean())
 
 
 def _kept(run: Run, validation: ImageSet) -> ImageSet | None:

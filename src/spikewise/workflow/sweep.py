@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from spikewise.data.images import ImageSet
-from spikewise.dynamic.path import ExitPath
+from spikewise.dynamic.exit_path import ExitPath
 from spikewise.dynamic.rule import rule_to_dict
 from spikewise.errors import ParameterError, require
 from spikewise.learn.stdp.classifier import STDPClassifier

@@ -10,11 +10,11 @@ from pydantic import ValidationError
 
 from spikewise._files import read_json
 from spikewise.dynamic.anytime import AnytimeClassifier
-from spikewise.dynamic.doubt import DoubtExit
+from spikewise.dynamic.fingerprint import model_identity
 from spikewise.dynamic.guarantee import Certificate
-from spikewise.dynamic.identity import model_identity
 from spikewise.dynamic.monitor import DriftMonitor, ExitProfile
 from spikewise.dynamic.rule import NeverExit, rule_from_dict
+from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.errors import DataError, ParameterError, require, unknown_name
 
 from .card import ExitCard, ModelCard

@@ -28,7 +28,7 @@ import numpy as np
 from spikewise.errors import DataError
 
 from .checks import check_size
-from .event_array import Events, as_events
+from .event_checks import Events, as_events
 
 SIZE = (128, 128)
 _END = b"#!END-HEADER"

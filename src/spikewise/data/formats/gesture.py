@@ -14,7 +14,7 @@ import numpy as np
 from spikewise.errors import DataError
 
 from .aedat import read_aedat3
-from .event_array import MAX_TIME_US, Events
+from .event_checks import MAX_TIME_US, Events
 
 N_CLASSES = 11
 _COLUMNS = ["class", "startTime_usec", "endTime_usec"]

@@ -18,7 +18,7 @@ import numpy as np
 from spikewise.errors import DataError
 
 from .checks import Labels, as_labels, check_size
-from .event_array import Events, as_events
+from .event_checks import Events, as_events
 from .npz import read_arrays
 
 SIZE = (34, 34)

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spikewise.data.augment import Augmentation
-from spikewise.dynamic.doubt import Accumulate
+from spikewise.dynamic.uncertainty import Accumulate
 
 _PEAK_LR = {"adamw": 5e-3, "sgd": 0.1, "muon": 5e-3}
 _WEIGHT_DECAY = {"adamw": 1e-2, "sgd": 5e-4, "muon": 0.1}

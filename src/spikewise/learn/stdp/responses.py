@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewise.dynamic.doubt import DoubtExit
 from spikewise.dynamic.rule import ExitRule, NeverExit
+from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.errors import ParameterError
 
 from .counters import Tally, count_empty

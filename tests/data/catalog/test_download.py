@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from spikewise.data.fetch import fetch
+from spikewise.data.catalog.download import fetch
 from spikewise.errors import DownloadError, ParameterError
 
 BODY = hashlib.shake_256(b"body").digest(300_000)
@@ -204,7 +204,7 @@ def test_progress_grows_to_the_announced_length(server, target):
 
 
 def test_two_processes_download_a_file_once(server, target):
-    code = "import sys; from spikewise.data.fetch import fetch; fetch(*sys.argv[1:])"
+    code = "import sys; from spikewise.data.catalog.download import fetch; fetch(*sys.argv[1:])"
     command = [sys.executable, "-c", code, f"{server.url}/linger", str(target), SHA256]
     running = [subprocess.Popen(command) for _ in range(2)]
     assert [process.wait(30) for process in running] == [0, 0]

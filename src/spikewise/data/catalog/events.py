@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from spikewise.data.formats import aedat, nmnist
+from spikewise.data.formats.event_checks import Events
+from spikewise.data.formats.gesture import read_gestures, read_trials
 from spikewise.errors import DataError
 
-from .formats import aedat, nmnist
-from .formats.event_array import Events
-from .formats.gesture import read_gestures, read_trials
 from .registry import NamedSet, named_set
 
 Recordings = Callable[[], Iterator[tuple[Events, int]]]

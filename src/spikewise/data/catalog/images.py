@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from .formats.checks import Labels, Pixels
-from .formats.cifar import CIFAR10, CIFAR100, CifarLayout, read_cifar_archive, read_cifar_batches
-from .formats.grid import read_picture_grids
-from .formats.idx import read_idx_pair
-from .formats.tiny_imagenet import read_classes, read_tiny_imagenet
+from spikewise.data.formats.checks import Labels, Pixels
+from spikewise.data.formats.cifar import CIFAR10, CIFAR100, CifarLayout, read_cifar_archive, read_cifar_batches
+from spikewise.data.formats.grid import read_picture_grids
+from spikewise.data.formats.idx import read_idx_pair
+from spikewise.data.formats.tiny_imagenet import read_classes, read_tiny_imagenet
+
 from .registry import NamedSet
 
 Read = Callable[[], tuple[Pixels, Labels]]

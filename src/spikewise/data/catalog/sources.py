@@ -14,18 +14,18 @@ from pathlib import Path
 
 import numpy as np
 
+from spikewise.data.formats.checks import Labels, Pixels, as_pixels, check_size
+from spikewise.data.formats.folder import read_class_folders
+from spikewise.data.formats.npz import read_npz_images
+from spikewise.data.frames import Binning, bin_events
+from spikewise.data.split_rows import Samples, image_samples
+from spikewise.data.splits import content_digest, digest_array
 from spikewise.errors import DataError, unknown_name
 
-from .choose import Samples, image_samples
-from .fetch import fetch
-from .find_events import EVENT_SETS, EventFiles, Recordings, event_set_of, find_events
-from .find_images import Read, find_images
-from .formats.checks import Labels, Pixels, as_pixels, check_size
-from .formats.folder import read_class_folders
-from .formats.npz import read_npz_images
-from .frames import Binning, bin_events
+from .download import fetch
+from .events import EVENT_SETS, EventFiles, Recordings, event_set_of, find_events
+from .images import Read, find_images
 from .registry import DATA_VARIABLE, NAMED_SETS, NamedSet, named_set
-from .splits import content_digest, digest_array
 
 Part = Callable[[], Samples]
 FileProgress = Callable[[str, int, int | None], None]

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import spikewise.data.sources as sources
+import spikewise.data.catalog.sources as sources
 from spikewise.data import load_images, load_splits
+from spikewise.data.catalog.registry import NAMED_SETS, named_set
+from spikewise.data.catalog.sources import open_source
 from spikewise.data.images import read_splits, verify
-from spikewise.data.registry import NAMED_SETS, named_set
-from spikewise.data.sources import open_source
 from spikewise.data.splits import content_sha256
 from spikewise.errors import DataError, DownloadError, ParameterError
 

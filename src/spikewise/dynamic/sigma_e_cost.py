@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikewise.dynamic.doubt import Accumulate
 from spikewise.dynamic.rule import EntropyExit
 from spikewise.dynamic.sigma_e import EXPONENT_BITS, SigmaEUnit
 from spikewise.errors import ParameterError, whole_number
+
+from .uncertainty import Accumulate
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,11 @@
 """Controls that stand beside early exit."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spikewise.dynamic.controls import cut_at, stop_at_first_spike
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.workflow.stop import cut_at, stop_at_first_spike
-from spikewise.workload import LayerShape, uniform_workload
-from spikewise.workload.metrics import in_spike_share
-
-FC = LayerShape("fc", "linear", 64, 10)
 
 
 @st.composite
@@ -41,14 +36,3 @@ def test_the_first_spike_is_the_first_change_of_each_sample(trace):
 def test_a_cut_is_a_step_as_near_as_can_be(mean_steps):
     assert 1 <= cut_at(mean_steps) <= 350
     assert abs(cut_at(mean_steps) - mean_steps) <= 0.5
-
-
-@given(st.lists(st.integers(0, 5), min_size=1, max_size=8).filter(any))
-def test_with_even_activity_the_share_of_spikes_is_that_of_steps(histogram):
-    load = uniform_workload("toy", [FC], len(histogram), [0.25], histogram)
-    assert in_spike_share(load) == pytest.approx(load.mean_steps / load.n_steps)
-    assert in_spike_share(load.without_exit()) == 1
-
-
-def test_a_network_without_input_has_nothing_to_save():
-    assert in_spike_share(uniform_workload("toy", [FC], 2, [0.0], [1, 1])) == 1

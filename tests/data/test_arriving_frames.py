@@ -3,9 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikewise.data.arriving import arriving_frames
-from spikewise.data.formats.event_array import EVENT
-from spikewise.data.frames import Binning, bin_events
+from spikewise.data.formats.event_checks import EVENT
+from spikewise.data.frames import Binning, arriving_frames, bin_events
 from spikewise.errors import ParameterError
 
 SENSOR = (4, 6)

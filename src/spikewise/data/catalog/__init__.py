@@ -1,0 +1,12 @@
+"""The published data sets: names, files, checksums, where they are looked for and how they are fetched."""
+
+from spikewise._lazy import lazy_exports
+
+__getattr__, __all__ = lazy_exports(
+    __name__,
+    {
+        "NAMED_SETS": ".registry",
+        "fetch": ".download",
+        "open_source": ".sources",
+    },
+)

@@ -1,0 +1,55 @@
+"""The simplest rivals of early exit: as many steps at random, the same step for all, stop at the first spike.
+
+Early exit is worth something only where it beats these, since each of them saves steps without knowing which samples
+are easy.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewise.errors import ShapeError
+
+from .trace import ScoreTrace
+
+
+def cut_at(mean_steps: float) -> int:
+    """Step at which the control that cuts all samples alike spends as many steps as early exit, rounded.
+
+    Examples
+    --------
+    >>> cut_at(54.6), cut_at(1.2)
+    (55, 1)
+    """
+    return max(1, round(mean_steps))
+
+
+def stop_at_first_spike(trace: ScoreTrace) -> tuple[float, float]:
+    """Accuracy and mean steps of the control that stops each sample when its scores first change.
+
+    Of an STDP network that is its first output spike; a sample without one runs to the end.
+
+    Examples
+    --------
+    >>> trace = ScoreTrace.from_changes([2, 3, 3], [0, 0, 1], [[1.0, 0], [0, 2.0], [0, 1.0]], n_steps=4, labels=[0, 0])
+    >>> stop_at_first_spike(trace)
+    (0.5, 2.5)
+    """
+    steps, answers = np.full(trace.n_samples, trace.n_steps), np.zeros(trace.n_samples, np.int64)
+    step_of_change = np.repeat(np.arange(1, trace.n_steps + 1), np.diff(trace.change_offsets))
+    who, first = np.unique(trace.samples, return_index=True)  # changes are sorted by step
+    steps[who], answers[who] = step_of_change[first], trace.scores[first].argmax(1)
+    return float(np.mean(answers == trace.labels)), float(steps.mean())
+
+
+def random_exit_accuracy(trace: ScoreTrace, histogram: NDArray[np.integer]) -> float:
+    """Expected accuracy of the control that stops at random with the same exit histogram (T,).
+
+    The mean of the static accuracies weighted by the histogram: what the steps alone buy, without
+    knowing which samples are easy.
+    """
+    counts = np.asarray(histogram)
+    if counts.shape != (trace.n_steps,) or (counts < 0).any() or not counts.any():
+        raise ShapeError(f"histogram must hold {trace.n_steps} counts, not all 0; got {str(counts.tolist())[:40]}.")
+    return float(counts @ trace.accuracy_by_step() / counts.sum())
