@@ -33,7 +33,7 @@ from spikewise._files import write_json
 from spikewise.dynamic.rule import rule_to_dict
 from spikewise.network import SpikingClassifier
 from spikewise.network.vgg import VGG
-from spikewise.report.rule_words import words_of
+from spikewise.report import words_of
 from spikewise.runs import MODEL_FILE, Run
 from spikewise.workflow.exit import splits_of
 from spikewise.workflow.in_use import rule_of

@@ -16,7 +16,7 @@ from spikewise.errors import DataError, ParameterError, RunError
 from spikewise.learn import STDPClassifier
 from spikewise.price.analysis.ann_baseline import ann_baseline
 from spikewise.price.platform import estimate, load_platform
-from spikewise.report.priced import Priced
+from spikewise.report.tables.priced import Priced
 from spikewise.runs import Run
 from spikewise.workload import LayerShape, uniform_workload
 from spikewise.workload.metrics import count_metrics

@@ -211,7 +211,7 @@ def test_without_the_extra_there_is_no_page_and_a_remark(few_digits, tmp_path, m
     def missing(*_, **__):
         raise MissingExtraError("Run: pip install 'spikewise[report]'")
 
-    monkeypatch.setattr("spikewise.report.page.write_page", missing)
+    monkeypatch.setattr("spikewise.report.page.page.write_page", missing)
     found = run_stdp(asked(few_digits, n_neurons=9, n_steps=60, n_epochs=1), tmp_path / "run", silent)
     assert found["report"] is None
     assert "spikewise[report]" in found["remarks"][0]

@@ -19,7 +19,7 @@ def compare(
 ) -> None:
     """Show accuracy, early exit and price of several runs side by side, a column per exit setting."""
     from spikewise.report.cells import as_markdown as in_markdown
-    from spikewise.report.compare_runs import columns_of, numbers_of, runs_table
+    from spikewise.report.tables.runs import columns_of, numbers_of, runs_table
     from spikewise.runs import find_runs
 
     if as_json and as_markdown:

@@ -31,7 +31,7 @@ def demo(
     from pydantic import ValidationError
 
     from spikewise.energy.meter import EnergyMeter
-    from spikewise.report.demo_table import demo_table
+    from spikewise.report.tables.demo import demo_table
     from spikewise.workflow.demo import DemoSettings, run_demo
 
     began = time.perf_counter()

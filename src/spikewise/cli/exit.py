@@ -52,7 +52,7 @@ def exit_(
 ) -> None:
     """Choose when a trained network stops, really stop, and say what is gained."""
     from spikewise.energy.meter import EnergyMeter
-    from spikewise.report.exit_table import exit_table
+    from spikewise.report.tables.exit import exit_table
     from spikewise.workflow.choose import ExitSettings
     from spikewise.workflow.exit import run_exit
 

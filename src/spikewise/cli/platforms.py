@@ -62,9 +62,9 @@ def _show_all(*, as_json: bool) -> None:
 def _show_one(name: str, *, as_json: bool) -> None:
     from spikewise.price.analysis.coverage import scope_of
     from spikewise.price.platform import load_platform
-    from spikewise.report import constants_table as shown
     from spikewise.report.cells import add_row, new_table
-    from spikewise.report.compare_table import scope_rows
+    from spikewise.report.tables import platform as shown
+    from spikewise.report.tables.platforms import scope_rows
 
     platform = load_platform(name)
     notes = new_table(f"{platform.name}: notes", ("", ""), left=(0, 1))

@@ -47,7 +47,7 @@ def price(
     """Estimate energy, latency, area and memory of a network."""
     from spikewise.price.ledger import BREAKDOWNS
     from spikewise.price.platform import load_platform
-    from spikewise.report.priced import Priced
+    from spikewise.report.tables.priced import Priced
 
     if as_json + as_csv + as_markdown > 1:
         raise ParameterError("--json, --csv and --markdown exclude each other; got more than one. Choose one.")

@@ -19,7 +19,7 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write one self-contained HTML page about a run, or about all runs of a folder."""
-    from spikewise.report.page import write_page
+    from spikewise.report.page.page import write_page
     from spikewise.runs import find_runs
 
     runs = find_runs(run)

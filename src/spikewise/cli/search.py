@@ -53,7 +53,7 @@ def search(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Find the network without labels that does best under a budget, train and test it."""
-    from spikewise.report.search_table import search_tables
+    from spikewise.report.tables.search import search_tables
     from spikewise.search.budget import budget_of
     from spikewise.search.designs import STDPSpace
     from spikewise.workflow.search import run_search

@@ -46,7 +46,7 @@ def shrink(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Put a trained network into fixed point, in a run of its own, and say what it gained and lost."""
-    from spikewise.report.shrink_table import shrink_table
+    from spikewise.report.tables.shrink import shrink_table
     from spikewise.workflow.shrink import run_shrink
     from spikewise.workflow.shrink_settings import ShrinkSettings
 

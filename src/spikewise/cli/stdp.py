@@ -55,7 +55,7 @@ def stdp(
     from pydantic import ValidationError
 
     from spikewise.energy.meter import EnergyMeter
-    from spikewise.report.stdp_table import stdp_table
+    from spikewise.report.tables.stdp import stdp_table
     from spikewise.workflow.stdp import STDPSettings, run_stdp
 
     began = time.perf_counter()

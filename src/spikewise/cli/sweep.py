@@ -35,7 +35,7 @@ def sweep(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Find the leanest bits, exit threshold and platform for a trained network."""
-    from spikewise.report.sweep_table import sweep_tables
+    from spikewise.report.tables.sweep import sweep_tables
     from spikewise.search.budget import budget_of
     from spikewise.workflow.sweep import run_sweep
 

@@ -107,7 +107,7 @@ def train(
     require("torch", "deep")
     from spikewise.energy.meter import EnergyMeter
     from spikewise.learn.gradient.settings import FitSettings
-    from spikewise.report.train_table import train_table
+    from spikewise.report.tables.train import train_table
     from spikewise.workflow.architecture import NetworkSettings
     from spikewise.workflow.train import TrainSettings, run_train
 

@@ -17,7 +17,7 @@ def zoo(
 ) -> None:
     """List the trained networks that ship, show the card of one, or make a run of it for the other commands."""
     from spikewise.errors import ParameterError
-    from spikewise.report.zoo_table import card_table, zoo_table
+    from spikewise.report.tables.zoo import card_table, zoo_table
     from spikewise.workflow.from_zoo import run_from_zoo
     from spikewise.zoo.load import load_card, model_names
 

@@ -5,10 +5,11 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "accuracy_figure": ".figure",
-        "breakdown_table": ".table",
-        "cost_table": ".table",
-        "weight_mosaic": ".figure",
-        "write_page": ".page",
+        "accuracy_figure": ".figures.base",
+        "breakdown_table": ".tables.cost",
+        "cost_table": ".tables.cost",
+        "weight_mosaic": ".figures.base",
+        "words_of": ".wording",
+        "write_page": ".page.page",
     },
 )

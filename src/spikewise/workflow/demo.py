@@ -87,7 +87,7 @@ def run_demo(
     results: dict[str, Any] = {"data": splits["train"].name, "out": str(folder)}
     results["deep"] = _deep(settings, folder, splits, stages, meter)
     results["stdp"] = _stdp(settings, folder, splits, stages, meter)
-    from spikewise.report.page import write_page
+    from spikewise.report.page.page import write_page
 
     page = folder / "report.html"
     write_page([Run.open(results[kind]["run"]) for kind in ("deep", "stdp")], page, watts=meter.watts)

@@ -38,7 +38,7 @@ def check_others(run: Run, name: str) -> None:
 
 def page_of(run: Run, watts: float | None) -> dict[str, Any]:
     """Write ``report.html`` if the packages for it are there; says where it is, and what there is to remark."""
-    from spikewise.report.page import write_page
+    from spikewise.report.page.page import write_page
 
     path = run.path / "report.html"
     try:

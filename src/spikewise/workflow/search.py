@@ -308,7 +308,7 @@ def _help(settings: SearchSettings, url: str, root: Path | None, worker: int) ->
 
 
 def _draw(results: Mapping[str, Any], out: Path) -> str | None:
-    from spikewise.report.front_figure import write_front
+    from spikewise.report.figures.front import write_front
 
     return str(write_front(results, out / "front.png")) if results["trained"] else None
 

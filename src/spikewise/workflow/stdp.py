@@ -278,7 +278,7 @@ def _held_out_labels(splits: Mapping[str, ImageSet]) -> Any:
 
 def _draw(run: Run, network: STDPClassifier, validation: ImageSet, rule: Any) -> None:
     from spikewise.report.contents import RunContents
-    from spikewise.report.pictures import write_pictures
+    from spikewise.report.figures.stdp_run import write_pictures
 
     choice = validation.subset(slice(_CHOICE))
     answered = network.predict_with_exit(choice.images, rule)

@@ -6,7 +6,7 @@ from spikewise.price import load_platform
 from spikewise.price.analysis.ann_baseline import ann_rivals
 from spikewise.price.analysis.ratio import FIGURES, Ratio, ratio_of
 from spikewise.price.analysis.sensitivity import variants
-from spikewise.report.pay_table import Rivalry
+from spikewise.report.tables.ann_baseline import Rivalry
 from spikewise.workload import LayerShape, uniform_workload
 
 LAYERS = [LayerShape("one", "linear", 640, 320), LayerShape("two", "linear", 320, 10)]

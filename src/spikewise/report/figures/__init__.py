@@ -1,0 +1,11 @@
+"""Figures for files and for the page: mosaics of weights, classes of neurons, rasters, fronts."""
+
+from spikewise._lazy import lazy_exports
+
+__getattr__, __all__ = lazy_exports(
+    __name__,
+    {
+        "accuracy_figure": ".base",
+        "weight_mosaic": ".base",
+    },
+)

@@ -1,0 +1,10 @@
+"""The one-file HTML page about runs, which loads nothing from elsewhere."""
+
+from spikewise._lazy import lazy_exports
+
+__getattr__, __all__ = lazy_exports(
+    __name__,
+    {
+        "write_page": ".page",
+    },
+)
