@@ -29,8 +29,8 @@ from spikewise.network.protocol import run_steps
 from spikewise.network.vgg import VGG, scaled
 from spikewise.price.analysis.ann_baseline import ann_workload, image_density, matched_bits
 from spikewise.runs import MODEL_FILE, WORKLOAD_FILE, Run
-from spikewise.workflow.choose import halves
 from spikewise.workflow.exit import splits_of
+from spikewise.workflow.threshold import halves
 from spikewise.workload import Workload
 from spikewise.workload.layer import LayerActivity, LayerShape
 

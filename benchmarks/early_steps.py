@@ -29,7 +29,7 @@ from spikewise.learn.gradient.fit import fit
 from spikewise.learn.gradient.settings import FitSettings
 from spikewise.network.classifier import SpikingClassifier
 from spikewise.network.models import build_model
-from spikewise.workflow.choose import halves
+from spikewise.workflow.threshold import halves
 
 MAX_DROP = 0.005
 RECIPES = {

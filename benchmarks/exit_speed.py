@@ -36,7 +36,7 @@ from spikewise.network.vgg import VGG
 from spikewise.report import words_of
 from spikewise.runs import MODEL_FILE, Run
 from spikewise.workflow.exit import splits_of
-from spikewise.workflow.in_use import rule_of
+from spikewise.workflow.stream import rule_of
 
 OURS, PEER = (("at_once",), ("starting", "step_by_step", "asking", "early_exit")), "spikingjelly"
 N_IMAGES = {256: 512, 1: 128}

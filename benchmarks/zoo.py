@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from spikewise.workflow.publish import publish
+from spikewise.workflow.zoo import publish
 from spikewise.zoo.load import FOLDER
 
 TWO = "torchrun --nproc-per-node 2 -m spikewise train --batch 128 --optimizer muon --lr 0.006 --threads 1"

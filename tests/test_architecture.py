@@ -16,9 +16,9 @@ ROOT = Path(spikewise.__file__).parent
 
 # From top to bottom: a folder or module imports only from those above it (and from itself).
 ORDER = [
-    "__init__", "errors", "units", "_lazy", "_compile", "_files", "_validation", "fixed_point", "_lanes", "workload",
-    "weights", "runs", "data", "spikes", "energy", "dynamic", "price", "network", "nonideal", "learn", "shrink",
-    "search", "zoo", "report", "workflow", "cli", "__main__",
+    "__init__", "errors", "units", "_lazy", "_compile", "_files", "_validation", "fixed_point", "_vector", "workload",
+    "weights", "data", "spikes", "energy", "dynamic", "price", "network", "nonideal", "learn", "shrink", "search",
+    "zoo", "runs", "report", "workflow", "cli", "__main__",
 ]  # fmt: skip
 TORCH_LIVES_IN = ("network", "nonideal", "shrink", "learn.gradient", "data.augment")
 MODULES = sorted(str(path.relative_to(ROOT).with_suffix("")).replace("/", ".") for path in ROOT.rglob("*.py"))

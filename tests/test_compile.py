@@ -180,7 +180,7 @@ def imported_by(path):
 def test_every_file_that_compiled_code_depends_on_is_in_the_digest(tmp_path):
     modules = files_of_compiled_code()
     names = {path.relative_to(_compile._PACKAGE).as_posix() for path in modules}
-    assert {"_compile.py", "_lanes.py", "spikes/streams.py", "learn/stdp/rules/lean.py"} <= names
+    assert {"_compile.py", "_vector.py", "spikes/streams.py", "learn/stdp/rules/lean.py"} <= names
     package = tmp_path / "package"
     shutil.copytree(_compile._PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     before = _compile.digest_of(package)

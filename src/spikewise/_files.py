@@ -149,3 +149,25 @@ def _is_running(process: int) -> bool:
     except (OSError, OverflowError):  # somebody else's, or no process's number
         return True
     return True
+
+
+def differences(found: Any, wanted: Any, name: str = "") -> list[str]:
+    """Dotted names of the entries that differ."""
+    if not (isinstance(found, dict) and isinstance(wanted, dict)):
+        return [] if found == wanted else [name]
+    keys = sorted({*found, *wanted})
+    return [d for key in keys for d in differences(found.get(key), wanted.get(key), f"{name}.{key}".lstrip("."))]
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Create a folder with its parents; raises RunError if a file is in the way or it cannot be written."""
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise RunError(f"{folder} must be a folder; a file is in the way. Choose another with --out.") from None
+    except OSError as error:
+        raise RunError(f"{folder} must be a folder that can be written; {error.strerror}. Choose another.") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise RunError(f"{folder} must be a folder that can be written; it is read-only. Choose another with --out.")
+    return folder

@@ -13,7 +13,7 @@ from spikewise.cli.app import run
 from spikewise.dynamic import Certificate
 from spikewise.errors import DataError
 from spikewise.runs import Run
-from spikewise.workflow.in_use import monitor_of, rule_of
+from spikewise.workflow.stream import monitor_of, rule_of
 
 
 def test_another_setting_joins_the_run(deep, few_digits, capsys):

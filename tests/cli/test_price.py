@@ -9,8 +9,8 @@ from rich.table import Table
 from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
+from spikewise.cli.output import emit
 from spikewise.cli.price import find_workload, price
-from spikewise.cli.show import emit
 from spikewise.energy.measurement import Measurement
 from spikewise.errors import DataError, ParameterError, RunError
 from spikewise.learn import STDPClassifier

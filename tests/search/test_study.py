@@ -12,8 +12,8 @@ pytest.importorskip("optuna")
 
 from spikewise.errors import DataError, RunError
 from spikewise.search.budget import Budget
-from spikewise.search.choice import candidates_of, chosen_of, front_of, within
 from spikewise.search.designs import STDPDesign, STDPSpace
+from spikewise.search.outcome import candidates_of, chosen_of, front_of, within
 from spikewise.search.storage import url_of
 from spikewise.search.strategies import growing, shuffled
 from spikewise.search.study import DIED, HOPELESS, KNOWN, OVER_BUDGET, TRAINED, Study

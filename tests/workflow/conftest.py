@@ -11,4 +11,4 @@ def splits(few_digits):
 @pytest.fixture(autouse=True)
 def one_look(monkeypatch):
     """Answers the test images once, not for as long as a good measurement takes."""
-    monkeypatch.setattr("spikewise.workflow.metering._LEAST_S", 0.0)
+    monkeypatch.setattr("spikewise.workflow.energy._LEAST_S", 0.0)

@@ -12,8 +12,8 @@ from spikewise.errors import DataError, ParameterError, RunError
 from spikewise.price.cost import CostReport
 from spikewise.runs import Run, find_runs
 from spikewise.workflow import NetworkSettings, learn_deep, learn_stdp, open_network, price_exit, stop_early
-from spikewise.workflow.choose import ExitSettings
-from spikewise.workflow.stop import _pictures, read_trace
+from spikewise.workflow.early_exit import _pictures, read_trace
+from spikewise.workflow.settings.exit import ExitSettings
 from spikewise.workload import Workload
 
 VGG5 = NetworkSettings(model="vgg5", width=0.25)

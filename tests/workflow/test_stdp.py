@@ -8,9 +8,10 @@ from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError, MissingExtraError, ParameterError, RunError
 from spikewise.learn.stdp import STDPClassifier
 from spikewise.runs import Run
+from spikewise.workflow.early_exit import read_trace
 from spikewise.workflow.learn import open_network
-from spikewise.workflow.stdp import STDPSettings, accuracy_by_decoder, learn_and_stop, run_stdp
-from spikewise.workflow.stop import read_trace
+from spikewise.workflow.settings.stdp import STDPSettings
+from spikewise.workflow.stdp import accuracy_by_decoder, learn_and_stop, run_stdp
 
 PICTURES = {"accuracy.png", "confusion.png", "labels.png", "raster.png", "weights.png"}
 

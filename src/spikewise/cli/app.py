@@ -17,11 +17,11 @@ from .compare import compare
 from .data import data
 from .demo import demo
 from .exit import exit_
+from .output import NOTES
 from .platforms import platforms
 from .price import price
 from .report import report
 from .search import search
-from .show import NOTES
 from .shrink import shrink
 from .stdp import stdp
 from .stream import stream

@@ -9,7 +9,7 @@ import typer
 
 from spikewise.errors import ParameterError
 
-from .show import emit
+from .output import emit
 
 
 def compare(
@@ -20,7 +20,7 @@ def compare(
     """Show accuracy, early exit and price of several runs side by side, a column per exit setting."""
     from spikewise.report.cells import as_markdown as in_markdown
     from spikewise.report.tables.runs import columns_of, numbers_of, runs_table
-    from spikewise.runs import find_runs
+    from spikewise.runs.folder import find_runs
 
     if as_json and as_markdown:
         raise ParameterError("--json and --markdown exclude each other; got both. Choose one.")

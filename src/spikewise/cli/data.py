@@ -9,7 +9,7 @@ import typer
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from spikewise.cli.show import emit, progress
+from .output import emit, progress
 
 
 def data(

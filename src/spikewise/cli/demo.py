@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .show import NOTES, emit, first_problem, progress, stages_on
+from .output import NOTES, emit, first_problem, progress, stages_on
 
 
 def demo(

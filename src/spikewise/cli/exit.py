@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from .show import NOTES, emit, first_problem, progress, stages_on
+from .output import NOTES, emit, first_problem, progress, stages_on
 
 _DEFAULT_DROP = 0.005
 _OPTIONS = {
@@ -53,8 +53,8 @@ def exit_(
     """Choose when a trained network stops, really stop, and say what is gained."""
     from spikewise.energy.meter import EnergyMeter
     from spikewise.report.tables.exit import exit_table
-    from spikewise.workflow.choose import ExitSettings
     from spikewise.workflow.exit import run_exit
+    from spikewise.workflow.settings.exit import ExitSettings
 
     others = (max_drop, max_steps, max_energy, max_edp)
     asked: dict[str, Any] = {

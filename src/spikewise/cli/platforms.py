@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .show import emit
+from .output import emit
 
 
 def platforms(

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spikewise._files import mendable
-from spikewise.cli.show import emit
 from spikewise.errors import DataError, ParameterError, RunError, unknown_name
-from spikewise.runs import WORKLOAD_FILE
+from spikewise.runs.folder import WORKLOAD_FILE
+
+from .output import emit
 
 if TYPE_CHECKING:
     from spikewise.energy.measurement import Measurement
@@ -106,7 +107,7 @@ def read_measured(path: Path, exit_name: str = "", watts: float | None = None) -
         If there is power and no run.
     """
     from spikewise.energy.measurement import measured_of
-    from spikewise.runs import Run
+    from spikewise.runs.folder import Run
 
     if (path / "run.json").exists():
         return measured_of(Run.open(path), exit_name, watts)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .show import emit
+from .output import emit
 
 
 def report(
@@ -20,7 +20,7 @@ def report(
 ) -> None:
     """Write one self-contained HTML page about a run, or about all runs of a folder."""
     from spikewise.report.page.page import write_page
-    from spikewise.runs import find_runs
+    from spikewise.runs.folder import find_runs
 
     runs = find_runs(run)
     page = out or run / "report.html"

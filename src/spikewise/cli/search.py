@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from spikewise.errors import ParameterError
 
-from .show import NOTES, emit, first_problem, progress, stages_on
+from .output import NOTES, emit, first_problem, progress, stages_on
 
 _OPTIONS = {
     "n_neurons": "--neurons", "n_bits": "--bits", "n_steps": "--steps", "rule": "--rules", "n_trials": "--trials",
@@ -57,7 +57,7 @@ def search(
     from spikewise.search.budget import budget_of
     from spikewise.search.designs import STDPSpace
     from spikewise.workflow.search import run_search
-    from spikewise.workflow.search_settings import SearchSettings
+    from spikewise.workflow.settings.search import SearchSettings
 
     if jobs < 1:
         raise ParameterError(f"--jobs must be at least 1; got {jobs}.")

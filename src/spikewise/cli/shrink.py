@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from spikewise.errors import ParameterError
 
-from .show import NOTES, emit, first_problem, progress, stages_on
+from .output import NOTES, emit, first_problem, progress, stages_on
 
 _OPTIONS = {
     "bits": "--bits", "membrane_bits": "--membrane", "scale": "--scale", "rounding": "--rounding",
@@ -47,8 +47,8 @@ def shrink(
 ) -> None:
     """Put a trained network into fixed point, in a run of its own, and say what it gained and lost."""
     from spikewise.report.tables.shrink import shrink_table
+    from spikewise.workflow.settings.shrink import ShrinkSettings
     from spikewise.workflow.shrink import run_shrink
-    from spikewise.workflow.shrink_settings import ShrinkSettings
 
     asked: dict[str, Any] = {
         "bits": widths_of(bits), "membrane_bits": membrane, "scale": scale, "rounding": rounding, "finetune": finetune,

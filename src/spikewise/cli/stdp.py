@@ -11,7 +11,7 @@ import typer
 
 from spikewise.errors import ParameterError
 
-from .show import NOTES, emit, first_problem, progress, stages_on
+from .output import NOTES, emit, first_problem, progress, stages_on
 
 _MOST_BITS = 8
 _OPTIONS = {
@@ -56,7 +56,8 @@ def stdp(
 
     from spikewise.energy.meter import EnergyMeter
     from spikewise.report.tables.stdp import stdp_table
-    from spikewise.workflow.stdp import STDPSettings, run_stdp
+    from spikewise.workflow.settings.stdp import STDPSettings
+    from spikewise.workflow.stdp import run_stdp
 
     began = time.perf_counter()
     asked: dict[str, Any] = {

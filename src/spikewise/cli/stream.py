@@ -12,7 +12,7 @@ import typer
 from spikewise.errors import ParameterError
 from spikewise.report.cells import visible
 
-from .show import NOTES
+from .output import NOTES
 
 _BAR = 30
 
@@ -30,7 +30,7 @@ def stream(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per step.")] = False,
 ) -> None:
     """Watch a trained network make up its mind about one sample, step by step."""
-    from spikewise.workflow.in_use import open_watch
+    from spikewise.workflow.stream import open_watch
 
     if image is not None and (index is not None or data is not None or root is not None):
         raise ParameterError(

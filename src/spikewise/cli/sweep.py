@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from spikewise.errors import ParameterError
 
+from .output import NOTES, emit, first_problem, progress, stages_on
 from .search import numbers_of
-from .show import NOTES, emit, first_problem, progress, stages_on
 
 
 def sweep(

@@ -11,7 +11,7 @@ import typer
 
 from spikewise.errors import ParameterError, require
 
-from .show import NOTES, emit, first_problem, progress, stages_on
+from .output import NOTES, emit, first_problem, progress, stages_on
 
 if TYPE_CHECKING:
     from spikewise.data.augment import Augmentation
@@ -108,8 +108,9 @@ def train(
     from spikewise.energy.meter import EnergyMeter
     from spikewise.learn.gradient.settings import FitSettings
     from spikewise.report.tables.train import train_table
-    from spikewise.workflow.architecture import NetworkSettings
-    from spikewise.workflow.train import TrainSettings, run_train
+    from spikewise.workflow.settings.network import NetworkSettings
+    from spikewise.workflow.settings.train import TrainSettings
+    from spikewise.workflow.train import run_train
 
     began = time.perf_counter()
     asked: dict[str, Any] = {

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .show import NOTES, emit
+from .output import NOTES, emit
 
 
 def zoo(
@@ -18,7 +18,7 @@ def zoo(
     """List the trained networks that ship, show the card of one, or make a run of it for the other commands."""
     from spikewise.errors import ParameterError
     from spikewise.report.tables.zoo import card_table, zoo_table
-    from spikewise.workflow.from_zoo import run_from_zoo
+    from spikewise.workflow.zoo import run_from_zoo
     from spikewise.zoo.load import load_card, model_names
 
     if not name:

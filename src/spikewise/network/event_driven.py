@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikewise._lanes import LANES
+from spikewise._vector import LANES
 from spikewise.errors import ParameterError, ShapeError
 
 from .arrays import empty

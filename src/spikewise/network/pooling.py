@@ -26,7 +26,7 @@ from torch import Tensor, autograd, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from spikewise._lanes import LANES
+from spikewise._vector import LANES
 
 from .arrays import each_part, empty, flat, tensor_of
 from .kernels.largest import gradient_of_largest, largest_of_squares

@@ -18,12 +18,12 @@ from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
+from spikewise._files import differences
 from spikewise.errors import RunError, require
-from spikewise.runs import differences
 
 from .budget import Budget
 from .designs import STDPDesign, STDPSpace
-from .hopeless import is_hopeless
+from .pruning import is_hopeless
 from .storage import calm, guarded, open_storage, shown
 from .task import Findings, Progress
 

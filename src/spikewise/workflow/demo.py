@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from spikewise._files import remove_leftovers
+from spikewise._files import make_folder, remove_leftovers
 from spikewise.data.images import ImageSet, load_splits
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import require
 from spikewise.price.analysis.companions import Prices, all_figures_of, platforms_for
-from spikewise.runs import Run, make_folder
+from spikewise.runs.folder import Run
+from spikewise.runs.results import measured_figures
 
-from .architecture import NetworkSettings
 from .learn import ENOUGH_VALIDATION
-from .results import measured_figures
-from .stdp import Stages, STDPSettings, learn_and_stop
-from .train import TrainSettings, train_and_stop
+from .settings.network import NetworkSettings
+from .settings.stdp import STDPSettings
+from .settings.train import TrainSettings
+from .stdp import Stages, learn_and_stop
+from .train import train_and_stop
 
 if TYPE_CHECKING:
     from spikewise.learn.gradient.settings import FitSettings

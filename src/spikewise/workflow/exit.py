@@ -7,23 +7,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from spikewise._files import mendable, read_json
 from spikewise.data.frames import Binning
 from spikewise.data.images import ImageSet, load_splits
-from spikewise.dynamic.guarantee import Certificate
 from spikewise.dynamic.uncertainty import Accumulate
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError, ParameterError, positive_number
 from spikewise.price.analysis.companions import Prices, platforms_for
-from spikewise.runs import CHOICE_FILE, EXIT_FILE, Run
+from spikewise.runs.exit_record import is_certified, read_choice
+from spikewise.runs.folder import CHOICE_FILE, EXIT_FILE, Run
+from spikewise.runs.results import controls_of, costs_of, measured_figures
 
-from .choose import ExitSettings
+from .early_exit import kept_steps, stop_and_price
 from .folder import page_of
 from .learn import ENOUGH_VALIDATION, MUCH_VALIDATION, Progress, identify, open_network
-from .results import controls_of, costs_of, measured_figures
-from .stop import kept_steps, stop_and_price
+from .settings.exit import ExitSettings
 
-EXIT_AGAIN = "Delete it and run spikewise exit again."
 """What to do with a damaged file of an exit setting."""
 
 
@@ -121,23 +119,6 @@ def splits_of(run: Run, data: str | None = None, root: Path | None = None) -> di
     )
 
 
-def read_choice(path: Path) -> dict[str, Any]:
-    """Content of ``choice.json``: a certificate or None, and how samples left."""
-    if not path.exists():
-        raise DataError(f"{path} must hold a certificate and a profile; it is missing. Run spikewise exit again.")
-    with mendable(path, EXIT_AGAIN):
-        found = read_json(path, "choice of a threshold")
-        if not isinstance(found, dict) or not found.keys() >= {"certificate", "profile"}:
-            raise DataError(f"{path} must hold a certificate and a profile.")
-        if found["certificate"] is not None:
-            Certificate.from_dict(found["certificate"])
-    return found
-
-
-def _is_certified(path: Path) -> bool:
-    return read_choice(path)["certificate"] is not None
-
-
 def look_of(run: Run, network: Any, test: ImageSet) -> Any:
     """What else to find out in the look at the test set; nothing of a deep network."""
     if run.record["kind"] != "stdp":
@@ -168,7 +149,7 @@ def _figures(run: Run, found: dict[str, Any], prices: Prices, watts: float | Non
         "asked": found["asked"],
         "calibration": found["calibration"],
         "certificate": choice["certificate"],
-        "n_certificates": sum(_is_certified(file) for file in run.path.glob(f"exits/*/{CHOICE_FILE}")),
+        "n_certificates": sum(is_certified(file) for file in run.path.glob(f"exits/*/{CHOICE_FILE}")),
         "accuracy": found["accuracy_full"],
         "accuracy_by_step": by_step,
         "exit": {"accuracy": found["accuracy_exit"], **{key: found[key] for key in keys}},

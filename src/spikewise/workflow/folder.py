@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from spikewise.errors import MissingExtraError, RunError
-from spikewise.runs import EXIT_FILE, Run
+from spikewise.runs.folder import EXIT_FILE, Run
 
 
 def is_new(out: Path, resume: bool) -> bool:
@@ -28,7 +28,7 @@ def is_new(out: Path, resume: bool) -> bool:
 def check_others(run: Run, name: str) -> None:
     """Raise DataError if an exit setting beside the one of this name is damaged: the page will show them all."""
     from spikewise.energy.measurement import measured_of
-    from spikewise.report.contents import ExitContents
+    from spikewise.runs.contents import ExitContents
 
     for file in sorted(run.path.glob(f"exits/*/{EXIT_FILE}")):
         if file.parent.name != name:

@@ -17,11 +17,11 @@ from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError, ParameterError, require
 from spikewise.learn.stdp.checkpoint import samples_learned
 from spikewise.learn.stdp.classifier import STDPClassifier
-from spikewise.runs import MODEL_FILE, Run
+from spikewise.runs.folder import MODEL_FILE, Run
 
-from .architecture import NetworkSettings
-from .choose import halves
-from .metering import LearningMeter
+from .energy import LearningMeter
+from .settings.network import NetworkSettings
+from .threshold import halves
 
 if TYPE_CHECKING:
     from spikewise.learn.gradient.fit import Moment

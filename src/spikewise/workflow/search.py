@@ -17,23 +17,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spikewise._files import remove_leftovers, write_json
+from spikewise._files import make_folder, remove_leftovers, write_json
 from spikewise.data.images import ImageSet
 from spikewise.errors import CapacityError, ParameterError, RunError, require
 from spikewise.price.platform import load_platform
-from spikewise.runs import folder_lock, make_folder
-from spikewise.search.choice import candidates_of, chosen_of, front_of, rewarded, volume_of, within
+from spikewise.runs.folder import folder_lock
 from spikewise.search.designs import STDPDesign
+from spikewise.search.outcome import candidates_of, chosen_of, front_of, rewarded, volume_of, within
 from spikewise.search.storage import url_of
 from spikewise.search.strategies import growing, resolve, shuffled
 from spikewise.search.study import DIED, HOPELESS, KNOWN, OVER_BUDGET, TRAINED, Study, Trial
 from spikewise.search.task import STDPTask
 from spikewise.units import format_memory, format_si
 
-from .choose import halves
 from .learn import Progress, identify
-from .search_settings import SearchSettings
-from .stdp import STDPSettings, run_stdp, splits_for
+from .settings.search import SearchSettings
+from .settings.stdp import STDPSettings
+from .stdp import run_stdp, splits_for
+from .threshold import halves
 
 STUDY_FILE, RESULT_FILE, TESTED = "study.db", "search.json", "tested"
 _OUTCOMES = (TRAINED, HOPELESS, OVER_BUDGET, KNOWN, DIED)

@@ -17,16 +17,17 @@ from spikewise.dynamic.fingerprint import model_identity
 from spikewise.errors import CapacityError, DataError, ParameterError, require, unknown_name
 from spikewise.learn.stdp.classifier import STDPClassifier
 from spikewise.price.analysis.companions import platforms_for, price_all
-from spikewise.runs import EXIT_FILE, MODEL_FILE, WORKLOAD_FILE, Run
+from spikewise.runs.folder import EXIT_FILE, MODEL_FILE, WORKLOAD_FILE, Run
+from spikewise.runs.results import costs_of
 from spikewise.workload.workload import Workload
 
-from .choose import ExitSettings, halves
+from .early_exit import stop_and_price
 from .exit import accumulation_of, look_of, splits_of
 from .folder import page_of
 from .learn import CHECKPOINT, Progress, is_learned, open_network, tidy
-from .results import costs_of
-from .shrink_settings import FLOAT_BITS, N_TYPICAL, REST, ShrinkSettings
-from .stop import stop_and_price
+from .settings.exit import ExitSettings
+from .settings.shrink import FLOAT_BITS, N_TYPICAL, REST, ShrinkSettings
+from .threshold import halves
 
 if TYPE_CHECKING:
     from spikewise.learn.gradient.settings import FitSettings

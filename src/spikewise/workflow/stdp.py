@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from spikewise.data.images import ImageSet, load_splits
 from spikewise.dynamic.controls import stop_at_first_spike
@@ -20,68 +19,25 @@ from spikewise.dynamic.rule import rule_from_dict
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.energy.meter import EnergyMeter
-from spikewise.errors import DataError, ParameterError, unknown_name
-from spikewise.fixed_point import Rounding
+from spikewise.errors import DataError, ParameterError
 from spikewise.learn.stdp.classifier import STDPClassifier
-from spikewise.learn.stdp.encoder import STDPEncoder
-from spikewise.learn.stdp.parameters import Bits
 from spikewise.learn.stdp.responses import Responses
-from spikewise.price.analysis.companions import Prices, platforms_for
-from spikewise.runs import PICTURES, Run
+from spikewise.price.analysis.companions import Prices
+from spikewise.runs.folder import PICTURES, Run
+from spikewise.runs.results import CPU_TIMES, all_figures
 from spikewise.spikes.decode import DECODERS, evidence_of
 
-from .choose import ExitSettings
+from .early_exit import stop_and_price
 from .folder import is_new, nothing_to_resume, page_of
 from .learn import MUCH_VALIDATION, Progress, identify, learn_stdp
-from .results import CPU_TIMES, all_figures
-from .stop import stop_and_price
+from .settings.exit import ExitSettings
+from .settings.stdp import STDPSettings
 
 Stages = Callable[[str], Progress]
 """Opens a progress report for a stage with this title."""
 
 _MOST_PAIRS, _PAIRS_S = 3, 2.0  # measurements of CPU time, and seconds after which there is no further one
 _CHOICE = 200  # validation images among which the one to be drawn is looked for
-
-
-class STDPSettings(BaseModel):
-    """What a run without labels does.
-
-    Examples
-    --------
-    >>> settings = STDPSettings(data="mnist", n_neurons=400)
-    >>> settings.rule, settings.keywords["n_bits"]
-    ('lean', 'auto')
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    data: str = Field("digits", description="Name of a data set, an .npz file or a folder of class folders.")
-    n_neurons: int = Field(100, ge=1, le=100_000, description="Neurons N.")
-    rule: str = Field("lean", description="Name of the plasticity rule.")
-    n_bits: Bits = Field("auto", description="Bits of a weight, 1 to 8; None for floats; what the rule is made for.")
-    rounding: Rounding = Field("stochastic", description="How integer weight updates are rounded.")
-    n_steps: int = Field(350, ge=1, le=30_000, description="Timesteps T of a presentation.")
-    n_epochs: int | None = Field(None, ge=1, le=1_000_000, description="Passes over the images; by their number.")
-    batch_size: int = Field(1, ge=1, le=1_000_000, description="Samples that meet the same frozen network.")
-    decoder: str = Field("naive_bayes", description="How output spikes become scores of the classes.")
-    max_drop: float = Field(0.005, ge=0, lt=1, description="Tolerated loss of accuracy by early exit.")
-    platform: str = Field("rram-64-32nm", description="Platform that the network is priced on.")
-    seed: int = Field(0, ge=0, lt=2**32, description="Fixes every random choice.")
-    limit: int | None = Field(None, ge=1, description="Training images, for a quick look; all if absent.")
-
-    @property
-    def keywords(self) -> dict[str, Any]:
-        """Keywords of :class:`~spikewise.learn.stdp.STDPClassifier` that decide what is learned."""
-        of_classifier = ("n_neurons", "rule", "n_bits", "rounding", "n_steps", "n_epochs", "batch_size", "decoder")
-        return {**{key: getattr(self, key) for key in of_classifier}, "random_state": self.seed}
-
-    def check(self) -> None:
-        """Raise ParameterError for what nobody knows or what does not go together, before any work."""
-        platforms_for(self.platform)
-        if self.decoder not in DECODERS:
-            raise unknown_name("decoder", self.decoder, DECODERS)
-        keywords = {key: value for key, value in self.keywords.items() if key != "decoder"}
-        STDPEncoder(**keywords).check_settings()
 
 
 def run_stdp(
@@ -277,8 +233,8 @@ def _held_out_labels(splits: Mapping[str, ImageSet]) -> Any:
 
 
 def _draw(run: Run, network: STDPClassifier, validation: ImageSet, rule: Any) -> None:
-    from spikewise.report.contents import RunContents
     from spikewise.report.figures.stdp_run import write_pictures
+    from spikewise.runs.contents import RunContents
 
     choice = validation.subset(slice(_CHOICE))
     answered = network.predict_with_exit(choice.images, rule)

@@ -19,16 +19,16 @@ from spikewise.dynamic.rule import rule_to_dict
 from spikewise.errors import ParameterError, require
 from spikewise.learn.stdp.classifier import STDPClassifier
 from spikewise.price.platform import varied
-from spikewise.runs import Run
+from spikewise.runs.folder import Run
 from spikewise.search.budget import Budget
 from spikewise.search.predict import memory_bits_of
 from spikewise.search.sweep import Variant, sweep
 from spikewise.workload.workload import Workload
 
-from .choose import halves
 from .exit import accumulation_of, splits_of
 from .learn import Progress, open_network
-from .shrink_settings import FLOAT_BITS, N_TYPICAL
+from .settings.shrink import FLOAT_BITS, N_TYPICAL
+from .threshold import halves
 
 _MOST_PLATFORMS = 10_000
 

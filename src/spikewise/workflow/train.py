@@ -10,49 +10,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from spikewise.data.frames import Binning
 from spikewise.data.images import ImageSet, load_splits
 from spikewise.dynamic.anytime import AnytimeClassifier
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import ParameterError, require
 from spikewise.price.analysis.companions import Prices, platforms_for
-from spikewise.runs import Run
+from spikewise.runs.folder import Run
+from spikewise.runs.results import controls_of, costs_of, measured_figures
 
-from .architecture import NetworkSettings
-from .choose import ExitSettings, halves
+from .early_exit import stop_and_price
 from .folder import is_new, nothing_to_resume, page_of
 from .learn import CHECKPOINT, ENOUGH_VALIDATION, identify, is_learned, learn_deep
-from .results import controls_of, costs_of, measured_figures
+from .settings.train import TrainSettings
 from .stdp import Stages
-from .stop import stop_and_price
+from .threshold import halves
 
 if TYPE_CHECKING:
     from spikewise.learn.gradient.settings import FitSettings
-
-
-class TrainSettings(BaseModel):
-    """What a run with gradients does, besides how it trains: which network, on what, stopped and priced how.
-
-    Examples
-    --------
-    >>> TrainSettings(data="cifar10").network.model
-    'vgg7'
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    data: str = Field("digits", description="Name of a data set, .npz file, folder of class folders or of recordings.")
-    binning: Binning | None = Field(None, description="How recordings become frames; by time if absent.")
-    network: NetworkSettings = Field(NetworkSettings(), description="Which network.")
-    max_drop: float = Field(0.005, ge=0, lt=1, description="Tolerated loss of accuracy by early exit.")
-    platform: str = Field("rram-64-32nm", description="Platform that the network is priced on.")
-
-    @property
-    def exit(self) -> ExitSettings:
-        """When the network shall stop."""
-        return ExitSettings(max_drop=self.max_drop, platform=self.platform)
 
 
 def run_train(

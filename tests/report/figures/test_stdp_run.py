@@ -3,7 +3,6 @@ import pytest
 
 from spikewise.dynamic.rule import EntropyExit, NeverExit
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.report.contents import NeuronWeights, RunContents
 from spikewise.report.figures.stdp_run import (
     accuracy_over_time,
     class_word,
@@ -14,6 +13,7 @@ from spikewise.report.figures.stdp_run import (
     sample_in_time,
     write_pictures,
 )
+from spikewise.runs.contents import NeuronWeights, RunContents
 from spikewise.workflow.learn import open_network
 
 # Six neurons of two inputs; the network knows the classes 3 and 5, one neuron has never fired.

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.price.platform import estimate
-from spikewise.report.contents import ExitFigures
 from spikewise.report.page.charts import accuracy_chart, energy_chart, exit_chart, step_chart
+from spikewise.runs.exit_record import ExitFigures
 from spikewise.workload import LayerShape, uniform_workload
 
 LAYERS = [LayerShape("a & b", "linear", 64, 32), LayerShape("head", "linear", 32, 10)]

@@ -13,7 +13,7 @@ from spikewise.price.platform import estimate
 from spikewise.report.page import write_page
 from spikewise.runs import Run
 from spikewise.units import format_share, format_si
-from spikewise.workflow.stop import price_exit, read_trace
+from spikewise.workflow.early_exit import price_exit, read_trace
 from spikewise.workload import Workload
 
 _ACCURACIES = ("accuracy_full", "accuracy_exit", "accuracy_random_exit", "accuracy_truncated")

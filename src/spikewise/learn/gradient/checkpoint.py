@@ -15,9 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikewise._files import as_json
+from spikewise._files import as_json, differences
 from spikewise.errors import DataError, ParameterError
-from spikewise.runs import differences
 from spikewise.weights import read_weights, write_weights
 
 from .trainer import Trainer

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from spikewise._lanes import LANES
+from spikewise._vector import LANES
 from spikewise.errors import ShapeError
 from spikewise.network.arrays import N_PARTS, empty, flat
 from spikewise.network.kernels import lif as kernels

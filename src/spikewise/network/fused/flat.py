@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikewise._lanes import LANES
+from spikewise._vector import LANES
 from spikewise.network.arrays import each_part, flat, tensor_of
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from spikewise._compile import inlined, kernel
-from spikewise._lanes import LANES, add_from, load, splat, store, where_above, where_ge
+from spikewise._vector import LANES, add_from, load, splat, store, where_above, where_ge
 
 SIDE = 3
 """Side of the convolutions."""

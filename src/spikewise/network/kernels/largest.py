@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from spikewise._compile import inlined, kernel
-from spikewise._lanes import LANES, load, splat, store, where_above, where_ge
+from spikewise._vector import LANES, load, splat, store, where_above, where_ge
 
 _ZERO, _ONE, _TWO, _THREE = (np.float32(number) for number in range(4))
 

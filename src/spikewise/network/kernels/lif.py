@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from spikewise._compile import inlined, kernel
-from spikewise._lanes import LANES, absolute, exp_of_negative, load, splat, store, where_ge
+from spikewise._vector import LANES, absolute, exp_of_negative, load, splat, store, where_ge
 
 _F = np.float32
 _ZERO, _ONE, _TWO, _FOUR = _F(0.0), _F(1.0), _F(2.0), _F(4.0)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from spikewise._compile import inlined, kernel
-from spikewise._lanes import LANES, load, splat, store
+from spikewise._vector import LANES, load, splat, store
 
 _QUARTER = np.float32(0.25)
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 
-from spikewise._files import replacing
+from spikewise._files import make_folder, replacing
 from spikewise.dynamic.curve import exit_curve
 from spikewise.dynamic.exit_path import ExitPath
 from spikewise.dynamic.rule import ExitRule, NeverExit
@@ -21,8 +21,8 @@ from spikewise.dynamic.trace import ScoreTrace
 from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.learn.stdp.classifier import STDPClassifier
 from spikewise.learn.stdp.engines.base import Engine
-from spikewise.report.contents import ExitFigures, NeuronWeights, RunContents
-from spikewise.runs import make_folder
+from spikewise.runs.contents import NeuronWeights, RunContents
+from spikewise.runs.exit_record import ExitFigures
 from spikewise.spikes.streams import content_keys, spike_shares, spike_stream, stream_spikes
 
 from .base import accuracy_figure, to_png, weight_mosaic

@@ -17,8 +17,8 @@ from spikewise.dynamic.exit_path import ExitPath
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.price.cost import CostReport
-from spikewise.report.contents import ExitFigures
 from spikewise.report.wording import words_of
+from spikewise.runs.exit_record import ExitFigures
 from spikewise.units import format_share, format_si
 
 Chart = dict[str, Any]

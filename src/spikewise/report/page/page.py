@@ -20,11 +20,11 @@ from spikewise.dynamic.trace import ScoreTrace
 from spikewise.energy.measurement import OF_AN_EXIT, Measurement
 from spikewise.errors import ParameterError, require
 from spikewise.price.cost import CostReport
-from spikewise.report.contents import ExitContents, Gallery, NeuronWeights, RunContents
 from spikewise.report.tables.cost import ONCE_WORDS
 from spikewise.report.tables.summary import ROWS, Cell
 from spikewise.report.wording import STAGES, caption_of, joules_of, remarks_of, seconds_of
-from spikewise.runs import Run
+from spikewise.runs.contents import ExitContents, Gallery, NeuronWeights, RunContents
+from spikewise.runs.folder import Run
 from spikewise.units import format_area, format_share, format_si
 
 from .charts import accuracy_chart, energy_chart, exit_chart, step_chart

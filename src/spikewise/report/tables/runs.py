@@ -10,8 +10,9 @@ from typing import Any
 from spikewise.errors import ParameterError
 from spikewise.price.cost import CostReport
 from spikewise.report.cells import SideBySide
-from spikewise.report.contents import ExitContents, ExitFigures, RunContents
-from spikewise.runs import Run
+from spikewise.runs.contents import ExitContents, RunContents
+from spikewise.runs.exit_record import ExitFigures
+from spikewise.runs.folder import Run
 
 from .summary import ROWS
 

@@ -13,8 +13,9 @@ from scipy.stats import binomtest
 
 from spikewise.energy.measurement import INFERENCE, INFERENCE_EXIT, TRAINING
 from spikewise.price.cost import CostReport
-from spikewise.report.contents import ExitContents, ExitFigures, RunContents
 from spikewise.report.wording import joules_of, seconds_of, words_of
+from spikewise.runs.contents import ExitContents, RunContents
+from spikewise.runs.exit_record import ExitFigures
 from spikewise.units import format_area, format_memory, format_share, format_si
 
 

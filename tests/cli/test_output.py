@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from spikewise.cli.show import progress
+from spikewise.cli.output import progress
 
 EPOCH = ("train vgg5 on fashion-mnist", 12, 20, "loss 0.123, validation 98.21%")
 SAMPLES = ("learn stdp100 on digits", 20_634, 60_000, "samples")

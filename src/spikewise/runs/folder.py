@@ -21,7 +21,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spikewise._files import as_json, mendable, read_json, remove_leftovers, write_json
+from spikewise._files import as_json, differences, make_folder, mendable, read_json, remove_leftovers, write_json
 from spikewise.errors import DataError, RunError
 
 MODEL_FILE, TRACE_FILE, WORKLOAD_FILE = "model.safetensors", "trace.npz", "workload.json"
@@ -193,14 +193,6 @@ def folder_lock(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def differences(found: Any, wanted: Any, name: str = "") -> list[str]:
-    """Dotted names of the entries that differ."""
-    if not (isinstance(found, dict) and isinstance(wanted, dict)):
-        return [] if found == wanted else [name]
-    keys = sorted({*found, *wanted})
-    return [d for key in keys for d in differences(found.get(key), wanted.get(key), f"{name}.{key}".lstrip("."))]
-
-
 def find_runs(path: str | os.PathLike[str]) -> list[Run]:
     """The run in this folder, or the runs in the folders below it, by name.
 
@@ -216,20 +208,6 @@ def find_runs(path: str | os.PathLike[str]) -> list[Run]:
     if not runs:
         raise DataError(f"{folder} must be a run folder or hold some; found no run.json. Is the path right?")
     return runs
-
-
-def make_folder(path: str | os.PathLike[str]) -> Path:
-    """Create a folder with its parents; raises RunError if a file is in the way or it cannot be written."""
-    folder = Path(path)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise RunError(f"{folder} must be a folder; a file is in the way. Choose another with --out.") from None
-    except OSError as error:
-        raise RunError(f"{folder} must be a folder that can be written; {error.strerror}. Choose another.") from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise RunError(f"{folder} must be a folder that can be written; it is read-only. Choose another with --out.")
-    return folder
 
 
 def _versions() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Turn a run into a model of the zoo: its weights, and a card with the figures that the run recorded."""
+"""From a network of the zoo to a run folder, which every command takes; and from a finished run into the zoo."""
 
 from __future__ import annotations
 
@@ -10,18 +10,64 @@ from typing import Any
 from spikewise._files import mendable, read_json, replacing, write_json
 from spikewise.dynamic.fingerprint import model_identity
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.errors import DataError, ParameterError
+from spikewise.errors import DataError, ParameterError, RunError
 from spikewise.price.analysis.companions import read_prices
 from spikewise.price.cost import CostReport
-from spikewise.runs import CHOICE_FILE, COST_FILE, EXIT_FILE, MODEL_FILE, TRACE_FILE, Run
+from spikewise.runs.exit_record import read_choice
+from spikewise.runs.folder import CHOICE_FILE, COST_FILE, EXIT_FILE, MODEL_FILE, TRACE_FILE, Run
 from spikewise.zoo.card import DataCard, ExitCard, ModelCard
-from spikewise.zoo.load import CARD, WEIGHTS
+from spikewise.zoo.load import CARD, WEIGHTS, load_card, load_model
 
-from .exit import read_choice
 from .learn import open_network
 
 _MOST_BYTES = 3_000_000
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9.-]*")
+
+
+def run_from_zoo(name: str, out: Path) -> tuple[Run, ModelCard]:
+    """Make a run of a network of the zoo: its weights, its settings, and every look at the test images so far.
+
+    Exit settings are not brought along, since what they recorded of the test images is not in the card:
+    ``spikewise exit`` makes them again.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`~spikewise.zoo.model_names`.
+    out : Path
+        Folder of the run.
+
+    Raises
+    ------
+    ParameterError
+        If there is no network of this name.
+    RunError
+        If the folder holds a run already.
+    """
+    card, network = load_card(name), load_model(name)
+    if (out / "run.json").exists():
+        raise RunError(f"{out} must not hold a run yet; it does. Choose another by --out, or delete this one.")
+    data = card.data
+    asked: dict[str, Any] = {"name": data.name, **{f"{split}_sha256": found for split, found in data.sha256.items()}}
+    if card.kind == "stdp":
+        asked["limit"] = data.limit
+    run = Run.start(out, kind=card.kind, settings={**card.settings, "data": asked}, seed=card.seed)
+    with run.locked():
+        described = ("name", "shape", "classes", "n_train", "n_validation", "epoch_chosen_on", "n_chosen_on")
+        last = max(card.validation_accuracy, key=int)
+        metrics: dict[str, Any] = {"validation_accuracy": card.validation_accuracy[last]}
+        if card.kind == "deep":
+            metrics |= {
+                "n_parameters": card.n_parameters,
+                "validation_accuracy_by_step": list(card.validation_accuracy.values()),
+            }
+        run.record["test_evaluations"] = list(card.test_evaluations)
+        run.update(
+            data={key: value for key, value in data.model_dump().items() if key in described and value is not None},
+            metrics=metrics, versions=card.versions,
+        )  # fmt: skip
+        network.save(run.path / MODEL_FILE)  # type: ignore[attr-defined]
+    return run, card
 
 
 def publish(path: Path, name: str, command: str, folder: Path) -> ModelCard:

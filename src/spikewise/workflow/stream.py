@@ -21,9 +21,10 @@ from spikewise.dynamic.monitor import DriftMonitor, ExitProfile
 from spikewise.dynamic.rule import EntropyExit, rule_from_dict
 from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.errors import DataError, ParameterError, unknown_name
-from spikewise.runs import CHOICE_FILE, EXIT_FILE, Run
+from spikewise.runs.exit_record import EXIT_AGAIN, read_choice
+from spikewise.runs.folder import CHOICE_FILE, EXIT_FILE, Run
 
-from .exit import EXIT_AGAIN, accumulation_of, read_choice, splits_of
+from .exit import accumulation_of, splits_of
 from .learn import open_network
 
 

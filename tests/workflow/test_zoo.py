@@ -6,8 +6,8 @@ import pytest
 from spikewise.cli.app import run
 from spikewise.errors import DataError, ParameterError
 from spikewise.runs import Run
-from spikewise.workflow.publish import publish
-from spikewise.workflow.stop import read_trace
+from spikewise.workflow.early_exit import read_trace
+from spikewise.workflow.zoo import publish
 from spikewise.zoo import load, load_card, load_model, load_monitor, load_rule, model_names
 
 

@@ -13,9 +13,10 @@ from spikewise.dynamic.controls import cut_at
 from spikewise.energy.measurement import measured_of
 from spikewise.learn.stdp.classifier import STDPClassifier
 from spikewise.price.analysis.companions import Prices, all_figures_of
-from spikewise.runs import WORKLOAD_FILE, Run
 from spikewise.workload.operations import Operations
 from spikewise.workload.workload import Workload
+
+from .folder import WORKLOAD_FILE, Run
 
 CPU_TIMES = ("test_full_cpu_s", "test_exit_cpu_s")
 """Names of the CPU seconds of the test images, full and with exit, before the name of the exit setting."""
@@ -40,7 +41,7 @@ def all_figures(
     network : STDPClassifier
         The labelled network.
     found : mapping
-        Figures of its exit setting, from :func:`~spikewise.workflow.stop.stop_early`.
+        Figures of its exit setting, from :func:`~spikewise.workflow.early_exit.stop_early`.
     prices : tuple of CostReport
         Their prices.
     watts : float, optional

@@ -9,77 +9,24 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spikewise._files import mendable, read_json
-from spikewise.dynamic.rule import NeverExit, rule_from_dict
+from spikewise._files import mendable
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.energy.measurement import Measurement, measured_of
 from spikewise.errors import DataError
 from spikewise.price.analysis.companions import Prices, read_prices
 from spikewise.price.cost import CostReport
-from spikewise.runs import COST_FILE, EXIT_FILE, GALLERY_FILE, MODEL_FILE, TRACE_FILE, Run
 from spikewise.spikes.decode import neuron_classes, proportion_evidence
+
+from .exit_record import ExitFigures, read_figures
+from .folder import COST_FILE, EXIT_FILE, GALLERY_FILE, MODEL_FILE, TRACE_FILE, Run
 
 MAX_NEURONS = 400
 """Neurons whose weights are shown; more would be too small to see."""
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
-
-
-class CalibrationFigures(_Part):
-    """What the threshold did on the images it was chosen on."""
-
-    max_drop: float | None = Field(None, ge=0)
-    n_samples: int = Field(ge=1)
-    n_needed: int | None = Field(None, ge=1)
-    n_to_halve: int | None = Field(None, ge=1)
-
-
-class AskedFigures(_Part):
-    """What was asked of the threshold."""
-
-    max_steps: float | None = Field(None, ge=1)
-    max_energy_j: float | None = Field(None, gt=0)
-    max_edp_js: float | None = Field(None, gt=0)
-    platform: str | None = None
-    confidence: float | None = Field(None, gt=0, lt=1)
-    form: Literal["drop", "harm"] = "drop"
-    conditional: bool = False
-
-
-class ExitFigures(_Part):
-    """Content of ``exit.json``: one exit setting, and what it did on the test images."""
-
-    name: str
-    rule: dict[str, Any]
-    threshold: str
-    calibration: CalibrationFigures
-    asked: AskedFigures = AskedFigures()
-    n_steps: int = Field(ge=1)
-    n_test: int = Field(ge=1)
-    accuracy_full: float = Field(ge=0, le=1)
-    accuracy_exit: float = Field(ge=0, le=1)
-    accuracy_random_exit: float = Field(ge=0, le=1)
-    accuracy_truncated: float | None = Field(None, ge=0, le=1)
-    accuracy_first_spike: float | None = Field(None, ge=0, le=1)
-    first_spike_steps: float | None = Field(None, ge=1)
-    mean_steps: float = Field(ge=1)
-    median_steps: float = Field(ge=1)
-    p95_steps: float = Field(ge=1)
-    histogram: tuple[int, ...]
-
-    @property
-    def exit_rule(self) -> DoubtExit | NeverExit:
-        """The rule as an object."""
-        return rule_from_dict(self.rule)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -207,24 +154,6 @@ def _read_trace(path: Path) -> ScoreTrace | None:
         if not trace.n_samples or (trace.labels < 0).any():
             raise DataError(f"{path} must hold labelled samples.")
     return trace
-
-
-def read_figures(path: Path) -> ExitFigures:
-    """Read ``exit.json``; raises DataError if it is damaged."""
-    with mendable(path):
-        try:
-            figures = ExitFigures.model_validate(read_json(path, "exit setting"))
-        except ValidationError as error:
-            problem = error.errors()[0]
-            where = ".".join(str(part) for part in problem["loc"])
-            raise DataError(f"{path} must be an exit setting; {where}: {problem['msg']}.") from None
-        counts = figures.histogram
-        if len(counts) != figures.n_steps or sum(counts) != figures.n_test or min(counts) < 0:
-            raise DataError(
-                f"{path} must count {figures.n_test} samples over {figures.n_steps} steps in its histogram."
-            )
-        _ = figures.exit_rule  # an unknown rule is found here, not while drawing
-    return figures
 
 
 def _read_neurons(run: Run) -> NeuronWeights | None:

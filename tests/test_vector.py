@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from spikewise._compile import kernel
-from spikewise._lanes import (
+from spikewise._vector import (
     LANES,
     absolute,
     add_from,

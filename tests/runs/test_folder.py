@@ -8,9 +8,9 @@ import time
 import pytest
 
 from spikewise import _files
-from spikewise._files import replacing
+from spikewise._files import make_folder, replacing
 from spikewise.errors import DataError, RunError
-from spikewise.runs import PICTURES, Run, make_folder
+from spikewise.runs import PICTURES, Run
 
 SETTINGS = {"n_steps": 4, "layers": (1, 2)}
 

@@ -17,7 +17,7 @@ from typing import Any
 from spikewise.dynamic.anytime import ExitResult
 from spikewise.energy.measurement import LABELLING, NOTHING, TRAINING, Measurement, measured_of
 from spikewise.energy.meter import EnergyMeter
-from spikewise.runs import Run
+from spikewise.runs.folder import Run
 
 _LEAST_S = 0.2  # counters move in steps of a millisecond: a shorter look at them is noise
 

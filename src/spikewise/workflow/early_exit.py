@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewise._files import mendable, read_json, replacing, write_json
+from spikewise._files import make_folder, mendable, read_json, replacing, write_json
 from spikewise.data.images import ImageSet
 from spikewise.dynamic.anytime import AnytimeClassifier, ExitResult
 from spikewise.dynamic.controls import cut_at, random_exit_accuracy
@@ -26,14 +26,15 @@ from spikewise.energy.measurement import INFERENCE, INFERENCE_EXIT, Measurement,
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError
 from spikewise.price.analysis.companions import Prices, figures_of, price_all, write_prices
-from spikewise.runs import CHOICE_FILE, COST_FILE, EXIT_FILE, GALLERY_FILE, TRACE_FILE, WORKLOAD_FILE, Run, make_folder
+from spikewise.runs.folder import CHOICE_FILE, COST_FILE, EXIT_FILE, GALLERY_FILE, TRACE_FILE, WORKLOAD_FILE, Run
 from spikewise.workload.metrics import in_spike_share
 from spikewise.workload.workload import Workload
 
-from .choose import ExitSettings, choose, halves
+from .energy import measure_answers
 from .folder import check_others
 from .learn import Progress
-from .metering import measure_answers
+from .settings.exit import ExitSettings
+from .threshold import choose, halves
 
 _GALLERY_SIZE = 10
 _FIGURES = {
@@ -183,7 +184,7 @@ def _files_of(run: Run, folder: Path) -> list[Path]:
 
 
 def _read_exit(path: Path) -> dict[str, Any]:
-    from spikewise.report.contents import read_figures
+    from spikewise.runs.exit_record import read_figures
 
     with mendable(path):
         found = read_json(path, "exit setting")

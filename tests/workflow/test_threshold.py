@@ -13,7 +13,8 @@ from spikewise.dynamic import (
     replay_exit,
 )  # fmt: skip
 from spikewise.price.platform import load_platform
-from spikewise.workflow.choose import ENOUGH_TO_HALVE, ExitSettings, choose, halves
+from spikewise.workflow.settings.exit import ExitSettings
+from spikewise.workflow.threshold import ENOUGH_TO_HALVE, choose, halves
 from spikewise.workload import LayerShape, uniform_workload
 
 CLASSES = ("dark", "bright")

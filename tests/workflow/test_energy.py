@@ -6,10 +6,10 @@ from spikewise.energy.measurement import measured_of
 from spikewise.energy.meter import EnergyMeter
 from spikewise.runs import Run
 from spikewise.workflow import NetworkSettings
-from spikewise.workflow.choose import ExitSettings
+from spikewise.workflow.early_exit import stop_early
+from spikewise.workflow.energy import LearningMeter, measure_answers
 from spikewise.workflow.learn import learn_deep, learn_stdp
-from spikewise.workflow.metering import LearningMeter, measure_answers
-from spikewise.workflow.stop import stop_early
+from spikewise.workflow.settings.exit import ExitSettings
 
 VGG5 = NetworkSettings(model="vgg5", width=0.25)
 N, JOULES = 100, 3.0
@@ -112,7 +112,7 @@ def test_parts_with_and_without_counters_give_no_joules_but_all_seconds(run, che
 
 
 def test_answers_are_repeated_until_they_can_be_measured(powercap, monkeypatch):
-    monkeypatch.setattr("spikewise.workflow.metering._LEAST_S", 0.02)
+    monkeypatch.setattr("spikewise.workflow.energy._LEAST_S", 0.02)
     calls = []
 
     def answer():
