@@ -27,7 +27,7 @@ from peers.environments import DEEP_PEERS, HERE, PeerError, call_lines, make_env
 from rich.console import Console
 from rich.table import Table
 
-from spikewise._files import write_json
+from spikewise.runs import write_json
 
 ENGINES = ("ours", "eager", "eager_pooled_first", *DEEP_PEERS)
 

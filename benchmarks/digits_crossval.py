@@ -15,17 +15,16 @@ import numpy as np
 
 from spikewise.data import load_images, stratified_folds, stratified_holdout
 from spikewise.dynamic import ExitPath, NeverExit, calibrate, random_exit_accuracy
-from spikewise.learn.stdp import STDPClassifier
-from spikewise.workflow.demo import DemoSettings, deep_settings
+from spikewise.learn import STDPClassifier
+from spikewise.workflow import DemoSettings, deep_settings
 
 N_FOLDS = 5
 
 
 def learn_deep(learning, validation, seed):
     """Train the demo's deep network."""
-    from spikewise.learn.gradient.fit import fit
-    from spikewise.network.classifier import SpikingClassifier
-    from spikewise.network.models import build_model
+    from spikewise.learn import fit
+    from spikewise.network import SpikingClassifier, build_model
 
     settings, width = deep_settings(DemoSettings(seed=seed), len(learning[0]))
     model = build_model("vgg5", learning[0].shape[1:], 10, width=width, seed=seed)

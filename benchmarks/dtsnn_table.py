@@ -23,18 +23,20 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from spikewise._files import write_json
-from spikewise.dynamic import SigmaEUnit, cost_at_accuracy, saving_interval
-from spikewise.dynamic.rule import EntropyExit, rule_from_dict
-from spikewise.dynamic.sigma_e import agreement
-from spikewise.dynamic.trace import ScoreTrace
-from spikewise.nonideal.network import Nonideal
-from spikewise.nonideal.study import study_chips
-from spikewise.price import load_platform
-from spikewise.price.imc.schedule import Schedule
-from spikewise.runs import EXIT_FILE, MODEL_FILE, TRACE_FILE, WORKLOAD_FILE, Run
+from spikewise.dynamic import (
+    EntropyExit,
+    ScoreTrace,
+    SigmaEUnit,
+    agreement,
+    cost_at_accuracy,
+    rule_from_dict,
+    saving_interval,
+)
+from spikewise.nonideal import Nonideal, study_chips
+from spikewise.price import Schedule, load_platform
+from spikewise.runs import EXIT_FILE, MODEL_FILE, TRACE_FILE, WORKLOAD_FILE, Run, write_json
 from spikewise.units import format_si
-from spikewise.workflow.exit import splits_of
+from spikewise.workflow import splits_of
 from spikewise.workload import Workload
 
 CHIPS = {"calibrated": "rram-64-32nm", "physical": "rram-64-32nm-physical"}

@@ -18,21 +18,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from spikewise._files import write_json
-from spikewise.data.augment import Augmentation
-from spikewise.dynamic import calibrate
-from spikewise.dynamic.exit_path import ExitPath
-from spikewise.learn.gradient.fit import fit
-from spikewise.learn.gradient.settings import FitSettings
-from spikewise.network import OwnSpec, SpikingClassifier
-from spikewise.network.protocol import run_steps
-from spikewise.network.vgg import VGG, scaled
-from spikewise.price.analysis.ann_baseline import ann_workload, image_density, matched_bits
-from spikewise.runs import MODEL_FILE, WORKLOAD_FILE, Run
-from spikewise.workflow.exit import splits_of
-from spikewise.workflow.threshold import halves
-from spikewise.workload import Workload
-from spikewise.workload.layer import LayerActivity, LayerShape
+from spikewise.data import Augmentation
+from spikewise.dynamic import ExitPath, calibrate
+from spikewise.learn import FitSettings, fit
+from spikewise.network import VGG, OwnSpec, SpikingClassifier, run_steps, scaled
+from spikewise.price import ann_workload, image_density, matched_bits
+from spikewise.runs import MODEL_FILE, WORKLOAD_FILE, Run, write_json
+from spikewise.workflow import halves, splits_of
+from spikewise.workload import LayerActivity, LayerShape, Workload
 
 GRID, MAX_DROPS = 4, (0.0, 0.002, 0.005, 0.01)
 

@@ -25,11 +25,9 @@ from rich.table import Table
 
 from spikewise.data import load_splits
 from spikewise.dynamic import calibrate, replay_exit
-from spikewise.learn.gradient.fit import fit
-from spikewise.learn.gradient.settings import FitSettings
-from spikewise.network.classifier import SpikingClassifier
-from spikewise.network.models import build_model
-from spikewise.workflow.threshold import halves
+from spikewise.learn import FitSettings, fit
+from spikewise.network import SpikingClassifier, build_model
+from spikewise.workflow import halves
 
 MAX_DROP = 0.005
 RECIPES = {

@@ -29,14 +29,11 @@ from peers.environments import HERE, SPIKINGJELLY, PeerError, call_lines, make_e
 from rich.console import Console
 from rich.table import Table
 
-from spikewise._files import write_json
-from spikewise.dynamic.rule import rule_to_dict
-from spikewise.network import SpikingClassifier
-from spikewise.network.vgg import VGG
+from spikewise.dynamic import rule_to_dict
+from spikewise.network import VGG, SpikingClassifier
 from spikewise.report import words_of
-from spikewise.runs import MODEL_FILE, Run
-from spikewise.workflow.exit import splits_of
-from spikewise.workflow.stream import rule_of
+from spikewise.runs import MODEL_FILE, Run, write_json
+from spikewise.workflow import rule_of, splits_of
 
 OURS, PEER = (("at_once",), ("starting", "step_by_step", "asking", "early_exit")), "spikingjelly"
 N_IMAGES = {256: 512, 1: 128}

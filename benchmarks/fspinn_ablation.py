@@ -14,11 +14,9 @@ from dataclasses import asdict
 import numpy as np
 
 from spikewise.data import load_splits
-from spikewise.learn.stdp.encoder import STDPEncoder
-from spikewise.learn.stdp.rules.lean import lean_defaults
-from spikewise.learn.stdp.rules.trace import TraceRule, diehl_cook_defaults, fspinn_defaults
-from spikewise.spikes.decode import class_counts, evidence_of
-from spikewise.workload.operations import Operations
+from spikewise.learn import STDPEncoder, TraceRule, diehl_cook_defaults, fspinn_defaults, lean_defaults
+from spikewise.spikes import class_counts, evidence_of
+from spikewise.workload import Operations
 
 # In the order of the paper: fewer operations, then better learning. The last technique is fixed point.
 TECHNIQUES = {

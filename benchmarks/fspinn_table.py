@@ -27,15 +27,12 @@ from pathlib import Path
 
 import numpy as np
 
-from spikewise._files import write_json
 from spikewise.data import load_splits
-from spikewise.dynamic import ExitPath, calibrate
-from spikewise.dynamic.anytime import replay_exit
+from spikewise.dynamic import ExitPath, calibrate, replay_exit
 from spikewise.learn import STDPClassifier
-from spikewise.price.digital.operations import estimate_operations, state_bits_of, weight_bits_of
-from spikewise.price.platform import load_platform, varied
-from spikewise.workload import Workload
-from spikewise.workload.operations import OperationCounts, Operations
+from spikewise.price import estimate_operations, load_platform, state_bits_of, varied, weight_bits_of
+from spikewise.runs import write_json
+from spikewise.workload import OperationCounts, Operations, Workload
 
 SIZES = (400, 900, 1600, 2500, 3600, 4900)
 DATA = ("mnist", "fashion-mnist")

@@ -17,14 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from spikewise._files import write_json
-from spikewise.dynamic import ExitPath, ScoreTrace
-from spikewise.dynamic.calibration import last_within
-from spikewise.dynamic.curve import outcomes
-from spikewise.dynamic.guarantee import last_passed, rules_out, samples_needed
-from spikewise.dynamic.rule import RULES
-from spikewise.runs import TRACE_FILE, Run
-from spikewise.workflow.exit import accumulation_of
+from spikewise.dynamic import RULES, ExitPath, ScoreTrace, last_passed, last_within, outcomes, rules_out, samples_needed
+from spikewise.runs import TRACE_FILE, Run, write_json
+from spikewise.workflow import accumulation_of
 
 N_TOGETHER = 250  # draws
 OPENED = 0.3  # bound on doubt of the path of the conditional form

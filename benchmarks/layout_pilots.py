@@ -20,13 +20,10 @@ from rich.table import Table
 from torch import nn
 from torch.nn import functional
 
-from spikewise._files import write_json
-from spikewise.data import load_splits
-from spikewise.data.augment import Augmentation
-from spikewise.learn.gradient.fit import fit
-from spikewise.learn.gradient.settings import FitSettings
-from spikewise.network import Dspike, LIFParams, Triangle, build_model
-from spikewise.network.vgg import VGG
+from spikewise.data import Augmentation, load_splits
+from spikewise.learn import FitSettings, fit
+from spikewise.network import VGG, Dspike, LIFParams, Triangle, build_model
+from spikewise.runs import write_json
 
 SIX = (64, "P", 128, 128, "P", 256, 256, "P", 256)
 EIGHT = (64, "P", 128, 128, "P", 256, 256, 256, "P", 256, 256)

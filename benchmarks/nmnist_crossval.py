@@ -25,13 +25,10 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import binomtest
 
-from spikewise._files import write_json
-from spikewise.data import Binning, load_events, stratified_folds, stratified_holdout
-from spikewise.data.augment import Augmentation
-from spikewise.learn.gradient.fit import fit
-from spikewise.learn.gradient.settings import FitSettings
-from spikewise.network.classifier import SpikingClassifier
-from spikewise.network.models import build_model
+from spikewise.data import Augmentation, Binning, load_events, stratified_folds, stratified_holdout
+from spikewise.learn import FitSettings, fit
+from spikewise.network import SpikingClassifier, build_model
+from spikewise.runs import write_json
 
 HELD_OUT = 0.2
 ASKED = ("model", "width", "steps", "bin", "shift", "cutout", "epochs", "batch", "lr", "smoothing", "folds", "limit")

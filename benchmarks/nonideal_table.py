@@ -18,15 +18,13 @@ from pathlib import Path
 
 import torch
 
-from spikewise._files import write_json
 from spikewise.data import load_splits
-from spikewise.dynamic import calibrate
-from spikewise.dynamic.rule import rule_from_dict, rule_to_dict
-from spikewise.learn.gradient.fit import FitSettings, fit
+from spikewise.dynamic import calibrate, rule_from_dict, rule_to_dict
+from spikewise.learn import FitSettings, fit
 from spikewise.network import Dspike, LIFParams, SpikingClassifier, build_model
-from spikewise.nonideal.network import Nonideal, design_crossbars, on_crossbars
-from spikewise.nonideal.study import chip_traces, study_chips
+from spikewise.nonideal import Nonideal, chip_traces, design_crossbars, on_crossbars, study_chips
 from spikewise.price import load_platform
+from spikewise.runs import write_json
 
 WIDTH, N_TRAIN, EPOCHS, N_STEPS, MAX_DROP = 0.5, 20_000, 6, 4, 0.005
 N_IMAGES, N_FEWER = 2_000, 1_000  # of validation, and of test; fewer for all but the physical chip

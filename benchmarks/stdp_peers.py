@@ -33,7 +33,7 @@ from peers.rows import Row, all_rows, headline, measured
 from rich.console import Console
 from rich.table import Table
 
-from spikewise.data.catalog.sources import open_source
+from spikewise.data import open_source
 
 N_STEPS = 350
 SEED = 0

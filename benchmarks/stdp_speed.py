@@ -22,11 +22,10 @@ from statistics import median
 import numpy as np
 
 from spikewise.data import load_images
-from spikewise.learn.stdp.engines.base import Settings
-from spikewise.learn.stdp.engines.lean import LeanEngine
-from spikewise.learn.stdp.kernels.advance import aligned
-from spikewise.learn.stdp.rules.base import resolve_rule, spread_of
-from spikewise.spikes.streams import spike_shares
+from spikewise.learn import resolve_rule, spread_of
+from spikewise.learn.stdp.engines import LeanEngine, Settings
+from spikewise.learn.stdp.kernels import aligned
+from spikewise.spikes import spike_shares
 
 SOURCE = Path(__file__).parent / "bound" / "lean_bound.c"
 N_STEPS, WARM, SEED = 350, 2000, np.uint64(7)

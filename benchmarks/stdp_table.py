@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from spikewise._files import write_json
 from spikewise.data import load_splits
 from spikewise.dynamic import EntropyExit, ExitPath, NeverExit, calibrate, random_exit_accuracy
 from spikewise.learn import STDPClassifier
-from spikewise.spikes.decode import DECODERS, evidence_of
+from spikewise.runs import write_json
+from spikewise.spikes import DECODERS, evidence_of
 
 ROWS = {
     "mnist-100": ("mnist", {"n_neurons": 100}, 3),

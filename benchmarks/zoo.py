@@ -15,8 +15,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from spikewise.workflow.zoo import publish
-from spikewise.zoo.load import FOLDER
+from spikewise.workflow import publish
+from spikewise.zoo import FOLDER
 
 TWO = "torchrun --nproc-per-node 2 -m spikewise train --batch 128 --optimizer muon --lr 0.006 --threads 1"
 COMMANDS = {

@@ -104,14 +104,14 @@ def eager_pooled_first(pooling):
 
 def ours(pooling):
     """The fused layers of this project."""
-    layers = importlib.import_module("spikewise.network.layers")
-    params = importlib.import_module("spikewise.network.neurons").LIFParams()
+    network = importlib.import_module("spikewise.network")
+    params = network.LIFParams()
 
     class Fused(nn.Module):
         def __init__(self):
             super().__init__()
             sizes = zip((3, *WIDTHS[:-1]), WIDTHS, POOLS, strict=True)
-            self.layers = nn.ModuleList(layers.conv_layer(*ends, params, pool, pooling) for *ends, pool in sizes)
+            self.layers = nn.ModuleList(network.conv_layer(*ends, params, pool, pooling) for *ends, pool in sizes)
             self.readout = nn.Linear(WIDTHS[-1] * (SIDE // 4) ** 2, N_CLASSES)
 
         def forward(self, images, n_steps):

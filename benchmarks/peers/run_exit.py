@@ -67,8 +67,7 @@ def spikingjelly(request):
 
 
 def _ours(request):
-    infer = importlib.import_module("spikewise.network.classifier")
-    return infer.SpikingClassifier.load(request["model"])
+    return importlib.import_module("spikewise.network").SpikingClassifier.load(request["model"])
 
 
 def at_once(request):
@@ -84,7 +83,7 @@ def at_once(request):
 def starting(request):
     """Ours, what is done once however early an image leaves: the first convolution, and a look at the weights."""
     model = _ours(request).model
-    single_sample = importlib.import_module("spikewise.network.event_driven").single_sample
+    single_sample = importlib.import_module("spikewise.network").single_sample
 
     def answer(images):
         (single_sample(model) if request["batch"] == 1 else model).start(images)
@@ -95,18 +94,18 @@ def starting(request):
 
 def step_by_step(request):
     """Ours, one step after the other, never leaving early."""
-    return _stopping(request, importlib.import_module("spikewise.dynamic.rule").NeverExit())
+    return _stopping(request, importlib.import_module("spikewise.dynamic").NeverExit())
 
 
 def asking(request):
     """Ours, one step after the other, with a rule that is asked and never ready."""
-    rule = importlib.import_module("spikewise.dynamic.rule").rule_from_dict(request["rule"])
+    rule = importlib.import_module("spikewise.dynamic").rule_from_dict(request["rule"])
     return _stopping(request, rule.never())
 
 
 def early_exit(request):
     """Ours, each image until its exit."""
-    return _stopping(request, importlib.import_module("spikewise.dynamic.rule").rule_from_dict(request["rule"]))
+    return _stopping(request, importlib.import_module("spikewise.dynamic").rule_from_dict(request["rule"]))
 
 
 def _stopping(request, rule):

@@ -19,6 +19,8 @@ __getattr__, __all__ = lazy_exports(
         "loss_named": ".gradient.loss",
         "per_step_loss": ".gradient.loss",
         "prefix_distillation": ".gradient.loss",
+        "resolve_rule": ".stdp.rules.base",
+        "spread_of": ".stdp.rules.lean",
         "static_loss": ".gradient.loss",
     },
 )

@@ -17,5 +17,6 @@ __getattr__, __all__ = lazy_exports(
         "WORKLOAD_FILE": ".folder",
         "find_runs": ".folder",
         "folder_lock": ".folder",
+        "write_json": ".._files",
     },
 )

@@ -5,6 +5,7 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
+        "DECODERS": ".decode",
         "class_counts": ".decode",
         "direct_encode": ".encode",
         "evidence_of": ".decode",

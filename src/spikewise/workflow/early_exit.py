@@ -114,17 +114,8 @@ def stop_early(
         "identity": identity,
         "threshold": chosen.kind,
         "calibration": chosen.figures,
-        "n_steps": result.n_steps,
-        "n_test": test.n_samples,
-        "accuracy_full": float(accuracy[-1]),
-        "accuracy_exit": _accuracy(result, test),
-        "accuracy_random_exit": random_exit_accuracy(trace, result.histogram),
-        "accuracy_truncated": float(accuracy[cut_at(result.mean_steps) - 1]),
+        **_test_figures(trace, result, test),
         "in_spike_share": in_spike_share(exit_load),
-        "mean_steps": result.mean_steps,
-        "median_steps": float(np.median(result.steps)),
-        "p95_steps": float(np.quantile(result.steps, 0.95)),
-        "histogram": result.histogram.tolist(),
         **figures,
     }
     make_folder(folder)
@@ -149,6 +140,23 @@ def stop_early(
     )
     write_json(folder / EXIT_FILE, report)  # last: its presence means that the stage is complete
     return report
+
+
+def _test_figures(trace: ScoreTrace, result: ExitResult, test: ImageSet) -> dict[str, Any]:
+    """Accuracy and steps with early exit, beside all steps and the controls."""
+    accuracy = trace.accuracy_by_step()
+    return {
+        "n_steps": result.n_steps,
+        "n_test": test.n_samples,
+        "accuracy_full": float(accuracy[-1]),
+        "accuracy_exit": float(np.mean(result.labels == test.labels)),
+        "accuracy_random_exit": random_exit_accuracy(trace, result.histogram),
+        "accuracy_truncated": float(accuracy[cut_at(result.mean_steps) - 1]),
+        "mean_steps": result.mean_steps,
+        "median_steps": float(np.median(result.steps)),
+        "p95_steps": float(np.quantile(result.steps, 0.95)),
+        "histogram": result.histogram.tolist(),
+    }
 
 
 def stop_and_price(
@@ -210,10 +218,6 @@ def price_exit(run: Run, name: str, platform: str) -> Prices:
     figures = {f"{name} on {report.platform}": figures_of(report) for report in prices}
     run.update(metrics={"cost": {**run.record["metrics"].get("cost", {}), **figures}})
     return prices
-
-
-def _accuracy(result: ExitResult, test: ImageSet) -> float:
-    return float(np.mean(result.labels == test.labels))
 
 
 def kept_steps(n_steps: int) -> list[int]:

@@ -5,6 +5,7 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
+        "FOLDER": ".load",
         "ModelCard": ".card",
         "load_card": ".load",
         "load_model": ".load",

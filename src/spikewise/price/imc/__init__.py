@@ -12,6 +12,7 @@ __getattr__, __all__ = lazy_exports(
         "Placement": ".mapping",
         "Rate": ".components",
         "Schedule": ".schedule",
+        "forget_demands": ".counts",
         "place": ".mapping",
     },
 )

@@ -97,6 +97,11 @@ def demand_of(workload: Workload, array: CrossbarArray) -> Demand:
     return _demand(workload.layers, workload.activity, workload.alive_activity, array)
 
 
+def forget_demands() -> None:
+    """Forget what is remembered, so that the next price is worked out from the start."""
+    _demand.cache_clear()
+
+
 @lru_cache(maxsize=32)
 def _demand(
     layers: tuple[LayerShape, ...],
