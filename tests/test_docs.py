@@ -81,6 +81,19 @@ def test_every_link_leads_to_a_file(page):
             assert (page.parent / target).is_file(), target
 
 
+def test_the_map_is_one_screen_of_files_that_exist():
+    lines = (DOCS / "map.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 60
+    folder = ""
+    for line in lines:
+        if not line.startswith("| "):
+            continue
+        first, *cells = line.strip("|").split("|")
+        folder = {"": folder, "beside them": "", "folder": ""}.get(first.strip(), first.strip(" `"))
+        for name in re.findall(r"`([\w./]+(?:\.py|/))`", cells[-1]):
+            assert (SOURCE / folder / name).exists(), f"{folder}{name}"
+
+
 def test_the_reference_lists_every_public_folder_once():
     text = (DOCS / "reference" / "index.md").read_text(encoding="utf-8")
     listed = re.findall(r"^   (spikewise\.\S+)$", text, re.MULTILINE)
