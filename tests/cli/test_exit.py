@@ -193,33 +193,34 @@ def test_a_certificate_is_void_once_the_weights_change(unlabelled, few_digits, t
     folder = tmp_path / "changed"
     shutil.copytree(unlabelled, folder)
     assert run(["exit", str(folder), *asked]) == 0
-    found, network = Run.open(folder), STDPClassifier.load(folder / "model.safetensors")
-    rule_of(found, network, name)
-    monitor_of(found, network, name).see(np.array([1, 2]), np.array([0.1, 0.2]))
+    network = STDPClassifier.load(folder / "model.safetensors")
+    rule_of(Run.open(folder), network, name)
+    monitor_of(Run.open(folder), network, name).see(np.array([1, 2]), np.array([0.1, 0.2]))
     before = Certificate.from_dict(json.loads((folder / "exits" / name / "choice.json").read_text())["certificate"])
     network.class_counts_ = network.class_counts_ + 1
     network.save(folder / "model.safetensors")
     with pytest.raises(DataError, match="must be about the weights that are in use"):
-        rule_of(found, network, name)
+        rule_of(Run.open(folder), network, name)
     assert run(["exit", str(folder), *asked]) == 0  # chosen anew
     after = Certificate.from_dict(json.loads((folder / "exits" / name / "choice.json").read_text())["certificate"])
     assert after.identity["model"] != before.identity["model"]
-    rule_of(found, network, name)
+    rule_of(Run.open(folder), network, name)
     setting = folder / "exits" / name / "exit.json"
     setting.write_text(setting.read_text().replace('"max_entropy": ', '"max_entropy": 1'))
     with pytest.raises(DataError, match="must hold the rule of its certificate"):
-        rule_of(found, network, name)
+        rule_of(Run.open(folder), network, name)
     setting.with_name("choice.json").write_text('{"certificate": null, "profile": {}}')
     with pytest.raises(
-        DataError, match=r"choice\.json: the certificate has a missing.*\. Delete it and run spikewise exit"
+        DataError, match=r"choice\.json: an exit profile has a missing.*\. Delete it and run spikewise exit"
     ):
-        rule_of(found, network, name)
+        rule_of(Run.open(folder), network, name)
     setting.with_name("choice.json").unlink()
     with pytest.raises(DataError, match=r"choice\.json must hold .*; it is missing\. Run spikewise exit again"):
-        rule_of(found, network, name)
-    setting.write_text('{"rule": {"kind": "entropy", "max_entropy": "abc"}}')
-    with pytest.raises(DataError, match=r"exit\.json: .*'abc'\. Delete it and run spikewise exit again\.$"):
-        rule_of(found, network, name)
+        rule_of(Run.open(folder), network, name)
+    found = json.loads(setting.read_text())
+    setting.write_text(json.dumps({**found, "rule": {"kind": "entropy", "max_entropy": "abc"}}))
+    with pytest.raises(DataError, match=r"exit\.json .*; rule: .*'abc'\. Delete it and run spikewise exit again\.$"):
+        rule_of(Run.open(folder), network, name)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from spikewise.energy.measurement import measured_of
 from spikewise.errors import ParameterError
 from spikewise.learn.gradient.settings import FitSettings
 from spikewise.runs import Run
+from spikewise.runs.results import Page
 from spikewise.workflow import NetworkSettings
 
 SMALL = ["--model", "vgg5", "--width", "0.2", "--steps", "2", "--epochs", "3", "--threads", "1", "--max-drop", "0.02"]
@@ -62,7 +63,7 @@ def test_the_command_leaves_a_run_with_a_log_and_a_page(folder):
 
 
 def test_resumed_after_its_end_it_prints_one_object_and_the_table(folder, few_digits, capsys, monkeypatch):
-    monkeypatch.setattr("spikewise.workflow.train.page_of", lambda *_: {"report": None, "remarks": []})
+    monkeypatch.setattr("spikewise.workflow.train.page_of", lambda run, watts, *more: Page(None, [*more]))
     assert train(few_digits, folder, "--ema", "0.9", "--resume", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["run"] == str(folder)

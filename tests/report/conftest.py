@@ -20,9 +20,9 @@ from spikewise.dynamic.rule import NeverExit
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.report.page import write_page
 from spikewise.runs import Run
+from spikewise.runs.exit_settings import ExitSettings
 from spikewise.workflow.early_exit import price_exit, stop_early
 from spikewise.workflow.learn import learn_stdp
-from spikewise.workflow.settings.exit import ExitSettings
 from spikewise.workload import LayerShape, uniform_workload
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")

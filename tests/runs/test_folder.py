@@ -65,7 +65,7 @@ def test_a_second_process_builds_on_what_the_first_wrote(tmp_path):
 
 def test_leftovers_of_killed_writers_are_removed_under_the_lock(tmp_path):
     run = start(tmp_path)
-    folders = [run.path, make_folder(run.exit_folder("drop-0")), make_folder(run.path / PICTURES)]
+    folders = [run.path, make_folder(run.exit("drop-0").path), make_folder(run.path / PICTURES)]
     name = f".exit.json.spikewise-{_files._HOST}-{a_process_that_is_gone()}-abcdefgh.tmp"
     for folder in folders:
         (folder / name).write_text("half")

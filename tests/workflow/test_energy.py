@@ -5,11 +5,11 @@ import pytest
 from spikewise.energy.measurement import measured_of
 from spikewise.energy.meter import EnergyMeter
 from spikewise.runs import Run
+from spikewise.runs.exit_settings import ExitSettings
 from spikewise.workflow import NetworkSettings
 from spikewise.workflow.early_exit import stop_early
 from spikewise.workflow.energy import LearningMeter, measure_answers
 from spikewise.workflow.learn import learn_deep, learn_stdp
-from spikewise.workflow.settings.exit import ExitSettings
 
 VGG5 = NetworkSettings(model="vgg5", width=0.25)
 N, JOULES = 100, 3.0

@@ -11,9 +11,9 @@ from spikewise.dynamic.rule import rule_from_dict
 from spikewise.errors import DataError, ParameterError, RunError
 from spikewise.price.cost import CostReport
 from spikewise.runs import Run, find_runs
+from spikewise.runs.exit_settings import ExitSettings
 from spikewise.workflow import NetworkSettings, learn_deep, learn_stdp, open_network, price_exit, stop_early
-from spikewise.workflow.early_exit import _pictures, read_trace
-from spikewise.workflow.settings.exit import ExitSettings
+from spikewise.workflow.early_exit import _pictures
 from spikewise.workload import Workload
 
 VGG5 = NetworkSettings(model="vgg5", width=0.25)
@@ -60,7 +60,7 @@ def test_the_test_set_is_looked_at_once_and_the_look_is_logged(stdp_run, splits)
 
 def test_the_figures_follow_from_the_trace(stdp_run):
     found = json.loads((stdp_run.path / "exits/drop-0.02/exit.json").read_text())
-    trace = read_trace(stdp_run)
+    trace = stdp_run.trace
     steps, classes = replay_exit(trace, rule_from_dict(found["rule"]))
     assert found["accuracy_exit"] == np.mean(classes == trace.labels)
     assert found["mean_steps"] == steps.mean()
@@ -210,7 +210,7 @@ def test_a_damaged_exit_setting_is_named(stdp_run, splits, tmp_path):
     shutil.copytree(stdp_run.path, folder)
     (folder / "exits/drop-0.02/exit.json").write_text("{}")
     run = Run.open(folder)
-    with pytest.raises(DataError, match=r"exit\.json must hold .* Delete it"):
+    with pytest.raises(DataError, match=r"exit\.json must be an exit setting; .* Delete it"):
         stop_early(
             run, open_network(run), splits["validation"], splits["test"], ExitSettings(max_drop=0.02), accumulate="sum"
         )

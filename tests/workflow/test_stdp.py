@@ -7,11 +7,18 @@ import pytest
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError, MissingExtraError, ParameterError, RunError
 from spikewise.learn.stdp import STDPClassifier
-from spikewise.runs import Run
-from spikewise.workflow.early_exit import read_trace
+from spikewise.runs import Run, as_plain
+from spikewise.runs.results import Page
 from spikewise.workflow.learn import open_network
 from spikewise.workflow.settings.stdp import STDPSettings
-from spikewise.workflow.stdp import accuracy_by_decoder, learn_and_stop, run_stdp
+from spikewise.workflow.stdp import accuracy_by_decoder, learn_and_stop
+from spikewise.workflow.stdp import run_stdp as run_stdp_typed
+
+
+def run_stdp(*given, **named):
+    """What ``--json`` prints."""
+    return as_plain(run_stdp_typed(*given, **named))
+
 
 PICTURES = {"accuracy.png", "confusion.png", "labels.png", "raster.png", "weights.png"}
 
@@ -32,7 +39,7 @@ def silent(title):
 def undrawn(monkeypatch):
     """Leaves out the pictures and the page, which take most of the time of a small run."""
     monkeypatch.setattr("spikewise.workflow.stdp._draw", lambda *_: None)
-    monkeypatch.setattr("spikewise.workflow.stdp.page_of", lambda *_: {"report": None, "remarks": []})
+    monkeypatch.setattr("spikewise.workflow.stdp.page_of", lambda run, watts, *more: Page(None, [*more]))
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +119,7 @@ def test_every_decoder_reads_the_same_spikes_as_a_network_of_its_own(results, ne
 
 
 def test_the_controls_follow_from_the_scores(results, folder):
-    trace, controls = read_trace(Run.open(folder)), results["controls"]
+    trace, controls = Run.open(folder).trace, results["controls"]
     cut = round(results["exit"]["mean_steps"])
     assert controls["truncated"] == {"accuracy": trace.accuracy_by_step()[cut - 1], "mean_steps": cut}
     assert controls["random_exit"]["mean_steps"] == results["exit"]["mean_steps"]
@@ -235,7 +242,7 @@ def test_a_stage_of_another_workflow_leaves_the_same_network(few_digits, splits,
 
     own = load_splits(few_digits, min_validation=10_000)
     _, run, found, (cost, *_) = learn_and_stop(asked(few_digits), tmp_path / "run", own, silent)
-    assert found["accuracy_full"] == results["accuracy"]
+    assert found.accuracy_full == results["accuracy"]
     assert cost.energy_j == results["cost"]["energy_j"]
     assert (run.path / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
     assert not (run.path / "pictures").exists()

@@ -13,7 +13,7 @@ from spikewise.dynamic import (
     replay_exit,
 )  # fmt: skip
 from spikewise.price.platform import load_platform
-from spikewise.workflow.settings.exit import ExitSettings
+from spikewise.runs.exit_settings import ExitSettings
 from spikewise.workflow.threshold import ENOUGH_TO_HALVE, choose, halves
 from spikewise.workload import LayerShape, uniform_workload
 
@@ -60,7 +60,7 @@ def test_a_heuristic_is_chosen_on_all_validation_images():
     found = chosen(ExitSettings(max_drop=0.01), validation)
     expected = calibrate(Toy().trace(validation.images, validation.labels), max_drop=0.01)
     assert (found.rule, found.kind, found.certificate) == (expected.rule, "heuristic", None)
-    assert found.figures["n_samples"] == 3000
+    assert found.figures.n_samples == 3000
     assert found.profile.histogram.sum() == 3000
 
 
@@ -72,7 +72,7 @@ def test_a_guarantee_calibrates_on_the_half_that_chose_nothing():
     assert found.kind == "guarantee"
     assert found.rule == expected.rule
     assert found.certificate.identity == {"model": "m", "data": kept.sha256}
-    assert found.figures["n_samples"] == kept.n_samples
+    assert found.figures.n_samples == kept.n_samples
     assert not set(map(bytes, used.images)) & set(map(bytes, kept.images))
     assert used.n_samples + kept.n_samples == 3000
 
@@ -91,10 +91,10 @@ def test_temperatures_are_found_on_the_other_half():
 def test_few_images_that_chose_the_epoch_promise_nothing():
     found = chosen(ExitSettings(max_drop=0.02, confidence=0.95), images(ENOUGH_TO_HALVE - 1))
     assert (found.kind, found.certificate) == ("heuristic", None)
-    assert (found.figures["n_needed"], found.figures["n_to_halve"]) == (183, ENOUGH_TO_HALVE)
+    assert (found.figures.n_needed, found.figures.n_to_halve) == (183, ENOUGH_TO_HALVE)
     stricter = chosen(ExitSettings(max_drop=0.005, confidence=0.95), images(ENOUGH_TO_HALVE - 1)).figures
-    assert stricter["n_to_halve"] > ENOUGH_TO_HALVE
-    assert halves(images(stricter["n_to_halve"]))[1].n_samples >= stricter["n_needed"]
+    assert stricter.n_to_halve > ENOUGH_TO_HALVE
+    assert halves(images(stricter.n_to_halve))[1].n_samples >= stricter.n_needed
 
 
 def test_a_conditional_guarantee_opens_early_steps_last():

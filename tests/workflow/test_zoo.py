@@ -6,7 +6,6 @@ import pytest
 from spikewise.cli.app import run
 from spikewise.errors import DataError, ParameterError
 from spikewise.runs import Run
-from spikewise.workflow.early_exit import read_trace
 from spikewise.workflow.zoo import publish
 from spikewise.zoo import load, load_card, load_model, load_monitor, load_rule, model_names
 
@@ -42,7 +41,7 @@ def test_a_published_run_answers_as_the_run_did(zoo, source, few_digits):
     card, model = load_card("few-stdp20"), load_model("few-stdp20")
     test = splits_of(Run.open(source), str(few_digits))["test"]
     trace = model.trace(test.images, test.labels)
-    np.testing.assert_array_equal(trace.final_scores(), read_trace(Run.open(source)).final_scores())
+    np.testing.assert_array_equal(trace.final_scores(), Run.open(source).trace.final_scores())
     assert card.accuracy[str(card.n_steps)] == trace.accuracy_by_step()[-1]
     assert (card.seed, card.n_parameters, card.data.n_test) == (0, 64 * 20, test.n_samples)
     (setting,) = card.exits

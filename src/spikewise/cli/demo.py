@@ -46,7 +46,7 @@ def demo(
     with progress() as bars:
         results = run_demo(settings, folder, stages_on(bars), root, meter)
     emit(results, demo_table(results), as_json=as_json)
-    NOTES.print(f"Report: {results['report']}   ({time.perf_counter() - began:.0f} s)")
+    NOTES.print(f"Report: {results.report}   ({time.perf_counter() - began:.0f} s)")
 
 
 _OPTIONS = {"n_steps": "--steps", "n_neurons": "--neurons", "epochs": "--epochs", "seed": "--seed"}

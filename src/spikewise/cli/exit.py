@@ -53,8 +53,8 @@ def exit_(
     """Choose when a trained network stops, really stop, and say what is gained."""
     from spikewise.energy.meter import EnergyMeter
     from spikewise.report.tables.exit import exit_table
+    from spikewise.runs.exit_settings import ExitSettings
     from spikewise.workflow.exit import run_exit
-    from spikewise.workflow.settings.exit import ExitSettings
 
     others = (max_drop, max_steps, max_energy, max_edp)
     asked: dict[str, Any] = {
@@ -69,7 +69,7 @@ def exit_(
     with progress() as bars:
         results = run_exit(run, settings, stages_on(bars), data=data, root=root, meter=EnergyMeter(watts))
     emit(results, exit_table(results), as_json=as_json)
-    for remark in results["remarks"]:
+    for remark in results.page.remarks:
         NOTES.print("note:", remark, markup=False, soft_wrap=True)
-    page = f"   Report: {results['report']}" if results["report"] else ""
-    NOTES.print(f"Exit setting: {run / 'exits' / results['name']}{page}", markup=False, soft_wrap=True)
+    page = f"   Report: {results.page.report}" if results.page.report else ""
+    NOTES.print(f"Exit setting: {run / 'exits' / results.name}{page}", markup=False, soft_wrap=True)

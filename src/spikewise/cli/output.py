@@ -33,10 +33,15 @@ NOTES = PlainConsole(stderr=True, highlight=False)
 """Progress and remarks go to standard error, so that standard output can be piped."""
 
 
-def emit(value: dict[str, Any], *tables: RenderableType, as_json: bool = False) -> None:
-    """Print the tables, or with ``as_json`` exactly one JSON object, on standard output."""
+def emit(value: Any, *tables: RenderableType, as_json: bool = False) -> None:
+    """Print the tables, or with ``as_json`` exactly one JSON object, on standard output.
+
+    The value is a table of plain values, or the results of a command (:mod:`spikewise.runs.results`).
+    """
     if as_json:
-        sys.stdout.write(json.dumps(value, allow_nan=False) + "\n")
+        from spikewise.runs.results import as_plain
+
+        sys.stdout.write(json.dumps(as_plain(value), allow_nan=False) + "\n")
         return
     console = PlainConsole(highlight=False)
     for table in tables:

@@ -61,9 +61,9 @@ def shrink(
     with progress() as bars:
         results = run_shrink(run, settings, stages_on(bars), out=out, platform=platform, data=data, root=root)
     emit(results, shrink_table(results), as_json=as_json)
-    for remark in results["remarks"]:
+    for remark in results.page.remarks:
         NOTES.print("note:", remark, markup=False, soft_wrap=True)
-    NOTES.print(f"Run: {results['run']}", markup=False, soft_wrap=True)
+    NOTES.print(f"Run: {results.run}", markup=False, soft_wrap=True)
 
 
 def widths_of(words: str) -> tuple[int, ...] | dict[str, int]:

@@ -77,10 +77,10 @@ def stdp(
         warnings.simplefilter("always", UserWarning)
         results = run_stdp(settings, folder, stages_on(bars), root, resume=resume, n_jobs=jobs, meter=meter)
     emit(results, stdp_table(results), as_json=as_json)
-    told = [*results["health"]["problems"], *(str(each.message) for each in caught), *results["remarks"]]
+    told = [*results.health.problems, *(str(each.message) for each in caught), *results.page.remarks]
     for remark in dict.fromkeys(told):
         NOTES.print("note:", remark, markup=False, soft_wrap=True)
-    page = results["report"] or results["pictures"]
+    page = results.page.report or results.pictures
     NOTES.print(f"Report: {page}   ({time.perf_counter() - began:.0f} s)", markup=False, soft_wrap=True)
 
 

@@ -145,9 +145,9 @@ def train(
     if not results:  # a process that only helped the first one
         return
     emit(results, train_table(results), as_json=as_json)
-    for remark in dict.fromkeys([*(str(each.message) for each in caught), *results["remarks"]]):
+    for remark in dict.fromkeys([*(str(each.message) for each in caught), *results.page.remarks]):
         NOTES.print("note:", remark, markup=False, soft_wrap=True)
-    page = results["report"] or results["run"]
+    page = results.page.report or results.run
     NOTES.print(f"Report: {page}   ({time.perf_counter() - began:.0f} s)", markup=False, soft_wrap=True)
 
 

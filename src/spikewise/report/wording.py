@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from rich.table import Table
 
@@ -23,11 +22,6 @@ STAGES = {
 """Stages of a run, and what their figures are a mean of."""
 
 NOT_MEASURED, NOT_RECORDED = "not measured", "not recorded"
-
-
-def read_measured(raw: Mapping[str, Any]) -> dict[str, Measurement]:
-    """Measurements by stage, from the figures of a run."""
-    return {stage: Measurement.from_dict(found) for stage, found in raw.items()}
 
 
 def joules_of(found: Measurement | None) -> str:

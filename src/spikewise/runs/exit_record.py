@@ -1,105 +1,131 @@
-"""The files of one exit setting, ``exit.json`` and ``choice.json``: checked as they are read, here alone."""
+"""What a run keeps of an exit setting: rule and test figures in ``exit.json``, the certificate in ``choice.json``.
+
+Both files are written and read here alone; whoever shows an exit setting takes these values.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
 
 from spikewise._files import mendable, read_json
 from spikewise.dynamic.guarantee import Certificate
-from spikewise.dynamic.rule import NeverExit, rule_from_dict
+from spikewise.dynamic.monitor import ExitProfile
+from spikewise.dynamic.rule import NeverExit, rule_from_dict, rule_to_dict
 from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.errors import DataError
 
+from .exit_settings import ExitSettings
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+EXIT_AGAIN = "Delete it and run spikewise exit again."
+"""What to do with a damaged file of an exit setting."""
+Share = Annotated[float, Field(ge=0, le=1)]
+Steps = Annotated[float, Field(ge=1)]
 
 
-class CalibrationFigures(_Part):
-    """What the threshold did on the images it was chosen on."""
+def _as_rule(raw: Any) -> Any:
+    return rule_from_dict(raw) if isinstance(raw, dict) else raw
+
+
+class CalibrationFigures(BaseModel):
+    """What the threshold did on the images it was chosen on; what was not asked for or cannot be told is None."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     max_drop: float | None = Field(None, ge=0)
+    accuracy_full: Share
+    accuracy_exit: Share
+    mean_steps: Steps
     n_samples: int = Field(ge=1)
     n_needed: int | None = Field(None, ge=1)
     n_to_halve: int | None = Field(None, ge=1)
 
 
-class AskedFigures(_Part):
-    """What was asked of the threshold."""
+class ExitRecord(BaseModel):
+    """Content of ``exit.json``: one exit setting, and what it did on the test images.
 
-    max_steps: float | None = Field(None, ge=1)
-    max_energy_j: float | None = Field(None, gt=0)
-    max_edp_js: float | None = Field(None, gt=0)
-    platform: str | None = None
-    confidence: float | None = Field(None, gt=0, lt=1)
-    form: Literal["drop", "harm"] = "drop"
-    conditional: bool = False
+    The last three are known of networks without labels alone.
+    """
 
-
-class ExitFigures(_Part):
-    """Content of ``exit.json``: one exit setting, and what it did on the test images."""
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
 
     name: str
-    rule: dict[str, Any]
+    rule: Annotated[DoubtExit | NeverExit, BeforeValidator(_as_rule), PlainSerializer(rule_to_dict)]
+    asked: ExitSettings
+    decided: dict[str, JsonValue]
+    identity: dict[str, str]
     threshold: str
     calibration: CalibrationFigures
-    asked: AskedFigures = AskedFigures()
     n_steps: int = Field(ge=1)
     n_test: int = Field(ge=1)
-    accuracy_full: float = Field(ge=0, le=1)
-    accuracy_exit: float = Field(ge=0, le=1)
-    accuracy_random_exit: float = Field(ge=0, le=1)
-    accuracy_truncated: float | None = Field(None, ge=0, le=1)
-    accuracy_first_spike: float | None = Field(None, ge=0, le=1)
-    first_spike_steps: float | None = Field(None, ge=1)
-    mean_steps: float = Field(ge=1)
-    median_steps: float = Field(ge=1)
-    p95_steps: float = Field(ge=1)
+    accuracy_full: Share
+    accuracy_exit: Share
+    accuracy_random_exit: Share
+    accuracy_truncated: Share
+    in_spike_share: float = Field(ge=0)
+    mean_steps: Steps
+    median_steps: Steps
+    p95_steps: Steps
     histogram: tuple[int, ...]
+    accuracy_by_decoder: dict[str, Share] | None = None
+    accuracy_first_spike: Share | None = None
+    first_spike_steps: Steps | None = None
 
-    @property
-    def exit_rule(self) -> DoubtExit | NeverExit:
-        """The rule as an object."""
-        return rule_from_dict(self.rule)
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        counts = self.histogram
+        if len(counts) != self.n_steps or sum(counts) != self.n_test or min(counts) < 0:
+            raise ValueError(f"it must count {self.n_test} samples over {self.n_steps} steps")
+        return self
 
+    @classmethod
+    def read(cls, path: Path) -> ExitRecord:
+        """Read ``exit.json``; raises DataError if it is damaged."""
+        with mendable(path, EXIT_AGAIN):
+            try:
+                return cls.model_validate(read_json(path, "exit setting"))
+            except ValidationError as error:
+                problem = error.errors()[0]
+                where = ".".join(str(part) for part in problem["loc"]) or "histogram"
+                raise DataError(f"{path} must be an exit setting; {where}: {problem['msg']}.") from None
 
-def read_figures(path: Path) -> ExitFigures:
-    """Read ``exit.json``; raises DataError if it is damaged."""
-    with mendable(path):
-        try:
-            figures = ExitFigures.model_validate(read_json(path, "exit setting"))
-        except ValidationError as error:
-            problem = error.errors()[0]
-            where = ".".join(str(part) for part in problem["loc"])
-            raise DataError(f"{path} must be an exit setting; {where}: {problem['msg']}.") from None
-        counts = figures.histogram
-        if len(counts) != figures.n_steps or sum(counts) != figures.n_test or min(counts) < 0:
-            raise DataError(
-                f"{path} must count {figures.n_test} samples over {figures.n_steps} steps in its histogram."
-            )
-        _ = figures.exit_rule  # an unknown rule is found here, not while drawing
-    return figures
-
-
-EXIT_AGAIN = "Delete it and run spikewise exit again."
-
-
-def read_choice(path: Path) -> dict[str, Any]:
-    """Content of ``choice.json``: a certificate or None, and how samples left."""
-    if not path.exists():
-        raise DataError(f"{path} must hold a certificate and a profile; it is missing. Run spikewise exit again.")
-    with mendable(path, EXIT_AGAIN):
-        found = read_json(path, "choice of a threshold")
-        if not isinstance(found, dict) or not found.keys() >= {"certificate", "profile"}:
-            raise DataError(f"{path} must hold a certificate and a profile.")
-        if found["certificate"] is not None:
-            Certificate.from_dict(found["certificate"])
-    return found
+    def to_dict(self) -> dict[str, Any]:
+        """As the file holds it: only what is known."""
+        calibration = self.calibration.model_dump(exclude_unset=True)
+        return self.model_dump(mode="json", exclude_none=True) | {"calibration": calibration}
 
 
-def is_certified(path: Path) -> bool:
-    """Whether ``choice.json`` holds a certificate; raises DataError if it is damaged."""
-    return read_choice(path)["certificate"] is not None
+@dataclass(frozen=True, slots=True, eq=False)
+class ChoiceRecord:
+    """Content of ``choice.json``: the certificate of a guarantee, and how the calibration images left."""
+
+    certificate: Certificate | None
+    profile: ExitProfile
+
+    @classmethod
+    def read(cls, path: Path) -> ChoiceRecord:
+        """Read ``choice.json``; raises DataError if it is absent or damaged."""
+        if not path.exists():
+            raise DataError(f"{path} must hold a certificate and a profile; it is missing. Run spikewise exit again.")
+        with mendable(path, EXIT_AGAIN):
+            found = read_json(path, "choice of a threshold")
+            if not isinstance(found, dict) or not found.keys() >= {"certificate", "profile"}:
+                raise DataError(f"{path} must hold a certificate and a profile.")
+            certificate = None if found["certificate"] is None else Certificate.from_dict(found["certificate"])
+            return cls(certificate, ExitProfile.from_dict(found["profile"]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the file holds it."""
+        return {"certificate": self.certificate and self.certificate.to_dict(), "profile": self.profile.to_dict()}

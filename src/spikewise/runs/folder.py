@@ -15,6 +15,7 @@ import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,17 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spikewise._files import as_json, differences, make_folder, mendable, read_json, remove_leftovers, write_json
+from spikewise.dynamic.anytime import AnytimeClassifier
+from spikewise.dynamic.trace import ScoreTrace
+from spikewise.energy.measurement import Measurement, measured_of
 from spikewise.errors import DataError, RunError
+from spikewise.workload.workload import Workload
 
-MODEL_FILE, TRACE_FILE, WORKLOAD_FILE = "model.safetensors", "trace.npz", "workload.json"
+from .exit_folder import EXIT_FILE, WORKLOAD_FILE, ExitFolder
+from .exit_record import ExitRecord
+
+MODEL_FILE, TRACE_FILE = "model.safetensors", "trace.npz"
 PICTURES = "pictures"  # folder of figures
-# In exits/NAME, with a workload:
-EXIT_FILE, CHOICE_FILE, COST_FILE, GALLERY_FILE = "exit.json", "choice.json", "cost.json", "gallery.npz"
 
 _FORMAT = "spikewise-run-1"
 _SECTIONS = {
@@ -63,9 +69,9 @@ class _Record(_Part):
 
 
 class Run:
-    """A run folder.
+    """A run folder; each of its files is read once, and known when it was just written.
 
-    Make one with :meth:`start` or :meth:`open`.
+    Make one with :meth:`start`, :meth:`open` or :meth:`hold`.
 
     Parameters
     ----------
@@ -73,6 +79,11 @@ class Run:
         The folder.
     record : dict
         Content of ``run.json``.
+
+    Attributes
+    ----------
+    network : AnytimeClassifier or None
+        The trained network, once a stage has learned or opened it.
 
     Examples
     --------
@@ -88,6 +99,7 @@ class Run:
     def __init__(self, path: Path, record: dict[str, Any]) -> None:
         self.path = path
         self.record = record
+        self.network: AnytimeClassifier | None = None
 
     @classmethod
     def start(cls, path: str | os.PathLike[str], *, kind: str, settings: Mapping[str, Any], seed: int) -> Run:
@@ -161,21 +173,97 @@ class Run:
         self.record["test_evaluations"].append({"purpose": purpose, "n_samples": n_samples, "utc": when})
         self._write()
 
-    def exit_folder(self, name: str) -> Path:
-        """Folder of one exit setting, whether or not it is there yet."""
-        return self.path / "exits" / name
+    @cached_property
+    def exits(self) -> dict[str, ExitFolder]:
+        """Exit settings that are there, by name."""
+        return {file.parent.name: ExitFolder(file.parent) for file in sorted(self.path.glob(f"exits/*/{EXIT_FILE}"))}
+
+    def exit(self, name: str) -> ExitFolder:
+        """Folder of an exit setting, whether or not it is there yet."""
+        return self.exits.get(name) or ExitFolder(self.path / "exits" / name)
+
+    @property
+    def newest_exit(self) -> ExitFolder | None:
+        """The exit setting that was made last; None if that is not there."""
+        names = list(self.record["metrics"].get("exits", {}))
+        return self.exits.get(names[-1]) if names else None
+
+    def check_exits(self, but: str = "") -> None:
+        """Raise DataError if an exit setting other than this is damaged: the page will show them all."""
+        for name, found in self.exits.items():
+            if name != but:
+                found.check()
+                measured_of(self, name)
+
+    def add_exit(
+        self,
+        folder: ExitFolder,
+        record: ExitRecord,
+        *,
+        timings: Mapping[str, float],
+        measured: Mapping[str, Measurement],
+        accuracy_by_step: Mapping[str, float],
+    ) -> None:
+        """Write the record of an exit setting, here as the newest and in its folder, and what its test took."""
+        others = {name: found for name, found in self.record["metrics"].get("exits", {}).items() if name != record.name}
+        self.update(
+            metrics={"exits": {**others, record.name: record.to_dict()}, "accuracy_by_step": accuracy_by_step},
+            timings=timings,
+            measured={key: taken.to_dict() for key, taken in measured.items()},
+        )
+        folder.write_record(record)
+        self.exits = dict(sorted({**self.exits, record.name: folder}.items()))
+
+    @cached_property
+    def trace(self) -> ScoreTrace | None:
+        """Scores of the test images, with labels; None before they were looked at."""
+        file = self.path / TRACE_FILE
+        if not file.exists():
+            return None
+        with mendable(file):
+            trace = ScoreTrace.read(file)
+            if not trace.n_samples or (trace.labels < 0).any():
+                raise DataError(f"{file} must hold labelled samples.")
+        return trace
+
+    @cached_property
+    def load(self) -> Workload:
+        """Workload of full runs."""
+        with mendable(self.path / WORKLOAD_FILE):
+            return Workload.read(self.path / WORKLOAD_FILE)
+
+    def write_test(self, trace: ScoreTrace, load: Workload) -> None:
+        """Write what full runs on the test images gave."""
+        trace.write(self.path / TRACE_FILE)
+        load.write(self.path / WORKLOAD_FILE)
+        vars(self).update(trace=trace, load=load)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder while working in it; raises RunError if another process does.
 
-        The record is read anew, since another process may have extended it before, and temporary files that killed
-        processes left are removed.
+        Everything is read anew, since another process may have extended it before.
         """
-        with folder_lock(self.path):
-            self.record = Run.open(self.path).record
-            remove_leftovers([self.path, self.path / PICTURES, *self.path.glob("exits/*/")])
+        with Run.hold(self.path) as found:
+            network = self.network
+            vars(self).clear()
+            vars(self).update(vars(found), network=network)
             yield
+
+    @classmethod
+    @contextmanager
+    def hold(cls, path: str | os.PathLike[str]) -> Iterator[Run]:
+        """Open a run and hold its folder while working in it; raises RunError if another process does.
+
+        Temporary files that killed processes left are removed.
+        """
+        folder = Path(path)
+        if not (folder / "run.json").exists():
+            cls.open(folder)  # says what is wrong, and leaves no lock where there is no run
+        with folder_lock(folder):
+            found = cls.open(folder)
+            remove_leftovers([folder, folder / PICTURES, *folder.glob("exits/*/")])
+            yield found
 
     def _write(self) -> None:
         write_json(self.path / "run.json", self.record)

@@ -1,119 +1,373 @@
-"""All figures of an STDP run as one object: fractions and SI units, ready for JSON.
+"""What commands print with ``--json``, as typed values: fractions and SI units. Tables take the same values.
 
-Everything comes from the run folder, so that a run that is resumed after its end tells the same.
+A value becomes JSON by :func:`as_plain`: its fields in their order, a field marked ``FLAT`` as if its own fields stood
+in its place, a field marked ``OPTIONAL`` only where there is something to tell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, JsonValue
 
 from spikewise.dynamic.controls import cut_at
-from spikewise.energy.measurement import measured_of
-from spikewise.learn.stdp.classifier import STDPClassifier
-from spikewise.price.analysis.companions import Prices, all_figures_of
+from spikewise.dynamic.guarantee import Certificate
+from spikewise.dynamic.rule import NeverExit, rule_to_dict
+from spikewise.dynamic.uncertainty import DoubtExit
+from spikewise.energy.measurement import Measurement, measured_of
+from spikewise.price.analysis.companions import PriceFigures, Prices
 from spikewise.workload.operations import Operations
-from spikewise.workload.workload import Workload
 
-from .folder import WORKLOAD_FILE, Run
+from .exit_record import CalibrationFigures, ExitRecord
+from .exit_settings import ExitSettings
+from .folder import Run
 
-CPU_TIMES = ("test_full_cpu_s", "test_exit_cpu_s")
-"""Names of the CPU seconds of the test images, full and with exit, before the name of the exit setting."""
+if TYPE_CHECKING:
+    from spikewise.learn.stdp.health import Health
+
+FLAT, OPTIONAL = {"is_flat": True}, {"is_optional": True}
+Settings = Mapping[str, JsonValue]
 
 
-def all_figures(
-    keywords: Mapping[str, Any],
-    run: Run,
-    network: STDPClassifier,
-    found: Mapping[str, Any],
-    prices: Prices,
-    watts: float | None = None,
-) -> dict[str, Any]:
-    """Every figure of a complete run, nested by what it is about.
+def as_plain(value: Any) -> Any:
+    """A value as JSON has it.
 
-    Parameters
-    ----------
-    keywords : mapping
-        What was asked of the classifier.
-    run : Run
-        The folder, with its timings and workloads.
-    network : STDPClassifier
-        The labelled network.
-    found : mapping
-        Figures of its exit setting, from :func:`~spikewise.workflow.early_exit.stop_early`.
-    prices : tuple of CostReport
-        Their prices.
-    watts : float, optional
-        Mean power of the machine that made the run, if the user gave it.
+    Examples
+    --------
+    >>> as_plain(Control(0.9, 1.5))
+    {'accuracy': 0.9, 'mean_steps': 1.5}
     """
-    timings, name = run.record["timings"], found["name"]
-    full_s, exit_s = (timings.get(f"{key} ({name})") for key in CPU_TIMES)
-    loads = {"full": run.path / WORKLOAD_FILE, "exit": run.exit_folder(name) / WORKLOAD_FILE}
-    counts = {which: Workload.read(path).counts for which, path in loads.items()}
-    totals = {
-        "training": counts["full"] and counts["full"].training_total,
-        "inference": counts["full"] and counts["full"].inference_total,
-        "inference_exit": counts["exit"] and counts["exit"].inference_total,
-    }
-    health = network.encoder_.health_
-    return {
-        "run": str(run.path),
-        "data": {
-            **{key: run.entry("data", key) for key in ("name", "n_train", "n_validation")},
-            "n_test": found["n_test"],
-        },
-        "settings": {
-            **keywords,
-            "n_bits": network.encoder_.engine_.settings.n_bits,  # what "auto" came to
-            "max_drop": found["calibration"]["max_drop"],
-        },
-        "accuracy": found["accuracy_full"],
-        "accuracy_by_decoder": dict(found["accuracy_by_decoder"]),
-        "exit": {
-            "accuracy": found["accuracy_exit"],
-            **{key: found[key] for key in ("mean_steps", "n_steps", "in_spike_share", "rule", "threshold")},
-            "cpu_share": exit_s / full_s if full_s and exit_s is not None else None,
-        },
-        "controls": {
-            **controls_of(found),
-            "first_spike": {"accuracy": found["accuracy_first_spike"], "mean_steps": found["first_spike_steps"]},
-        },
-        "cpu_s": {
-            "training_sample": timings.get("train_cpu_s_per_sample"),
-            "inference": full_s and full_s / found["n_test"],
-            "inference_exit": exit_s and exit_s / found["n_test"],
-        },
-        "health": {**asdict(health), "problems": health.problems},
-        "operations": {which: _accesses(total) for which, total in totals.items() if total},
-        "cost": costs_of(prices),
-        "measured": measured_figures(run, name, watts),
-        "n_test_evaluations": len(run.record["test_evaluations"]),
-    }
+    if isinstance(value, Measurement):
+        return value.summary()
+    if isinstance(value, Certificate):
+        return value.to_dict()
+    if isinstance(value, DoubtExit | NeverExit):
+        return rule_to_dict(value)
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_unset=True, exclude_none=isinstance(value, ExitSettings))
+    if isinstance(value, Mapping):
+        return {key: as_plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_plain(each) for each in value]
+    if not is_dataclass(value):
+        return value
+    found: dict[str, Any] = {}
+    for part in fields(value):
+        each = getattr(value, part.name)
+        if "is_flat" in part.metadata:
+            found |= as_plain(each)
+        elif each is not None or "is_optional" not in part.metadata:
+            found[part.name] = as_plain(each)
+    return found
 
 
-def controls_of(found: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """What spends as many steps as early exit without asking the evidence: all cut alike, and exits at random."""
-    return {
-        "truncated": {"accuracy": found["accuracy_truncated"], "mean_steps": float(cut_at(found["mean_steps"]))},
-        "random_exit": {"accuracy": found["accuracy_random_exit"], "mean_steps": found["mean_steps"]},
-    }
+@dataclass(frozen=True, slots=True)
+class DataFigures:
+    """Which data, and how many samples of each part."""
+
+    name: str
+    n_train: int | None = field(default=None, metadata=OPTIONAL)
+    n_validation: int | None = field(default=None, metadata=OPTIONAL)
+    n_test: int = 0
 
 
-def costs_of(prices: Prices) -> dict[str, Any]:
-    """Prices with early exit, and in ``without_exit`` those of full runs."""
-    return {**all_figures_of(prices), "without_exit": all_figures_of(tuple(report.static for report in prices))}
+@dataclass(frozen=True, slots=True)
+class ExitFigures:
+    """What early exit does to the test images."""
+
+    accuracy: float
+    mean_steps: float
+    median_steps: float | None = field(default=None, metadata=OPTIONAL)
+    p95_steps: float | None = field(default=None, metadata=OPTIONAL)
+    n_steps: int = 1
+    histogram: tuple[int, ...] | None = field(default=None, metadata=OPTIONAL)
+    in_spike_share: float = 1.0
+    rule: DoubtExit | NeverExit = field(default_factory=NeverExit)
+    threshold: str = "heuristic"
+
+    @classmethod
+    def of(cls, record: ExitRecord, *, has_spread: bool = False) -> ExitFigures:
+        """From a record; with the spread of the steps if it is asked for."""
+        spread = {key: getattr(record, key) for key in ("median_steps", "p95_steps", "histogram")} if has_spread else {}
+        return cls(
+            accuracy=record.accuracy_exit, mean_steps=record.mean_steps, n_steps=record.n_steps,
+            in_spike_share=record.in_spike_share, rule=record.rule, threshold=record.threshold, **spread,
+        )  # fmt: skip
 
 
-def measured_figures(run: Run, exit_name: str, watts: float | None) -> dict[str, dict[str, Any]]:
-    """What learning, and answering the test images with an exit setting, took on the machine that made the run."""
-    return {stage: found.summary() for stage, found in measured_of(run, exit_name, watts).items()}
+@dataclass(frozen=True, slots=True)
+class Control:
+    """Accuracy and mean steps of something that stands beside early exit."""
+
+    accuracy: float
+    mean_steps: float
 
 
-def _accesses(total: Operations) -> dict[str, float]:
-    return {
-        "weight_accesses": total.weight_reads + total.weight_writes,
-        "state_accesses": total.state_reads + total.state_writes,
-        "additions": total.additions,
-        "multiplications": total.multiplications,
-    }
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """What spends as many steps as early exit without asking the evidence; and the first spike, where there is one."""
+
+    truncated: Control
+    random_exit: Control
+    first_spike: Control | None = field(default=None, metadata=OPTIONAL)
+
+    @classmethod
+    def of(cls, record: ExitRecord, *, has_first_spike: bool = False) -> Controls:
+        """From a record; with the first spike if it is asked for and known."""
+        first = None
+        if has_first_spike and record.accuracy_first_spike is not None and record.first_spike_steps is not None:
+            first = Control(record.accuracy_first_spike, record.first_spike_steps)
+        return cls(
+            Control(record.accuracy_truncated, float(cut_at(record.mean_steps))),
+            Control(record.accuracy_random_exit, record.mean_steps),
+            first,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PricedOn:
+    """Figures on the platform that was asked for, and on those that must be seen beside it."""
+
+    asked: PriceFigures = field(metadata=FLAT)
+    beside: tuple[PriceFigures, ...]
+
+    @classmethod
+    def of(cls, prices: Prices) -> PricedOn:
+        """From reports."""
+        asked, *beside = map(PriceFigures.of, prices)
+        return cls(asked, tuple(beside))
+
+    @property
+    def all(self) -> tuple[PriceFigures, ...]:
+        """The platform that was asked for first."""
+        return (self.asked, *self.beside)
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Prices with early exit, and those of full runs."""
+
+    with_exit: PricedOn = field(metadata=FLAT)
+    without_exit: PricedOn
+
+    @classmethod
+    def of(cls, prices: Prices) -> Costs:
+        """From reports with early exit."""
+        return cls(PricedOn.of(prices), PricedOn.of(tuple(report.static for report in prices)))
+
+    @property
+    def pairs(self) -> list[tuple[PriceFigures, PriceFigures]]:
+        """Full run and early exit on each platform."""
+        return list(zip(self.without_exit.all, self.with_exit.all, strict=True))
+
+
+Measured = Mapping[str, Measurement]
+"""What the machine that made the run took, by stage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Where the page of a run is, and what there is to remark."""
+
+    report: str | None
+    remarks: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Wall time of an image, step by step to the end and with early exit."""
+
+    full_s_per_image: float
+    exit_s_per_image: float
+    speed_up: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExitResults:
+    """What ``spikewise exit`` found."""
+
+    run: str
+    name: str
+    data: DataFigures
+    asked: ExitSettings
+    calibration: CalibrationFigures
+    certificate: Certificate | None
+    n_certificates: int
+    accuracy: float
+    accuracy_by_step: Mapping[str, float]
+    exit: ExitFigures
+    controls: Controls
+    timing: Timing
+    cost: Costs
+    measured: Measured
+    n_test_evaluations: int
+    page: Page = field(metadata=FLAT)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingFigures:
+    """How fast training was, on what."""
+
+    seconds: float
+    images_per_s: float
+    device: str
+    precision: str
+    torch_threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResults:
+    """What ``spikewise train`` found."""
+
+    run: str
+    data: DataFigures
+    settings: Settings
+    n_parameters: int
+    best_epoch: int
+    training: TrainingFigures
+    validation_accuracy: float
+    validation_accuracy_by_step: list[float]
+    accuracy: float
+    accuracy_by_step: Mapping[str, float]
+    exit: ExitFigures
+    controls: Controls
+    cost: Costs
+    measured: Measured
+    n_test_evaluations: int
+    page: Page = field(metadata=FLAT)
+
+
+@dataclass(frozen=True, slots=True)
+class STDPExitFigures:
+    """What early exit does to a network without labels, and the share of CPU time that is left."""
+
+    figures: ExitFigures = field(metadata=FLAT)
+    cpu_share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CPUSeconds:
+    """CPU time of a sample, one thread; None where it was not measured."""
+
+    training_sample: float | None
+    inference: float | None
+    inference_exit: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class HealthFigures:
+    """How the neurons of a network without labels fare, and what is wrong with them."""
+
+    figures: Health = field(metadata=FLAT)
+    problems: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class AccessFigures:
+    """Operations of a sample by kind."""
+
+    weight_accesses: float
+    state_accesses: float
+    additions: float
+    multiplications: float
+
+    @classmethod
+    def of(cls, total: Operations) -> AccessFigures:
+        """From counted operations."""
+        return cls(
+            total.weight_reads + total.weight_writes, total.state_reads + total.state_writes, total.additions,
+            total.multiplications,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class STDPResults:
+    """What ``spikewise stdp`` found."""
+
+    run: str
+    data: DataFigures
+    settings: Settings
+    accuracy: float
+    accuracy_by_decoder: Mapping[str, float]
+    exit: STDPExitFigures
+    controls: Controls
+    cpu_s: CPUSeconds
+    health: HealthFigures
+    operations: Mapping[str, AccessFigures]
+    cost: Costs
+    measured: Measured
+    n_test_evaluations: int
+    pictures: str
+    page: Page = field(metadata=FLAT)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkOfDemo:
+    """One of the two networks of ``spikewise demo``."""
+
+    accuracy_static: float | None = field(metadata=OPTIONAL)
+    accuracy_full: float | None = field(metadata=OPTIONAL)
+    run: str
+    accuracy_exit: float
+    accuracy_random_exit: float
+    mean_steps: float
+    n_steps: int
+    n_test: int
+    cost: PricedOn = field(metadata=FLAT)
+    measured: Measured
+
+    @classmethod
+    def of(cls, run: Run, record: ExitRecord, prices: Prices, watts: float | None) -> NetworkOfDemo:
+        """From a run that was stopped early and priced."""
+        is_deep = run.record["kind"] == "deep"
+        return cls(
+            record.accuracy_full if is_deep else None, None if is_deep else record.accuracy_full, str(run.path),
+            record.accuracy_exit, record.accuracy_random_exit, record.mean_steps, record.n_steps, record.n_test,
+            PricedOn.of(prices), measured_of(run, record.name, watts),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResults:
+    """What ``spikewise demo`` found."""
+
+    data: str
+    out: str
+    deep: NetworkOfDemo
+    stdp: NetworkOfDemo
+    report: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShrinkColumn:
+    """A network before or after it was shrunk; no cost where it does not fit."""
+
+    accuracy: float
+    accuracy_exit: float
+    mean_steps: float
+    precision: str
+    weight_bits: int
+    state_bits: int
+    cost: Costs | None
+    channel_bits: int | None = field(default=None, metadata=OPTIONAL)
+
+
+@dataclass(frozen=True, slots=True)
+class ShrinkResults:
+    """What ``spikewise shrink`` found."""
+
+    run: str
+    parent: str
+    data: str
+    settings: Settings
+    format: Settings | None
+    trials: list[Settings]
+    tuning: Mapping[str, float] | None
+    exit: str
+    before: ShrinkColumn
+    after: ShrinkColumn
+    n_test: int
+    n_test_evaluations: int
+    page: Page = field(metadata=FLAT)

@@ -10,7 +10,7 @@ __getattr__, __all__ = lazy_exports(
     __name__,
     {
         "DemoSettings": ".demo",
-        "ExitSettings": ".settings.exit",
+        "ExitSettings": "..runs.exit_settings",
         "NetworkSettings": ".settings.network",
         "STDPSettings": ".settings.stdp",
         "SearchSettings": ".settings.search",

@@ -7,7 +7,7 @@ interrupted demo is resumed by starting it once more.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,9 +15,10 @@ from spikewise._files import make_folder, remove_leftovers
 from spikewise.data.images import ImageSet, load_splits
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import require
-from spikewise.price.analysis.companions import Prices, all_figures_of, platforms_for
+from spikewise.price.analysis.companions import Prices, platforms_for
+from spikewise.runs.exit_record import ExitRecord
 from spikewise.runs.folder import Run
-from spikewise.runs.results import measured_figures
+from spikewise.runs.results import DemoResults, NetworkOfDemo
 
 from .learn import ENOUGH_VALIDATION
 from .settings.network import NetworkSettings
@@ -57,7 +58,7 @@ class DemoSettings(BaseModel):
 
 def run_demo(
     settings: DemoSettings, out: Path, stages: Stages, root: Path | None = None, meter: EnergyMeter | None = None
-) -> dict[str, Any]:
+) -> DemoResults:
     """Learn, stop and price both kinds of network, and write one report.
 
     Parameters
@@ -76,9 +77,8 @@ def run_demo(
 
     Returns
     -------
-    dict
-        ``deep`` and ``stdp`` figures (fractions; energy is the mean per image with exit, nominal; ``beside`` has the
-        same for the companions of the platform, ``measured`` what the machine took), ``out``, ``report``.
+    DemoResults
+        Figures of both (fractions; energy is the mean per image with exit, nominal), and where the report is.
     """
     require("torch", "deep")
     platforms_for(settings.platform)  # an unknown name should not cost a training first
@@ -86,15 +86,13 @@ def run_demo(
     splits = _splits(settings.data, root)
     folder = make_folder(out)
     remove_leftovers([folder])
-    results: dict[str, Any] = {"data": splits["train"].name, "out": str(folder)}
-    results["deep"] = _deep(settings, folder, splits, stages, meter)
-    results["stdp"] = _stdp(settings, folder, splits, stages, meter)
+    runs = [learn(settings, folder, splits, stages, meter) for learn in (_deep, _stdp)]
     from spikewise.report.page.page import write_page
 
     page = folder / "report.html"
-    write_page([Run.open(results[kind]["run"]) for kind in ("deep", "stdp")], page, watts=meter.watts)
-    results["report"] = str(page)
-    return results
+    write_page([run for run, _, _ in runs], page, watts=meter.watts)
+    deep, stdp = (NetworkOfDemo.of(*found, meter.watts) for found in runs)
+    return DemoResults(splits["train"].name, str(folder), deep, stdp, str(page))
 
 
 def _splits(data: str, root: Path | None) -> dict[str, ImageSet]:
@@ -120,7 +118,7 @@ def deep_settings(settings: DemoSettings, n_train: int) -> tuple[FitSettings, fl
 
 def _deep(
     settings: DemoSettings, folder: Path, splits: dict[str, ImageSet], stages: Stages, meter: EnergyMeter
-) -> dict[str, Any]:
+) -> tuple[Run, ExitRecord, Prices]:
     train = splits["train"]
     fit_settings, width = deep_settings(settings, train.n_samples)
     path = folder / f"{train.name}-{settings.model}-{settings.seed}"
@@ -130,13 +128,12 @@ def _deep(
         max_drop=settings.max_drop_deep,
         platform=settings.platform,
     )
-    _, run, found, prices = train_and_stop(asked, fit_settings, path, splits, stages, meter=meter)
-    return {"accuracy_static": found["accuracy_full"], **_figures(run, found, prices, meter.watts)}
+    return train_and_stop(asked, fit_settings, path, splits, stages, meter=meter)[1:]
 
 
 def _stdp(
     settings: DemoSettings, folder: Path, splits: dict[str, ImageSet], stages: Stages, meter: EnergyMeter
-) -> dict[str, Any]:
+) -> tuple[Run, ExitRecord, Prices]:
     asked = STDPSettings(
         data=settings.data,
         n_neurons=settings.n_neurons,
@@ -145,14 +142,4 @@ def _stdp(
         seed=settings.seed,
     )
     path = folder / f"{splits['train'].name}-stdp{settings.n_neurons}-{settings.seed}"
-    _, run, found, prices = learn_and_stop(asked, path, splits, stages, meter=meter)
-    return {"accuracy_full": found["accuracy_full"], **_figures(run, found, prices, meter.watts)}
-
-
-def _figures(run: Run, found: dict[str, Any], prices: Prices, watts: float | None) -> dict[str, Any]:
-    return {
-        "run": str(run.path),
-        **{key: found[key] for key in ("accuracy_exit", "accuracy_random_exit", "mean_steps", "n_steps", "n_test")},
-        **all_figures_of(prices),
-        "measured": measured_figures(run, found["name"], watts),
-    }
+    return learn_and_stop(asked, path, splits, stages, meter=meter)[1:]

@@ -10,19 +10,19 @@ from typing import Any
 from spikewise.data.frames import Binning
 from spikewise.data.images import ImageSet, load_splits
 from spikewise.dynamic.uncertainty import Accumulate
+from spikewise.energy.measurement import measured_of
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError, ParameterError, positive_number
 from spikewise.price.analysis.companions import Prices, platforms_for
-from spikewise.runs.exit_record import is_certified, read_choice
-from spikewise.runs.folder import CHOICE_FILE, EXIT_FILE, Run
-from spikewise.runs.results import controls_of, costs_of, measured_figures
+from spikewise.runs.exit_folder import EXIT_FILE
+from spikewise.runs.exit_record import ExitRecord
+from spikewise.runs.exit_settings import ExitSettings
+from spikewise.runs.folder import Run
+from spikewise.runs.results import Controls, Costs, DataFigures, ExitFigures, ExitResults, Timing
 
-from .early_exit import kept_steps, stop_and_price
+from .early_exit import LookCloser, kept_steps, stop_and_price
 from .folder import page_of
 from .learn import ENOUGH_VALIDATION, MUCH_VALIDATION, Progress, identify, open_network
-from .settings.exit import ExitSettings
-
-"""What to do with a damaged file of an exit setting."""
 
 
 def run_exit(
@@ -33,7 +33,7 @@ def run_exit(
     data: str | None = None,
     root: Path | None = None,
     meter: EnergyMeter | None = None,
-) -> dict[str, Any]:
+) -> ExitResults:
     """Add an exit setting to a run; one that is there already is only shown.
 
     Parameters
@@ -53,8 +53,8 @@ def run_exit(
 
     Returns
     -------
-    dict
-        All figures (fractions, SI units), ready for JSON.
+    ExitResults
+        All figures (fractions, SI units).
 
     Raises
     ------
@@ -62,23 +62,22 @@ def run_exit(
         If the run has no network, or the data are not those that it was trained on.
     """
     platforms_for(asked.platform)
-    run = Run.open(path)
-    if run.record["kind"] == "stdp" and (asked.temperature or asked.conditional):
-        raise ParameterError(
-            "temperature and conditional must be left out of networks without labels; they take one bound and one "
-            "temperature for all steps. Ask for a guarantee without them."
-        )
-    network = open_network(run)
-    splits = splits_of(run, data, root)
     meter = meter or EnergyMeter()
-    with run.locked():
-        for file in run.path.glob(f"exits/*/{CHOICE_FILE}"):
-            read_choice(file)  # a damaged one is found before the work
-        found, prices = stop_and_price(
+    with Run.hold(path) as run:
+        if run.record["kind"] == "stdp" and (asked.temperature or asked.conditional):
+            raise ParameterError(
+                "temperature and conditional must be left out of networks without labels; they take one bound and one "
+                "temperature for all steps. Ask for a guarantee without them."
+            )
+        network = open_network(run)
+        splits = splits_of(run, data, root)
+        for there in run.exits.values():
+            _ = there.choice  # a damaged one is found before the work
+        record, prices = stop_and_price(
             run, network, splits["validation"], splits["test"], asked, stages(f"stop {splits['train'].name}"),
             accumulate=accumulation_of(run), look=look_of(run, network, splits["test"]), meter=meter,
         )  # fmt: skip
-        return _figures(run, found, prices, meter.watts) | page_of(run, meter.watts)
+        return _results(run, record, prices, meter.watts)
 
 
 def accumulation_of(run: Run) -> Accumulate:
@@ -119,7 +118,7 @@ def splits_of(run: Run, data: str | None = None, root: Path | None = None) -> di
     )
 
 
-def look_of(run: Run, network: Any, test: ImageSet) -> Any:
+def look_of(run: Run, network: Any, test: ImageSet) -> LookCloser | None:
     """What else to find out in the look at the test set; nothing of a deep network."""
     if run.record["kind"] != "stdp":
         return None
@@ -128,37 +127,26 @@ def look_of(run: Run, network: Any, test: ImageSet) -> Any:
     return lambda trace, rule: look_closer(network, test, trace, rule)
 
 
-def _figures(run: Run, found: dict[str, Any], prices: Prices, watts: float | None) -> dict[str, Any]:
-    name, by_step = found["name"], run.record["metrics"].get("accuracy_by_step", {})
+def _results(run: Run, record: ExitRecord, prices: Prices, watts: float | None) -> ExitResults:
+    name, by_step = record.name, run.record["metrics"].get("accuracy_by_step", {})
+    there = run.exit(name)
     try:
         full_s, exit_s = (
             positive_number(f"timings.{key}", run.record["timings"].get(key), math.inf)
             for key in (f"test_{which}_s ({name})" for which in ("full", "exit"))
         )
-        if by_step.keys() != {str(step) for step in kept_steps(found["n_steps"])}:
+        if by_step.keys() != {str(step) for step in kept_steps(record.n_steps)}:
             raise ParameterError("metrics.accuracy_by_step must tell of every step.")
     except ParameterError as error:
-        anew = f"Delete {run.exit_folder(name) / EXIT_FILE} and run spikewise exit again."
+        anew = f"Delete {there.path / EXIT_FILE} and run spikewise exit again."
         raise run.damaged(str(error).rstrip("."), anew) from None
-    keys = ("mean_steps", "median_steps", "p95_steps", "n_steps", "histogram", "in_spike_share", "rule", "threshold")
-    choice = read_choice(run.exit_folder(name) / CHOICE_FILE)
-    return {
-        "run": str(run.path),
-        "name": name,
-        "data": {"name": run.record["data"].get("name"), "n_test": found["n_test"]},
-        "asked": found["asked"],
-        "calibration": found["calibration"],
-        "certificate": choice["certificate"],
-        "n_certificates": sum(is_certified(file) for file in run.path.glob(f"exits/*/{CHOICE_FILE}")),
-        "accuracy": found["accuracy_full"],
-        "accuracy_by_step": by_step,
-        "exit": {"accuracy": found["accuracy_exit"], **{key: found[key] for key in keys}},
-        "controls": controls_of(found),
-        "timing": {
-            "full_s_per_image": full_s / found["n_test"], "exit_s_per_image": exit_s / found["n_test"],
-            "speed_up": full_s / exit_s,
-        },
-        "cost": costs_of(prices),
-        "measured": measured_figures(run, name, watts),
-        "n_test_evaluations": len(run.record["test_evaluations"]),
-    }  # fmt: skip
+    return ExitResults(
+        run=str(run.path), name=name, data=DataFigures(run.record["data"].get("name"), n_test=record.n_test),
+        asked=record.asked, calibration=record.calibration, certificate=there.needed_choice().certificate,
+        n_certificates=sum(each.is_certified for each in run.exits.values()),
+        accuracy=record.accuracy_full, accuracy_by_step=by_step, exit=ExitFigures.of(record, has_spread=True),
+        controls=Controls.of(record),
+        timing=Timing(full_s / record.n_test, exit_s / record.n_test, full_s / exit_s),
+        cost=Costs.of(prices), measured=measured_of(run, name, watts),
+        n_test_evaluations=len(run.record["test_evaluations"]), page=page_of(run, watts),
+    )  # fmt: skip

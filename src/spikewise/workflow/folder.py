@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from spikewise.errors import MissingExtraError, RunError
-from spikewise.runs.folder import EXIT_FILE, Run
+from spikewise.runs.folder import Run
+from spikewise.runs.results import Page
 
 
 def is_new(out: Path, resume: bool) -> bool:
@@ -25,18 +25,7 @@ def is_new(out: Path, resume: bool) -> bool:
     return not is_there
 
 
-def check_others(run: Run, name: str) -> None:
-    """Raise DataError if an exit setting beside the one of this name is damaged: the page will show them all."""
-    from spikewise.energy.measurement import measured_of
-    from spikewise.runs.contents import ExitContents
-
-    for file in sorted(run.path.glob(f"exits/*/{EXIT_FILE}")):
-        if file.parent.name != name:
-            ExitContents.read(file.parent)
-            measured_of(run, file.parent.name)
-
-
-def page_of(run: Run, watts: float | None) -> dict[str, Any]:
+def page_of(run: Run, watts: float | None, *more: str) -> Page:
     """Write ``report.html`` if the packages for it are there; says where it is, and what there is to remark."""
     from spikewise.report.page.page import write_page
 
@@ -44,10 +33,10 @@ def page_of(run: Run, watts: float | None) -> dict[str, Any]:
     try:
         write_page([run], path, watts=watts)
     except MissingExtraError as error:
-        return {"report": None, "remarks": [f"report.html was not written: {error}"]}
-    return {"report": str(path), "remarks": []}
+        return Page(None, [f"report.html was not written: {error}", *more])
+    return Page(str(path), [*more])
 
 
-def nothing_to_resume(out: Path) -> str:
+def nothing_to_resume(out: Path, is_missed: bool) -> tuple[str, ...]:
     """Remark on a run that was to go on and was not there."""
-    return f"{out} held no run to go on with, so this is a new one."
+    return (f"{out} held no run to go on with, so this is a new one.",) if is_missed else ()

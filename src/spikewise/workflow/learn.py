@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from spikewise.data.images import ImageSet
 from spikewise.dynamic.anytime import AnytimeClassifier
@@ -26,6 +26,8 @@ from .threshold import halves
 if TYPE_CHECKING:
     from spikewise.learn.gradient.fit import Moment
     from spikewise.learn.gradient.settings import FitSettings
+
+_Learned = TypeVar("_Learned", bound=AnytimeClassifier)
 
 Progress = Callable[[float, int, str], None]
 """Called with what is done, what there is to do, and a remark."""
@@ -112,9 +114,7 @@ def learn_deep(
             "precision": result.precision,
         },
     )
-    classifier.save(run.path / MODEL_FILE)
-    (run.path / CHECKPOINT).unlink(missing_ok=True)
-    return classifier
+    return _kept(run, classifier)
 
 
 def learn_stdp(
@@ -147,7 +147,8 @@ def learn_stdp(
     if is_learned(run.path):
         tidy(run.path)
         progress(1, 1, "was there already")
-        return STDPClassifier.load(run.path / MODEL_FILE).set_params(n_jobs=n_jobs)  # type: ignore[no-any-return]
+        there: Any = open_network(run)
+        return there.set_params(n_jobs=n_jobs)  # type: ignore[no-any-return]
     meter = meter or EnergyMeter()
     classifier = STDPClassifier(**settings, n_jobs=n_jobs)
     with meter:
@@ -171,8 +172,14 @@ def learn_stdp(
         timings=seconds,
         measured=measured,
     )
-    classifier.save(run.path / MODEL_FILE)
-    (run.path / CHECKPOINT).unlink(missing_ok=True)
+    return _kept(run, classifier)
+
+
+def _kept(run: Run, classifier: _Learned) -> _Learned:
+    """Save what was learned; the checkpoint goes when the network is there."""
+    classifier.save(run.path / MODEL_FILE)  # type: ignore[attr-defined]
+    tidy(run.path)
+    run.network = classifier
     return classifier
 
 
@@ -242,7 +249,13 @@ def tidy(folder: Path) -> None:
 
 
 def open_network(run: Run) -> AnytimeClassifier:
-    """The trained network of a run, whichever kind it is."""
+    """The trained network of a run, whichever kind it is; read once."""
+    if run.network is None:
+        run.network = _opened(run)
+    return run.network
+
+
+def _opened(run: Run) -> AnytimeClassifier:
     kind = run.record["kind"]
     if kind in ("stdp", "deep") and not (run.path / MODEL_FILE).exists():
         raise DataError(

@@ -178,13 +178,14 @@ def _tested(
     )  # fmt: skip
     folder = out / TESTED / design.name
     found = run_stdp(asked, folder, stages, root, resume=(folder / "run.json").exists())
-    figures = {key: found["cost"][key] for key in ("energy_j", "latency_s")} | {"memory_bits": row["memory_bits"]}
+    priced, stopped = found.cost.with_exit.asked, found.exit.figures
+    figures = {"energy_j": priced.energy_j, "latency_s": priced.latency_s, "memory_bits": row["memory_bits"]}
     return {
-        "run": found["run"], "accuracy": found["accuracy"], "accuracy_exit": found["exit"]["accuracy"],
-        "mean_steps": found["exit"]["mean_steps"], "n_test": found["data"]["n_test"],
-        "n_test_evaluations": found["n_test_evaluations"], **figures,
-        "energy_full_j": found["cost"]["without_exit"]["energy_j"],
-        "exceeded": settings.budget.exceeded({**figures, "accuracy": found["exit"]["accuracy"]}),
+        "run": found.run, "accuracy": found.accuracy, "accuracy_exit": stopped.accuracy,
+        "mean_steps": stopped.mean_steps, "n_test": found.data.n_test,
+        "n_test_evaluations": found.n_test_evaluations, **figures,
+        "energy_full_j": found.cost.without_exit.asked.energy_j,
+        "exceeded": settings.budget.exceeded({**figures, "accuracy": stopped.accuracy}),
     }  # fmt: skip
 
 

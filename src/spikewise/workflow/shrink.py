@@ -17,15 +17,17 @@ from spikewise.dynamic.fingerprint import model_identity
 from spikewise.errors import CapacityError, DataError, ParameterError, require, unknown_name
 from spikewise.learn.stdp.classifier import STDPClassifier
 from spikewise.price.analysis.companions import platforms_for, price_all
-from spikewise.runs.folder import EXIT_FILE, MODEL_FILE, WORKLOAD_FILE, Run
-from spikewise.runs.results import costs_of
+from spikewise.runs.exit_folder import ExitFolder
+from spikewise.runs.exit_record import ExitRecord
+from spikewise.runs.exit_settings import ExitSettings
+from spikewise.runs.folder import MODEL_FILE, Run
+from spikewise.runs.results import Costs, ShrinkColumn, ShrinkResults
 from spikewise.workload.workload import Workload
 
 from .early_exit import stop_and_price
 from .exit import accumulation_of, look_of, splits_of
 from .folder import page_of
 from .learn import CHECKPOINT, Progress, is_learned, open_network, tidy
-from .settings.exit import ExitSettings
 from .settings.shrink import FLOAT_BITS, N_TYPICAL, REST, ShrinkSettings
 from .threshold import halves
 
@@ -49,7 +51,7 @@ def run_shrink(
     platform: str | None = None,
     data: str | None = None,
     root: Path | None = None,
-) -> dict[str, Any]:
+) -> ShrinkResults:
     """Make a child run in fixed point; goes on from what is there.
 
     Parameters
@@ -71,8 +73,8 @@ def run_shrink(
 
     Returns
     -------
-    dict
-        Figures before and after (fractions, SI units), ready for JSON.
+    ShrinkResults
+        Figures before and after (fractions, SI units).
 
     Raises
     ------
@@ -107,31 +109,29 @@ def run_shrink(
                 progress(1, 1, "weights rounded")
             small.save(child.path / MODEL_FILE)
             tidy(child.path)
-        found, _ = stop_and_price(
+            child.network = small
+        record, _ = stop_and_price(
             child, small, splits["validation"], splits["test"], asked, stages(f"stop {child.path.name}"),
             accumulate=accumulation_of(child), look=look_of(child, small, splits["test"]),
         )  # fmt: skip
-        return _figures(parent, before, child, found, small, asked.platform) | page_of(child, None)
+        return _results(parent, before, child, record, small, asked.platform)
 
 
-def _exit_of(parent: Run, platform: str | None) -> tuple[dict[str, Any], ExitSettings]:
-    """Figures of the parent's newest exit setting, and the setting, which the child shall have as well."""
+def _exit_of(parent: Run, platform: str | None) -> tuple[ExitFolder, ExitSettings]:
+    """The parent's newest exit setting, and what was asked for, which the child shall have as well."""
     if "shrink" in parent.record["settings"]:
         raise ParameterError(
             f"a run must not be shrunk twice; {parent.path} is shrunk. Name the run that it came from."
         )
-    exits = list(parent.record["metrics"].get("exits", {}).values())
-    if not exits or not (parent.path / "exits" / exits[-1]["name"] / EXIT_FILE).exists():
+    newest = parent.newest_exit
+    if newest is None:
         raise DataError(
             f"{parent.path} must have an exit setting to be compared; it has none. Run spikewise exit first."
         )
-    try:
-        asked = ExitSettings(**exits[-1]["asked"])
-    except (ValidationError, TypeError) as error:
-        raise DataError(f"{parent.path / 'run.json'} must hold the exit setting as it was asked for; {error}") from None
+    asked = newest.record.asked
     asked = asked if platform is None else asked.model_copy(update={"platform": platform})
     platforms_for(asked.platform)
-    return exits[-1], asked
+    return newest, asked
 
 
 def _bits_of_stdp(settings: ShrinkSettings) -> int:
@@ -250,42 +250,33 @@ def _chosen(
     return form
 
 
-def _figures(
-    parent: Run, before: Mapping[str, Any], child: Run, found: Mapping[str, Any], small: Any, platform: str
-) -> dict[str, Any]:
-    load = Workload.read(parent.path / "exits" / before["name"] / WORKLOAD_FILE)
+def _results(
+    parent: Run, before: ExitFolder, child: Run, record: ExitRecord, small: Any, platform: str
+) -> ShrinkResults:
+    load = before.load
     is_deep = not isinstance(small, STDPClassifier)
     if is_deep:  # a network of floats, which the parent priced as if it had the bits that it did not have yet
         load = load.with_bits(FLOAT_BITS)
     metrics = child.record["metrics"]
-    after = _column(found, Workload.read(child.path / "exits" / found["name"] / WORKLOAD_FILE), platform)
-    return {
-        "run": str(child.path),
-        "parent": str(parent.path),
-        "data": parent.record["data"].get("name"),
-        "settings": child.record["settings"]["shrink"],
-        "format": metrics.get("format"),
-        "trials": metrics.get("trials", []),
-        "tuning": {key: metrics[f"validation_accuracy_{key}"] for key in ("untuned", "tuned")}
-        if "validation_accuracy_tuned" in metrics else None,
-        "exit": found["name"],
-        "before": _column(before, load, platform),
-        "after": {**after, "channel_bits": small.channel_bits if is_deep else 0},
-        "n_test": found["n_test"],
-        "n_test_evaluations": len(child.record["test_evaluations"]),
-    }  # fmt: skip
+    tuned = {key: metrics.get(f"validation_accuracy_{key}") for key in ("untuned", "tuned")}
+    return ShrinkResults(
+        run=str(child.path), parent=str(parent.path), data=parent.record["data"].get("name"),
+        settings=child.record["settings"]["shrink"], format=metrics.get("format"), trials=metrics.get("trials", []),
+        tuning=None if tuned["tuned"] is None else tuned, exit=record.name,
+        before=_column(before.record, load, platform),
+        after=_column(record, child.exit(record.name).load, platform, small.channel_bits if is_deep else 0),
+        n_test=record.n_test, n_test_evaluations=len(child.record["test_evaluations"]), page=page_of(child, None),
+    )  # fmt: skip
 
 
-def _column(found: Mapping[str, Any], load: Workload, platform: str) -> dict[str, Any]:
+def _column(record: ExitRecord, load: Workload, platform: str, channel_bits: int | None = None) -> ShrinkColumn:
     """Accuracy, and what the network costs in the bits of this workload; no cost where it does not fit."""
     try:
-        cost = costs_of(price_all(load, platform))
+        cost = Costs.of(price_all(load, platform))
     except CapacityError:
         cost = None
-    return {
-        "accuracy": found["accuracy_full"], "accuracy_exit": found["accuracy_exit"],
-        "mean_steps": found["mean_steps"], "precision": load.precision_note(),
-        "weight_bits": sum(layer.n_weights * layer.weight_bits for layer in load.layers),
-        "state_bits": sum(layer.n_neurons * layer.state_bits for layer in load.layers if layer.has_neurons),
-        "cost": cost,
-    }  # fmt: skip
+    return ShrinkColumn(
+        record.accuracy_full, record.accuracy_exit, record.mean_steps, load.precision_note(),
+        sum(layer.n_weights * layer.weight_bits for layer in load.layers),
+        sum(layer.n_neurons * layer.state_bits for layer in load.layers if layer.has_neurons), cost, channel_bits,
+    )  # fmt: skip

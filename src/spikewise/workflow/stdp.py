@@ -15,27 +15,40 @@ import numpy as np
 
 from spikewise.data.images import ImageSet, load_splits
 from spikewise.dynamic.controls import stop_at_first_spike
-from spikewise.dynamic.rule import rule_from_dict
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.dynamic.uncertainty import DoubtExit
+from spikewise.energy.measurement import measured_of
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError, ParameterError
 from spikewise.learn.stdp.classifier import STDPClassifier
 from spikewise.learn.stdp.responses import Responses
 from spikewise.price.analysis.companions import Prices
+from spikewise.runs.exit_record import ExitRecord
+from spikewise.runs.exit_settings import ExitSettings
 from spikewise.runs.folder import PICTURES, Run
-from spikewise.runs.results import CPU_TIMES, all_figures
+from spikewise.runs.results import (
+    AccessFigures,
+    Controls,
+    Costs,
+    CPUSeconds,
+    DataFigures,
+    ExitFigures,
+    HealthFigures,
+    Page,
+    STDPExitFigures,
+    STDPResults,
+)
 from spikewise.spikes.decode import DECODERS, evidence_of
 
-from .early_exit import stop_and_price
+from .early_exit import Look, stop_and_price
 from .folder import is_new, nothing_to_resume, page_of
 from .learn import MUCH_VALIDATION, Progress, identify, learn_stdp
-from .settings.exit import ExitSettings
 from .settings.stdp import STDPSettings
 
 Stages = Callable[[str], Progress]
 """Opens a progress report for a stage with this title."""
 
+_CPU_TIMES = ("test_full_cpu_s", "test_exit_cpu_s")  # of the test images, before the name of the exit setting
 _MOST_PAIRS, _PAIRS_S = 3, 2.0  # measurements of CPU time, and seconds after which there is no further one
 _CHOICE = 200  # validation images among which the one to be drawn is looked for
 
@@ -49,7 +62,7 @@ def run_stdp(
     resume: bool = False,
     n_jobs: int | None = None,
     meter: EnergyMeter | None = None,
-) -> dict[str, Any]:
+) -> STDPResults:
     """Learn without labels, label, stop early and price, with pictures and a page.
 
     Parameters
@@ -72,8 +85,8 @@ def run_stdp(
 
     Returns
     -------
-    dict
-        All figures (fractions, SI units), ready for JSON.
+    STDPResults
+        All figures (fractions, SI units).
 
     Raises
     ------
@@ -84,19 +97,49 @@ def run_stdp(
     is_missed = is_new(out, resume) and resume
     splits = splits_for(settings.data, root, settings.limit)
     meter = meter or EnergyMeter()
-    network, run, found, prices = learn_and_stop(settings, out, splits, stages, n_jobs=n_jobs, meter=meter)
-    results = all_figures(settings.keywords, run, network, found, prices, meter.watts)
+    network, run, record, prices = learn_and_stop(settings, out, splits, stages, n_jobs=n_jobs, meter=meter)
     progress = stages(f"draw {_title(settings, splits)}")
     progress(0, 2, "pictures")
     with run.locked():
-        _draw(run, network, splits["validation"], rule_from_dict(results["exit"]["rule"]))
-        results["pictures"] = str(run.path / PICTURES)
+        _draw(run, network, splits["validation"], record.rule)
         progress(1, 2, "report.html")
-        results |= page_of(run, meter.watts)
-    if is_missed:
-        results["remarks"].append(nothing_to_resume(out))
+        page = page_of(run, meter.watts, *nothing_to_resume(out, is_missed))
+        results = _results(settings, run, network, record, prices, page, meter.watts)
     progress(2, 2, "report.html")
     return results
+
+
+def _results(
+    settings: STDPSettings, run: Run, network: STDPClassifier, record: ExitRecord, prices: Prices, page: Page,
+    watts: float | None,
+) -> STDPResults:  # fmt: skip
+    """Everything from the run folder, so that a run that is resumed after its end tells the same."""
+    name, n_test, timings = record.name, record.n_test, run.record["timings"]
+    full_s, exit_s = (timings.get(f"{key} ({name})") for key in _CPU_TIMES)
+    full, stopped = run.load.counts, run.exit(name).load.counts
+    totals = {
+        "training": full and full.training_total,
+        "inference": full and full.inference_total,
+        "inference_exit": stopped and stopped.inference_total,
+    }
+    health = network.encoder_.health_
+    return STDPResults(
+        run=str(run.path),
+        data=DataFigures(**{key: run.entry("data", key) for key in ("name", "n_train", "n_validation")}, n_test=n_test),
+        settings={
+            **settings.keywords,
+            "n_bits": network.encoder_.engine_.settings.n_bits,  # what "auto" came to
+            "max_drop": record.calibration.max_drop,
+        },
+        accuracy=record.accuracy_full, accuracy_by_decoder=record.accuracy_by_decoder or {},
+        exit=STDPExitFigures(ExitFigures.of(record), exit_s / full_s if full_s and exit_s is not None else None),
+        controls=Controls.of(record, has_first_spike=True),
+        cpu_s=CPUSeconds(timings.get("train_cpu_s_per_sample"), full_s and full_s / n_test, exit_s and exit_s / n_test),
+        health=HealthFigures(health, health.problems),
+        operations={which: AccessFigures.of(total) for which, total in totals.items() if total},
+        cost=Costs.of(prices), measured=measured_of(run, name, watts),
+        n_test_evaluations=len(run.record["test_evaluations"]), pictures=str(run.path / PICTURES), page=page,
+    )  # fmt: skip
 
 
 def learn_and_stop(
@@ -107,13 +150,13 @@ def learn_and_stop(
     *,
     n_jobs: int | None = None,
     meter: EnergyMeter | None = None,
-) -> tuple[STDPClassifier, Run, dict[str, Any], Prices]:
+) -> tuple[STDPClassifier, Run, ExitRecord, Prices]:
     """Learn, label, stop early and price in one run folder; goes on from what is there.
 
     Returns
     -------
-    network, run, found, prices
-        The labelled network, its run, the figures of its exit setting, and their prices.
+    network, run, record, prices
+        The labelled network, its run, its exit setting, and the prices of that.
     """
     train, validation, test = (splits[name] for name in ("train", "validation", "test"))
     asked = {"data": {**identify(dict(splits)), "limit": settings.limit}, "stdp": settings.keywords}
@@ -124,28 +167,24 @@ def learn_and_stop(
             run, train, validation, settings.keywords, stages(f"learn {title}"), n_jobs=n_jobs, meter=meter
         )
 
-        def look(trace: ScoreTrace, rule: DoubtExit) -> tuple[dict[str, Any], dict[str, float]]:
-            return look_closer(network, test, trace, rule)
-
         # Evidence of single spikes adds up: the more of it, the surer the answer, so the rule reads the sum.
-        found, prices = stop_and_price(
+        record, prices = stop_and_price(
             run, network, validation, test, ExitSettings(max_drop=settings.max_drop, platform=settings.platform),
-            stages(f"stop {title}"), accumulate="sum", look=look, meter=meter,
+            stages(f"stop {title}"), accumulate="sum", meter=meter,
+            look=lambda trace, rule: look_closer(network, test, trace, rule),
         )  # fmt: skip
-        run.update(metrics={"accuracy_by_decoder": found["accuracy_by_decoder"]})
-    return network, run, found, prices
+        run.update(metrics={"accuracy_by_decoder": record.accuracy_by_decoder})
+    return network, run, record, prices
 
 
-def look_closer(
-    network: STDPClassifier, test: ImageSet, trace: ScoreTrace, rule: DoubtExit
-) -> tuple[dict[str, Any], dict[str, float]]:
+def look_closer(network: STDPClassifier, test: ImageSet, trace: ScoreTrace, rule: DoubtExit) -> Look:
     """What an STDP network shows in its look at the test set, besides what every network shows.
 
     All decoders read the same output spikes. CPU times are of one thread, full runs and early exit in turn, the best
     of up to three.
     """
     encoder, evidence = network.encoder_, network.evidence_
-    seconds = dict.fromkeys(CPU_TIMES, np.inf)
+    seconds = dict.fromkeys(_CPU_TIMES, np.inf)
 
     def timed(name: str, rule: DoubtExit | None) -> Responses:
         began = time.process_time()
@@ -156,14 +195,9 @@ def look_closer(
     began = time.perf_counter()
     for pair in range(_MOST_PAIRS):
         if pair == 0 or time.perf_counter() - began < _PAIRS_S:
-            full, _ = timed(CPU_TIMES[0], None), timed(CPU_TIMES[1], rule)
+            full, _ = timed(_CPU_TIMES[0], None), timed(_CPU_TIMES[1], rule)
     accuracy, mean_steps = stop_at_first_spike(trace)
-    figures = {
-        "accuracy_by_decoder": accuracy_by_decoder(network, full, trace.labels),
-        "accuracy_first_spike": accuracy,
-        "first_spike_steps": mean_steps,
-    }
-    return figures, seconds
+    return Look(accuracy_by_decoder(network, full, trace.labels), accuracy, mean_steps, seconds)
 
 
 def accuracy_by_decoder(network: STDPClassifier, found: Responses, index: Any) -> dict[str, float]:

@@ -10,19 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewise._files import mendable, read_json
 from spikewise.data.formats.checks import check_values
 from spikewise.data.formats.folder import open_picture
 from spikewise.data.images import ImageSet
 from spikewise.dynamic.answer import Answer, answers_of
 from spikewise.dynamic.fingerprint import model_identity
-from spikewise.dynamic.guarantee import Certificate
-from spikewise.dynamic.monitor import DriftMonitor, ExitProfile
-from spikewise.dynamic.rule import EntropyExit, rule_from_dict
+from spikewise.dynamic.monitor import DriftMonitor
+from spikewise.dynamic.rule import EntropyExit
 from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.errors import DataError, ParameterError, unknown_name
-from spikewise.runs.exit_record import EXIT_AGAIN, read_choice
-from spikewise.runs.folder import CHOICE_FILE, EXIT_FILE, Run
+from spikewise.runs.exit_folder import EXIT_FILE, ExitFolder
+from spikewise.runs.folder import Run
 
 from .exit import accumulation_of, splits_of
 from .learn import open_network
@@ -114,46 +112,33 @@ def monitor_of(
     window, false_alarms
         As in :class:`~spikewise.dynamic.DriftMonitor`.
     """
-    file, rule = _setting(run, network, exit_name)
-    choice = read_choice(file.with_name(CHOICE_FILE))
-    with mendable(file.with_name(CHOICE_FILE), EXIT_AGAIN):
-        profile = ExitProfile.from_dict(choice["profile"])
-    return DriftMonitor(profile, rule, window=window, false_alarms=false_alarms)
+    found, rule = _setting(run, network, exit_name)
+    return DriftMonitor(found.needed_choice().profile, rule, window=window, false_alarms=false_alarms)
 
 
-def _setting(run: Run, network: Any, exit_name: str) -> tuple[Path, DoubtExit]:
-    """File and rule of an exit setting, once both are known to be about this network.
+def _setting(run: Run, network: Any, exit_name: str) -> tuple[ExitFolder, DoubtExit]:
+    """An exit setting and its rule, once both are known to be about this network.
 
     A heuristic holds for the weights, whatever computes them; a guarantee for all that its certificate names.
     """
-    names = [
-        name for name in run.record["metrics"].get("exits", {}) if (run.path / "exits" / name / EXIT_FILE).exists()
-    ]
-    if exit_name and exit_name not in names:
-        raise unknown_name("exit setting", exit_name, names or ["(none)"])
-    if not names:
+    if exit_name and exit_name not in run.exits:
+        raise unknown_name("exit setting", exit_name, list(run.exits) or ["(none)"])
+    found = run.exits[exit_name] if exit_name else run.newest_exit
+    if found is None:
         raise DataError(
             f"{run.path} must hold an exit setting; it has none. Run spikewise exit, or ask for all steps (--full)."
         )
-    file = run.path / "exits" / (exit_name or names[-1]) / EXIT_FILE
-    with mendable(file, EXIT_AGAIN):
-        raw = read_json(file, "exit setting")
-        if not isinstance(raw, dict):
-            raise DataError(f"{file} must hold a table of keys and values.")
-        rule = rule_from_dict(raw.get("rule", {}))
-    identity, known = model_identity(network), raw.get("identity")
-    if not isinstance(known, dict) or known.get("model") != identity["model"]:
+    file, record, identity = found.path / EXIT_FILE, found.record, model_identity(network)
+    if record.identity.get("model") != identity["model"]:
         raise DataError(f"{file} must be about the weights that are in use; they are others. Run spikewise exit again.")
-    if not isinstance(rule, DoubtExit):
+    if not isinstance(record.rule, DoubtExit):
         raise DataError(f"{file} must hold a rule that stops early. Run spikewise exit again.")
-    if raw.get("threshold") == "guarantee":
-        choice = read_choice(file.with_name(CHOICE_FILE))
-        with mendable(file.with_name(CHOICE_FILE), EXIT_AGAIN):
-            certificate = Certificate.from_dict(choice["certificate"] or {})
-        certificate.check(identity)
-        if certificate.rule != rule:
+    if record.threshold == "guarantee":
+        certificate = found.needed_choice().certificate
+        if certificate is None or certificate.rule != record.rule:
             raise DataError(f"{file} must hold the rule of its certificate; it has another. Run spikewise exit again.")
-    return file, rule
+        certificate.check(identity)
+    return found, record.rule
 
 
 def read_sample(path: Path, shape: tuple[int, int, int], *, takes_frames: bool = True) -> NDArray[Any]:

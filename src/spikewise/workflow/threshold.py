@@ -24,15 +24,15 @@ from spikewise.dynamic.temperature import fit_temperature
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.dynamic.uncertainty import Accumulate, DoubtExit
 from spikewise.price.cost import CostReport
-
-from .settings.exit import ExitSettings
+from spikewise.runs.exit_record import CalibrationFigures
+from spikewise.runs.exit_settings import ExitSettings
 
 ENOUGH_TO_HALVE = 800
 """Fewer validation images are not divided: a half could not even promise one point with 95 %."""
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ChosenRule:
     """A chosen rule, what it did on the images it was chosen on, and how it leaves them.
 
     Parameters
@@ -41,8 +41,8 @@ class Choice:
         The rule.
     kind : str
         "heuristic" or "guarantee".
-    figures : dict
-        Target and figures on those images, ready for JSON.
+    figures : CalibrationFigures
+        Target and figures on those images.
     profile : ExitProfile
         For a drift monitor.
     certificate : Certificate, optional
@@ -51,7 +51,7 @@ class Choice:
 
     rule: DoubtExit
     kind: str
-    figures: dict[str, Any]
+    figures: CalibrationFigures
     profile: ExitProfile
     certificate: Certificate | None = None
 
@@ -74,7 +74,7 @@ def choose(
     *,
     identity: Mapping[str, str],
     price: Callable[[], CostReport],
-) -> Choice:
+) -> ChosenRule:
     """Choose a rule as it was asked for.
 
     Parameters
@@ -107,25 +107,29 @@ def choose(
         conditional=asked.conditional, identity={**identity, "data": kept.sha256},
     )  # fmt: skip
     certificate = found if found.kind == "guarantee" else None
-    return Choice(found.rule, found.kind, _figures(found), ExitProfile.of(trace, found.rule), certificate)
+    return ChosenRule(
+        found.rule, found.kind, _figures(found, n_needed=found.n_needed), ExitProfile.of(trace, found.rule), certificate
+    )
 
 
 def _heuristic(
     trace: ScoreTrace, asked: ExitSettings, accumulate: Accumulate, price: Callable[[], CostReport]
-) -> Choice:
+) -> ChosenRule:
     found = calibrate(trace, _path(asked, accumulate, trace), **_target(asked, price))
-    figures = _figures(found)
+    needed: dict[str, int] = {}
     if asked.confidence is not None and asked.max_drop:
-        figures["n_needed"] = samples_needed(asked.max_drop, asked.confidence, asked.form)
+        needed["n_needed"] = samples_needed(asked.max_drop, asked.confidence, asked.form)
         if trace.n_samples < ENOUGH_TO_HALVE:
             # A half of every class is rounded, so that up to one image of each may be missing.
-            figures["n_to_halve"] = max(ENOUGH_TO_HALVE, 2 * figures["n_needed"] + trace.n_classes)
-    return Choice(found.rule, found.kind, figures, ExitProfile.of(trace, found.rule))
+            needed["n_to_halve"] = max(ENOUGH_TO_HALVE, 2 * needed["n_needed"] + trace.n_classes)
+    return ChosenRule(found.rule, found.kind, _figures(found, **needed), ExitProfile.of(trace, found.rule))
 
 
-def _figures(found: Calibration | Certificate) -> dict[str, Any]:
-    keys = ("max_drop", "accuracy_full", "accuracy_exit", "mean_steps", "n_samples", "n_needed")
-    return {key: getattr(found, key) for key in keys if hasattr(found, key)}
+def _figures(found: Calibration | Certificate, **needed: int) -> CalibrationFigures:
+    return CalibrationFigures(
+        max_drop=found.max_drop, accuracy_full=found.accuracy_full, accuracy_exit=found.accuracy_exit,
+        mean_steps=found.mean_steps, n_samples=found.n_samples, **needed,
+    )  # fmt: skip
 
 
 def _trace(network: AnytimeClassifier, images: ImageSet) -> ScoreTrace:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from spikewise.data.frames import Binning
 from spikewise.data.images import ImageSet, load_splits
 from spikewise.dynamic.anytime import AnytimeClassifier
+from spikewise.energy.measurement import measured_of
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import ParameterError, require
 from spikewise.price.analysis.companions import Prices, platforms_for
+from spikewise.runs.exit_record import ExitRecord
 from spikewise.runs.folder import Run
-from spikewise.runs.results import controls_of, costs_of, measured_figures
+from spikewise.runs.results import Controls, Costs, DataFigures, ExitFigures, Page, TrainingFigures, TrainResults
 
 from .early_exit import stop_and_price
 from .folder import is_new, nothing_to_resume, page_of
@@ -40,7 +42,7 @@ def run_train(
     resume: bool = False,
     tensorboard: bool = False,
     meter: EnergyMeter | None = None,
-) -> dict[str, Any]:
+) -> TrainResults | None:
     """Train by gradients, stop early and price, with a page.
 
     Of several processes that a launcher started, the first one does all of it and the others help it to train.
@@ -66,8 +68,8 @@ def run_train(
 
     Returns
     -------
-    dict
-        All figures (fractions, SI units), ready for JSON; empty of a process that helped.
+    TrainResults or None
+        All figures (fractions, SI units); None of a process that helped.
 
     Raises
     ------
@@ -90,18 +92,15 @@ def run_train(
     settings = settings.model_copy(update={"binning": _binning_of(settings, splits["train"])})
     if not process.is_main:
         _help(settings, fit_settings, out, splits)
-        return {}
+        return None
     is_missed = is_new(out, resume) and resume
     meter = meter or EnergyMeter()
-    _, run, found, prices = train_and_stop(
+    _, run, record, prices = train_and_stop(
         settings, fit_settings, out, splits, stages, tensorboard=tensorboard, meter=meter
     )
-    results = _figures(settings, fit_settings, run, found, prices, meter.watts)
     with run.locked():
-        results |= page_of(run, meter.watts)
-    if is_missed:
-        results["remarks"].append(nothing_to_resume(out))
-    return results
+        page = page_of(run, meter.watts, *nothing_to_resume(out, is_missed))
+        return _results(settings, fit_settings, run, record, prices, page, meter.watts)
 
 
 def train_and_stop(
@@ -113,13 +112,13 @@ def train_and_stop(
     *,
     tensorboard: bool = False,
     meter: EnergyMeter | None = None,
-) -> tuple[AnytimeClassifier, Run, dict[str, Any], Prices]:
+) -> tuple[AnytimeClassifier, Run, ExitRecord, Prices]:
     """Train, stop early and price in one run folder; goes on from what is there.
 
     Returns
     -------
-    network, run, found, prices
-        The trained network, its run, the figures of its exit setting, and their prices.
+    network, run, record, prices
+        The trained network, its run, its exit setting, and the prices of that.
     """
     train, validation, test = (splits[name] for name in ("train", "validation", "test"))
     # Before there is a folder: a wrong name or size should leave none behind.
@@ -136,11 +135,11 @@ def train_and_stop(
             run, train, validation, settings.network, fit_settings, stages(f"train {title}"),
             tensorboard=tensorboard, meter=meter,
         )  # fmt: skip
-        found, prices = stop_and_price(
+        record, prices = stop_and_price(
             run, network, validation, test, settings.exit, stages(f"stop {title}"),
             accumulate=fit_settings.accumulate, meter=meter,
         )  # fmt: skip
-    return network, run, found, prices
+    return network, run, record, prices
 
 
 def _binning_of(settings: TrainSettings, train: ImageSet) -> Binning | None:
@@ -164,41 +163,26 @@ def _help(settings: TrainSettings, fit_settings: FitSettings, out: Path, splits:
     fit(network, learned_from, chosen_on, fit_settings, checkpoint=out / CHECKPOINT, resume=True)
 
 
-def _figures(
-    settings: TrainSettings,
-    fit_settings: FitSettings,
-    run: Run,
-    found: Mapping[str, Any],
-    prices: Prices,
+def _results(
+    settings: TrainSettings, fit_settings: FitSettings, run: Run, record: ExitRecord, prices: Prices, page: Page,
     watts: float | None,
-) -> dict[str, Any]:
+) -> TrainResults:  # fmt: skip
     data, metrics, timings = (run.record[section] for section in ("data", "metrics", "timings"))
-    n_seen = metrics["n_epochs"] * data["n_train"]
-    return {
-        "run": str(run.path),
-        "data": {**{key: data[key] for key in ("name", "n_train", "n_validation")}, "n_test": found["n_test"]},
-        "settings": {
-            **settings.network.model_dump(),
-            **settings.model_dump(exclude={"data", "network"}),
-            **fit_settings.resolved,
-        },
-        "n_parameters": metrics["n_parameters"],
-        "best_epoch": metrics["best_epoch"],
-        "training": {
-            "seconds": timings["train_s"],
-            "images_per_s": n_seen / timings["train_s"],
-            **{key: run.record["versions"][key] for key in ("device", "precision", "torch_threads")},
-        },
-        "validation_accuracy": metrics["validation_accuracy"],
-        "validation_accuracy_by_step": metrics["validation_accuracy_by_step"],
-        "accuracy": found["accuracy_full"],
-        "accuracy_by_step": metrics["accuracy_by_step"],
-        "exit": {
-            "accuracy": found["accuracy_exit"],
-            **{key: found[key] for key in ("mean_steps", "n_steps", "in_spike_share", "rule", "threshold")},
-        },
-        "controls": controls_of(found),
-        "cost": costs_of(prices),
-        "measured": measured_figures(run, found["name"], watts),
-        "n_test_evaluations": len(run.record["test_evaluations"]),
-    }
+    versions, seconds = run.record["versions"], timings["train_s"]
+    return TrainResults(
+        run=str(run.path),
+        data=DataFigures(**{key: data[key] for key in ("name", "n_train", "n_validation")}, n_test=record.n_test),
+        settings=settings.network.model_dump()
+        | settings.model_dump(exclude={"data", "network"})
+        | fit_settings.resolved,
+        n_parameters=metrics["n_parameters"], best_epoch=metrics["best_epoch"],
+        training=TrainingFigures(
+            seconds, metrics["n_epochs"] * data["n_train"] / seconds, versions["device"], versions["precision"],
+            versions["torch_threads"],
+        ),
+        validation_accuracy=metrics["validation_accuracy"],
+        validation_accuracy_by_step=metrics["validation_accuracy_by_step"],
+        accuracy=record.accuracy_full, accuracy_by_step=metrics["accuracy_by_step"], exit=ExitFigures.of(record),
+        controls=Controls.of(record), cost=Costs.of(prices), measured=measured_of(run, record.name, watts),
+        n_test_evaluations=len(run.record["test_evaluations"]), page=page,
+    )  # fmt: skip

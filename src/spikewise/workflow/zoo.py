@@ -7,14 +7,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from spikewise._files import mendable, read_json, replacing, write_json
+from spikewise._files import replacing, write_json
 from spikewise.dynamic.fingerprint import model_identity
-from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError, ParameterError, RunError
-from spikewise.price.analysis.companions import read_prices
 from spikewise.price.cost import CostReport
-from spikewise.runs.exit_record import read_choice
-from spikewise.runs.folder import CHOICE_FILE, COST_FILE, EXIT_FILE, MODEL_FILE, TRACE_FILE, Run
+from spikewise.runs.exit_folder import EXIT_FILE, ExitFolder
+from spikewise.runs.folder import MODEL_FILE, Run
 from spikewise.zoo.card import DataCard, ExitCard, ModelCard
 from spikewise.zoo.load import CARD, WEIGHTS, load_card, load_model
 
@@ -101,10 +99,10 @@ def publish(path: Path, name: str, command: str, folder: Path) -> ModelCard:
     if weights.stat().st_size > _MOST_BYTES:
         raise DataError(f"{weights} must take at most 3 MB; it takes {weights.stat().st_size / 1e6:.1f} MB.")
     identity = model_identity(network)
-    exits = {file.parent.name: _exit(file.parent, identity) for file in sorted(path.glob(f"exits/*/{EXIT_FILE}"))}
-    if not exits:
+    exits = {name: _exit(found, identity) for name, found in run.exits.items()}
+    record, trace = run.record, run.trace
+    if not exits or trace is None:
         raise DataError(f"{path} must hold an exit setting; it has none. Run spikewise exit first.")
-    record, trace = run.record, ScoreTrace.read(path / TRACE_FILE)
     asked, data, metrics = record["settings"]["data"], record["data"], record["metrics"]
     digests = {key.removesuffix("_sha256"): value for key, value in asked.items() if key.endswith("_sha256")}
     by_step = metrics.get("validation_accuracy_by_step", [])
@@ -129,15 +127,14 @@ def publish(path: Path, name: str, command: str, folder: Path) -> ModelCard:
     return card
 
 
-def _exit(folder: Path, identity: dict[str, str]) -> ExitCard:
-    with mendable(folder / EXIT_FILE):
-        found = read_json(folder / EXIT_FILE, "exit setting")
-        if not isinstance(found, dict) or found.get("identity") != identity:
-            raise DataError(f"{folder / EXIT_FILE} must be about the network that is there; it is about another.")
-    prices, choice = read_prices(folder / COST_FILE), read_choice(folder / CHOICE_FILE)
+def _exit(folder: ExitFolder, identity: dict[str, str]) -> ExitCard:
+    record, prices, choice = folder.record, folder.prices, folder.needed_choice().to_dict()
+    if record.identity != identity:
+        raise DataError(f"{folder.path / EXIT_FILE} must be about the network that is there; it is about another.")
+    found = record.to_dict()
     return ExitCard(
-        rule=found["rule"], threshold=found["threshold"], asked=found["asked"], accuracy=found["accuracy_exit"],
-        accuracy_random_exit=found["accuracy_random_exit"], mean_steps=found["mean_steps"],
+        rule=found["rule"], threshold=record.threshold, asked=found["asked"], accuracy=record.accuracy_exit,
+        accuracy_random_exit=record.accuracy_random_exit, mean_steps=record.mean_steps,
         histogram=found["histogram"],
         energy_j={report.platform: report.energy_j for report in prices},
         energy_saving={report.platform: _saving(report) for report in prices},

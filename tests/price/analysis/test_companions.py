@@ -7,7 +7,7 @@ import pytest
 from spikewise.errors import DataError, ParameterError
 from spikewise.price import load_platform
 from spikewise.price.analysis.companions import (
-    all_figures_of,
+    PriceFigures,
     companions_of,
     platforms_for,
     price_all,
@@ -43,8 +43,8 @@ def test_one_file_keeps_them_together(tmp_path):
     again = read_prices(path)
     assert [report.to_dict() for report in again] == [report.to_dict() for report in prices]
     assert CostReport.read(path).to_dict() == prices[0].to_dict()  # a reader of one report finds the first
-    assert all_figures_of(again) == all_figures_of(prices)
-    assert all_figures_of(prices)["beside"][0]["band"]["energy_j"] == list(prices[1].band("energy_j"))
+    assert list(map(PriceFigures.of, again)) == list(map(PriceFigures.of, prices))
+    assert PriceFigures.of(prices[1]).band["energy_j"] == list(prices[1].band("energy_j"))
 
 
 def test_a_file_from_before_there_were_companions_is_one_price(tmp_path):

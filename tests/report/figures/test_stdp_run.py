@@ -89,7 +89,7 @@ def test_an_empty_image_can_be_drawn(network):
 
 def test_the_controls_stand_beside_the_chosen_threshold(runs):
     contents = RunContents.read(runs[0])
-    axes = accuracy_over_time(contents.trace, [found.figures for found in contents.exits]).axes[0]
+    axes = accuracy_over_time(contents.trace, [found.record for found in contents.exits]).axes[0]
     assert {"chosen threshold", "control: random exit"} <= {line.get_label() for line in axes.lines}
 
 

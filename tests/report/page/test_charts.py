@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.price.platform import estimate
 from spikewise.report.page.charts import accuracy_chart, energy_chart, exit_chart, step_chart
-from spikewise.runs.exit_record import ExitFigures
+from spikewise.runs.exit_record import ExitRecord
 from spikewise.workload import LayerShape, uniform_workload
 
 LAYERS = [LayerShape("a & b", "linear", 64, 32), LayerShape("head", "linear", 32, 10)]
@@ -16,11 +16,12 @@ LAYERS = [LayerShape("a & b", "linear", 64, 32), LayerShape("head", "linear", 32
 
 def figures(histogram, rule=None):
     n_test = sum(histogram)
-    return ExitFigures(
+    calibration = {"max_drop": 0.01, "accuracy_full": 0.9, "accuracy_exit": 0.8, "mean_steps": 1.5, "n_samples": 5}
+    return ExitRecord(
         name="drop-0.01", rule=rule or {"kind": "entropy", "max_entropy": 0.3, "accumulate": "sum"},
-        threshold="heuristic", calibration={"max_drop": 0.01, "n_samples": 5}, n_steps=len(histogram), n_test=n_test,
-        accuracy_full=0.9, accuracy_exit=0.8, accuracy_random_exit=0.7, mean_steps=1.5, median_steps=1, p95_steps=2,
-        histogram=histogram,
+        asked={"max_drop": 0.01}, decided={}, identity={}, threshold="heuristic", calibration=calibration,
+        n_steps=len(histogram), n_test=n_test, accuracy_full=0.9, accuracy_exit=0.8, accuracy_random_exit=0.7,
+        accuracy_truncated=0.75, in_spike_share=0.5, mean_steps=1.5, median_steps=1, p95_steps=2, histogram=histogram,
     )  # fmt: skip
 
 

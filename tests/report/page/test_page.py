@@ -13,7 +13,7 @@ from spikewise.price.platform import estimate
 from spikewise.report.page import write_page
 from spikewise.runs import Run
 from spikewise.units import format_share, format_si
-from spikewise.workflow.early_exit import price_exit, read_trace
+from spikewise.workflow.early_exit import price_exit
 from spikewise.workload import Workload
 
 _ACCURACIES = ("accuracy_full", "accuracy_exit", "accuracy_random_exit", "accuracy_truncated")
@@ -93,7 +93,7 @@ def test_the_charts_hold_the_recorded_curves(reader, runs):
     for index, run in enumerate(runs, start=1):
         figures, cost = exit_of(run)
         static, _, control, chosen = reader.charts[f"run-{index}-accuracy-chart"]["data"]
-        assert static["y"] == read_trace(run).accuracy_by_step().tolist()
+        assert static["y"] == run.trace.accuracy_by_step().tolist()
         assert (chosen["x"], chosen["y"]) == ([figures["mean_steps"]], [figures["accuracy_exit"]])
         assert (control["x"], control["y"]) == ([figures["mean_steps"]], [figures["accuracy_random_exit"]])
         (bars,) = reader.charts[f"run-{index}-exit-1-histogram"]["data"]
@@ -190,7 +190,7 @@ def test_a_damaged_file_is_named_and_leaves_the_old_page_alone(copy, tmp_path, n
     damaged.write_bytes(content)
     page = tmp_path / "page.html"
     page.write_text("old")
-    with pytest.raises(DataError, match=r"[^.][.?] Delete it and run the command again\.$") as caught:
+    with pytest.raises(DataError, match=r"[^.][.?] Delete it and run (the command|spikewise exit) again\.$") as caught:
         write_page([copy], page)
     assert str(caught.value).count(str(damaged)) == 1
     assert page.read_text() == "old"

@@ -1,13 +1,15 @@
 """The table after a demo: two networks, each estimate with its band and its companion, and what the machine took."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from spikewise.energy.measurement import Measurement
-from spikewise.price.analysis.companions import all_figures_of, price_all
+from spikewise.price.analysis.companions import price_all
 from spikewise.report.tables.demo import demo_table
+from spikewise.runs.results import DemoResults, NetworkOfDemo, PricedOn
 from spikewise.units import format_share, format_si
 from spikewise.workload import LayerShape, uniform_workload
 
@@ -15,21 +17,19 @@ LOAD = uniform_workload("toy", [LayerShape("fc", "linear", 64, 10)], 4, [0.2], [
 
 
 def network(platform, full, **measured):
-    return {
-        full: 0.9, "accuracy_exit": 0.89, "accuracy_random_exit": 0.7, "mean_steps": 1.9, "n_steps": 4, "n_test": 10,
-        **all_figures_of(price_all(LOAD, platform)),
-        "measured": {stage: found.summary() for stage, found in measured.items()},
-    }  # fmt: skip
+    return NetworkOfDemo(
+        **{"accuracy_static": None, "accuracy_full": None, full: 0.9}, run="runs/toy", accuracy_exit=0.89,
+        accuracy_random_exit=0.7, mean_steps=1.9, n_steps=4, n_test=10,
+        cost=PricedOn.of(price_all(LOAD, platform)), measured=measured,
+    )  # fmt: skip
 
 
-def results(platform="rram-64-32nm", source="RAPL (package-0)", joules=2.0):
+def results(platform="rram-64-32nm", source="RAPL (package-0)", joules=2.0, n_missing=0):
     taken = Measurement(1.0, joules, source, 100)
     stages = dict.fromkeys(("training", "inference", "inference_exit"), taken)
-    return {
-        "data": "toys",
-        "deep": network(platform, "accuracy_static", **stages),
-        "stdp": network(platform, "accuracy_full", labelling=taken, **stages),
-    }
+    deep = network(platform, "accuracy_static", **{**stages, "training": replace(taken, n_missing=n_missing)})
+    stdp = network(platform, "accuracy_full", labelling=taken, **stages)
+    return DemoResults("toys", "runs", deep, stdp, "report.html")
 
 
 def text_of(found):
@@ -65,8 +65,7 @@ def test_what_the_machine_took_has_a_label_of_its_own():
 
 @pytest.mark.parametrize("n_missing", [0, 7])
 def test_without_joules_it_says_why_and_what_to_do(n_missing):
-    found = results(source="not measured: no counters. Give watts.", joules=None)
-    found["deep"]["measured"]["training"]["n_missing"] = n_missing
+    found = results(source="not measured: no counters. Give watts.", joules=None, n_missing=n_missing)
     text = text_of(found)
     assert text.count("not measured │") == 7
     assert text.count("no counters. Give watts.") == 1
@@ -75,6 +74,5 @@ def test_without_joules_it_says_why_and_what_to_do(n_missing):
 
 def test_runs_from_before_nothing_was_kept_say_so():
     found = results()
-    for kind in ("deep", "stdp"):
-        found[kind]["measured"] = {}
+    found = replace(found, deep=replace(found.deep, measured={}), stdp=replace(found.stdp, measured={}))
     assert "before runs kept what they took" in " ".join(text_of(found).split())

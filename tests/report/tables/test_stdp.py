@@ -1,54 +1,67 @@
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from spikewise.energy.measurement import Measurement
+from spikewise.learn.stdp.health import Health
+from spikewise.price.analysis.companions import PriceFigures
 from spikewise.report.tables.stdp import stdp_table
+from spikewise.runs.results import (
+    AccessFigures,
+    Control,
+    Controls,
+    Costs,
+    CPUSeconds,
+    DataFigures,
+    ExitFigures,
+    HealthFigures,
+    Page,
+    PricedOn,
+    STDPExitFigures,
+    STDPResults,
+)
 
-COUNTS = {"weight_accesses": 2e5, "state_accesses": 1e5, "additions": 3e4, "multiplications": 4e3}
+COUNTS = AccessFigures(2e5, 1e5, 3e4, 4e3)
 
 
-def priced(platform, joules):
-    return {
-        "platform": platform, "energy_j": joules, "latency_s": 8.5e-6, "area_m2": 5.53e-6, "memory_bits": 11_440_000,
-        "edp_saving": 0.77, "band": {
-            "energy_j": [joules / 2, joules, 3 * joules], "latency_s": [7e-6, 8.5e-6, 9e-6],
+def priced(joules, joules_beside):
+    def figures(platform, energy_j):
+        band = {
+            "energy_j": [energy_j / 2, energy_j, 3 * energy_j], "latency_s": [7e-6, 8.5e-6, 9e-6],
             "edp_saving": [0.61, 0.77, 0.88],
-        },
-    }  # fmt: skip
+        }  # fmt: skip
+        return PriceFigures(platform, energy_j, 8.5e-6, 5.53e-6, 11_440_000, 0.77, band)
+
+    return PricedOn(figures("rram-64-32nm", joules), (figures("physical", joules_beside),))
 
 
 def taken(**figures):
-    return Measurement(**{"seconds": 4.0, "source": "RAPL (package-0)", **figures}).summary()
+    return Measurement(**{"seconds": 4.0, "source": "RAPL (package-0)", **figures})
 
 
 @pytest.fixture
 def results():
-    return {
-        "data": {"name": "mnist", "n_train": 49_999, "n_validation": 10_001, "n_test": 10_000},
-        "settings": {
+    return STDPResults(
+        run="runs/mnist", data=DataFigures("mnist", 49_999, 10_001, 10_000),
+        settings={
             "n_neurons": 400, "rule": "lean", "n_bits": 8, "rounding": "stochastic", "batch_size": 1,
             "decoder": "votes",
         },
-        "accuracy_by_decoder": {"naive_bayes": 0.9412, "proportion": 0.9371, "votes": 0.9345},
-        "exit": {"accuracy": 0.9311, "mean_steps": 58.3, "n_steps": 350, "in_spike_share": 0.167},
-        "controls": {
-            "truncated": {"accuracy": 0.9021, "mean_steps": 58.0},
-            "random_exit": {"accuracy": 0.7713, "mean_steps": 58.3},
-            "first_spike": {"accuracy": 0.9163, "mean_steps": 38.2},
-        },
-        "cpu_s": {"training_sample": 5.5e-5, "inference": 4.1e-5, "inference_exit": 1.02e-5},
-        "health": {"live_share": 1.0, "silent_share": 0.001},
-        "operations": {"training": COUNTS, "inference": COUNTS, "inference_exit": COUNTS},
-        "cost": {**priced("rram-64-32nm", 1.1e-5), "beside": [priced("physical", 2.2e-5)], "without_exit": {
-            **priced("rram-64-32nm", 4.9e-5), "beside": [priced("physical", 9.8e-5)],
-        }},
-        "measured": {
+        accuracy=0.9345, accuracy_by_decoder={"naive_bayes": 0.9412, "proportion": 0.9371, "votes": 0.9345},
+        exit=STDPExitFigures(ExitFigures(0.9311, 58.3, n_steps=350, in_spike_share=0.167), cpu_share=0.25),
+        controls=Controls(Control(0.9021, 58.0), Control(0.7713, 58.3), Control(0.9163, 38.2)),
+        cpu_s=CPUSeconds(5.5e-5, 4.1e-5, 1.02e-5),
+        health=HealthFigures(Health(1.0, 9.0, 0.001, 0.0, 20.0, 0.1, 800.0), []),
+        operations={"training": COUNTS, "inference": COUNTS, "inference_exit": COUNTS},
+        cost=Costs(priced(1.1e-5, 2.2e-5), priced(4.9e-5, 9.8e-5)),
+        measured={
             "training": taken(joules=150.0, n_samples=50_000), "labelling": taken(joules=1.0, n_samples=50_000),
             "inference": taken(joules=12.0, n_samples=10_000), "inference_exit": taken(joules=3.5, n_samples=10_000),
         },
-    }  # fmt: skip
+        n_test_evaluations=1, pictures="runs/mnist/pictures", page=Page(None, []),
+    )  # fmt: skip
 
 
 def text_of(results):
@@ -81,17 +94,15 @@ def test_the_calibrated_price_is_followed_by_the_physical_one_and_both_by_what_t
 
 
 def test_a_machine_that_counts_nothing_says_so(results):
-    for found in results["measured"].values():
-        found |= {"joules": None, "source": "not measured: no counters. Give watts."}
-    text = text_of(results)
+    nothing = {"joules": None, "source": "not measured: no counters. Give watts."}
+    measured = {stage: replace(found, **nothing) for stage, found in results.measured.items()}
+    text = text_of(replace(results, measured=measured))
     assert text.count("not measured") == 4 + 1
     assert "no counters. Give watts." in text
 
 
 def test_what_was_not_measured_is_a_dash(results):
-    results["cpu_s"] = dict.fromkeys(results["cpu_s"])
-    results["operations"] = {}
-    text = text_of(results)
+    text = text_of(replace(results, cpu_s=CPUSeconds(None, None, None), operations={}))
     assert text.count("–") >= 4
     assert "weight accesses" not in text
 
@@ -100,5 +111,5 @@ def test_what_was_not_measured_is_a_dash(results):
     ("bits", "batch", "words"), [(None, 1, "rule lean, floats"), (4, 64, "4 bits, stochastic rounding, batches of 64")]
 )
 def test_precision_and_batch_are_told(results, bits, batch, words):
-    results["settings"] |= {"n_bits": bits, "batch_size": batch}
+    results = replace(results, settings={**results.settings, "n_bits": bits, "batch_size": batch})
     assert words in " ".join(text_of(results).split())  # a long title takes two lines

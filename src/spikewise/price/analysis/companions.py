@@ -10,6 +10,7 @@ its companions in the entry ``beside``. A file without that entry, from before t
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import Any
 
 from spikewise._files import mendable, read_json, write_json
@@ -43,8 +44,29 @@ def companions_of(*platforms: Any) -> list[str]:
 Prices = tuple[CostReport, ...]
 """A report for the platform that was asked for, then those of its companions."""
 
-_TOTALS = ("energy_j", "latency_s", "area_m2", "memory_bits", "edp_saving")
 _BANDS = ("energy_j", "latency_s", "edp_saving")
+
+
+@dataclass(frozen=True, slots=True)
+class PriceFigures:
+    """The figures that headlines are made of, none without its band (low, nominal, high)."""
+
+    platform: str
+    energy_j: float
+    latency_s: float
+    area_m2: float
+    memory_bits: int
+    edp_saving: float
+    band: dict[str, list[float]]
+
+    @classmethod
+    def of(cls, report: CostReport) -> PriceFigures:
+        """From a report."""
+        band = {key: list(report.band(key)) for key in _BANDS}
+        return cls(
+            report.platform, report.energy_j, report.latency_s, report.area_m2, report.memory_bits, report.edp_saving,
+            band,
+        )  # fmt: skip
 
 
 def price_all(workload: Workload, platform: str) -> Prices:
@@ -81,18 +103,3 @@ def read_prices(path: str | os.PathLike[str]) -> Prices:
         if not isinstance(beside, list):
             raise DataError(f"beside must be a list of cost reports; got {beside!r:.40}.")
         return (asked, *(CostReport.from_dict(each) for each in beside))
-
-
-def figures_of(report: CostReport) -> dict[str, Any]:
-    """The figures that headlines are made of, none without its band."""
-    return {
-        "platform": report.platform,
-        **{key: getattr(report, key) for key in _TOTALS},
-        "band": {key: list(report.band(key)) for key in _BANDS},
-    }
-
-
-def all_figures_of(prices: Prices) -> dict[str, Any]:
-    """Figures of the platform that was asked for, and in ``beside`` those of its companions."""
-    asked, *beside = prices
-    return {**figures_of(asked), "beside": [figures_of(report) for report in beside]}

@@ -22,7 +22,7 @@ from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.learn.stdp.classifier import STDPClassifier
 from spikewise.learn.stdp.engines.base import Engine
 from spikewise.runs.contents import NeuronWeights, RunContents
-from spikewise.runs.exit_record import ExitFigures
+from spikewise.runs.exit_record import ExitRecord
 from spikewise.spikes.streams import content_keys, spike_shares, spike_stream, stream_spikes
 
 from .base import accuracy_figure, to_png, weight_mosaic
@@ -59,7 +59,7 @@ def write_pictures(
         figures["labels"] = neuron_labels(contents.neurons, names)
     if contents.trace:
         figures["confusion"] = confusions(contents.trace, contents.neurons, names)
-        figures["accuracy"] = accuracy_over_time(contents.trace, [found.figures for found in contents.exits])
+        figures["accuracy"] = accuracy_over_time(contents.trace, [found.record for found in contents.exits])
     make_folder(folder)
     for name, figure in figures.items():
         with replacing(folder / f"{name}.png") as handle:
@@ -104,13 +104,13 @@ def confusions(trace: ScoreTrace, neurons: NeuronWeights | None, names: Sequence
     return confusion_figure(classes[trace.labels], classes[trace.final_scores().argmax(1)], names)
 
 
-def accuracy_over_time(trace: ScoreTrace, exits: Sequence[ExitFigures]) -> Figure:
+def accuracy_over_time(trace: ScoreTrace, exits: Sequence[ExitRecord]) -> Figure:
     """Accuracy against steps of full runs and of every threshold, with the chosen ones and their controls."""
     curves: dict[str, tuple[ArrayLike, ArrayLike]] = {}
     points = {}
     for figures in exits:
         suffix = f" ({figures.name})" if len(exits) > 1 else ""
-        rule = figures.exit_rule
+        rule = figures.rule
         if isinstance(rule, DoubtExit) and not curves:
             curve = exit_curve(trace, ExitPath.of(rule.kind, rule.accumulate, rule.temperature))
             curves["every threshold (test set, not for choosing)"] = (curve.mean_steps, curve.accuracy)

@@ -18,7 +18,7 @@ from spikewise.dynamic.trace import ScoreTrace
 from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.price.cost import CostReport
 from spikewise.report.wording import words_of
-from spikewise.runs.exit_record import ExitFigures
+from spikewise.runs.exit_record import ExitRecord
 from spikewise.units import format_share, format_si
 
 Chart = dict[str, Any]
@@ -35,7 +35,7 @@ _LOG_FROM = 50  # steps from which a time axis is logarithmic
 _N_BINS = 70
 
 
-def accuracy_chart(trace: ScoreTrace, exits: Sequence[ExitFigures]) -> Chart:
+def accuracy_chart(trace: ScoreTrace, exits: Sequence[ExitRecord]) -> Chart:
     """Accuracy against mean timesteps: static network, every threshold, the chosen ones and their controls.
 
     Examples
@@ -55,7 +55,7 @@ def accuracy_chart(trace: ScoreTrace, exits: Sequence[ExitFigures]) -> Chart:
             "hovertemplate": "all stop after step %{x}<br>accuracy %{y:.2%}<extra></extra>",
         }
     ]
-    rules = [rule for rule in (each.exit_rule for each in exits) if isinstance(rule, DoubtExit)]
+    rules = [rule for rule in (each.rule for each in exits) if isinstance(rule, DoubtExit)]
     for settings in dict.fromkeys((rule.kind, rule.accumulate, rule.temperature) for rule in rules):
         curve = exit_curve(trace, ExitPath.of(*settings))
         # Many bounds give the same exits; the loosest of them stands for all.
@@ -81,7 +81,7 @@ def accuracy_chart(trace: ScoreTrace, exits: Sequence[ExitFigures]) -> Chart:
     return {"data": data, "layout": layout}
 
 
-def exit_chart(figures: ExitFigures) -> Chart:
+def exit_chart(figures: ExitRecord) -> Chart:
     """How many images left at each step; long runs are counted in bins of equal width.
 
     The bins are counted back from the last step, where those gather that were never ready.
@@ -169,9 +169,9 @@ def step_chart(cost: CostReport) -> Chart:
     return {"data": data, "layout": layout}
 
 
-def _chosen_points(figures: ExitFigures, color: str, is_one_of_many: bool) -> list[dict[str, Any]]:
+def _chosen_points(figures: ExitRecord, color: str, is_one_of_many: bool) -> list[dict[str, Any]]:
     suffix = f" ({escape(figures.name)})" if is_one_of_many else ""
-    rule = figures.exit_rule
+    rule = figures.rule
     bound = words_of(rule)
     shared = {"x": [figures.mean_steps], "mode": "markers"}
     return [

@@ -23,8 +23,10 @@ from spikewise.price.cost import CostReport
 from spikewise.report.tables.cost import ONCE_WORDS
 from spikewise.report.tables.summary import ROWS, Cell
 from spikewise.report.wording import STAGES, caption_of, joules_of, remarks_of, seconds_of
-from spikewise.runs.contents import ExitContents, Gallery, NeuronWeights, RunContents
+from spikewise.runs.contents import NeuronWeights, RunContents
+from spikewise.runs.exit_folder import ExitFolder
 from spikewise.runs.folder import Run
+from spikewise.runs.gallery import Gallery
 from spikewise.units import format_area, format_share, format_si
 
 from .charts import accuracy_chart, energy_chart, exit_chart, step_chart
@@ -99,7 +101,7 @@ def _page(contents: Sequence[RunContents]) -> dict[str, Any]:
 def _facts(contents: Sequence[RunContents], data: str) -> list[tuple[str, str]]:
     """What must be known to repeat the runs."""
     sizes = [f"{each.record['data'].get(key)} {word}" for each in contents[:1] for key, word in _SPLITS]
-    tested = [f"{found.figures.n_test} test" for found in contents[0].exits[:1]]
+    tested = [f"{found.record.n_test} test" for found in contents[0].exits[:1]]
     versions = (f"{name} {version}" for each in contents for name, version in each.record["versions"].items())
     platforms = [report.platform for each in contents for found in each.exits for report in found.prices]
     return [
@@ -115,14 +117,14 @@ def _facts(contents: Sequence[RunContents], data: str) -> list[tuple[str, str]]:
 _SPLITS = (("n_train", "train"), ("n_validation", "validation"))
 
 
-def _column(run: RunContents, found: ExitContents | None) -> Cell:
-    return Cell(run.name, (found.figures.name,) if found and len(run.exits) > 1 else ())
+def _column(run: RunContents, found: ExitFolder | None) -> Cell:
+    return Cell(run.name, (found.name,) if found and len(run.exits) > 1 else ())
 
 
 def _section(index: int, run: RunContents) -> dict[str, Any]:
     record = run.record
     classes = [str(name) for name in record["data"].get("classes", [])]
-    figures = [found.figures for found in run.exits]
+    figures = [found.record for found in run.exits]
     n_parameters = record["metrics"].get("n_parameters")
     return {
         "id": f"run-{index}",
@@ -146,11 +148,11 @@ def _silent_share(run: RunContents) -> dict[str, Any] | None:
     return {"value": share, "is_high": share > _SICK_SHARE}
 
 
-def _exit(found: ExitContents, classes: Sequence[str]) -> dict[str, Any]:
+def _exit(found: ExitFolder, classes: Sequence[str]) -> dict[str, Any]:
     return {
-        "name": found.figures.name,
-        "histogram": exit_chart(found.figures),
-        "n_test": found.figures.n_test,
+        "name": found.name,
+        "histogram": exit_chart(found.record),
+        "n_test": found.record.n_test,
         "prices": found.prices,
         "costs": [_cost(report) for report in found.prices],
         "gallery": _gallery(found.gallery, classes) if found.gallery else None,
@@ -186,7 +188,7 @@ def _measured(run: RunContents) -> dict[str, Any]:
     rows: dict[str, Measurement] = {}
     remarks: list[str] = []
     for found in run.exits or (None,):
-        suffix = f" ({found.figures.name})" if found and len(run.exits) > 1 else ""
+        suffix = f" ({found.name})" if found and len(run.exits) > 1 else ""
         measured = run.measured(found)
         remarks += remarks_of(measured)
         for stage, taken in measured.items():

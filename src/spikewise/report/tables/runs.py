@@ -10,13 +10,14 @@ from typing import Any
 from spikewise.errors import ParameterError
 from spikewise.price.cost import CostReport
 from spikewise.report.cells import SideBySide
-from spikewise.runs.contents import ExitContents, RunContents
-from spikewise.runs.exit_record import ExitFigures
+from spikewise.runs.contents import RunContents
+from spikewise.runs.exit_folder import ExitFolder
+from spikewise.runs.exit_record import ExitRecord
 from spikewise.runs.folder import Run
 
 from .summary import ROWS
 
-Column = tuple[RunContents, ExitContents | None]
+Column = tuple[RunContents, ExitFolder | None]
 _FIGURES = (
     "n_test", "n_steps", "accuracy_full", "accuracy_exit", "accuracy_random_exit", "accuracy_truncated",
     "accuracy_first_spike", "first_spike_steps", "mean_steps", "median_steps", "p95_steps",
@@ -50,7 +51,7 @@ def columns_of(runs: Sequence[Run]) -> list[Column]:
 def name_of(column: Column) -> str:
     """Run and exit setting."""
     run, found = column
-    return f"{run.name}, {found.figures.name}" if found else run.name
+    return f"{run.name}, {found.name}" if found else run.name
 
 
 def runs_table(columns: Sequence[Column]) -> SideBySide:
@@ -66,13 +67,13 @@ def runs_table(columns: Sequence[Column]) -> SideBySide:
 def numbers_of(column: Column) -> dict[str, Any]:
     """The same as plain numbers: fractions and SI units; None or an empty list where a run has nothing."""
     run, found = column
-    figures: ExitFigures | None = found.figures if found else None
+    figures: ExitRecord | None = found.record if found else None
     prices = found.prices if found else ()
     return {
         "run": run.name,
         "exit": figures.name if figures else None,
         **{key: getattr(figures, key) if figures else None for key in _FIGURES},
-        "max_entropy": getattr(figures.exit_rule, "max_entropy", None) if figures else None,
+        "max_entropy": getattr(figures.rule, "max_entropy", None) if figures else None,
         "max_drop": figures.calibration.max_drop if figures else None,
         "prices": [_price(report, asked=place == 0) for place, report in enumerate(prices)],
         "measured": {stage: asdict(taken) for stage, taken in run.measured(found).items()},

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import asdict
 
 from rich.table import Table
 
 from spikewise.energy.measurement import INFERENCE, INFERENCE_EXIT, LABELLING, TRAINING, Measurement
-from spikewise.report.wording import caption_of, joules_of, read_measured, remarks_of
+from spikewise.report.wording import caption_of, joules_of, remarks_of
+from spikewise.runs.results import AccessFigures, Settings, STDPResults
 from spikewise.units import format_share, format_si
 
 from .rows import Row, price_sections
@@ -17,20 +18,13 @@ _DECODERS = {"naive_bayes": "naive Bayes", "proportion": "proportion", "votes": 
 _MISSING = "–"
 
 
-def stdp_table(results: Mapping[str, Any]) -> Table:
-    """Everything that :func:`~spikewise.workflow.stdp.run_stdp` found.
-
-    Parameters
-    ----------
-    results : mapping
-        What it returned.
-    """
-    data, asked, cost = results["data"], results["settings"], results["cost"]
-    measured = read_measured(results["measured"])
+def stdp_table(results: STDPResults) -> Table:
+    """Everything that :func:`~spikewise.workflow.stdp.run_stdp` found."""
+    data, asked, measured = results.data, results.settings, results.measured
     table = Table(
-        title=f"{data['name']}: {asked['n_neurons']} neurons, rule {asked['rule']}, {_precision(asked)}",
-        caption=f"{data['n_train']:,} images to learn from, {data['n_validation']:,} to choose the threshold on, "
-        f"{data['n_test']:,} to test. {caption_of(remarks_of(measured))}",
+        title=f"{data.name}: {asked['n_neurons']} neurons, rule {asked['rule']}, {_precision(asked)}",
+        caption=f"{data.n_train:,} images to learn from, {data.n_validation:,} to choose the threshold on, "
+        f"{data.n_test:,} to test. {caption_of(remarks_of(measured))}",
         caption_justify="left",
     )
     table.add_column("")
@@ -39,8 +33,8 @@ def stdp_table(results: Mapping[str, Any]) -> Table:
     for section in (
         _accuracies(results),
         _effort(results),
-        _operations(results["operations"]),
-        *price_sections(cost),
+        _operations(results.operations),
+        *price_sections(results.cost),
         _measured(measured),
         _learning(results),
     ):
@@ -50,45 +44,45 @@ def stdp_table(results: Mapping[str, Any]) -> Table:
     return table
 
 
-def _precision(asked: Mapping[str, Any]) -> str:
+def _precision(asked: Settings) -> str:
     bits = asked["n_bits"]
     words = "floats" if bits is None else f"{bits} bits, {asked['rounding']} rounding"
     return words if asked["batch_size"] == 1 else f"{words}, batches of {asked['batch_size']}"
 
 
-def _accuracies(results: Mapping[str, Any]) -> list[Row]:
-    chosen, exits = results["settings"]["decoder"], results["exit"]
+def _accuracies(results: STDPResults) -> list[Row]:
+    chosen, accuracy = results.settings["decoder"], results.exit.figures.accuracy
     rows: list[Row] = [
         (
             f"accuracy, {word}{' (chosen)' if name == chosen else ''}",
-            f"{results['accuracy_by_decoder'][name]:.2%}",
-            f"{exits['accuracy']:.2%}" if name == chosen else "",
+            f"{results.accuracy_by_decoder[name]:.2%}",
+            f"{accuracy:.2%}" if name == chosen else "",
         )
         for name, word in sorted(_DECODERS.items(), key=lambda item: item[0] != chosen)
     ]
-    for name, word in (
-        ("random_exit", "control: as many steps, at random"),
-        ("truncated", "control: all cut at one step"),
-        ("first_spike", "control: stop at the first output spike"),
+    for control, word in (
+        (results.controls.random_exit, "control: as many steps, at random"),
+        (results.controls.truncated, "control: all cut at one step"),
+        (results.controls.first_spike, "control: stop at the first output spike"),
     ):
-        control = results["controls"][name]
-        rows.append((word, "", f"{control['accuracy']:.2%} @ {control['mean_steps']:.1f}"))
+        if control is not None:
+            rows.append((word, "", f"{control.accuracy:.2%} @ {control.mean_steps:.1f}"))
     return rows
 
 
-def _effort(results: Mapping[str, Any]) -> list[Row]:
-    exits, cpu = results["exit"], results["cpu_s"]
+def _effort(results: STDPResults) -> list[Row]:
+    exits, cpu = results.exit.figures, results.cpu_s
     return [
-        ("mean timesteps", str(exits["n_steps"]), f"{exits['mean_steps']:.1f}"),
-        ("input spikes", format_share(1), format_share(exits["in_spike_share"])),
-        ("CPU time per image, one thread", _seconds(cpu["inference"]), _seconds(cpu["inference_exit"])),
+        ("mean timesteps", str(exits.n_steps), f"{exits.mean_steps:.1f}"),
+        ("input spikes", format_share(1), format_share(exits.in_spike_share)),
+        ("CPU time per image, one thread", _seconds(cpu.inference), _seconds(cpu.inference_exit)),
     ]
 
 
-def _operations(operations: Mapping[str, Mapping[str, float]]) -> list[Row]:
+def _operations(operations: Mapping[str, AccessFigures]) -> list[Row]:
     if "inference" not in operations:
         return []
-    full, stopped = operations["inference"], operations["inference_exit"]
+    full, stopped = asdict(operations["inference"]), asdict(operations["inference_exit"])
     return [(f"{key.replace('_', ' ')} per image", _count(full[key]), _count(stopped[key])) for key in full]
 
 
@@ -105,15 +99,15 @@ def _measured(measured: Mapping[str, Measurement]) -> list[Row]:
     return rows
 
 
-def _learning(results: Mapping[str, Any]) -> list[Row]:
-    health, training = results["health"], results["operations"].get("training")
-    spent = _MISSING if training is None else _count(sum(training.values()))
+def _learning(results: STDPResults) -> list[Row]:
+    health, training = results.health, results.operations.get("training")
+    spent = _MISSING if training is None else _count(sum(asdict(training).values()))
     return [
-        ("learning: CPU time, operations per image", _seconds(results["cpu_s"]["training_sample"]), spent),
+        ("learning: CPU time, operations per image", _seconds(results.cpu_s.training_sample), spent),
         (
             "learning: live neurons, silent images",
-            format_share(health["live_share"]),
-            format_share(health["silent_share"]),
+            format_share(health.figures.live_share),
+            format_share(health.figures.silent_share),
         ),
     ]
 

@@ -14,8 +14,9 @@ from scipy.stats import binomtest
 from spikewise.energy.measurement import INFERENCE, INFERENCE_EXIT, TRAINING
 from spikewise.price.cost import CostReport
 from spikewise.report.wording import joules_of, seconds_of, words_of
-from spikewise.runs.contents import ExitContents, RunContents
-from spikewise.runs.exit_record import ExitFigures
+from spikewise.runs.contents import RunContents
+from spikewise.runs.exit_folder import ExitFolder
+from spikewise.runs.exit_record import ExitRecord
 from spikewise.units import format_area, format_memory, format_share, format_si
 
 
@@ -28,17 +29,17 @@ class Cell:
 
 
 _MISSING = Cell("–")
-_Row = Callable[[RunContents, ExitContents | None], Cell]
+_Row = Callable[[RunContents, ExitFolder | None], Cell]
 
 
-def _of_exit(show: Callable[[ExitFigures], Cell]) -> _Row:
-    return lambda run, found: show(found.figures) if found else _MISSING
+def _of_exit(show: Callable[[ExitRecord], Cell]) -> _Row:
+    return lambda run, found: show(found.record) if found else _MISSING
 
 
 def _of_cost(show: Callable[[CostReport], Cell], place: int = 0) -> _Row:
     """A figure of the platform that was asked for (place 0), or of those beside it (from 1 on)."""
 
-    def cell(run: RunContents, found: ExitContents | None) -> Cell:
+    def cell(run: RunContents, found: ExitFolder | None) -> Cell:
         return show(found.prices[place]) if found and len(found.prices) > place else _MISSING
 
     return cell
@@ -54,16 +55,16 @@ def _optional(share: float | None) -> Cell:
     return _MISSING if share is None else Cell(format_share(share))
 
 
-def _first_spike(figures: ExitFigures) -> Cell:
+def _first_spike(figures: ExitRecord) -> Cell:
     if figures.first_spike_steps is None:
         return _MISSING
     return Cell(_optional(figures.accuracy_first_spike).main, (f"after {figures.first_spike_steps:.3g} steps",))
 
 
-def _threshold(figures: ExitFigures) -> Cell:
+def _threshold(figures: ExitRecord) -> Cell:
     chosen = figures.calibration
     return Cell(
-        words_of(figures.exit_rule),
+        words_of(figures.rule),
         (
             f"{figures.threshold}, chosen on {chosen.n_samples} validation images",
             *_promise(figures),
@@ -71,7 +72,7 @@ def _threshold(figures: ExitFigures) -> Cell:
     )
 
 
-def _promise(figures: ExitFigures) -> tuple[str, ...]:
+def _promise(figures: ExitRecord) -> tuple[str, ...]:
     """What the threshold was chosen for, and with a guarantee how sure it is."""
     asked, chosen = figures.asked, figures.calibration
     if asked.max_steps is not None:
@@ -93,17 +94,17 @@ def _promise(figures: ExitFigures) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _steps(figures: ExitFigures) -> Cell:
+def _steps(figures: ExitRecord) -> Cell:
     return Cell(
         f"{figures.mean_steps:.3g} of {figures.n_steps}",
         (f"median {figures.median_steps:g}, 95 % within {figures.p95_steps:g}",),
     )
 
 
-def _wall_time(run: RunContents, found: ExitContents | None) -> Cell:
+def _wall_time(run: RunContents, found: ExitFolder | None) -> Cell:
     if found is None:
         return _MISSING
-    times = [run.record["timings"].get(f"test_{which}_s ({found.figures.name})") for which in ("full", "exit")]
+    times = [run.record["timings"].get(f"test_{which}_s ({found.name})") for which in ("full", "exit")]
     full, stopped = (value if isinstance(value, (int, float)) and value > 0 else None for value in times)
     if full is None or stopped is None:
         return Cell("–", ("not measured",))
@@ -113,7 +114,7 @@ def _wall_time(run: RunContents, found: ExitContents | None) -> Cell:
 def _measured(stage: str) -> _Row:
     """Energy that was measured, and the time it took; without a counter, the time alone."""
 
-    def cell(run: RunContents, found: ExitContents | None) -> Cell:
+    def cell(run: RunContents, found: ExitFolder | None) -> Cell:
         taken = run.measured(found).get(stage)
         return Cell(joules_of(taken), (f"in {seconds_of(taken)}",) if taken else ())
 

@@ -5,7 +5,7 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "ExitSettings": ".exit",
+        "ExitSettings": "...runs.exit_settings",
         "NetworkSettings": ".network",
         "STDPSettings": ".stdp",
         "SearchSettings": ".search",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from spikewise.data.frames import Binning
+from spikewise.runs.exit_settings import ExitSettings
 
-from .exit import ExitSettings
 from .network import NetworkSettings
 
 
