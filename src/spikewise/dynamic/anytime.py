@@ -6,12 +6,15 @@ reports know nothing else about a network.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise.dynamic.answer import Answer
 from spikewise.dynamic.rule import ExitRule, ask, check_rule
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.workload.workload import Workload
@@ -66,6 +69,33 @@ class AnytimeClassifier(Protocol):
 
     def workload(self, X: Any, rule: ExitRule | None = None) -> Workload:
         """What the network asks of hardware on these samples, with early exit if a rule is given."""
+        ...
+
+
+@runtime_checkable
+class TrainedClassifier(AnytimeClassifier, Protocol):
+    """A network of a run: it also answers a single sample step by step, and says what a certificate must name."""
+
+    @property
+    def n_classes(self) -> int:
+        """Classes."""
+        ...
+
+    @property
+    def takes_frames(self) -> bool:
+        """Whether a sample may be the frames of a recording."""
+        ...
+
+    def stream(self, sample: Any, rule: ExitRule) -> Iterator[Answer]:
+        """Answers of one sample, as they come."""
+        ...
+
+    def fingerprint(self) -> dict[str, str]:
+        """Identity of weights, engine, precision and device."""
+        ...
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network to one file."""
         ...
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from spikewise._files import as_json
 from spikewise.dynamic.answer import Answer
 from spikewise.dynamic.anytime import ExitResult
+from spikewise.dynamic.fingerprint import fingerprint_of
 from spikewise.dynamic.rule import ExitRule, ask, check_rule
 from spikewise.dynamic.trace import ScoreTrace, check_scores
 from spikewise.errors import DataError, ParameterError, whole_number
@@ -29,8 +30,8 @@ from spikewise.workload.workload import Workload
 from .event_driven import single_sample
 from .inputs import check_images, check_labels, sample_axis
 from .models import SpikingNetwork
+from .neurons import LIFParams
 from .protocol import TrainableNetwork, check_network, evaluating, select
-from .record.record import record_workload
 from .spec import ModelSpec
 from .stream import stream
 
@@ -118,6 +119,24 @@ class SpikingClassifier:
         """Classes (B,) after a full run."""
         return np.asarray(self.trace(X).final_scores().argmax(1), np.int64)
 
+    @property
+    def n_classes(self) -> int:
+        """Classes K."""
+        return int(self.model.spec.n_classes)
+
+    @property
+    def takes_frames(self) -> bool:
+        """Whether a sample may be the frames of a recording; so it is."""
+        return True
+
+    def fingerprint(self) -> dict[str, str]:
+        """Identity of weights, engine, precision and device, for a certificate."""
+        first = next(iter(self.model.parameters()))
+        return fingerprint_of(
+            *self.content(), engine="torch", precision=self.precision, device=first.device.type, n_steps=self.n_steps,
+            more=_changed_neurons(self.model),
+        )  # fmt: skip
+
     def stream(self, sample: Any, rule: ExitRule | None = None) -> Iterator[Answer]:
         """Answers of one sample, step by step as they come; see :func:`spikewise.network.stream.stream`.
 
@@ -139,6 +158,8 @@ class SpikingClassifier:
 
     def workload(self, X: ArrayLike | Tensor, rule: ExitRule | None = None) -> Workload:
         """What the network asks of hardware on these samples, with early exit if a rule is given."""
+        from .record.record import record_workload
+
         rule = None if rule is None else check_rule(rule)
         images = torch.as_tensor(self._check(X)).to(self._device)
         name, axis = self.model.spec.name, sample_axis(images)
@@ -235,3 +256,12 @@ def _array(values: Tensor) -> NDArray[Any]:
     """Values as files hold them: 16 bits are written as 32."""
     is_short = values.is_floating_point() and values.element_size() < 4
     return (values.detach().float() if is_short else values.detach()).cpu().numpy()
+
+
+def _changed_neurons(model: Any) -> Iterator[str]:
+    """Neurons that were set otherwise than the network's card says, such as with another threshold."""
+    told = getattr(model.spec, "neurons", None)
+    for name, module in model.named_modules():
+        params = getattr(module, "params", None)
+        if isinstance(params, LIFParams) and params != told:
+            yield f"{name} {params!r}"

@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spikewise._files import as_json, differences, make_folder, mendable, read_json, remove_leftovers, write_json
-from spikewise.dynamic.anytime import AnytimeClassifier
+from spikewise.dynamic.anytime import TrainedClassifier
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.energy.measurement import Measurement, measured_of
 from spikewise.errors import DataError, RunError
@@ -82,7 +82,7 @@ class Run:
 
     Attributes
     ----------
-    network : AnytimeClassifier or None
+    network : TrainedClassifier or None
         The trained network, once a stage has learned or opened it.
 
     Examples
@@ -99,7 +99,7 @@ class Run:
     def __init__(self, path: Path, record: dict[str, Any]) -> None:
         self.path = path
         self.record = record
-        self.network: AnytimeClassifier | None = None
+        self.network: TrainedClassifier | None = None
 
     @classmethod
     def start(cls, path: str | os.PathLike[str], *, kind: str, settings: Mapping[str, Any], seed: int) -> Run:

@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from spikewise.data.images import ImageSet
-from spikewise.dynamic.anytime import AnytimeClassifier
+from spikewise.dynamic.anytime import TrainedClassifier
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError, ParameterError, require
-from spikewise.learn.stdp.checkpoint import samples_learned
-from spikewise.learn.stdp.classifier import STDPClassifier
 from spikewise.runs.folder import MODEL_FILE, Run
 
 from .energy import LearningMeter
@@ -26,8 +24,9 @@ from .threshold import halves
 if TYPE_CHECKING:
     from spikewise.learn.gradient.fit import Moment
     from spikewise.learn.gradient.settings import FitSettings
+    from spikewise.learn.stdp.classifier import STDPClassifier
 
-_Learned = TypeVar("_Learned", bound=AnytimeClassifier)
+_Learned = TypeVar("_Learned", bound=TrainedClassifier)
 
 Progress = Callable[[float, int, str], None]
 """Called with what is done, what there is to do, and a remark."""
@@ -49,7 +48,7 @@ def learn_deep(
     *,
     tensorboard: bool = False,
     meter: EnergyMeter | None = None,
-) -> AnytimeClassifier:
+) -> TrainedClassifier:
     """Train a deep spiking network by gradients; goes on from its last checkpoint if it was interrupted.
 
     Parameters
@@ -149,6 +148,9 @@ def learn_stdp(
         progress(1, 1, "was there already")
         there: Any = open_network(run)
         return there.set_params(n_jobs=n_jobs)  # type: ignore[no-any-return]
+    from spikewise.learn.stdp.checkpoint import samples_learned
+    from spikewise.learn.stdp.classifier import STDPClassifier
+
     meter = meter or EnergyMeter()
     classifier = STDPClassifier(**settings, n_jobs=n_jobs)
     with meter:
@@ -177,7 +179,7 @@ def learn_stdp(
 
 def _kept(run: Run, classifier: _Learned) -> _Learned:
     """Save what was learned; the checkpoint goes when the network is there."""
-    classifier.save(run.path / MODEL_FILE)  # type: ignore[attr-defined]
+    classifier.save(run.path / MODEL_FILE)
     tidy(run.path)
     run.network = classifier
     return classifier
@@ -248,28 +250,32 @@ def tidy(folder: Path) -> None:
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
-def open_network(run: Run) -> AnytimeClassifier:
+def open_network(run: Run) -> TrainedClassifier:
     """The trained network of a run, whichever kind it is; read once."""
     if run.network is None:
         run.network = _opened(run)
     return run.network
 
 
-def _opened(run: Run) -> AnytimeClassifier:
+def _opened(run: Run) -> TrainedClassifier:
     kind = run.record["kind"]
     if kind in ("stdp", "deep") and not (run.path / MODEL_FILE).exists():
         raise DataError(
             f"{run.path} must hold a trained network; it has none yet. Go on with its training (--resume) first."
         )
     if kind == "stdp":
+        from spikewise.learn.stdp.classifier import STDPClassifier
+
         return STDPClassifier.load(run.path / MODEL_FILE)
     if kind == "deep":
         require("torch", "deep")
-        from spikewise.network.classifier import SpikingClassifier
-        from spikewise.shrink import FixedClassifier
+        if "shrink" in run.record["settings"]:
+            from spikewise.shrink.classifier import FixedClassifier
 
-        kept_as = FixedClassifier if "shrink" in run.record["settings"] else SpikingClassifier
-        return kept_as.load(run.path / MODEL_FILE)
+            return FixedClassifier.load(run.path / MODEL_FILE)
+        from spikewise.network.classifier import SpikingClassifier
+
+        return SpikingClassifier.load(run.path / MODEL_FILE)
     raise ParameterError(f"a run must be of kind deep or stdp; got {kind!r}. Was it written by a newer version?")
 
 

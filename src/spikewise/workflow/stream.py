@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from spikewise.data.formats.checks import check_values
 from spikewise.data.formats.folder import open_picture
 from spikewise.data.images import ImageSet
-from spikewise.dynamic.answer import Answer, answers_of
-from spikewise.dynamic.fingerprint import model_identity
+from spikewise.dynamic.answer import Answer
+from spikewise.dynamic.anytime import TrainedClassifier
 from spikewise.dynamic.monitor import DriftMonitor
 from spikewise.dynamic.rule import EntropyExit
 from spikewise.dynamic.uncertainty import DoubtExit
@@ -68,36 +68,27 @@ def open_watch(
         If there is no such sample or exit setting.
     """
     run = Run.open(path)
-    network: Any = open_network(run)
+    network = open_network(run)
     rule = EntropyExit(0.0, accumulation_of(run)) if full else rule_of(run, network, exit_name)
     names = tuple(run.entry("data", "classes"))
-    n_classes = len(network.classes_) if hasattr(network, "classes_") else network.model.spec.n_classes
-    if len(names) < n_classes:
-        raise run.damaged(f"data.classes must name the {n_classes} classes of the network; got {len(names)}")
+    if len(names) < network.n_classes:
+        raise run.damaged(f"data.classes must name the {network.n_classes} classes of the network; got {len(names)}")
     if image is not None:
-        sample = read_sample(image, tuple(run.entry("data", "shape")), takes_frames=hasattr(network, "stream"))
-        return Watched(_answers(network, sample, rule), names, None)
+        sample = read_sample(image, tuple(run.entry("data", "shape")), takes_frames=network.takes_frames)
+        return Watched(network.stream(sample, rule), names, None)
     test = splits_of(run, data, root)["test"]
     if index >= test.n_samples:
         raise ParameterError(f"index must lie in 0..{test.n_samples - 1}, one of the test images; got {index}.")
-    return Watched(_answers(network, _sample(test, index), rule), names, int(test.labels[index]))
+    return Watched(network.stream(_sample(test, index), rule), names, int(test.labels[index]))
 
 
-def _answers(network: Any, sample: NDArray[Any], rule: DoubtExit) -> Iterator[Answer]:
-    """As they come; a network without labels has run to its end in microseconds, and its answers are replayed."""
-    if hasattr(network, "stream"):
-        found: Iterator[Answer] = network.stream(sample, rule)
-        return found
-    return answers_of(network.trace(sample[None]), rule)
-
-
-def rule_of(run: Run, network: Any, exit_name: str = "") -> DoubtExit:
+def rule_of(run: Run, network: TrainedClassifier, exit_name: str = "") -> DoubtExit:
     """Rule of an exit setting of a run, once it is known to be about this network; the newest if no name is given."""
     return _setting(run, network, exit_name)[1]
 
 
 def monitor_of(
-    run: Run, network: Any, exit_name: str = "", *, window: int = 500, false_alarms: float = 0.001
+    run: Run, network: TrainedClassifier, exit_name: str = "", *, window: int = 500, false_alarms: float = 0.001
 ) -> DriftMonitor:
     """Drift monitor for an exit setting of a run, which knows how the calibration images left.
 
@@ -105,7 +96,7 @@ def monitor_of(
     ----------
     run : Run
         With the setting.
-    network : AnytimeClassifier
+    network : TrainedClassifier
         The network of the run.
     exit_name : str
         Its name, such as ``drop-0.005``; the newest if empty.
@@ -116,7 +107,7 @@ def monitor_of(
     return DriftMonitor(found.needed_choice().profile, rule, window=window, false_alarms=false_alarms)
 
 
-def _setting(run: Run, network: Any, exit_name: str) -> tuple[ExitFolder, DoubtExit]:
+def _setting(run: Run, network: TrainedClassifier, exit_name: str) -> tuple[ExitFolder, DoubtExit]:
     """An exit setting and its rule, once both are known to be about this network.
 
     A heuristic holds for the weights, whatever computes them; a guarantee for all that its certificate names.
@@ -128,7 +119,7 @@ def _setting(run: Run, network: Any, exit_name: str) -> tuple[ExitFolder, DoubtE
         raise DataError(
             f"{run.path} must hold an exit setting; it has none. Run spikewise exit, or ask for all steps (--full)."
         )
-    file, record, identity = found.path / EXIT_FILE, found.record, model_identity(network)
+    file, record, identity = found.path / EXIT_FILE, found.record, network.fingerprint()
     if record.identity.get("model") != identity["model"]:
         raise DataError(f"{file} must be about the weights that are in use; they are others. Run spikewise exit again.")
     if not isinstance(record.rule, DoubtExit):

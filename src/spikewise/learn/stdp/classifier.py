@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from spikewise.dynamic.answer import Answer, answers_of
 from spikewise.dynamic.anytime import ExitResult
+from spikewise.dynamic.fingerprint import fingerprint_of
 from spikewise.dynamic.rule import ExitRule
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError, ParameterError, ShapeError
@@ -259,6 +262,28 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights, thresholds, labels and settings as safetensors, with a readable card beside."""
         write_weights(path, *self.content())
+
+    @property
+    def n_classes(self) -> int:
+        """Classes K."""
+        return len(self.classes_)
+
+    @property
+    def takes_frames(self) -> bool:
+        """Whether a sample may be the frames of a recording; it may not."""
+        return False
+
+    def fingerprint(self) -> dict[str, str]:
+        """Identity of weights, engine and precision, for a certificate."""
+        settings = self.encoder_.engine_.settings
+        precision = "float32" if settings.n_bits is None else f"{settings.n_bits} bits"
+        return fingerprint_of(
+            *self.content(), engine="numba", precision=precision, device="cpu", n_steps=settings.n_steps
+        )
+
+    def stream(self, sample: ArrayLike, rule: ExitRule) -> Iterator[Answer]:
+        """Answers of one sample (its shape without B), replayed: the compiled loop has run to its end at once."""
+        return answers_of(self.trace(np.asarray(sample)[None]), rule)
 
     def content(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """What a file of the network holds: arrays, and the card beside them."""
