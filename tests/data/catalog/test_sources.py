@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import spikewise.data.catalog.sources as sources
 from spikewise.data import load_images, load_splits
 from spikewise.data.catalog.registry import NAMED_SETS, named_set
 from spikewise.data.catalog.sources import open_source
@@ -185,7 +184,7 @@ def test_a_download_goes_below_root_and_else_to_the_cache(tmp_path, monkeypatch)
         if progress:
             progress(1, 2)
 
-    monkeypatch.setattr(sources, "fetch", fetch)
+    monkeypatch.setattr("spikewise.data.catalog.download.fetch", fetch)
     seen = []
     source = open_source("mnist", tmp_path / "root", progress=lambda *state: seen.append(state))
     assert source.where == str(tmp_path / "root" / "mnist")

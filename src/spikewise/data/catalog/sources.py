@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,10 +23,11 @@ from spikewise.data.split_rows import Samples, image_samples
 from spikewise.data.splits import content_digest, digest_array
 from spikewise.errors import DataError, unknown_name
 
-from .download import fetch
 from .events import EVENT_SETS, EventFiles, Recordings, event_set_of, find_events
-from .images import Read, find_images
 from .registry import DATA_VARIABLE, NAMED_SETS, NamedSet, named_set
+
+if TYPE_CHECKING:
+    from .images import Read
 
 Part = Callable[[], Samples]
 FileProgress = Callable[[str, int, int | None], None]
@@ -145,6 +147,8 @@ def _download(
 ) -> Source:
     if not download:
         raise _absent(known, root, f"Give root, set {DATA_VARIABLE}, or allow the download.")
+    from .download import fetch
+
     places = search_folders(root)
     folder = (places[0] if root else places[-1]) / known.name
     for file, checksum in known.files.items():
@@ -162,6 +166,8 @@ def _absent(known: NamedSet, root: str | os.PathLike[str] | None, advice: str) -
 
 def _find(known: NamedSet, folder: Path) -> Source | None:
     """The images in this folder, in whichever format they are there."""
+    from .images import find_images
+
     files = find_images(known, folder)
     if files is None:
         return None
