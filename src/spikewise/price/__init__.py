@@ -15,7 +15,7 @@ __getattr__, __all__ = lazy_exports(
         "Ledger": ".ledger",
         "NeuromorphicChip": ".digital.neuromorphic",
         "Placement": ".imc.mapping",
-        "Platform": ".platform",
+        "Platform": ".protocol",
         "Quantity": ".quantity",
         "Ratio": ".analysis.ratio",
         "RooflineProcessor": ".digital.roofline",

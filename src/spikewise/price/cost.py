@@ -31,13 +31,9 @@ from spikewise.workload.workload import as_histogram
 from .ledger import BREAKDOWNS, CORNERS, By, Corner, Cost, FloatArray, Ledger
 
 _BANDS = ("energy_j", "latency_s", "edp_js", "edp_saving", "area_m2")
-_SEQUENCES = ("exit_histogram", "layers", "components", "running", "full", "once_modes", "assumptions", "sources")
+_SEQUENCES = ("layers", "components", "running", "full", "once_modes", "assumptions", "sources")
 _FORMAT = "spikewise-cost-1"
-
-
 OnceMode = Literal["fit_proportional", "fit_per_crossbar", "first_layer", "none"]
-
-
 ONCE_MODES: tuple[OnceMode, ...] = get_args(OnceMode)
 
 
@@ -104,20 +100,9 @@ class CostReport:
     corner: Corner = "nominal"
 
     def __post_init__(self) -> None:
-        for key in (
-            "exit_histogram",
-            "layers",
-            "components",
-            "running",
-            "full",
-            "once_modes",
-            "assumptions",
-            "sources",
-        ):
+        for key in _SEQUENCES:
             object.__setattr__(self, key, tuple(getattr(self, key)))
         object.__setattr__(self, "exit_histogram", as_histogram(self.exit_histogram))
-        if not sum(self.exit_histogram):
-            raise ParameterError(f"exit_histogram must count at least one sample; got {list(self.exit_histogram)}.")
         if len(set(self.layers)) < len(self.layers):
             raise ParameterError(f"layer names must be unique, 'chip' is taken; got {', '.join(self.layers)}.")
         shape = (self.n_steps, len(self.layers), len(self.components))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from spikewise.errors import DataError, ParameterError, unknown_name
 from spikewise.workload.workload import Workload
@@ -16,6 +16,7 @@ from .digital.neuromorphic import NeuromorphicChip
 from .digital.roofline import RooflineProcessor
 from .imc.chip import ImcChip
 from .preset import find_platform, is_shipped, merged, platform_names, read_platform_table
+from .protocol import Platform
 from .quantity import checked
 
 KINDS: dict[str, Any] = {
@@ -25,20 +26,6 @@ KINDS: dict[str, Any] = {
     "neuromorphic": NeuromorphicChip,
 }
 """Kinds of platforms, and the settings of each."""
-
-
-@runtime_checkable
-class Platform(Protocol):
-    """Hardware that can be asked for a price."""
-
-    @property
-    def name(self) -> str:
-        """Shown in reports."""
-        ...
-
-    def estimate(self, workload: Workload) -> CostReport:
-        """Energy, latency, area and memory of a workload, by layer, component and step."""
-        ...
 
 
 def load_platform(name: str | os.PathLike[str]) -> Any:

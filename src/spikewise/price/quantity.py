@@ -136,6 +136,16 @@ class PlatformSettings(BaseModel):
     name: str = Field(min_length=1, description="shown in reports")
     label: str = Field(description="one line on how far to trust it")
     notes: tuple[str, ...] = Field(default=(), description="assumptions that every report repeats")
+    beside: str | None = Field(default=None, description="platform that tables show beside this one")
+
+    @property
+    def constants(self) -> dict[str, Quantity]:
+        """Every constant, by dotted key."""
+        return dict(constants_of(self))
+
+    def quantities(self) -> tuple[Quantity, ...]:
+        """Every constant."""
+        return tuple(self.constants.values())
 
 
 Ratio = Annotated[Quantity, of_dimension("ratio")]

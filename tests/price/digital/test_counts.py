@@ -233,10 +233,10 @@ def test_a_wrong_constant_is_named(tmp_path, name, old, new, message):
 
 
 def test_accounts_enter_what_is_done_once_at_the_first_step_of_all_samples():
-    accounts = Accounts(["a", "b"], ["part"], 2, once=[True, False])
+    accounts = Accounts(["a", "b"], ["part"], 2, is_once=[True, False])
     counts = np.arange(8.0).reshape(2, 2, 2)  # running and all, steps, layers
     accounts.energy("part", np.array([1.0, 2.0, 3.0]), counts, once=True)
     accounts.leak("part", np.ones(3))
-    step, once = accounts._step["energy"][1, :, :, :, 0], accounts._once["energy"][1, :, :, 0]
-    assert once.tolist() == [[8, 0, 0], [8, 0, 0]]
+    step, once = accounts.step_j[1, ..., 0], accounts.once_j[1, :, 0]
+    assert once.tolist() == [8, 0, 0]
     assert step.tolist() == [[[0, 2, 0], [0, 6, 0]], [[0, 10, 0], [0, 14, 0]]]

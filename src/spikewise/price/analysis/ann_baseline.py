@@ -19,7 +19,7 @@ from spikewise.errors import ParameterError, positive_number, whole_number
 from spikewise.price.cost import CostReport
 from spikewise.price.digital.accelerator import DigitalAccelerator
 from spikewise.price.digital.neuromorphic import NeuromorphicChip
-from spikewise.price.platform import Platform
+from spikewise.price.protocol import Platform
 from spikewise.workload.layer import MAX_BITS
 from spikewise.workload.workload import LayerActivity, LayerShape, Workload
 

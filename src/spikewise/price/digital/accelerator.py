@@ -120,7 +120,7 @@ class DigitalAccelerator(PlatformSettings):
         self._build(accounts, workload, stored)
         accounts.leak("leakage", self._leakage_w(stored))
         return accounts.report(
-            self, workload, workload.exit_histogram, self._remarks(workload, stored), tables.SOURCE, tables.TAG
+            self, workload, workload.exit_histogram, self._notes_on(workload, stored), tables.SOURCE, tables.TAG
         )
 
     def _operations(self, workload: Workload) -> FloatArray:
@@ -211,9 +211,9 @@ class DigitalAccelerator(PlatformSettings):
         buffer = self.memory.leakage_w(self.memory.local_buffer.corners[1:2])
         return np.asarray(self.memory.leakage_w(*stored.values()) + self._n_buffers() * buffer)
 
-    def _remarks(self, workload: Workload, stored: Stored) -> list[str]:
+    def _notes_on(self, workload: Workload, stored: Stored) -> list[str]:
         """What a reader of this report must know about this network on this chip."""
-        layers, remarks = workload.layers, []
+        layers, notes = workload.layers, []
         outside = [
             f"{name} of {layer.name}"
             for name, size in stored.items()
@@ -225,15 +225,15 @@ class DigitalAccelerator(PlatformSettings):
         narrow = [x.name for x in layers if x.input_bits > 1 and x.weight_bits * x.input_bits < narrowest**2]
         if outside:
             limit = f"{self.memory.capacity.value:g} {self.memory.capacity.unit}"
-            remarks.append(f"what exceeds {limit} lies in DRAM, which is in no area: {', '.join(outside)}.")
+            notes.append(f"what exceeds {limit} lies in DRAM, which is in no area: {', '.join(outside)}.")
         if floats:
-            remarks.append(f"these layers compute in floating point: {', '.join(floats)}.")
+            notes.append(f"these layers compute in floating point: {', '.join(floats)}.")
         if narrow:
-            remarks.append(
+            notes.append(
                 f"multiplications of b1 x b2 bits take b1 b2 / {narrowest**2} of one of {narrowest} bits (assumed): "
                 f"{', '.join(narrow)}."
             )
-        return remarks
+        return notes
 
 
 def is_product(workload: Workload) -> NDArray[np.bool_]:

@@ -86,7 +86,7 @@ class NeuromorphicChip(PlatformSettings):
         accounts.memory("synapses", weight_memory(workload) + lateral_memory(workload))
         accounts.memory("neuron update", state_memory(workload))
         accounts.area("neuron update", np.multiply.outer(self.core_area.corners, cores))
-        return accounts.report(self, workload, workload.exit_histogram, self._remarks(workload, cores))
+        return accounts.report(self, workload, workload.exit_histogram, self._notes_on(workload, cores))
 
     def _events(self, workload: Workload) -> tuple[FloatArray, FloatArray]:
         """Synaptic operations and messages of each layer, (2, T, L), counted where they arrive."""
@@ -115,14 +115,12 @@ class NeuromorphicChip(PlatformSettings):
             accounts.latency("neuron update", alone, visits * slowest)
         accounts.latency("barrier", self.barrier.corners, accounts.on_chip(1.0))
 
-    def _remarks(self, workload: Workload, cores: FloatArray) -> list[str]:
+    def _notes_on(self, workload: Workload, cores: FloatArray) -> list[str]:
         """What a reader of this report must know about this network on this chip."""
-        remarks = [
-            f"{cores.sum():g} cores are used, {math.ceil(cores.sum() / self.cores_per_chip.corners[1])} chip(s)."
-        ]
+        notes = [f"{cores.sum():g} cores are used, {math.ceil(cores.sum() / self.cores_per_chip.corners[1])} chip(s)."]
         several = [layer.name for layer in workload.layers if layer.input_bits > 1]
         if several:
-            remarks.append(f"inputs of several bits are sent as one event for each bit: {', '.join(several)}.")
+            notes.append(f"inputs of several bits are sent as one event for each bit: {', '.join(several)}.")
         if any(layer.once_per_inference for layer in workload.layers):
-            remarks.append("sums that are computed once are added as a bias, which costs nothing more.")
-        return remarks
+            notes.append("sums that are computed once are added as a bias, which costs nothing more.")
+        return notes

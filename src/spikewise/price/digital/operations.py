@@ -130,15 +130,15 @@ def _on_accelerator(
     accounts.area("arithmetic", accounts.on_chip(chip.unit_area(workload) * chip.n_units.corners))
     _take_time(accounts, chip, parts, sum(_bits_outside(chip, sizes, widths, parts), np.zeros(len(parts))))
     accounts.leak("leakage", memory.leakage_w(*sizes.values()))
-    remarks = [_line(phase, workload)]
+    notes = [_line(phase, workload)]
     if not chip.is_float(layer) and layer.state_bits >= chip.float_from_bits:
-        remarks.append("states as wide as floats are priced in fixed point, since the weights are.")
+        notes.append("states as wide as floats are priced in fixed point, since the weights are.")
     outside = [f"{name} memory" for name, size in sizes.items() if memory.is_outside(size)]
     if outside:
         limit = f"{memory.capacity.value:g} {memory.capacity.unit}"
-        remarks.append(f"what exceeds {limit} lies in DRAM, which is in no area: {', '.join(outside)}.")
-        remarks.append("every access goes there: against a network that fits, this compares DRAM with SRAM above all.")
-    return accounts.report(chip, workload, (workload.n_samples,), remarks, sram.SOURCE, sram.TAG)
+        notes.append(f"what exceeds {limit} lies in DRAM, which is in no area: {', '.join(outside)}.")
+        notes.append("every access goes there: against a network that fits, this compares DRAM with SRAM above all.")
+    return accounts.report(chip, workload, (workload.n_samples,), notes, sram.SOURCE, sram.TAG)
 
 
 def _bits_outside(
@@ -183,13 +183,12 @@ def _on_processor(
     stored = weight_bits_of(layer) / layer.weight_bits * weights
     stored += state_bits_of(layer, phase) / layer.state_bits * states
     accounts.memory("memory", accounts.on_chip(stored))
-    remarks = [_line(phase, workload), "weights and states take whole bytes, whatever the width of arithmetic."]
+    notes = [_line(phase, workload), "weights and states take whole bytes, whatever the width of arithmetic."]
     if processor.run_time is not None:
-        found = accounts.times()[1][:, 1].sum(1)
-        accounts.stretch(processor.run_time.corners / found)
-        remarks.append("time is measured and shared out among the components as the roofline would.")
+        accounts.scale_run_time(processor.run_time.corners)
+        notes.append("time is measured and shared out among the components as the roofline would.")
     accounts.spend(processor.power.corners)
-    return accounts.report(processor, workload, (workload.n_samples,), remarks)
+    return accounts.report(processor, workload, (workload.n_samples,), notes)
 
 
 def _count(parts: Mapping[str, Operations], name: str) -> FloatArray:

@@ -74,13 +74,12 @@ class RooflineProcessor(PlatformSettings):
         self._weighted_sums(accounts, workload)
         self._neurons(accounts, workload)
         self._store(accounts, workload)
-        remarks = ["silicon area is not priced: such a processor is bought, not built."]
+        notes = ["silicon area is not priced: such a processor is bought, not built."]
         if self.run_time is not None:
-            full = [time[:, 1].reshape(3, -1).sum(1) for time in accounts.times()]
-            accounts.stretch(self.run_time.corners / (full[0] + full[1]))
-            remarks.append("time is measured and shared out among layers and steps as the roofline would.")
+            accounts.scale_run_time(self.run_time.corners)
+            notes.append("time is measured and shared out among layers and steps as the roofline would.")
         accounts.spend(self.power.corners)
-        return accounts.report(self, workload, workload.exit_histogram, remarks)
+        return accounts.report(self, workload, workload.exit_histogram, notes)
 
     def seconds(self, n_operations: FloatArray, n_bits: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Time of so many operations, and how much longer so many bits take; shape (3, ...)."""

@@ -12,7 +12,7 @@ from spikewise.price.analysis.ann_baseline import ann_assumptions, ann_rivals, w
 from spikewise.price.analysis.ratio import FIGURES, Pair, Ratio, ratio_of
 from spikewise.price.analysis.sensitivity import variants
 from spikewise.price.cost import CostReport
-from spikewise.price.platform import Platform
+from spikewise.price.protocol import Platform
 from spikewise.report.cells import add_row, format_joule_seconds, new_table
 from spikewise.units import format_si
 from spikewise.workload.workload import Workload
