@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 from spikewise.errors import ParameterError, unknown_name
 from spikewise.price.accounts import Accounts
 from spikewise.price.cost import CostReport
+from spikewise.price.protocol import Platform
 from spikewise.workload.layer import LayerShape
-from spikewise.workload.operations import Operations
+from spikewise.workload.operations import OperationCounts, Operations
 from spikewise.workload.workload import Workload
 
 from . import sram
@@ -57,17 +58,15 @@ def state_bits_of(layer: LayerShape, phase: Phase) -> float:
     return float(n_states * layer.state_bits)
 
 
-def estimate_operations(
-    workload: Workload, platform: DigitalAccelerator | RooflineProcessor, phase: Phase = "inference"
-) -> CostReport:
+def estimate_operations(workload: Workload, platform: Platform, phase: Phase = "inference") -> CostReport:
     """Price the counted operations of one sample, mean over the samples.
 
     Parameters
     ----------
     workload : Workload
         Of a network that counts its operations, such as ``STDPClassifier.workload`` gives.
-    platform : DigitalAccelerator or RooflineProcessor
-        Where they are done.
+    platform : Platform
+        Where they are done: a digital accelerator or an embedded processor.
     phase : {"inference", "training"}
         Answering, with early exits as they were counted, or learning from a sample.
 
@@ -92,7 +91,7 @@ def estimate_operations(
     """
     if phase not in PHASES:
         raise unknown_name("phase", phase, PHASES)
-    parts = getattr(workload.counts, phase, None)
+    parts = _counted(workload, phase)
     if not parts:
         raise ParameterError(
             f"workload must carry counted operations of {phase}; {workload.name!r} has none. "
@@ -104,8 +103,15 @@ def estimate_operations(
         return _on_accelerator(workload, platform, phase, parts)
     if isinstance(platform, RooflineProcessor):
         return _on_processor(workload, platform, phase, parts)
-    name = getattr(platform, "name", platform)
-    raise ParameterError(f"platform must be digital or an embedded processor to price operations; got {name!r}.")
+    raise ParameterError(
+        f"platform must be digital or an embedded processor to price operations; got {platform.name!r}."
+    )
+
+
+def _counted(workload: Workload, phase: Phase) -> Mapping[str, Operations]:
+    """What an engine counted in a phase, by component; empty where there are no counts."""
+    counts = workload.counts or OperationCounts()
+    return counts.training if phase == "training" else counts.inference
 
 
 def _on_accelerator(
@@ -211,9 +217,8 @@ def _line(phase: Phase, workload: Workload) -> str:
     )
 
 
-def phases_of(workload: Workload, platform: object) -> dict[Phase, CostReport]:
+def phases_of(workload: Workload, platform: Platform) -> dict[Phase, CostReport]:
     """Price what an engine counted while learning and while answering, where there are counts and the platform can."""
-    if workload.counts is None or not isinstance(platform, (DigitalAccelerator, RooflineProcessor)):
+    if not isinstance(platform, DigitalAccelerator | RooflineProcessor):
         return {}
-    counted = {"inference": workload.counts.inference, "training": workload.counts.training}
-    return {phase: estimate_operations(workload, platform, phase) for phase in PHASES if counted[phase]}
+    return {phase: estimate_operations(workload, platform, phase) for phase in PHASES if _counted(workload, phase)}
