@@ -34,8 +34,8 @@ _NOMINAL = CORNERS.index("nominal")
 class Accounts:
     """Charges by corner, activity (running, all), step, layer and component, until they are closed as a report.
 
-    Unit costs have shape (3,) or (3, L); counts any shape that broadcasts to (3, 2, T, L). Both may have L + 1 columns,
-    the last for the chip as a whole.
+    Unit costs have shape (3,), (3, L) or (3, 2, T, L); counts any shape that broadcasts to (2, T, L). Both may have
+    L + 1 columns, the last for the chip as a whole.
 
     Parameters
     ----------
@@ -60,11 +60,11 @@ class Accounts:
         self.once_j, self.once_s, self.area_m2 = np.zeros((3, *once)), np.zeros((3, *once)), np.zeros((3, *once))
         self.memory_bits = np.zeros(once)
 
-    def energy(self, component: str, joules: ArrayLike, counts: ArrayLike, *, once: bool = False) -> None:
+    def energy(self, component: str, joules: FloatArray, counts: ArrayLike = 1.0, *, once: bool = False) -> None:
         """Charge energy per event; ``once`` if the work of once-layers is not repeated at later steps."""
         self._charge(self.step_j, self.once_j, component, joules, counts, once)
 
-    def latency(self, component: str, seconds: ArrayLike, counts: ArrayLike, *, once: bool = False) -> None:
+    def latency(self, component: str, seconds: FloatArray, counts: ArrayLike = 1.0, *, once: bool = False) -> None:
         """Charge time per event, in series with all other times."""
         self._charge(self.step_s, self.once_s, component, seconds, counts, once)
 
@@ -154,11 +154,10 @@ class Accounts:
         return array
 
     def _charge(
-        self, step: FloatArray, single: FloatArray, component: str, unit: ArrayLike, counts: ArrayLike, once: bool
+        self, step: FloatArray, single: FloatArray, component: str, unit: FloatArray, counts: ArrayLike, once: bool
     ) -> None:
-        cost = np.asarray(unit, np.float64)
-        cost = cost[:, None, None, None] if cost.ndim == 1 else self._padded(cost)[:, None, None]
-        charge, column = cost * self._padded(counts), self._column[component]
+        charge = _by_corner(unit if unit.ndim == 1 else self._padded(unit), 4) * self._padded(counts)
+        column = self._column[component]
         if once and self.has_once:
             every = np.broadcast_to(charge, step.shape[:-1])[:, 1, 0]  # as at the first step of all samples
             single[..., column] += np.where(self._is_once, every, 0.0)
@@ -217,5 +216,5 @@ def report_of(
 
 
 def _by_corner(values: FloatArray, n_axes: int) -> FloatArray:
-    """Values of shape (3,) or (3, L + 1), broadcast between their axes against so many."""
+    """Values of shape (3, ...) with so many axes: the new ones come behind that of the corners."""
     return values.reshape(3, *[1] * (n_axes - values.ndim), *values.shape[1:])

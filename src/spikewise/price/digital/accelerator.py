@@ -33,7 +33,7 @@ from spikewise.workload.workload import LayerShape, Workload
 
 from . import sram as tables
 from .arithmetic import Arithmetic, at_bits, product_at_bits
-from .counts import above_zero, in_order, measured, output_bits, per_layer, synaptic_operations
+from .counts import above_zero, by_corner, in_order, measured, output_bits, per_layer, synaptic_operations
 from .memory import Memories, kept_states, memories, stored_sums
 
 FloatArray = NDArray[np.float64]
@@ -146,17 +146,14 @@ class DigitalAccelerator(PlatformSettings):
     def _move_weights(self, accounts: Accounts, workload: Workload, stored: Stored) -> None:
         bits, n_weights = per_layer(workload, "weight_bits"), per_layer(workload, "n_weights")
         n_operations, size = self._operations(workload), stored["weight memory"]
-        reads = self.memory.read(size)
         # At most once per operation, so the three corners differ in the count too.
-        fetched = [np.minimum(n_operations, n_weights * often) * bits for often in self.memory.refetch.corners]
-        for corner, n_bits in enumerate(fetched):
-            accounts.energy("weight memory", only(corner, reads), n_bits, once=True)
+        fetched = np.minimum(n_operations, n_weights * by_corner(self.memory.refetch.corners)) * bits
+        accounts.energy("weight memory", self.memory.read(size)[:, None, None] * fetched, once=True)
         accounts.energy("local buffer", self._buffer_j(), n_operations * bits, once=True)
         # What the off-chip memory takes longer than the units.
-        outside, speed = self.memory.is_outside(size), self.memory.dram_bandwidth
-        for corner, slowness in enumerate(in_order(speed.corners)):
-            wait = np.maximum(outside * fetched[corner] * slowness - n_operations * self.slot_s[corner], 0.0)
-            accounts.latency("weight memory", only(corner, np.ones(3)), wait, once=True)
+        moving = self.memory.is_outside(size) * fetched * by_corner(in_order(self.memory.dram_bandwidth.corners))
+        wait = np.maximum(moving - n_operations * by_corner(self.slot_s), 0.0)
+        accounts.latency("weight memory", wait, once=True)
 
     def _buffer_j(self) -> FloatArray:
         return self.memory.read(np.asarray(self.memory.local_buffer.corners[1]))
@@ -239,10 +236,3 @@ class DigitalAccelerator(PlatformSettings):
 def is_product(workload: Workload) -> NDArray[np.bool_]:
     """Layers (L,) whose inputs have several bits, so that weights are multiplied and not just added."""
     return np.asarray(per_layer(workload, "input_bits") > 1)
-
-
-def only(corner: int, values: FloatArray) -> FloatArray:
-    """The values at one corner, nothing at the others."""
-    alone = np.zeros_like(values)
-    alone[corner] = values[corner]
-    return alone

@@ -57,6 +57,11 @@ def output_bits(layers: Sequence[LayerShape]) -> FloatArray:
     return np.array([*(layer.input_bits for layer in layers[1:]), last], np.float64)
 
 
+def by_corner(values: FloatArray) -> FloatArray:
+    """Values (3,) at the low, nominal and high corner, to be multiplied with counts (2, T, L)."""
+    return values[:, None, None, None]
+
+
 def in_order(corners: FloatArray) -> FloatArray:
     """Reciprocals of low, nominal and high, so that the smallest comes first again: time per operation from a rate."""
     return np.asarray(1.0 / corners[::-1])

@@ -26,7 +26,7 @@ from spikewise.price.cost import CostReport
 from spikewise.price.quantity import PlatformSettings, Quantity, Ratio, of_dimension
 from spikewise.workload.workload import Workload
 
-from .counts import above_zero, measured, per_layer, synaptic_operations
+from .counts import above_zero, by_corner, measured, per_layer, synaptic_operations
 from .memory import lateral_memory, state_memory, weight_memory
 
 FloatArray = NDArray[np.float64]
@@ -104,15 +104,13 @@ class NeuromorphicChip(PlatformSettings):
     def _time(self, accounts: Accounts, workload: Workload, n_synaptic: FloatArray, n_states: FloatArray) -> None:
         """Charge a step to its slowest layer, and what is done once to that layer itself."""
         is_once = np.array([layer.once_per_inference for layer in workload.layers])
-        per_neuron = self.neuron_access_time.corners + self.neuron_update_time.corners
-        for corner, alone in enumerate(np.eye(3)):
-            synaptic = n_synaptic * self.synapse_time.corners[corner]
-            visits = np.broadcast_to(n_states * per_neuron[corner], synaptic.shape)
-            stepwise = np.where(is_once, 0.0, synaptic)
-            slowest = np.arange(len(is_once)) == (stepwise + visits).argmax(-1)[..., None]
-            accounts.latency("synapses", alone, stepwise * slowest)
-            accounts.latency("synapses", alone, np.where(is_once, synaptic, 0.0), once=True)
-            accounts.latency("neuron update", alone, visits * slowest)
+        synaptic = n_synaptic * by_corner(self.synapse_time.corners)
+        visits = n_states * by_corner(self.neuron_access_time.corners + self.neuron_update_time.corners)
+        stepwise = np.where(is_once, 0.0, synaptic)
+        slowest = np.arange(len(is_once)) == (stepwise + visits).argmax(-1)[..., None]
+        accounts.latency("synapses", stepwise * slowest)
+        accounts.latency("synapses", np.where(is_once, synaptic, 0.0), once=True)
+        accounts.latency("neuron update", visits * slowest)
         accounts.latency("barrier", self.barrier.corners, accounts.on_chip(1.0))
 
     def _notes_on(self, workload: Workload, cores: FloatArray) -> list[str]:

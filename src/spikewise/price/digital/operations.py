@@ -165,12 +165,10 @@ def _take_time(
     accounts: Accounts, chip: DigitalAccelerator, parts: Mapping[str, Operations], bits_outside: FloatArray
 ) -> None:
     """All units work at once; what off-chip memory takes longer is waited for."""
-    for corner, alone in enumerate(np.eye(3)):
-        rounds = _arithmetic(parts, chip.exponential.corners[corner], chip.random_number.corners[corner])
-        busy = rounds * chip.slot_s[corner]
-        moving = bits_outside * in_order(chip.memory.dram_bandwidth.corners)[corner]
-        accounts.latency("arithmetic", alone, busy)
-        accounts.latency("weight memory", alone, np.maximum(moving - busy, 0.0))
+    busy = _arithmetic(parts, chip.exponential.corners, chip.random_number.corners) * chip.slot_s[:, None]
+    moving = np.multiply.outer(in_order(chip.memory.dram_bandwidth.corners), bits_outside)
+    accounts.latency("arithmetic", busy)
+    accounts.latency("weight memory", np.maximum(moving - busy, 0.0))
 
 
 def _on_processor(
@@ -181,11 +179,9 @@ def _on_processor(
     weights, states = (-(-bits // 8) * 8 for bits in (layer.weight_bits, layer.state_bits))  # whole bytes
     moved = weights * (_count(parts, "weight_reads") + _count(parts, "weight_writes"))
     moved = moved + states * (_count(parts, "state_reads") + _count(parts, "state_writes"))
-    for corner, alone in enumerate(np.eye(3)):
-        done = _arithmetic(parts, 2 * processor.exponential.corners[corner], processor.random_number.corners[corner])
-        busy, waiting = processor.seconds(done, moved)
-        accounts.latency("arithmetic", alone, busy[corner])
-        accounts.latency("memory", alone, waiting[corner])
+    done = _arithmetic(parts, 2 * processor.exponential.corners, processor.random_number.corners)
+    for component, seconds in zip(accounts.components, processor.seconds(done, moved), strict=True):
+        accounts.latency(component, seconds)
     stored = weight_bits_of(layer) / layer.weight_bits * weights
     stored += state_bits_of(layer, phase) / layer.state_bits * states
     accounts.memory("memory", accounts.on_chip(stored))
@@ -202,11 +198,11 @@ def _count(parts: Mapping[str, Operations], name: str) -> FloatArray:
     return np.array([getattr(operations, name) for operations in parts.values()], np.float64)
 
 
-def _arithmetic(parts: Mapping[str, Operations], per_exponential: float, per_random: float) -> FloatArray:
-    """Additions, comparisons and multiplications of each component, with what stands for the others."""
+def _arithmetic(parts: Mapping[str, Operations], per_exponential: FloatArray, per_random: FloatArray) -> FloatArray:
+    """Additions, comparisons and multiplications (3, L) of each component, with what stands for the others."""
     plain = sum((_count(parts, name) for name in ("additions", "comparisons", "multiplications")), np.zeros(len(parts)))
-    rare = per_exponential * _count(parts, "exponentials") + per_random * _count(parts, "random_numbers")
-    return np.asarray(plain + rare)
+    exponentials = np.multiply.outer(per_exponential, _count(parts, "exponentials"))
+    return np.asarray(plain + (exponentials + np.multiply.outer(per_random, _count(parts, "random_numbers"))))
 
 
 def _line(phase: Phase, workload: Workload) -> str:

@@ -82,9 +82,10 @@ class RooflineProcessor(PlatformSettings):
         return accounts.report(self, workload, workload.exit_histogram, notes)
 
     def seconds(self, n_operations: FloatArray, n_bits: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Time of so many operations, and how much longer so many bits take; shape (3, ...)."""
-        work = np.multiply.outer(in_order(self.peak.corners), n_operations)
-        traffic = np.multiply.outer(in_order(self.bandwidth.corners), n_bits)
+        """Time (3, ...) of so many operations (3, ...) or (1, ...), and how much longer so many bits take."""
+        corners = (3, *[1] * (n_operations.ndim - 1))
+        work = in_order(self.peak.corners).reshape(corners) * n_operations
+        traffic = in_order(self.bandwidth.corners).reshape(corners) * n_bits
         return work, np.maximum(traffic - work, 0.0)
 
     def _weighted_sums(self, accounts: Accounts, workload: Workload) -> None:
@@ -105,11 +106,9 @@ class RooflineProcessor(PlatformSettings):
         self._charge(accounts, n_operations + inhibited * is_on, n_values, once=False)
 
     def _charge(self, accounts: Accounts, n_operations: FloatArray, n_values: FloatArray, *, once: bool) -> None:
-        shape = np.broadcast_shapes(n_operations.shape, n_values.shape)
-        times = self.seconds(np.broadcast_to(n_operations, shape), np.broadcast_to(n_values * self.value_bits, shape))
+        times = self.seconds(*np.broadcast_arrays(n_operations[None], n_values * self.value_bits))
         for component, seconds in zip(COMPONENTS, times, strict=True):
-            for corner in range(3):
-                accounts.latency(component, np.eye(3)[corner], seconds[corner], once=once)
+            accounts.latency(component, seconds, once=once)
 
     def _store(self, accounts: Accounts, workload: Workload) -> None:
         is_matrix = np.array([layer.lateral == "matrix" for layer in workload.layers])

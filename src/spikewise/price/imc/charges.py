@@ -21,7 +21,7 @@ _SYNAPTIC = get_args(SynapticEvent)
 
 
 class Chip(Protocol):
-    """What is charged for."""
+    """Settings of a chip that its price depends on."""
 
     @property
     def mapping(self) -> CrossbarArray:
@@ -103,7 +103,7 @@ def _overlap(accounts: Accounts, schedule: Schedule) -> None:
     if not schedule.overlaps:
         return
     durations = accounts.step_s[..., :-1, :].sum(-1)
-    accounts.latency(OVERLAP, np.ones(3), accounts.on_chip(schedule.overlap(durations)))
+    accounts.latency(OVERLAP, accounts.on_chip(schedule.overlap(durations)))
     if schedule.mode == "pipelined":
         energies = accounts.step_j.sum(-1)[:, 1, :, :-1]
         # Who leaves is gone from the running samples, so what is begun in vain is as busy as all samples are.
