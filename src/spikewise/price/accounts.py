@@ -77,11 +77,11 @@ class Accounts:
         self.leave_j[..., self._column[component]] += self._padded(joules)[:, None]
 
     def area(self, component: str, square_metres: ArrayLike) -> None:
-        """Build something: shape (L,) or (3, L)."""
+        """Charge silicon area: shape (L,) or (3, L)."""
         self.area_m2[..., self._column[component]] += self._padded(square_metres)
 
     def memory(self, component: str, n_bits: ArrayLike) -> None:
-        """Store bits, shape (L,)."""
+        """Charge memory in bits, shape (L,)."""
         self.memory_bits[:, self._column[component]] += self._padded(n_bits)
 
     def on_chip(self, value: ArrayLike) -> FloatArray:
@@ -177,7 +177,7 @@ class Option(NamedTuple):
         return np.asarray(self.fixed_j + self.accounts.energies_j[:, 1, -1])
 
     def figures(self, leaves: FloatArray) -> OnceFigures:
-        """What it gives with nominal constants, where these shares of the samples (T,) leave after each step."""
+        """Mean energy and EDP saving with nominal constants; ``leaves`` is the share (T,) that leaves after each step."""
         energies, latencies = self.accounts.energies_j[_NOMINAL] + self.fixed_j[_NOMINAL], self.accounts.latencies_s
         static = energies[1, -1] * latencies[1, -1]
         saving = 1 - leaves @ (energies[0] * latencies[0]) / static if static else 0.0

@@ -39,7 +39,7 @@ ONCE_MODES: tuple[OnceMode, ...] = get_args(OnceMode)
 
 @dataclass(frozen=True, slots=True)
 class OnceFigures:
-    """Mean energy per sample, and EDP saving by early exit, if once-work is charged in a mode; all else nominal."""
+    """Mean energy per sample, and EDP saving by early exit, for one way to charge once-work; all else nominal."""
 
     mode: OnceMode
     energy_j: float
@@ -56,7 +56,7 @@ class OnceFigures:
 
 @dataclass(frozen=True, eq=False)
 class CostReport:
-    """What a network costs on a platform, as a mean per sample with its early exits.
+    """Cost of a network on a platform, mean per sample with its early exits.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ class CostReport:
 
     @property
     def ledger(self) -> Ledger:
-        """The arrays behind the figures, at this corner."""
+        """Costs by step, layer and component, at this corner."""
         return self.running[CORNERS.index(self.corner)]
 
     def band(self, figure: str) -> tuple[float, float, float]:

@@ -1,4 +1,4 @@
-"""What a platform must offer, so that a price, a table or a search can ask it."""
+"""The protocol of a platform: all that prices, tables and searches ask of it."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ class Quantity(BaseModel):
 
     @property
     def dimension(self) -> Dimension:
-        """What kind of quantity the unit measures."""
+        """Dimension of the unit."""
         return parse_unit(self.unit)[1]
 
     @cached_property
@@ -129,7 +129,7 @@ def of_dimension(*dimensions: Dimension) -> AfterValidator:
 
 
 class PlatformSettings(BaseModel):
-    """What every platform says of itself."""
+    """Settings that every kind of platform has."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

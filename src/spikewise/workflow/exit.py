@@ -12,7 +12,7 @@ from spikewise.data.images import ImageSet, load_splits
 from spikewise.dynamic.uncertainty import Accumulate
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError, ParameterError, positive_number
-from spikewise.price.analysis.companions import Prices, platforms_for
+from spikewise.price.analysis.companions import Prices, check_platform
 from spikewise.runs.exit_record import is_certified, read_choice
 from spikewise.runs.folder import CHOICE_FILE, EXIT_FILE, Run
 from spikewise.runs.results import controls_of, costs_of, measured_figures
@@ -61,7 +61,7 @@ def run_exit(
     DataError
         If the run has no network, or the data are not those that it was trained on.
     """
-    platforms_for(asked.platform)
+    check_platform(asked.platform)
     run = Run.open(path)
     if run.record["kind"] == "stdp" and (asked.temperature or asked.conditional):
         raise ParameterError(

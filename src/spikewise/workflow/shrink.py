@@ -16,7 +16,7 @@ from spikewise.data.images import ImageSet
 from spikewise.dynamic.fingerprint import model_identity
 from spikewise.errors import CapacityError, DataError, ParameterError, require, unknown_name
 from spikewise.learn.stdp.classifier import STDPClassifier
-from spikewise.price.analysis.companions import platforms_for, price_all
+from spikewise.price.analysis.companions import check_platform, price_all
 from spikewise.runs.folder import EXIT_FILE, MODEL_FILE, WORKLOAD_FILE, Run
 from spikewise.runs.results import costs_of
 from spikewise.workload.workload import Workload
@@ -130,7 +130,7 @@ def _exit_of(parent: Run, platform: str | None) -> tuple[dict[str, Any], ExitSet
     except (ValidationError, TypeError) as error:
         raise DataError(f"{parent.path / 'run.json'} must hold the exit setting as it was asked for; {error}") from None
     asked = asked if platform is None else asked.model_copy(update={"platform": platform})
-    platforms_for(asked.platform)
+    check_platform(asked.platform)
     return exits[-1], asked
 
 

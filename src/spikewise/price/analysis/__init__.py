@@ -1,4 +1,4 @@
-"""What can be said of prices: which constants matter, what a conventional network costs, what is left out."""
+"""Analysis of prices: which constants matter, what a conventional network costs, which costs are covered."""
 
 from spikewise._lazy import lazy_exports
 

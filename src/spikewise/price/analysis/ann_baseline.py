@@ -177,7 +177,7 @@ def ann_assumptions(
     activation_bits: int | None = None,
     activation_rate: float = ACTIVATION_RATE,
 ) -> tuple[str, ...]:
-    """What is taken for granted of the conventional network, one line each."""
+    """Assumptions about the conventional network, one line each."""
     bits = matched_bits(workload.n_steps) if activation_bits is None else activation_bits
     how = "as measured" if workload.layers[0].input_bits > 1 else "at most, from all spikes"
     image = f"{image_density(workload):.0%} of the image ({how})"

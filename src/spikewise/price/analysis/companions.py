@@ -67,6 +67,11 @@ def platforms_for(platform: str) -> list[Platform]:
     return [asked, *(load_platform(name) for name in companions_of(asked))]
 
 
+def check_platform(platform: str) -> None:
+    """Raise ParameterError or DataError if a platform, or one that is shown beside it, cannot be loaded."""
+    platforms_for(platform)
+
+
 def write_prices(path: str | os.PathLike[str], prices: Prices) -> None:
     """Keep prices in one JSON file, atomically; :meth:`CostReport.read` finds the first of them there."""
     asked, *beside = prices

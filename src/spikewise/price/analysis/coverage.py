@@ -51,7 +51,7 @@ _KINDS: dict[str, dict[Term, Included]] = {
         "off-chip memory": "no", "speculation": "n/a",
     },
 }  # fmt: skip
-"""What is not simply included on other kinds of platforms."""
+"""Terms that prices on other kinds of platforms do not fully include."""
 
 
 def coverage_of(platform: Platform) -> dict[str, Included]:

@@ -1,4 +1,4 @@
-"""Which constants a figure hangs on: each alone at its low and at its high end, the strongest first (a tornado)."""
+"""Which constants a figure depends on: each alone at its low and at its high end, the strongest first (a tornado)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEAVES = (str, int, float, type(None), Quantity)
 
 @dataclass(frozen=True, slots=True)
 class Swing:
-    """What one constant does to a figure.
+    """Effect of one constant on a figure.
 
     Parameters
     ----------

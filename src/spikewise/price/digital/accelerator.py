@@ -28,6 +28,7 @@ from pydantic import Field
 
 from spikewise.price.accounts import Accounts
 from spikewise.price.cost import CostReport
+from spikewise.price.ledger import FloatArray
 from spikewise.price.quantity import PlatformSettings, Quantity, Ratio, of_dimension
 from spikewise.workload.workload import LayerShape, Workload
 
@@ -36,7 +37,6 @@ from .arithmetic import Arithmetic, at_bits, product_at_bits
 from .counts import above_zero, by_corner, in_order, measured, output_bits, per_layer, synaptic_operations
 from .memory import Memories, kept_states, memories, stored_sums
 
-FloatArray = NDArray[np.float64]
 Stored = dict[str, FloatArray]  # bits of each layer, by component
 COMPONENTS = (
     "compute", "weight memory", "local buffer", "activation memory", "state memory", "neuron update", "lateral",
@@ -209,7 +209,7 @@ class DigitalAccelerator(PlatformSettings):
         return np.asarray(self.memory.leakage_w(*stored.values()) + self._n_buffers() * buffer)
 
     def _notes_on(self, workload: Workload, stored: Stored) -> list[str]:
-        """What a reader of this report must know about this network on this chip."""
+        """Assumptions of the price of this network on this chip."""
         layers, notes = workload.layers, []
         outside = [
             f"{name} of {layer.name}"

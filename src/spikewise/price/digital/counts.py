@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import AfterValidator
 
+from spikewise.price.ledger import FloatArray
 from spikewise.price.quantity import Quantity
-from spikewise.workload.workload import LayerActivity, LayerShape, Workload
-
-FloatArray = NDArray[np.float64]
+from spikewise.workload.workload import LayerShape, Workload
 
 
 def _above_zero(value: Quantity) -> Quantity:
@@ -32,13 +30,7 @@ def per_layer(workload: Workload, name: str) -> FloatArray:
 def measured(workload: Workload, name: str) -> FloatArray:
     """Measured counts such as ``out_spikes``, of running samples and of all; shape (2, T, L)."""
     both = (workload.alive_activity, workload.activity)
-    counts: list[list[tuple[float, ...]]] = [[_counts(row, name) for row in rows] for rows in both]
-    return np.array(counts, np.float64).transpose(0, 2, 1)
-
-
-def _counts(row: LayerActivity, name: str) -> tuple[float, ...]:
-    found: tuple[float, ...] = getattr(row, name)
-    return found
+    return np.array([[getattr(row, name) for row in rows] for rows in both], np.float64).transpose(0, 2, 1)
 
 
 def fan_out(workload: Workload) -> FloatArray:

@@ -18,18 +18,17 @@ import math
 from typing import Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from spikewise.price.accounts import Accounts
 from spikewise.price.cost import CostReport
+from spikewise.price.ledger import FloatArray
 from spikewise.price.quantity import PlatformSettings, Quantity, Ratio, of_dimension
 from spikewise.workload.workload import Workload
 
 from .counts import above_zero, by_corner, measured, per_layer, synaptic_operations
 from .memory import lateral_memory, state_memory, weight_memory
 
-FloatArray = NDArray[np.float64]
 Energy = Annotated[Quantity, of_dimension("energy")]
 Time = Annotated[Quantity, of_dimension("time")]
 COMPONENTS = ("synapses", "neuron update", "spikes", "messages", "barrier")
@@ -114,7 +113,7 @@ class NeuromorphicChip(PlatformSettings):
         accounts.latency("barrier", self.barrier.corners, accounts.on_chip(1.0))
 
     def _notes_on(self, workload: Workload, cores: FloatArray) -> list[str]:
-        """What a reader of this report must know about this network on this chip."""
+        """Assumptions of the price of this network on this chip."""
         notes = [f"{cores.sum():g} cores are used, {math.ceil(cores.sum() / self.cores_per_chip.corners[1])} chip(s)."]
         several = [layer.name for layer in workload.layers if layer.input_bits > 1]
         if several:

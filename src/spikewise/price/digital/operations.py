@@ -22,11 +22,11 @@ from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spikewise.errors import ParameterError, unknown_name
 from spikewise.price.accounts import Accounts
 from spikewise.price.cost import CostReport
+from spikewise.price.ledger import FloatArray
 from spikewise.price.protocol import Platform
 from spikewise.workload.layer import LayerShape
 from spikewise.workload.operations import OperationCounts, Operations
@@ -37,7 +37,6 @@ from .accelerator import DigitalAccelerator
 from .counts import in_order
 from .roofline import RooflineProcessor
 
-FloatArray = NDArray[np.float64]
 Phase = Literal["inference", "training"]
 PHASES: tuple[Phase, ...] = ("inference", "training")
 COMPONENTS = ("weight memory", "state memory", "arithmetic", "random numbers", "leakage")
@@ -109,7 +108,7 @@ def estimate_operations(workload: Workload, platform: Platform, phase: Phase = "
 
 
 def _counted(workload: Workload, phase: Phase) -> Mapping[str, Operations]:
-    """What an engine counted in a phase, by component; empty where there are no counts."""
+    """Operations of a phase, by component; empty where none were counted."""
     counts = workload.counts or OperationCounts()
     return counts.training if phase == "training" else counts.inference
 
@@ -214,7 +213,7 @@ def _line(phase: Phase, workload: Workload) -> str:
 
 
 def phases_of(workload: Workload, platform: Platform) -> dict[Phase, CostReport]:
-    """Price what an engine counted while learning and while answering, where there are counts and the platform can."""
+    """Price the counted operations of each phase; empty without counts, or on a platform that cannot price them."""
     if not isinstance(platform, DigitalAccelerator | RooflineProcessor):
         return {}
     return {phase: estimate_operations(workload, platform, phase) for phase in PHASES if _counted(workload, phase)}

@@ -15,19 +15,18 @@ import math
 from typing import Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from spikewise.errors import positive_number
 from spikewise.price.accounts import Accounts
 from spikewise.price.cost import CostReport
+from spikewise.price.ledger import FloatArray
 from spikewise.price.quantity import PlatformSettings, Quantity, Ratio, of_dimension
 from spikewise.workload.workload import Workload
 
 from .counts import above_zero, in_order, measured, per_layer, synaptic_operations
 from .memory import kept_states, stored_sums
 
-FloatArray = NDArray[np.float64]
 COMPONENTS = ("compute", "memory")
 
 

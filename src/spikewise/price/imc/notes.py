@@ -1,4 +1,4 @@
-"""What a reader of a price must know about this network on this chip: said from the settings, so that it stays true."""
+"""Assumptions of the price of a network on a chip, written from the settings so that they stay true."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _order(chip: Chip) -> str:
 
 
 def _once(chip: Chip, workload: Workload) -> list[str]:
-    """What happens once per inference, apart from what components charge so."""
+    """How layers are charged that could be computed once per inference."""
     marked = [layer.name for layer in workload.layers if layer.once_per_inference]
     if chip.fixed.mode == "first_layer" and marked:
         return [f"computed once per inference, bit by bit of its input, its sums kept: {', '.join(marked)}."]
