@@ -60,6 +60,12 @@ class Accounts:
         self.once_j, self.once_s, self.area_m2 = np.zeros((3, *once)), np.zeros((3, *once)), np.zeros((3, *once))
         self.memory_bits = np.zeros(once)
 
+    @classmethod
+    def of(cls, workload: Workload, components: Sequence[str]) -> Accounts:
+        """Accounts of the layers of a workload."""
+        names, is_once = zip(*((layer.name, layer.once_per_inference) for layer in workload.layers), strict=True)
+        return cls(names, components, workload.n_steps, is_once)
+
     def energy(self, component: str, joules: FloatArray, counts: ArrayLike = 1.0, *, once: bool = False) -> None:
         """Charge energy per event; ``once`` if the work of once-layers is not repeated at later steps."""
         self._charge(self.step_j, self.once_j, component, joules, counts, once)
@@ -177,7 +183,7 @@ class Option(NamedTuple):
         return np.asarray(self.fixed_j + self.accounts.energies_j[:, 1, -1])
 
     def figures(self, leaves: FloatArray) -> OnceFigures:
-        """Mean energy and EDP saving with nominal constants; ``leaves`` is the share (T,) that leaves after each step."""
+        """Mean energy and EDP saving, all nominal; ``leaves`` is the share of samples (T,) that leave at each step."""
         energies, latencies = self.accounts.energies_j[_NOMINAL] + self.fixed_j[_NOMINAL], self.accounts.latencies_s
         static = energies[1, -1] * latencies[1, -1]
         saving = 1 - leaves @ (energies[0] * latencies[0]) / static if static else 0.0

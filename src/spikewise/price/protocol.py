@@ -18,32 +18,25 @@ class Platform(Protocol):
     @property
     def name(self) -> str:
         """Shown in reports."""
-        ...
 
     @property
     def kind(self) -> str:
         """One of :data:`spikewise.price.platform.KINDS`, or a kind of one's own."""
-        ...
 
     @property
     def label(self) -> str:
         """One line on how far to trust it."""
-        ...
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Assumptions that every report repeats."""
-        ...
 
     @property
     def beside(self) -> str | None:
         """Name of the platform that tables show beside this one."""
-        ...
 
     def quantities(self) -> Sequence[Quantity]:
         """Every constant: a report takes its sources and its weakest tag from them."""
-        ...
 
     def estimate(self, workload: Workload) -> CostReport:
         """Energy, latency, area and memory of a workload, by layer, component and step."""
-        ...

@@ -34,7 +34,7 @@ from spikewise.workload.workload import LayerShape, Workload
 
 from . import sram as tables
 from .arithmetic import Arithmetic, at_bits, product_at_bits
-from .counts import above_zero, by_corner, in_order, measured, output_bits, per_layer, synaptic_operations
+from .counts import above_zero, by_corner, in_order, inhibitions, output_bits, per_layer, synaptic_operations
 from .memory import Memories, kept_states, memories, stored_sums
 
 Stored = dict[str, FloatArray]  # bits of each layer, by component
@@ -109,9 +109,7 @@ class DigitalAccelerator(PlatformSettings):
 
     def estimate(self, workload: Workload) -> CostReport:
         """Price a workload; a layer whose inputs have several bits multiplies, all others add."""
-        layers, stored = workload.layers, memories(workload)
-        once = [layer.once_per_inference for layer in layers]
-        accounts = Accounts([layer.name for layer in layers], COMPONENTS, workload.n_steps, once)
+        accounts, stored = Accounts.of(workload, COMPONENTS), memories(workload)
         self._compute(accounts, workload)
         self._move_weights(accounts, workload, stored)
         self._move_activations(accounts, workload)
@@ -177,13 +175,10 @@ class DigitalAccelerator(PlatformSettings):
 
     def _inhibit(self, accounts: Accounts, workload: Workload, stored: Stored) -> None:
         """Each output spike is subtracted from all other neurons; a matrix has a weight to be read for each."""
-        n_pairs = measured(workload, "out_spikes") * np.maximum(per_layer(workload, "n_neurons") - 1, 0)
-        is_on = np.array([layer.lateral != "none" for layer in workload.layers])
-        adds = self.add_j(workload, per_layer(workload, "state_bits"))
-        accounts.energy("lateral", adds, n_pairs * is_on)
-        size = stored["lateral"]
+        n_pairs, size = inhibitions(workload), stored["lateral"]
+        accounts.energy("lateral", self.add_j(workload, per_layer(workload, "state_bits")), n_pairs)
         accounts.energy("lateral", self.memory.read(size), n_pairs * (size > 0) * per_layer(workload, "weight_bits"))
-        accounts.latency("lateral", self.slot_s, n_pairs * is_on)
+        accounts.latency("lateral", self.slot_s, n_pairs)
 
     def _build(self, accounts: Accounts, workload: Workload, stored: Stored) -> None:
         for component, n_bits in stored.items():

@@ -43,6 +43,12 @@ def synaptic_operations(workload: Workload) -> FloatArray:
     return measured(workload, "active_unfolded") * fan_out(workload)
 
 
+def inhibitions(workload: Workload) -> FloatArray:
+    """Pairs of a neuron that fires and another of its layer that it inhibits; shape (2, T, L)."""
+    is_on = np.array([layer.lateral != "none" for layer in workload.layers])
+    return np.asarray(measured(workload, "out_spikes") * np.maximum(per_layer(workload, "n_neurons") - 1, 0) * is_on)
+
+
 def output_bits(layers: Sequence[LayerShape]) -> FloatArray:
     """Bits of one output value of each layer: what the next one reads, and a whole state at a read-out; shape (L,)."""
     last = 1 if layers[-1].has_neurons else layers[-1].state_bits

@@ -26,7 +26,7 @@ from spikewise.price.ledger import FloatArray
 from spikewise.price.quantity import PlatformSettings, Quantity, Ratio, of_dimension
 from spikewise.workload.workload import Workload
 
-from .counts import above_zero, by_corner, measured, per_layer, synaptic_operations
+from .counts import above_zero, by_corner, inhibitions, measured, per_layer, synaptic_operations
 from .memory import lateral_memory, state_memory, weight_memory
 
 Energy = Annotated[Quantity, of_dimension("energy")]
@@ -71,9 +71,7 @@ class NeuromorphicChip(PlatformSettings):
 
     def estimate(self, workload: Workload) -> CostReport:
         """Price a workload; inputs of several bits are sent as one event for each bit, at most."""
-        layers = workload.layers
-        once = [layer.once_per_inference for layer in layers]
-        accounts = Accounts([layer.name for layer in layers], COMPONENTS, workload.n_steps, once)
+        accounts = Accounts.of(workload, COMPONENTS)
         cores, states = self.n_cores(workload), per_layer(workload, "n_neurons")
         n_synaptic, n_messages = self._events(workload)
         accounts.energy("synapses", self.synapse.corners, n_synaptic, once=True)
@@ -89,16 +87,13 @@ class NeuromorphicChip(PlatformSettings):
 
     def _events(self, workload: Workload) -> tuple[FloatArray, FloatArray]:
         """Synaptic operations and messages of each layer, (2, T, L), counted where they arrive."""
-        bits, n_in, n_out = (per_layer(workload, "input_bits"), measured(workload, "in_spikes"),
-                             measured(workload, "out_spikes"))  # fmt: skip
+        bits, n_in = per_layer(workload, "input_bits"), measured(workload, "in_spikes")
         n_synaptic = synaptic_operations(workload) * bits
         targets = np.divide(n_synaptic, n_in * bits, out=np.zeros_like(n_in), where=n_in > 0)
         cores, capacity = self.n_cores(workload), self.neurons_per_core.corners[1]
         n_messages = n_in * bits * np.minimum(np.maximum(np.ceil(targets / capacity), 1.0), cores)
-        # Inhibition goes from each neuron that fires to all others of its layer.
         inhibits = np.array([layer.lateral != "none" for layer in workload.layers])
-        n_others = np.maximum(per_layer(workload, "n_neurons") - 1, 0)
-        return n_synaptic + inhibits * n_out * n_others, n_messages + inhibits * n_out * cores
+        return n_synaptic + inhibitions(workload), n_messages + inhibits * measured(workload, "out_spikes") * cores
 
     def _time(self, accounts: Accounts, workload: Workload, n_synaptic: FloatArray, n_states: FloatArray) -> None:
         """Charge a step to its slowest layer, and what is done once to that layer itself."""

@@ -133,31 +133,18 @@ def _on_accelerator(
     draw = chip.random_number.corners * chip.random_j()
     accounts.energy("random numbers", draw, _count(parts, "random_numbers"))
     accounts.area("arithmetic", accounts.on_chip(chip.unit_area(workload) * chip.n_units.corners))
-    _take_time(accounts, chip, parts, sum(_bits_outside(chip, sizes, widths, parts), np.zeros(len(parts))))
+    outside = [name for name, size in sizes.items() if memory.is_outside(size)]
+    moved = sum((widths[name] * _moved(parts, name) for name in outside), np.zeros(len(parts)))
+    _take_time(accounts, chip, parts, moved)
     accounts.leak("leakage", memory.leakage_w(*sizes.values()))
     notes = [_line(phase, workload)]
     if not chip.is_float(layer) and layer.state_bits >= chip.float_from_bits:
         notes.append("states as wide as floats are priced in fixed point, since the weights are.")
-    outside = [f"{name} memory" for name, size in sizes.items() if memory.is_outside(size)]
     if outside:
         limit = f"{memory.capacity.value:g} {memory.capacity.unit}"
-        notes.append(f"what exceeds {limit} lies in DRAM, which is in no area: {', '.join(outside)}.")
+        notes.append(f"what exceeds {limit} lies in DRAM, which is in no area: {' memory, '.join(outside)} memory.")
         notes.append("every access goes there: against a network that fits, this compares DRAM with SRAM above all.")
     return accounts.report(chip, workload, (workload.n_samples,), notes, sram.SOURCE, sram.TAG)
-
-
-def _bits_outside(
-    chip: DigitalAccelerator,
-    sizes: Mapping[str, FloatArray],
-    widths: Mapping[str, int],
-    parts: Mapping[str, Operations],
-) -> list[FloatArray]:
-    """Bits that each component moves to and from DRAM."""
-    return [
-        widths[name] * (_count(parts, f"{name}_reads") + _count(parts, f"{name}_writes"))
-        for name, size in sizes.items()
-        if chip.memory.is_outside(size)
-    ]
 
 
 def _take_time(
@@ -176,8 +163,7 @@ def _on_processor(
     layer = workload.layers[0]
     accounts = Accounts(tuple(parts), ("arithmetic", "memory"), 1)
     weights, states = (-(-bits // 8) * 8 for bits in (layer.weight_bits, layer.state_bits))  # whole bytes
-    moved = weights * (_count(parts, "weight_reads") + _count(parts, "weight_writes"))
-    moved = moved + states * (_count(parts, "state_reads") + _count(parts, "state_writes"))
+    moved = weights * _moved(parts, "weight") + states * _moved(parts, "state")
     done = _arithmetic(parts, 2 * processor.exponential.corners, processor.random_number.corners)
     for component, seconds in zip(accounts.components, processor.seconds(done, moved), strict=True):
         accounts.latency(component, seconds)
@@ -195,6 +181,11 @@ def _on_processor(
 def _count(parts: Mapping[str, Operations], name: str) -> FloatArray:
     """How often each component does something."""
     return np.array([getattr(operations, name) for operations in parts.values()], np.float64)
+
+
+def _moved(parts: Mapping[str, Operations], name: str) -> FloatArray:
+    """How often each component reads or writes a weight, or a state."""
+    return _count(parts, f"{name}_reads") + _count(parts, f"{name}_writes")
 
 
 def _arithmetic(parts: Mapping[str, Operations], per_exponential: FloatArray, per_random: FloatArray) -> FloatArray:

@@ -24,7 +24,7 @@ from spikewise.price.ledger import FloatArray
 from spikewise.price.quantity import PlatformSettings, Quantity, Ratio, of_dimension
 from spikewise.workload.workload import Workload
 
-from .counts import above_zero, in_order, measured, per_layer, synaptic_operations
+from .counts import above_zero, in_order, inhibitions, per_layer, synaptic_operations
 from .memory import kept_states, stored_sums
 
 COMPONENTS = ("compute", "memory")
@@ -67,9 +67,7 @@ class RooflineProcessor(PlatformSettings):
 
     def estimate(self, workload: Workload) -> CostReport:
         """Price a workload, one sample at a time."""
-        layers = workload.layers
-        once = [layer.once_per_inference for layer in layers]
-        accounts = Accounts([layer.name for layer in layers], COMPONENTS, workload.n_steps, once)
+        accounts = Accounts.of(workload, COMPONENTS)
         self._weighted_sums(accounts, workload)
         self._neurons(accounts, workload)
         self._store(accounts, workload)
@@ -96,13 +94,9 @@ class RooflineProcessor(PlatformSettings):
     def _neurons(self, accounts: Accounts, workload: Workload) -> None:
         n_states, n_sums = kept_states(workload), stored_sums(workload)
         n_operations = self.neuron_operations.corners[1] * n_states + n_sums
-        inhibited = measured(workload, "out_spikes") * np.maximum(per_layer(workload, "n_neurons") - 1, 0)
-        is_matrix, is_on = (
-            np.array([layer.lateral in kinds for layer in workload.layers])
-            for kinds in (("matrix",), ("broadcast", "matrix"))
-        )
+        inhibited, is_matrix = inhibitions(workload), np.array([layer.lateral == "matrix" for layer in workload.layers])
         n_values = 2 * n_states + n_sums + per_layer(workload, "n_neurons") + inhibited * is_matrix
-        self._charge(accounts, n_operations + inhibited * is_on, n_values, once=False)
+        self._charge(accounts, n_operations + inhibited, n_values, once=False)
 
     def _charge(self, accounts: Accounts, n_operations: FloatArray, n_values: FloatArray, *, once: bool) -> None:
         times = self.seconds(*np.broadcast_arrays(n_operations[None], n_values * self.value_bits))
