@@ -81,7 +81,7 @@ def charged(chip: Chip, demand: Demand, is_once: Sequence[bool]) -> Accounts:
     for name, part in chip.components.items():
         stored = sum((rate.corners[1] * count(rate) for rate in part.memory), nothing)
         if part.memory:
-            accounts.memory(name, np.floor(stored))
+            accounts.memory(name, np.floor(stored))  # whole bits; area and leakage of a stored bit take fractions
         for rate in part.energy:
             accounts.energy(name, chip.joules(rate), count(rate), once=rate.per in _SYNAPTIC)
         for rate in part.latency:
