@@ -162,8 +162,8 @@ class Accounts:
     def _charge(
         self, step: FloatArray, single: FloatArray, component: str, unit: FloatArray, counts: ArrayLike, once: bool
     ) -> None:
-        charge = _by_corner(unit if unit.ndim == 1 else self._padded(unit), 4) * self._padded(counts)
-        column = self._column[component]
+        cost = unit[:, None, None, None] if unit.ndim == 1 else _by_corner(self._padded(unit), 4)
+        charge, column = cost * self._padded(counts), self._column[component]
         if once and self.has_once:
             every = np.broadcast_to(charge, step.shape[:-1])[:, 1, 0]  # as at the first step of all samples
             single[..., column] += np.where(self._is_once, every, 0.0)

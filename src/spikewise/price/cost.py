@@ -132,6 +132,14 @@ class CostReport:
         """Costs by step, layer and component, at this corner."""
         return self.running[CORNERS.index(self.corner)]
 
+    @cached_property
+    def _energies_j(self) -> FloatArray:
+        return self.ledger.energies_j()
+
+    @cached_property
+    def _latencies_s(self) -> FloatArray:
+        return self.ledger.latencies_s()
+
     def band(self, figure: str) -> tuple[float, float, float]:
         """Lowest, nominal and highest value of a figure, such as ``"energy_j"``, over corners and once-modes."""
         if figure not in _BANDS:
@@ -167,11 +175,11 @@ class CostReport:
 
     def energy_at(self, step: int) -> float:
         """Energy of a sample that leaves after this step (1..T)."""
-        return float(self.ledger.energies_j()[self._index(step)])
+        return float(self._energies_j[self._index(step)])
 
     def latency_at(self, step: int) -> float:
         """Time until a sample that leaves after this step (1..T) has its answer."""
-        return float(self.ledger.latencies_s()[self._index(step)])
+        return float(self._latencies_s[self._index(step)])
 
     def _index(self, step: int) -> int:
         if not 1 <= step <= self.n_steps:
@@ -181,12 +189,12 @@ class CostReport:
     @property
     def energy_j(self) -> float:
         """Energy per sample, mean."""
-        return float(self.exit_shares @ self.ledger.energies_j())
+        return float(self.exit_shares @ self._energies_j)
 
     @property
     def latency_s(self) -> float:
         """Time to the answer, mean."""
-        return float(self.exit_shares @ self.ledger.latencies_s())
+        return float(self.exit_shares @ self._latencies_s)
 
     def latency_quantile(self, quantile: float) -> float:
         """Time within which this share of the samples (0..1) has its answer."""
@@ -198,7 +206,7 @@ class CostReport:
     @property
     def edp_js(self) -> float:
         """Energy-delay product, mean over samples of energy times delay."""
-        return float(self.exit_shares @ (self.ledger.energies_j() * self.ledger.latencies_s()))
+        return float(self.exit_shares @ (self._energies_j * self._latencies_s))
 
     @property
     def edp_of_means_js(self) -> float:
