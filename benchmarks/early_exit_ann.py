@@ -1,9 +1,10 @@
-"""The conventional rival of a spiking VGG: the same layers, once, on a few bits, with an exit after each block.
+"""The ANN baseline of a spiking VGG: the same layers, once, on a few bits, with an exit after each block.
 
 Activations have as many bits as T timesteps of spikes tell apart (3 for T = 4), learned in training by rounding with a
 straight-through gradient. After each block the largest activations of a grid of at most 4x4 feed a linear exit. It
-trains as the run did (epochs, rate, batch, variants, seed), stops by entropy and is calibrated with the code that its
-rival uses, on the same images: an exit is a step here, and its output is what it adds to the scores of the exit before.
+trains as the run did (epochs, rate, batch, variants, seed), stops by entropy and is calibrated with the code that the
+spiking network uses, on the same images: an exit is a step here, and its output is what it adds to the scores of the
+exit before.
 
     python benchmarks/early_exit_ann.py RUN [--epochs N] [--out FOLDER] [--limit N]
 
@@ -171,8 +172,8 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(1)
     run, out = Run.open(options.run), options.out or options.run.with_name(f"{options.run.name}-ann")
-    splits, rival = splits_of(run), SpikingClassifier.load(run.path / MODEL_FILE)
-    spec, n_bits = rival.model.spec, matched_bits(rival.n_steps)
+    splits, spiking = splits_of(run), SpikingClassifier.load(run.path / MODEL_FILE)
+    spec, n_bits = spiking.model.spec, matched_bits(spiking.n_steps)
     if spec.name not in VGG or splits["train"].n_frames is not None:
         parser.error(f"RUN must hold a VGG that was trained on pictures; got {spec.name} on {splits['train'].name}.")
     out.mkdir(parents=True, exist_ok=True)
@@ -186,7 +187,7 @@ def main():
         for max_drop in MAX_DROPS
     }
     with run.locked():
-        run.log_test_evaluation(f"rival with exits, {settings.epochs} epochs", test.n_samples)
+        run.log_test_evaluation(f"ANN baseline with exits, {settings.epochs} epochs", test.n_samples)
     for each in network.modules():
         if isinstance(each, Tally):
             each.n_on = each.n_seen = 0

@@ -24,6 +24,7 @@ def ledger(rng, n_steps, n_layers, n_parts, scale=1.0):
         step_latency_s=scale * rng.random(steps),
         area_m2=scale * rng.random(once),
         memory_bits=rng.integers(0, 1000, once),
+        leave_energy_j=np.zeros(steps),
     )
 
 

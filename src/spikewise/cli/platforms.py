@@ -38,7 +38,7 @@ def _show_schema(kind: str, name: str) -> None:
 def _show_all(*, as_json: bool) -> None:
     from spikewise.price.platform import load_platform
     from spikewise.price.preset import platform_names
-    from spikewise.price.quantity import constants_of, weakest
+    from spikewise.price.quantity import weakest
     from spikewise.report.cells import add_row, new_table
 
     rows: list[dict[str, Any]] = [
@@ -46,7 +46,7 @@ def _show_all(*, as_json: bool) -> None:
             "name": known,
             "kind": platform.kind,
             "label": platform.label,
-            "weakest_tag": weakest(constant.tag for _, constant in constants_of(platform)),
+            "weakest_tag": weakest(constant.tag for constant in platform.quantities()),
         }
         for known in platform_names()
         for platform in [load_platform(known)]
@@ -60,11 +60,11 @@ def _show_all(*, as_json: bool) -> None:
 
 
 def _show_one(name: str, *, as_json: bool) -> None:
-    from spikewise.price.analysis.coverage import scope_of
+    from spikewise.price.analysis.coverage import coverage_of
     from spikewise.price.platform import load_platform
     from spikewise.report.cells import add_row, new_table
     from spikewise.report.tables import platform as shown
-    from spikewise.report.tables.platforms import scope_rows
+    from spikewise.report.tables.platforms import coverage_rows
 
     platform = load_platform(name)
     notes = new_table(f"{platform.name}: notes", ("", ""), left=(0, 1))
@@ -72,12 +72,14 @@ def _show_one(name: str, *, as_json: bool) -> None:
     for note in platform.notes:
         add_row(notes, "-", note)
     scope = new_table(f"{platform.name}: what a price includes", ("term", "included"), left=(0, 1))
-    for term, cells in scope_rows([platform]):
+    for term, cells in coverage_rows([platform]):
         add_row(scope, term, *cells)
     memory = shown.memory_table(platform)
     tables = [shown.settings_table(platform), shown.constants_table(platform), *([memory] if memory else []), scope]
     value = {
-        **{key: getattr(platform, key) for key in ("name", "kind", "label")},
+        "name": platform.name,
+        "kind": platform.kind,
+        "label": platform.label,
         "notes": list(platform.notes),
         "settings": {key: setting for key, (setting, _) in shown.settings_of(platform).items()},
         "constants": {
@@ -85,6 +87,6 @@ def _show_one(name: str, *, as_json: bool) -> None:
             for key, (title, constant) in shown.constant_names(platform).items()
         },
         "sram": shown.memory_rows(platform),
-        "scope": dict(scope_of(platform)),
+        "scope": dict(coverage_of(platform)),
     }
     emit(value, *tables, notes, as_json=as_json)

@@ -6,33 +6,36 @@ A platform charges a unit cost (low, nominal, high) for each of so many events o
 
 from the activity of the samples still running and from that of all samples alike. Work that does not change over time
 (the weighted sums of a direct-coded image) is entered once per inference instead: :class:`Accounts` sorts both.
+
+Where nobody knows what is done once, a price has several :class:`Option` values. The first is the nominal one; the low
+and the high corner are those of the cheapest and the dearest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from spikewise.workload.workload import Workload
 
-from .cost import CostReport
-from .ledger import CORNERS, Ledger
-from .quantity import Tag, constants_of, weakest
+from .cost import CostReport, OnceFigures, OnceMode
+from .ledger import CORNERS, FloatArray, Ledger
+from .protocol import Platform
+from .quantity import Tag, weakest
 
-FloatArray = NDArray[np.float64]
-
-
-CHIP = "chip"
+CHIP, FIXED = "chip", "fixed"
+_NOMINAL = CORNERS.index("nominal")
 
 
 class Accounts:
     """Charges by corner, activity (running, all), step, layer and component, until they are closed as a report.
 
-    Unit costs have shape (3,) or (3, L); counts any shape that broadcasts to (2, T, L). Both may have L + 1 columns,
-    the last for the chip as a whole.
+    Unit costs have shape (3,), (3, L) or (3, 2, T, L); counts any shape that broadcasts to (2, T, L). Both may have
+    L + 1 columns, the last for the chip as a whole.
 
     Parameters
     ----------
@@ -40,111 +43,184 @@ class Accounts:
         Names; the layer ``"chip"`` is added.
     n_steps : int
         Timesteps T.
-    once : bool array of shape (L,), optional
+    is_once : sequence of bool, length L, optional
         Layers whose weighted sums are computed once per inference.
     """
 
     def __init__(
-        self, layers: Sequence[str], components: Sequence[str], n_steps: int, once: Sequence[bool] | None = None
+        self, layers: Sequence[str], components: Sequence[str], n_steps: int, is_once: Sequence[bool] = ()
     ) -> None:
-        self.layers, self.components, self.n_steps = (*layers, CHIP), tuple(components), n_steps
-        self.n_layers = len(layers)
-        self.once = np.append(np.zeros(self.n_layers, bool) if once is None else np.asarray(once, bool), False)
-        shape = (3, 2, n_steps, self.n_layers + 1, len(self.components))
-        self._step = {"energy": np.zeros(shape), "latency": np.zeros(shape)}
-        self._once = {"energy": np.zeros(shape[:2] + shape[3:]), "latency": np.zeros(shape[:2] + shape[3:])}
-        self._area = np.zeros((3, *shape[3:]))
-        self._bits = np.zeros(shape[3:])
+        self.layers, self.components = (*layers, CHIP), tuple(components)
+        self.n_layers, self.has_once = len(layers), any(is_once)
+        self._is_once = np.array([*(is_once or [False] * len(layers)), False])
+        self._column = {name: place for place, name in enumerate(components)}
+        once = (len(self.layers), len(self.components))
+        step = (3, 2, n_steps, *once)
+        self.step_j, self.step_s, self.leave_j = np.zeros(step), np.zeros(step), np.zeros(step)
+        self.once_j, self.once_s, self.area_m2 = np.zeros((3, *once)), np.zeros((3, *once)), np.zeros((3, *once))
+        self.memory_bits = np.zeros(once)
 
-    def energy(self, component: str, joules: Any, counts: Any, *, once: bool = False) -> None:
+    @classmethod
+    def of(cls, workload: Workload, components: Sequence[str]) -> Accounts:
+        """Accounts of the layers of a workload."""
+        names, is_once = zip(*((layer.name, layer.once_per_inference) for layer in workload.layers), strict=True)
+        return cls(names, components, workload.n_steps, is_once)
+
+    def energy(self, component: str, joules: FloatArray, counts: ArrayLike = 1.0, *, once: bool = False) -> None:
         """Charge energy per event; ``once`` if the work of once-layers is not repeated at later steps."""
-        self._charge("energy", component, joules, counts, once)
+        self._charge(self.step_j, self.once_j, component, joules, counts, once)
 
-    def latency(self, component: str, seconds: Any, counts: Any, *, once: bool = False) -> None:
+    def latency(self, component: str, seconds: FloatArray, counts: ArrayLike = 1.0, *, once: bool = False) -> None:
         """Charge time per event, in series with all other times."""
-        self._charge("latency", component, seconds, counts, once)
+        self._charge(self.step_s, self.once_s, component, seconds, counts, once)
 
-    def area(self, component: str, square_metres: Any) -> None:
-        """Build something: shape (L,) or (3, L)."""
-        self._area[..., self.components.index(component)] += self._padded(square_metres)
+    def energy_once(self, component: str, joules: FloatArray) -> None:
+        """Charge energy once per inference: shape (3, L)."""
+        self.once_j[..., self._column[component]] += self._padded(joules)
 
-    def memory(self, component: str, n_bits: Any) -> None:
-        """Store bits, shape (L,)."""
-        self._bits[:, self.components.index(component)] += self._padded(n_bits)
+    def leave(self, component: str, joules: FloatArray) -> None:
+        """Charge energy (3, T, L) to samples that leave after a step, for what was begun in vain."""
+        self.leave_j[..., self._column[component]] += self._padded(joules)[:, None]
 
-    def on_chip(self, value: Any) -> FloatArray:
-        """A number, or one per corner, for the chip as a whole and nothing for its layers."""
+    def area(self, component: str, square_metres: ArrayLike) -> None:
+        """Charge silicon area: shape (L,) or (3, L)."""
+        self.area_m2[..., self._column[component]] += self._padded(square_metres)
+
+    def memory(self, component: str, n_bits: ArrayLike) -> None:
+        """Charge memory in bits, shape (L,)."""
+        self.memory_bits[:, self._column[component]] += self._padded(n_bits)
+
+    def on_chip(self, value: ArrayLike) -> FloatArray:
+        """A number, or an array of them, for the chip as a whole and nothing for its layers."""
         values = np.asarray(value, np.float64)
         return np.concatenate([np.zeros((*values.shape, self.n_layers)), values[..., None]], axis=-1)
 
     def leak(self, component: str, watts: FloatArray) -> None:
-        """Charge power (3,) for as long as everything takes; the last entry to be made."""
-        column = self.components.index(component)
-        for book in (self._step, self._once):
-            busy = book["latency"].sum(-1)
-            book["energy"][..., column] += watts.reshape(3, *[1] * (busy.ndim - 1)) * busy
+        """Charge power for as long as everything takes: (3,) to the layer at work, (3, L + 1) to the one that leaks."""
+        column = self._column[component]
+        for energy, time in ((self.step_j, self.step_s), (self.once_j, self.once_s)):
+            busy = time.sum(-1) if watts.ndim == 1 else time.sum((-2, -1))[..., None]
+            energy[..., column] += _by_corner(watts, busy.ndim) * busy
 
     def spend(self, watts: FloatArray) -> None:
         """Charge power (3,) to each component for as long as it takes: all energy of a processor that is always on."""
-        for book in (self._step, self._once):
-            book["energy"] += watts.reshape(3, *[1] * (book["latency"].ndim - 1)) * book["latency"]
+        for energy, time in ((self.step_j, self.step_s), (self.once_j, self.once_s)):
+            energy += _by_corner(watts, time.ndim) * time
 
-    def stretch(self, factor: FloatArray) -> None:
-        """Multiply all times by a factor (3,)."""
-        for book in (self._step, self._once):
-            book["latency"] *= factor.reshape(3, *[1] * (book["latency"].ndim - 1))
+    def scale_run_time(self, seconds: FloatArray) -> None:
+        """Multiply all times by what makes a full run of all samples take so long (3,)."""
+        factor = seconds / (self.once_s.sum((-1, -2)) + self.step_s.sum((-1, -2))[:, 1].sum(1))
+        for time in (self.step_s, self.once_s):
+            time *= _by_corner(factor, time.ndim)
 
-    def times(self) -> tuple[FloatArray, FloatArray]:
-        """Time so far, once (3, 2) and of each step (3, 2, T), of running samples and of all."""
-        return self._once["latency"].sum((-1, -2)), self._step["latency"].sum((-1, -2))
+    # What follows is worked out once, so it is to be asked for when everything is charged.
+
+    @cached_property
+    def per_step_j(self) -> FloatArray:
+        """Energy (3,) of the layers at a step: all samples, mean over the steps."""
+        return np.asarray(self.step_j[:, 1, :, :-1].sum((2, 3)).mean(1))
+
+    @cached_property
+    def energies_j(self) -> FloatArray:
+        """Energy (3, 2, T) of a sample that leaves after step 1, 2, ..., T."""
+        steps = np.cumsum(self.step_j.sum((3, 4)), axis=2)
+        return np.asarray(self.once_j.sum((1, 2))[:, None, None] + steps + self.leave_j.sum((3, 4)))
+
+    @cached_property
+    def latencies_s(self) -> FloatArray:
+        """Time (2, T) to its answer, with nominal constants."""
+        return np.asarray(self.once_s[_NOMINAL].sum() + np.cumsum(self.step_s[_NOMINAL].sum((2, 3)), axis=1))
+
+    @cached_property
+    def _whole_bits(self) -> NDArray[np.int64]:
+        return np.ceil(self.memory_bits).astype(np.int64)
+
+    def ledger(self, corner: int, who: int, fixed_j: float) -> Ledger:
+        """One corner of the running (0) or of all (1) samples, with an energy on top that is paid once."""
+        once_j = self.once_j[corner]
+        if fixed_j:
+            once_j = once_j.copy()
+            once_j[-1, self._column[FIXED]] += fixed_j
+        return Ledger(
+            once_j, self.step_j[corner, who], self.once_s[corner], self.step_s[corner, who], self.area_m2[corner],
+            self._whole_bits, self.leave_j[corner, who],
+        )  # fmt: skip
 
     def report(
-        self,
-        platform: Any,
-        workload: Workload,
-        histogram: Sequence[int],
-        remarks: Sequence[str],
-        source: str = "",
+        self, platform: Platform, workload: Workload, histogram: Sequence[int], notes: Sequence[str], source: str = "",
         tag: Tag = "verified",
-    ) -> CostReport:
-        """Close the accounts; label, notes, sources and tags are the platform's, and those of one table behind it."""
-        constants = [quantity for _, quantity in constants_of(platform)]
-        running, full = (tuple(self._ledger(corner, who) for corner in range(len(CORNERS))) for who in (0, 1))
-        return CostReport(
-            platform=platform.name,
-            workload=workload.name,
-            exit_histogram=tuple(histogram),
-            layers=self.layers,
-            components=self.components,
-            running=running,
-            full=full,
-            assumptions=(platform.label, *platform.notes, f"{workload.precision_note()}.", *remarks),
-            sources=tuple(dict.fromkeys([*(quantity.source for quantity in constants), *[source] * bool(source)])),
-            weakest_tag=weakest([*(quantity.tag for quantity in constants), tag]),
-        )
+    ) -> CostReport:  # fmt: skip
+        """Close the accounts where there is one way to charge; see :func:`report_of`."""
+        return report_of([Option("none", self, np.zeros(3))], platform, workload, histogram, notes, source, tag)
 
-    def _ledger(self, corner: int, who: int) -> Ledger:
-        return Ledger(
-            self._once["energy"][corner, who],
-            self._step["energy"][corner, who],
-            self._once["latency"][corner, who],
-            self._step["latency"][corner, who],
-            self._area[corner],
-            np.ceil(self._bits).astype(np.int64),
-        )
-
-    def _padded(self, values: Any) -> FloatArray:
+    def _padded(self, values: ArrayLike) -> FloatArray:
         array = np.asarray(values, np.float64)
         if array.ndim and array.shape[-1] == self.n_layers:
             return np.concatenate([array, np.zeros((*array.shape[:-1], 1))], axis=-1)
         return array
 
-    def _charge(self, kind: str, component: str, unit: Any, counts: Any, once: bool) -> None:
-        cost = np.asarray(unit, np.float64)
-        cost = cost.reshape(3, 1, 1, 1) if cost.ndim == 1 else self._padded(cost)[:, None, None, :]
-        n_events = np.broadcast_to(self._padded(counts), (2, self.n_steps, self.n_layers + 1))
-        charge, column = cost * n_events, self.components.index(component)
-        if once and self.once.any():
-            self._once[kind][..., column] += np.where(self.once, charge[:, 1:, 0], 0.0)  # every sample pays it
-            charge = np.where(self.once, 0.0, charge)
-        self._step[kind][..., column] += charge
+    def _charge(
+        self, step: FloatArray, single: FloatArray, component: str, unit: FloatArray, counts: ArrayLike, once: bool
+    ) -> None:
+        cost = unit[:, None, None, None] if unit.ndim == 1 else _by_corner(self._padded(unit), 4)
+        charge, column = cost * self._padded(counts), self._column[component]
+        if once and self.has_once:
+            every = np.broadcast_to(charge, step.shape[:-1])[:, 1, 0]  # as at the first step of all samples
+            single[..., column] += np.where(self._is_once, every, 0.0)
+            charge = np.where(self._is_once, 0.0, charge)
+        step[..., column] += charge
+
+
+class Option(NamedTuple):
+    """One way to charge what is done once per inference: accounts, and an energy (3,) on top of them."""
+
+    mode: OnceMode
+    accounts: Accounts
+    fixed_j: FloatArray
+
+    def full_j(self) -> FloatArray:
+        """Energy (3,) of a full run, mean over all samples."""
+        return np.asarray(self.fixed_j + self.accounts.energies_j[:, 1, -1])
+
+    def figures(self, leaves: FloatArray) -> OnceFigures:
+        """Mean energy and EDP saving, all nominal; ``leaves`` is the share of samples (T,) that leave at each step."""
+        energies, latencies = self.accounts.energies_j[_NOMINAL] + self.fixed_j[_NOMINAL], self.accounts.latencies_s
+        static = energies[1, -1] * latencies[1, -1]
+        saving = 1 - leaves @ (energies[0] * latencies[0]) / static if static else 0.0
+        return OnceFigures(self.mode, float(leaves @ energies[0]), float(saving))
+
+
+def report_of(
+    options: Sequence[Option], platform: Platform, workload: Workload, histogram: Sequence[int], notes: Sequence[str],
+    source: str = "", tag: Tag = "verified",
+) -> CostReport:  # fmt: skip
+    """Close accounts as a report; label, notes, sources and tags are the platform's, and those of one table it uses."""
+    leaves, constants = np.asarray(histogram) / workload.n_samples, platform.quantities()
+    shown = [options[0]] * len(CORNERS)
+    modes: tuple[OnceFigures, ...] = ()
+    if len(options) > 1:
+        energies = np.array([option.full_j() for option in options])
+        shown = [options[int(energies[:, 0].argmin())], options[0], options[int(energies[:, 2].argmax())]]
+        modes = tuple(option.figures(leaves) for option in options)
+    running, full = (
+        tuple(each.accounts.ledger(corner, who, each.fixed_j[corner]) for corner, each in enumerate(shown))
+        for who in (0, 1)
+    )
+    return CostReport(
+        platform=platform.name,
+        workload=workload.name,
+        exit_histogram=tuple(histogram),
+        layers=options[0].accounts.layers,
+        components=options[0].accounts.components,
+        running=running,
+        full=full,
+        once_modes=modes,
+        assumptions=(platform.label, *platform.notes, f"{workload.precision_note()}.", *notes),
+        sources=tuple(dict.fromkeys([*(constant.source for constant in constants), *[source] * bool(source)])),
+        weakest_tag=weakest([*(constant.tag for constant in constants), tag]),
+    )
+
+
+def _by_corner(values: FloatArray, n_axes: int) -> FloatArray:
+    """Values of shape (3, ...) with so many axes: the new ones come behind that of the corners."""
+    return values.reshape(3, *[1] * (n_axes - values.ndim), *values.shape[1:])

@@ -31,19 +31,15 @@ from spikewise.workload.workload import as_histogram
 from .ledger import BREAKDOWNS, CORNERS, By, Corner, Cost, FloatArray, Ledger
 
 _BANDS = ("energy_j", "latency_s", "edp_js", "edp_saving", "area_m2")
-_SEQUENCES = ("exit_histogram", "layers", "components", "running", "full", "once_modes", "assumptions", "sources")
+_SEQUENCES = ("layers", "components", "running", "full", "once_modes", "assumptions", "sources")
 _FORMAT = "spikewise-cost-1"
-
-
 OnceMode = Literal["fit_proportional", "fit_per_crossbar", "first_layer", "none"]
-
-
 ONCE_MODES: tuple[OnceMode, ...] = get_args(OnceMode)
 
 
 @dataclass(frozen=True, slots=True)
 class OnceFigures:
-    """Mean energy per sample, and EDP saving by early exit, if once-work is charged in a mode; all else nominal."""
+    """Mean energy per sample, and EDP saving by early exit, for one way to charge once-work; all else nominal."""
 
     mode: OnceMode
     energy_j: float
@@ -60,7 +56,7 @@ class OnceFigures:
 
 @dataclass(frozen=True, eq=False)
 class CostReport:
-    """What a network costs on a platform, as a mean per sample with its early exits.
+    """Cost of a network on a platform, mean per sample with its early exits.
 
     Parameters
     ----------
@@ -104,20 +100,9 @@ class CostReport:
     corner: Corner = "nominal"
 
     def __post_init__(self) -> None:
-        for key in (
-            "exit_histogram",
-            "layers",
-            "components",
-            "running",
-            "full",
-            "once_modes",
-            "assumptions",
-            "sources",
-        ):
+        for key in _SEQUENCES:
             object.__setattr__(self, key, tuple(getattr(self, key)))
         object.__setattr__(self, "exit_histogram", as_histogram(self.exit_histogram))
-        if not sum(self.exit_histogram):
-            raise ParameterError(f"exit_histogram must count at least one sample; got {list(self.exit_histogram)}.")
         if len(set(self.layers)) < len(self.layers):
             raise ParameterError(f"layer names must be unique, 'chip' is taken; got {', '.join(self.layers)}.")
         shape = (self.n_steps, len(self.layers), len(self.components))
@@ -144,8 +129,16 @@ class CostReport:
 
     @property
     def ledger(self) -> Ledger:
-        """The arrays behind the figures, at this corner."""
+        """Costs by step, layer and component, at this corner."""
         return self.running[CORNERS.index(self.corner)]
+
+    @cached_property
+    def _energies_j(self) -> FloatArray:
+        return self.ledger.energies_j()
+
+    @cached_property
+    def _latencies_s(self) -> FloatArray:
+        return self.ledger.latencies_s()
 
     def band(self, figure: str) -> tuple[float, float, float]:
         """Lowest, nominal and highest value of a figure, such as ``"energy_j"``, over corners and once-modes."""
@@ -182,11 +175,11 @@ class CostReport:
 
     def energy_at(self, step: int) -> float:
         """Energy of a sample that leaves after this step (1..T)."""
-        return float(self.ledger.energies_j()[self._index(step)])
+        return float(self._energies_j[self._index(step)])
 
     def latency_at(self, step: int) -> float:
         """Time until a sample that leaves after this step (1..T) has its answer."""
-        return float(self.ledger.latencies_s()[self._index(step)])
+        return float(self._latencies_s[self._index(step)])
 
     def _index(self, step: int) -> int:
         if not 1 <= step <= self.n_steps:
@@ -196,12 +189,12 @@ class CostReport:
     @property
     def energy_j(self) -> float:
         """Energy per sample, mean."""
-        return float(self.exit_shares @ self.ledger.energies_j())
+        return float(self.exit_shares @ self._energies_j)
 
     @property
     def latency_s(self) -> float:
         """Time to the answer, mean."""
-        return float(self.exit_shares @ self.ledger.latencies_s())
+        return float(self.exit_shares @ self._latencies_s)
 
     def latency_quantile(self, quantile: float) -> float:
         """Time within which this share of the samples (0..1) has its answer."""
@@ -213,7 +206,7 @@ class CostReport:
     @property
     def edp_js(self) -> float:
         """Energy-delay product, mean over samples of energy times delay."""
-        return float(self.exit_shares @ (self.ledger.energies_j() * self.ledger.latencies_s()))
+        return float(self.exit_shares @ (self._energies_j * self._latencies_s))
 
     @property
     def edp_of_means_js(self) -> float:

@@ -60,8 +60,8 @@ class Ledger:
         Paid by a sample that computes the step. Latencies of the components of a layer add up.
     area_m2 : float array of shape (L, C)
     memory_bits : int array of shape (L, C)
-    leave_energy_j : float array of shape (T, L, C), optional
-        Paid by a sample that leaves after the step, for what was begun in vain; nothing if absent.
+    leave_energy_j : float array of shape (T, L, C)
+        Paid by a sample that leaves after the step, for what was begun in vain.
     """
 
     once_energy_j: FloatArray
@@ -70,16 +70,13 @@ class Ledger:
     step_latency_s: FloatArray
     area_m2: FloatArray
     memory_bits: NDArray[np.int64]
-    leave_energy_j: FloatArray = None  # type: ignore[assignment]
+    leave_energy_j: FloatArray
 
     def __post_init__(self) -> None:
         steps = self.step_energy_j.shape
-        if self.leave_energy_j is None:
-            object.__setattr__(self, "leave_energy_j", np.zeros(steps))
-        if self.leave_energy_j.shape != steps:
-            raise ShapeError(f"leave_energy_j must have shape {steps} (T, L, C); got {self.leave_energy_j.shape}.")
-        if len(steps) != 3 or self.step_latency_s.shape != steps:
-            raise ShapeError(f"step arrays must have shape (T, L, C); got {steps} and {self.step_latency_s.shape}.")
+        others = self.step_latency_s.shape, self.leave_energy_j.shape
+        if len(steps) != 3 or others != (steps, steps):
+            raise ShapeError(f"step and leave arrays must have shape (T, L, C); got {steps}, {others[0]}, {others[1]}.")
         for key in ("once_energy_j", "once_latency_s", "area_m2", "memory_bits"):
             if getattr(self, key).shape != steps[1:]:
                 raise ShapeError(f"{key} must have shape {steps[1:]} (L, C); got {getattr(self, key).shape}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from spikewise.errors import DataError, ParameterError, unknown_name
 from spikewise.workload.workload import Workload
@@ -16,9 +16,10 @@ from .digital.neuromorphic import NeuromorphicChip
 from .digital.roofline import RooflineProcessor
 from .imc.chip import ImcChip
 from .preset import find_platform, is_shipped, merged, platform_names, read_platform_table
+from .protocol import Platform
 from .quantity import checked
 
-KINDS: dict[str, Any] = {
+KINDS: dict[str, type[ImcChip | DigitalAccelerator | RooflineProcessor | NeuromorphicChip]] = {
     "imc": ImcChip,
     "digital": DigitalAccelerator,
     "roofline": RooflineProcessor,
@@ -27,21 +28,7 @@ KINDS: dict[str, Any] = {
 """Kinds of platforms, and the settings of each."""
 
 
-@runtime_checkable
-class Platform(Protocol):
-    """Hardware that can be asked for a price."""
-
-    @property
-    def name(self) -> str:
-        """Shown in reports."""
-        ...
-
-    def estimate(self, workload: Workload) -> CostReport:
-        """Energy, latency, area and memory of a workload, by layer, component and step."""
-        ...
-
-
-def load_platform(name: str | os.PathLike[str]) -> Any:
+def load_platform(name: str | os.PathLike[str]) -> Platform:
     """Load a platform that ships with the package, or one from a TOML file.
 
     Parameters
@@ -66,7 +53,7 @@ def _preset(name: str) -> Platform:
     return _read(name)
 
 
-def varied(name: str, changes: Mapping[str, Any]) -> Any:
+def varied(name: str, changes: Mapping[str, Any]) -> Platform:
     """A platform with some of its settings changed.
 
     Parameters
@@ -134,8 +121,7 @@ def _built(raw: Mapping[str, Any], file: str) -> Platform:
     kind = raw.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         raise DataError(f"{file}: {unknown_name('kind', str(kind), KINDS)}")
-    platform: Platform = checked(KINDS[kind], dict(raw), file)
-    return platform
+    return checked(KINDS[kind], dict(raw), file)
 
 
 def estimate(workload: Workload, platform: str | os.PathLike[str] | Platform = "rram-64-32nm") -> CostReport:

@@ -42,7 +42,7 @@ def platform_names() -> tuple[str, ...]:
 
 
 def find_platform(name: str, folder: Path | None = None) -> Path | Traversable:
-    """The file behind a name: a preset, or a path that ends in ``.toml``, relative to a folder if there is one."""
+    """File of a platform: a preset by its name, or a path that ends in ``.toml``, relative to a folder if given."""
     path = Path(name)
     if path.suffix.lower() == _SUFFIX:
         return path if folder is None else folder / path
@@ -54,7 +54,7 @@ def find_platform(name: str, folder: Path | None = None) -> Path | Traversable:
 
 
 def read_platform_table(source: Path | Traversable) -> dict[str, Any]:
-    """Everything that a platform file says, with what it extends filled in.
+    """Read a platform file, with what it extends filled in.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def _chain(source: Path | Traversable) -> list[tuple[Path | Traversable, dict[st
 
 
 def _with_new_parts(file: Path | Traversable, raw: Mapping[str, Any], whole: Mapping[str, Any]) -> dict[str, Any]:
-    """What a file changes, its new components among the others; the old ones must be known, the new ones must not."""
+    """Changes of a file, with new components among the others; old ones must be known, new ones must not."""
     change = dict(raw)
     tables = {key: raw[key] for key in ("components", "new_components") if key in raw}
     known = whole.get("components", {})

@@ -106,7 +106,7 @@ class Quantity(BaseModel):
 
     @property
     def dimension(self) -> Dimension:
-        """What kind of quantity the unit measures."""
+        """Dimension of the unit."""
         return parse_unit(self.unit)[1]
 
     @cached_property
@@ -129,13 +129,23 @@ def of_dimension(*dimensions: Dimension) -> AfterValidator:
 
 
 class PlatformSettings(BaseModel):
-    """What every platform says of itself."""
+    """Settings that every kind of platform has."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1, description="shown in reports")
     label: str = Field(description="one line on how far to trust it")
     notes: tuple[str, ...] = Field(default=(), description="assumptions that every report repeats")
+    beside: str | None = Field(default=None, description="platform that tables show beside this one")
+
+    @property
+    def constants(self) -> dict[str, Quantity]:
+        """Every constant, by dotted key."""
+        return dict(constants_of(self))
+
+    def quantities(self) -> tuple[Quantity, ...]:
+        """Every constant."""
+        return tuple(self.constants.values())
 
 
 Ratio = Annotated[Quantity, of_dimension("ratio")]

@@ -25,6 +25,7 @@ from spikewise.learn.stdp.engines.base import Settings
 from spikewise.learn.stdp.rules.base import resolve_rule
 from spikewise.price.digital.operations import state_bits_of, weight_bits_of
 from spikewise.price.platform import load_platform
+from spikewise.price.protocol import Platform
 from spikewise.workload.layer import LayerActivity, LayerShape
 from spikewise.workload.operations import OperationCounts
 from spikewise.workload.workload import Workload
@@ -112,7 +113,7 @@ def predicted(workload: Workload, platform: str) -> dict[str, float]:
 
 
 @lru_cache(maxsize=8)
-def _loaded(platform: str) -> Any:
+def _loaded(platform: str) -> Platform:
     return load_platform(platform)
 
 

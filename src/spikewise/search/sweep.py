@@ -20,6 +20,7 @@ from spikewise.dynamic.exit_path import ExitPath
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.errors import CapacityError, ParameterError
+from spikewise.price.protocol import Platform
 from spikewise.workload.workload import Workload
 
 from .budget import Budget
@@ -140,7 +141,7 @@ class Sweep:
         }  # fmt: skip
 
 
-def sweep(variants: Sequence[Variant], platforms: Mapping[str, Any], path: ExitPath) -> Sweep:
+def sweep(variants: Sequence[Variant], platforms: Mapping[str, Platform], path: ExitPath) -> Sweep:
     """Price every combination.
 
     Parameters

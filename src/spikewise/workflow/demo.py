@@ -15,7 +15,7 @@ from spikewise._files import make_folder, remove_leftovers
 from spikewise.data.images import ImageSet, load_splits
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import require
-from spikewise.price.analysis.companions import Prices, platforms_for
+from spikewise.price.analysis.companions import Prices, check_platform
 from spikewise.runs.exit_record import ExitRecord
 from spikewise.runs.folder import Run
 from spikewise.runs.results import DemoResults, NetworkOfDemo
@@ -81,7 +81,7 @@ def run_demo(
         Figures of both (fractions; energy is the mean per image with exit, nominal), and where the report is.
     """
     require("torch", "deep")
-    platforms_for(settings.platform)  # an unknown name should not cost a training first
+    check_platform(settings.platform)
     meter = meter or EnergyMeter()
     splits = _splits(settings.data, root)
     folder = make_folder(out)

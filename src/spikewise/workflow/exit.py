@@ -13,7 +13,7 @@ from spikewise.dynamic.uncertainty import Accumulate
 from spikewise.energy.measurement import measured_of
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError, ParameterError, positive_number
-from spikewise.price.analysis.companions import Prices, platforms_for
+from spikewise.price.analysis.companions import Prices, check_platform
 from spikewise.runs.exit_folder import EXIT_FILE
 from spikewise.runs.exit_record import ExitRecord
 from spikewise.runs.exit_settings import ExitSettings
@@ -61,7 +61,7 @@ def run_exit(
     DataError
         If the run has no network, or the data are not those that it was trained on.
     """
-    platforms_for(asked.platform)
+    check_platform(asked.platform)
     meter = meter or EnergyMeter()
     with Run.hold(path) as run:
         if run.record["kind"] == "stdp" and (asked.temperature or asked.conditional):

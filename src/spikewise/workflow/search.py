@@ -20,7 +20,7 @@ from typing import Any
 from spikewise._files import make_folder, remove_leftovers, write_json
 from spikewise.data.images import ImageSet
 from spikewise.errors import CapacityError, ParameterError, RunError, require
-from spikewise.price.platform import load_platform
+from spikewise.price.analysis.companions import check_platform
 from spikewise.runs.folder import folder_lock
 from spikewise.search.designs import STDPDesign
 from spikewise.search.outcome import candidates_of, chosen_of, front_of, rewarded, volume_of, within
@@ -199,7 +199,7 @@ def plan_of(settings: SearchSettings, splits: Mapping[str, ImageSet], progress: 
     ParameterError
         If the space is too large, or a design cannot be trained.
     """
-    load_platform(settings.platform)
+    check_platform(settings.platform)
     chosen_on, kept = halves(splits["validation"])
     task = STDPTask(splits["train"], chosen_on, kept or chosen_on, settings.platform, settings.seed)
     if len(settings.space) > _MOST_DESIGNS:

@@ -16,7 +16,7 @@ from spikewise.data.images import ImageSet
 from spikewise.dynamic.fingerprint import model_identity
 from spikewise.errors import CapacityError, DataError, ParameterError, require, unknown_name
 from spikewise.learn.stdp.classifier import STDPClassifier
-from spikewise.price.analysis.companions import platforms_for, price_all
+from spikewise.price.analysis.companions import check_platform, price_all
 from spikewise.runs.exit_folder import ExitFolder
 from spikewise.runs.exit_record import ExitRecord
 from spikewise.runs.exit_settings import ExitSettings
@@ -130,7 +130,7 @@ def _exit_of(parent: Run, platform: str | None) -> tuple[ExitFolder, ExitSetting
         )
     asked = newest.record.asked
     asked = asked if platform is None else asked.model_copy(update={"platform": platform})
-    platforms_for(asked.platform)
+    check_platform(asked.platform)
     return newest, asked
 
 

@@ -19,6 +19,7 @@ from spikewise.dynamic.rule import rule_to_dict
 from spikewise.errors import ParameterError, require
 from spikewise.learn.stdp.classifier import STDPClassifier
 from spikewise.price.platform import varied
+from spikewise.price.protocol import Platform
 from spikewise.runs.folder import Run
 from spikewise.search.budget import Budget
 from spikewise.search.predict import memory_bits_of
@@ -131,7 +132,7 @@ def run_sweep(
     }  # fmt: skip
 
 
-def platform_variants(platforms: Sequence[str], vary: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+def platform_variants(platforms: Sequence[str], vary: Mapping[str, Sequence[Any]]) -> dict[str, Platform]:
     """Every platform with every combination of the values.
 
     Examples

@@ -16,7 +16,7 @@ from spikewise.dynamic.anytime import AnytimeClassifier
 from spikewise.energy.measurement import measured_of
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import ParameterError, require
-from spikewise.price.analysis.companions import Prices, platforms_for
+from spikewise.price.analysis.companions import Prices, check_platform
 from spikewise.runs.exit_record import ExitRecord
 from spikewise.runs.folder import Run
 from spikewise.runs.results import Controls, Costs, DataFigures, ExitFigures, Page, TrainingFigures, TrainResults
@@ -81,7 +81,7 @@ def run_train(
     from spikewise.learn.gradient.parallel import this_process
     from spikewise.network.spec import check_model_name
 
-    platforms_for(settings.platform)
+    check_platform(settings.platform)
     check_model_name(settings.network.model)
     process = this_process()
     choose_device(fit_settings.device, process.local_rank)

@@ -4,7 +4,13 @@ import pytest
 
 from spikewise.errors import ParameterError
 from spikewise.price import load_platform
-from spikewise.price.analysis.ann_baseline import ann_baseline, ann_workload, image_density, matched_bits, why_no_rival
+from spikewise.price.analysis.ann_baseline import (
+    ann_baseline,
+    ann_workload,
+    image_density,
+    matched_bits,
+    why_no_ann_baseline,
+)
 from spikewise.price.digital import DigitalAccelerator
 from spikewise.price.digital.neuromorphic import NeuromorphicChip
 from spikewise.price.quantity import read_settings
@@ -94,15 +100,15 @@ def test_the_baseline_has_no_state_to_leak_or_to_read():
     assert dense.memory_bits < spiking.memory_bits / 8
 
 
-def test_where_no_rival_is_fair_the_reason_is_said():
+def test_where_no_ann_baseline_is_fair_the_reason_is_said():
     single = uniform_workload("net", LOAD.layers[2:], 1, [0.2])
     stdp = uniform_workload("net", [LayerShape("excitatory", "linear", 784, 100, lateral="matrix")], 350, [0.1])
     loihi = load_platform("loihi")
-    assert "one step tells" in why_no_rival(single, CHIP)
-    assert "without labels" in why_no_rival(stdp, CHIP)
-    assert "event-driven" in why_no_rival(LOAD, loihi)
+    assert "one step tells" in why_no_ann_baseline(single, CHIP)
+    assert "without labels" in why_no_ann_baseline(stdp, CHIP)
+    assert "event-driven" in why_no_ann_baseline(LOAD, loihi)
     deep = uniform_workload("net", LOAD.layers[2:], 4, [0.2])
-    assert why_no_rival(deep, CHIP) == ""
+    assert why_no_ann_baseline(deep, CHIP) == ""
 
 
 def test_an_event_driven_chip_has_no_baseline():

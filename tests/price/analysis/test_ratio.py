@@ -3,10 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikewise.price import load_platform
-from spikewise.price.analysis.ann_baseline import ann_rivals
+from spikewise.price.analysis.ann_baseline import ann_baselines
 from spikewise.price.analysis.ratio import FIGURES, Ratio, ratio_of
 from spikewise.price.analysis.sensitivity import variants
-from spikewise.report.tables.ann_baseline import Rivalry
+from spikewise.report.tables.ann_baseline import AnnComparison
 from spikewise.workload import LayerShape, uniform_workload
 
 LAYERS = [LayerShape("one", "linear", 640, 320), LayerShape("two", "linear", 320, 10)]
@@ -53,7 +53,7 @@ def test_what_costs_nothing_has_no_ratio():
     assert ratio_of(cpu, [cpu], "area_m2") is None
 
 
-def test_a_rival_that_may_be_built_in_two_ways_widens_the_band():
+def test_a_baseline_that_may_be_built_in_two_ways_widens_the_band():
     one, other, cheaper = price(0.2), price(0.3), price(0.1)
     alone, both = ratio_of(one, [other]), ratio_of(one, [other, cheaper])
     assert (both.low, both.nominal) == (alone.low, alone.nominal)
@@ -66,7 +66,7 @@ def test_no_constant_alone_reverses_a_verdict():
         for n, (n_in, n_out) in enumerate([(8, 64), (64, 64)])
     ]
     load, chip = uniform_workload("net", layers, 4, [0.2, 0.05]), load_platform("rram-64-32nm-physical")
-    ratios = Rivalry.of(load, chip, chip.estimate(load)).ratios()["static"]
+    ratios = AnnComparison.of(load, chip, chip.estimate(load)).ratios()["static"]
     for _, _, varied in variants(chip):
-        alone = ratio_of(varied.estimate(load), ann_rivals(load, varied)[:1])
+        alone = ratio_of(varied.estimate(load), ann_baselines(load, varied)[:1])
         assert ratios["energy_j"].low <= alone.nominal <= ratios["energy_j"].high

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from spikewise.errors import DataError
 from spikewise.price import CostReport, Platform
-from spikewise.price.accounts import Accounts
 from spikewise.price.analysis.sensitivity import constants_of, sensitivity
 from spikewise.price.digital import DigitalAccelerator
 from spikewise.price.digital.neuromorphic import NeuromorphicChip
@@ -230,13 +229,3 @@ def test_a_wrong_constant_is_named(tmp_path, name, old, new, message):
     (tmp_path / "mine.toml").write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(DataError, match=f"mine.toml: {message}"):
         read_settings(CLASSES[name], tmp_path / "mine.toml")
-
-
-def test_accounts_enter_what_is_done_once_at_the_first_step_of_all_samples():
-    accounts = Accounts(["a", "b"], ["part"], 2, once=[True, False])
-    counts = np.arange(8.0).reshape(2, 2, 2)  # running and all, steps, layers
-    accounts.energy("part", np.array([1.0, 2.0, 3.0]), counts, once=True)
-    accounts.leak("part", np.ones(3))
-    step, once = accounts._step["energy"][1, :, :, :, 0], accounts._once["energy"][1, :, :, 0]
-    assert once.tolist() == [[8, 0, 0], [8, 0, 0]]
-    assert step.tolist() == [[[0, 2, 0], [0, 6, 0]], [[0, 10, 0], [0, 14, 0]]]

@@ -1,10 +1,11 @@
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from spikewise.price.imc.components import EVENTS, Component
+from spikewise.price.imc.components import Component, Event
 from spikewise.price.imc.counts import demand_of
 from spikewise.price.imc.mapping import CrossbarArray
 from spikewise.workload import LayerActivity, LayerShape, Workload, uniform_workload
@@ -23,7 +24,7 @@ def demand():
     return demand_of(load, ARRAY)
 
 
-@pytest.mark.parametrize("event", [event for event in EVENTS if event != "stored_bit"])
+@pytest.mark.parametrize("event", [event for event in get_args(Event) if event != "stored_bit"])
 def test_every_event_is_counted_per_layer_and_for_the_chip(event):
     count = demand().count(event)
     assert np.broadcast_shapes(count.shape, (2, 2, 3)) == (2, 2, 3)

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from spikewise.price import load_platform
-from spikewise.report.tables.ann_baseline import Rivalry, pay_tables, times
+from spikewise.report.tables.ann_baseline import AnnComparison, comparison_tables, times
 from spikewise.workload import LayerShape, uniform_workload
 
 LAYERS = [LayerShape("one", "linear", 16, 640), LayerShape("two", "linear", 640, 640)]
@@ -14,7 +14,9 @@ LAYERS = [LayerShape("one", "linear", 16, 640), LayerShape("two", "linear", 640,
 def shown(rate, *names, n_steps=4, histogram=()):
     load = uniform_workload("net", LAYERS, n_steps, [0.5, rate], histogram)
     console = Console(file=io.StringIO(), width=80)
-    for table in pay_tables([Rivalry.of(load, chip, chip.estimate(load)) for chip in map(load_platform, names)]):
+    for table in comparison_tables(
+        [AnnComparison.of(load, chip, chip.estimate(load)) for chip in map(load_platform, names)]
+    ):
         console.print(table)
     return " ".join(console.file.getvalue().split())
 
@@ -32,13 +34,13 @@ def test_energy_latency_and_their_product_are_judged_with_exit_and_without():
     assert "with exit" not in shown(0.1, "sram-22nm")
 
 
-def test_what_is_assumed_of_the_rival_stands_below():
+def test_what_is_assumed_of_the_ann_baseline_stands_below():
     text = shown(0.1, "sram-22nm")
     for words in ("activations of 3 bits", "50% of its activations", "no early exit", "of the image (at most"):
         assert words in text
 
 
-def test_platforms_without_a_fair_rival_say_why():
+def test_platforms_without_a_fair_ann_baseline_say_why():
     text = shown(0.1, "loihi", "digital-45nm")
     assert "an event-driven chip has no dense layers" in text
     assert "does spiking pay on digital-45nm?" in text

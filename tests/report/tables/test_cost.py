@@ -4,7 +4,7 @@ import io
 import pytest
 from rich.console import Console
 
-from spikewise.price.analysis.figures_of_merit import merit_of
+from spikewise.price.analysis.figures_of_merit import merit_figures
 from spikewise.price.platform import estimate
 from spikewise.report.tables.cost import (
     _binned,
@@ -100,7 +100,7 @@ def test_what_is_done_once_is_shown_where_it_is_not_known():
 
 
 def test_figures_of_merit_stand_below_the_totals():
-    merit = merit_of(REPORT, LOAD)
+    merit = merit_figures(REPORT, LOAD)
     text = text_of(cost_table(REPORT, LOAD))
     assert format_si(merit.energy_per_synaptic_operation_j, "J") in text
     assert "OPS/W, dense" in text

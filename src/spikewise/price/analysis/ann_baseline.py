@@ -7,7 +7,7 @@ normalisation that centres it. So half of its activations are taken as non-zero 
 that every comparison states; the image at the first layer is as dense as it was measured. What both networks save
 alike, such as smaller weights, cancels in the comparison.
 
-Left out: biases, the rectifier itself, and any accuracy that the two networks do not share. No fair rival is known
+Left out: biases, the rectifier itself, and any accuracy that the two networks do not share. No fair baseline is known
 where one step tells two values apart and no more, and for networks that learn without labels by competition.
 """
 
@@ -19,7 +19,7 @@ from spikewise.errors import ParameterError, positive_number, whole_number
 from spikewise.price.cost import CostReport
 from spikewise.price.digital.accelerator import DigitalAccelerator
 from spikewise.price.digital.neuromorphic import NeuromorphicChip
-from spikewise.price.platform import Platform
+from spikewise.price.protocol import Platform
 from spikewise.workload.layer import MAX_BITS
 from spikewise.workload.workload import LayerActivity, LayerShape, Workload
 
@@ -44,15 +44,15 @@ def matched_bits(n_steps: int) -> int:
     return n_steps.bit_length()
 
 
-def why_no_rival(workload: Workload, platform: Platform) -> str:
-    """Why no conventional network is a fair rival here; empty if one is.
+def why_no_ann_baseline(workload: Workload, platform: Platform) -> str:
+    """Why no ANN baseline is fair here; empty if one is.
 
     Examples
     --------
     >>> from spikewise.price import load_platform
     >>> from spikewise.workload import uniform_workload
     >>> load = uniform_workload("net", [LayerShape("fc", "linear", 64, 10)], 1, [0.2])
-    >>> why_no_rival(load, load_platform("digital-45nm"))
+    >>> why_no_ann_baseline(load, load_platform("digital-45nm"))
     'one step tells only two values apart, so nothing can be said of several bits'
     """
     if isinstance(platform, NeuromorphicChip):
@@ -153,7 +153,7 @@ def ann_baseline(
     return replace(report, assumptions=(*report.assumptions, *lines))
 
 
-def ann_rivals(workload: Workload, platform: Platform) -> tuple[CostReport, ...]:
+def ann_baselines(workload: Workload, platform: Platform) -> tuple[CostReport, ...]:
     """The conventional network with its defaults and, where nobody can say whether zeros save products, if they do.
 
     Examples
@@ -161,14 +161,14 @@ def ann_rivals(workload: Workload, platform: Platform) -> tuple[CostReport, ...]
     >>> from spikewise.price import load_platform
     >>> from spikewise.workload import uniform_workload
     >>> load = uniform_workload("net", [LayerShape("fc", "linear", 640, 10)], 4, [0.1])
-    >>> dense, skipping = ann_rivals(load, load_platform("digital-45nm"))
+    >>> dense, skipping = ann_baselines(load, load_platform("digital-45nm"))
     >>> dense.energy_j > skipping.energy_j
     True
     """
-    rival = ann_baseline(workload, platform)
+    baseline = ann_baseline(workload, platform)
     if isinstance(platform, DigitalAccelerator) and not platform.skips_zeros:
-        return rival, ann_baseline(workload, platform.model_copy(update={"skips_zeros": True}))
-    return (rival,)
+        return baseline, ann_baseline(workload, platform.model_copy(update={"skips_zeros": True}))
+    return (baseline,)
 
 
 def ann_assumptions(
@@ -177,11 +177,11 @@ def ann_assumptions(
     activation_bits: int | None = None,
     activation_rate: float = ACTIVATION_RATE,
 ) -> tuple[str, ...]:
-    """What is taken for granted of the conventional network, one line each."""
+    """Assumptions about the conventional network, one line each."""
     bits = matched_bits(workload.n_steps) if activation_bits is None else activation_bits
     how = "as measured" if workload.layers[0].input_bits > 1 else "at most, from all spikes"
     image = f"{image_density(workload):.0%} of the image ({how})"
-    zeros = _ZEROS.get(getattr(platform, "kind", ""), "")
+    zeros = _ZEROS.get(platform.kind, "")
     return (
         f"conventional network of the same shape: each layer computed once, activations of {bits} bits, weights as "
         "they are, no states, no early exit.",

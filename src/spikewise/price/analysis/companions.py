@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
 
 from spikewise._files import mendable, read_json, write_json
 from spikewise.errors import DataError
 from spikewise.price.cost import CostReport
 from spikewise.price.platform import load_platform
+from spikewise.price.protocol import Platform
 from spikewise.workload.workload import Workload
 
 
-def companions_of(*platforms: Any) -> list[str]:
+def companions_of(*platforms: Platform) -> list[str]:
     """Names of the platforms that are shown beside these, each once, and none that is there already.
 
     Parameters
@@ -37,7 +37,7 @@ def companions_of(*platforms: Any) -> list[str]:
     []
     """
     asked = {platform.name for platform in platforms}
-    wanted = dict.fromkeys(getattr(platform, "beside", None) for platform in platforms)
+    wanted = dict.fromkeys(platform.beside for platform in platforms)
     return [name for name in wanted if name is not None and name not in asked]
 
 
@@ -82,10 +82,15 @@ def price_all(workload: Workload, platform: str) -> Prices:
     return tuple(each.estimate(workload) for each in platforms_for(platform))
 
 
-def platforms_for(platform: str) -> list[Any]:
+def platforms_for(platform: str) -> list[Platform]:
     """The platform of this name or file, and its companions; raises ParameterError or DataError if one is unknown."""
     asked = load_platform(platform)
     return [asked, *(load_platform(name) for name in companions_of(asked))]
+
+
+def check_platform(platform: str) -> None:
+    """Raise ParameterError or DataError if a platform, or one that is shown beside it, cannot be loaded."""
+    platforms_for(platform)
 
 
 def write_prices(path: str | os.PathLike[str], prices: Prices) -> None:

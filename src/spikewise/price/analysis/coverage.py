@@ -1,4 +1,4 @@
-"""What a price includes, in one vocabulary for all kinds of platforms, so that prices of unlike scope are not compared.
+"""What a price includes, in one vocabulary for all kinds of platforms, so that like is compared with like.
 
 A platform's own parts have names of their own: the periphery of one chip is buffer, shift-add and accumulation of
 another. Each part is therefore said in terms of :data:`TERMS`. A term is included, included in time only, left out, or
@@ -7,10 +7,11 @@ there is nothing on such a platform that it could stand for.
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from spikewise.price.imc.chip import ImcChip
 from spikewise.price.imc.schedule import SPECULATION
+from spikewise.price.protocol import Platform
 
 Included = Literal["yes", "time only", "no", "n/a"]
 Term = Literal[
@@ -50,10 +51,10 @@ _KINDS: dict[str, dict[Term, Included]] = {
         "off-chip memory": "no", "speculation": "n/a",
     },
 }  # fmt: skip
-"""What is not simply included on other kinds of platforms."""
+"""Terms that prices on other kinds of platforms do not fully include."""
 
 
-def scope_of(platform: Any) -> dict[str, Included]:
+def coverage_of(platform: Platform) -> dict[str, Included]:
     """Every term of :data:`TERMS`, and whether a platform's price includes it.
 
     Parts of a chip whose names say nothing stand under "other parts".
@@ -61,17 +62,17 @@ def scope_of(platform: Any) -> dict[str, Included]:
     Examples
     --------
     >>> from spikewise.price import load_platform
-    >>> scope_of(load_platform("rram-64-32nm"))["drivers"], scope_of(load_platform("digital-45nm"))["converters"]
+    >>> coverage_of(load_platform("rram-64-32nm"))["drivers"], coverage_of(load_platform("digital-45nm"))["converters"]
     ('no', 'n/a')
     """
     if isinstance(platform, ImcChip):
-        return _scope_of_chip(platform)
-    exceptions = _KINDS.get(getattr(platform, "kind", ""), {})
+        return _coverage_of_chip(platform)
+    exceptions = _KINDS.get(platform.kind, {})
     return {term: exceptions.get(term, "yes") for term in TERMS}
 
 
-def unnamed_parts(platform: Any) -> tuple[str, ...]:
-    """Parts of a chip that :func:`scope_of` puts under "other parts".
+def unnamed_parts(platform: Platform) -> tuple[str, ...]:
+    """Parts of a chip that :func:`coverage_of` puts under "other parts".
 
     Examples
     --------
@@ -79,10 +80,11 @@ def unnamed_parts(platform: Any) -> tuple[str, ...]:
     >>> unnamed_parts(load_platform("sram-22nm"))
     ()
     """
-    return tuple(name for name in getattr(platform, "components", ()) if name not in _PARTS)
+    parts = platform.components if isinstance(platform, ImcChip) else ()
+    return tuple(name for name in parts if name not in _PARTS)
 
 
-def _scope_of_chip(chip: ImcChip) -> dict[str, Included]:
+def _coverage_of_chip(chip: ImcChip) -> dict[str, Included]:
     """A term is included where a part that stands for it takes energy, or else time."""
     found: dict[str, Included] = dict.fromkeys(TERMS, "no")
     for name, part in chip.components.items():

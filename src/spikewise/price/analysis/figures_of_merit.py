@@ -12,16 +12,15 @@ for work that silence spared. Inferences come one after the other, none beside a
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from spikewise.price.cost import CostReport
-from spikewise.workload.metrics import Metrics, count_metrics
+from spikewise.workload.metrics import count_metrics
 from spikewise.workload.workload import Workload
 
 
 @dataclass(frozen=True, slots=True)
-class Merit:
+class FiguresOfMerit:
     """Figures of merit of a network on a platform; None where there is nothing to divide by.
 
     Parameters
@@ -40,12 +39,8 @@ class Merit:
     mean_power_w: float | None
     power_density_w_per_m2: float | None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary, ready for JSON."""
-        return asdict(self)
 
-
-def merit_of(report: CostReport, workload: Workload) -> Merit:
+def merit_figures(report: CostReport, workload: Workload) -> FiguresOfMerit:
     """Figures of merit of a report with its exits; of ``report.static`` and ``workload.without_exit()`` for a full run.
 
     Examples
@@ -54,18 +49,14 @@ def merit_of(report: CostReport, workload: Workload) -> Merit:
     >>> from spikewise.workload import LayerShape, uniform_workload
     >>> load = uniform_workload("toy", [LayerShape("fc", "linear", 64, 10)], n_steps=2, rates=[0.25])
     >>> report = estimate(load)
-    >>> merit = merit_of(report, load)
+    >>> merit = merit_figures(report, load)
     >>> round(report.energy_j / merit.energy_per_synaptic_operation_j)  # 2 steps x 16 active inputs x 10 weights
     320
     """
-    return _merit(report, count_metrics(workload))
-
-
-def _merit(report: CostReport, metrics: Metrics) -> Merit:
-    energy, latency = report.energy_j, report.latency_s
+    metrics, energy, latency = count_metrics(workload), report.energy_j, report.latency_s
     n_synaptic = metrics.n_macs + metrics.n_acs
     power = _over(energy, latency)
-    return Merit(
+    return FiguresOfMerit(
         energy_per_synaptic_operation_j=_over(energy, n_synaptic),
         synaptic_operations_per_j=_over(n_synaptic, energy),
         dense_operations_per_j=_over(2 * metrics.n_dense_macs, energy),

@@ -2,8 +2,8 @@
 
 Constants are uncertain, but the same constants stand in both prices: a dear converter is dear for both. So the band of
 a ratio holds the ratios with all constants low, nominal and high together and, since two prices lean on different
-parts, those with each constant alone at either end. That is narrower than the ratio of the bands. Where a rival may be
-built in several ways, the band holds them all.
+parts, those with each constant alone at either end. That is narrower than the ratio of the bands. Where a baseline may
+be built in several ways, the band holds them all.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ Pair = tuple[CostReport, Sequence[CostReport]]
 
 
 def ratio_of(
-    report: CostReport, rivals: Sequence[CostReport], figure: str = "energy_j", varied: Sequence[Pair] = ()
+    report: CostReport, baselines: Sequence[CostReport], figure: str = "energy_j", varied: Sequence[Pair] = ()
 ) -> Ratio | None:
-    """A figure of a report over that of its rivals; None where one has none.
+    """A figure of a report over that of its baselines; None where one has none.
 
     Parameters
     ----------
     report : CostReport
         The one in question.
-    rivals : sequence of CostReport
+    baselines : sequence of CostReport
         What it is compared with, the nominal one first.
     figure : str
         The figure.
@@ -66,18 +66,18 @@ def ratio_of(
 
     Examples
     --------
-    >>> from spikewise.price.analysis.ann_baseline import ann_rivals
+    >>> from spikewise.price.analysis.ann_baseline import ann_baselines
     >>> from spikewise.price import load_platform
     >>> from spikewise.workload import LayerShape, uniform_workload
     >>> layers = [LayerShape("one", "linear", 16, 640), LayerShape("two", "linear", 640, 640)]
     >>> load, chip = uniform_workload("net", layers, 4, [0.5, 0.01]), load_platform("digital-45nm")
-    >>> ratio_of(chip.estimate(load), ann_rivals(load, chip)).answer
+    >>> ratio_of(chip.estimate(load), ann_baselines(load, chip)).answer
     'yes'
     """
     ours = [float(getattr(report.at(corner), figure)) for corner in CORNERS]
     ratios = []
-    for rival in rivals:
-        theirs = [float(getattr(rival.at(corner), figure)) for corner in CORNERS]
+    for baseline in baselines:
+        theirs = [float(getattr(baseline.at(corner), figure)) for corner in CORNERS]
         if not all(theirs):
             return None
         ratios += [one / other for one, other in zip(ours, theirs, strict=True)]

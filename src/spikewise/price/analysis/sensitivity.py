@@ -1,4 +1,4 @@
-"""Which constants a figure hangs on: each alone at its low and at its high end, the strongest first (a tornado)."""
+"""Which constants a figure depends on: each alone at its low and at its high end, the strongest first (a tornado)."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from typing import Any
 from pydantic import BaseModel
 
 from spikewise.errors import ParameterError, unknown_name, whole_number
+from spikewise.price.protocol import Platform
 from spikewise.price.quantity import Quantity, constants_of
 from spikewise.workload.workload import Workload
 
 FIGURES = ("energy_j", "latency_s", "edp_js", "edp_saving", "area_m2")
-
-
 _LEAVES = (str, int, float, type(None), Quantity)
 
 
 @dataclass(frozen=True, slots=True)
 class Swing:
-    """What one constant does to a figure.
+    """Effect of one constant on a figure.
 
     Parameters
     ----------
@@ -46,14 +45,14 @@ class Swing:
 
 
 def sensitivity(
-    platform: Any, workload: Workload, figure: str = "energy_j", n_strongest: int = 10
+    platform: Platform, workload: Workload, figure: str = "energy_j", n_strongest: int = 10
 ) -> tuple[Swing, ...]:
     """The constants that move a figure most, strongest first.
 
     Parameters
     ----------
-    platform : settings model of a platform
-        From :func:`~spikewise.price.platform.load_platform`.
+    platform : Platform
+        A settings model, from :func:`~spikewise.price.platform.load_platform`.
     workload : Workload
         What is priced.
     figure : {"energy_j", "latency_s", "edp_js", "edp_saving", "area_m2"}
@@ -75,7 +74,7 @@ def sensitivity(
     n_strongest = whole_number("n_strongest", n_strongest, 1)
     if not isinstance(platform, BaseModel):
         raise ParameterError(f"platform must be a settings model, whose constants can be varied; got {platform!r}.")
-    nominal = float(getattr(platform.estimate(workload), figure))  # type: ignore[attr-defined]
+    nominal = float(getattr(platform.estimate(workload), figure))
     ends: dict[str, list[float]] = {}
     known: dict[str, Quantity] = {}
     for key, constant, varied in variants(platform):
@@ -86,7 +85,7 @@ def sensitivity(
     return tuple(sorted(moving, key=lambda swing: -swing.width)[:n_strongest])
 
 
-def variants(platform: Any) -> Iterator[tuple[str, Quantity, Any]]:
+def variants(platform: Platform) -> Iterator[tuple[str, Quantity, Platform]]:
     """Each constant that has a band, with the platform where it alone stands at its low, then at its high end."""
     for key, constant in constants_of(platform):
         if constant.low < constant.high:

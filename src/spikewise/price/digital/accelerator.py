@@ -28,15 +28,15 @@ from pydantic import Field
 
 from spikewise.price.accounts import Accounts
 from spikewise.price.cost import CostReport
+from spikewise.price.ledger import FloatArray
 from spikewise.price.quantity import PlatformSettings, Quantity, Ratio, of_dimension
 from spikewise.workload.workload import LayerShape, Workload
 
 from . import sram as tables
 from .arithmetic import Arithmetic, at_bits, product_at_bits
-from .counts import above_zero, in_order, measured, output_bits, per_layer, synaptic_operations
+from .counts import above_zero, by_corner, in_order, inhibitions, output_bits, per_layer, synaptic_operations
 from .memory import Memories, kept_states, memories, stored_sums
 
-FloatArray = NDArray[np.float64]
 Stored = dict[str, FloatArray]  # bits of each layer, by component
 COMPONENTS = (
     "compute", "weight memory", "local buffer", "activation memory", "state memory", "neuron update", "lateral",
@@ -109,9 +109,7 @@ class DigitalAccelerator(PlatformSettings):
 
     def estimate(self, workload: Workload) -> CostReport:
         """Price a workload; a layer whose inputs have several bits multiplies, all others add."""
-        layers, stored = workload.layers, memories(workload)
-        once = [layer.once_per_inference for layer in layers]
-        accounts = Accounts([layer.name for layer in layers], COMPONENTS, workload.n_steps, once)
+        accounts, stored = Accounts.of(workload, COMPONENTS), memories(workload)
         self._compute(accounts, workload)
         self._move_weights(accounts, workload, stored)
         self._move_activations(accounts, workload)
@@ -120,7 +118,7 @@ class DigitalAccelerator(PlatformSettings):
         self._build(accounts, workload, stored)
         accounts.leak("leakage", self._leakage_w(stored))
         return accounts.report(
-            self, workload, workload.exit_histogram, self._remarks(workload, stored), tables.SOURCE, tables.TAG
+            self, workload, workload.exit_histogram, self._notes_on(workload, stored), tables.SOURCE, tables.TAG
         )
 
     def _operations(self, workload: Workload) -> FloatArray:
@@ -146,17 +144,14 @@ class DigitalAccelerator(PlatformSettings):
     def _move_weights(self, accounts: Accounts, workload: Workload, stored: Stored) -> None:
         bits, n_weights = per_layer(workload, "weight_bits"), per_layer(workload, "n_weights")
         n_operations, size = self._operations(workload), stored["weight memory"]
-        reads = self.memory.read(size)
         # At most once per operation, so the three corners differ in the count too.
-        fetched = [np.minimum(n_operations, n_weights * often) * bits for often in self.memory.refetch.corners]
-        for corner, n_bits in enumerate(fetched):
-            accounts.energy("weight memory", only(corner, reads), n_bits, once=True)
+        fetched = np.minimum(n_operations, n_weights * by_corner(self.memory.refetch.corners)) * bits
+        accounts.energy("weight memory", self.memory.read(size)[:, None, None] * fetched, once=True)
         accounts.energy("local buffer", self._buffer_j(), n_operations * bits, once=True)
         # What the off-chip memory takes longer than the units.
-        outside, speed = self.memory.is_outside(size), self.memory.dram_bandwidth
-        for corner, slowness in enumerate(in_order(speed.corners)):
-            wait = np.maximum(outside * fetched[corner] * slowness - n_operations * self.slot_s[corner], 0.0)
-            accounts.latency("weight memory", only(corner, np.ones(3)), wait, once=True)
+        moving = self.memory.is_outside(size) * fetched * by_corner(in_order(self.memory.dram_bandwidth.corners))
+        wait = np.maximum(moving - n_operations * by_corner(self.slot_s), 0.0)
+        accounts.latency("weight memory", wait, once=True)
 
     def _buffer_j(self) -> FloatArray:
         return self.memory.read(np.asarray(self.memory.local_buffer.corners[1]))
@@ -180,13 +175,10 @@ class DigitalAccelerator(PlatformSettings):
 
     def _inhibit(self, accounts: Accounts, workload: Workload, stored: Stored) -> None:
         """Each output spike is subtracted from all other neurons; a matrix has a weight to be read for each."""
-        n_pairs = measured(workload, "out_spikes") * np.maximum(per_layer(workload, "n_neurons") - 1, 0)
-        is_on = np.array([layer.lateral != "none" for layer in workload.layers])
-        adds = self.add_j(workload, per_layer(workload, "state_bits"))
-        accounts.energy("lateral", adds, n_pairs * is_on)
-        size = stored["lateral"]
+        n_pairs, size = inhibitions(workload), stored["lateral"]
+        accounts.energy("lateral", self.add_j(workload, per_layer(workload, "state_bits")), n_pairs)
         accounts.energy("lateral", self.memory.read(size), n_pairs * (size > 0) * per_layer(workload, "weight_bits"))
-        accounts.latency("lateral", self.slot_s, n_pairs * is_on)
+        accounts.latency("lateral", self.slot_s, n_pairs)
 
     def _build(self, accounts: Accounts, workload: Workload, stored: Stored) -> None:
         for component, n_bits in stored.items():
@@ -211,9 +203,9 @@ class DigitalAccelerator(PlatformSettings):
         buffer = self.memory.leakage_w(self.memory.local_buffer.corners[1:2])
         return np.asarray(self.memory.leakage_w(*stored.values()) + self._n_buffers() * buffer)
 
-    def _remarks(self, workload: Workload, stored: Stored) -> list[str]:
-        """What a reader of this report must know about this network on this chip."""
-        layers, remarks = workload.layers, []
+    def _notes_on(self, workload: Workload, stored: Stored) -> list[str]:
+        """Assumptions of the price of this network on this chip."""
+        layers, notes = workload.layers, []
         outside = [
             f"{name} of {layer.name}"
             for name, size in stored.items()
@@ -225,24 +217,17 @@ class DigitalAccelerator(PlatformSettings):
         narrow = [x.name for x in layers if x.input_bits > 1 and x.weight_bits * x.input_bits < narrowest**2]
         if outside:
             limit = f"{self.memory.capacity.value:g} {self.memory.capacity.unit}"
-            remarks.append(f"what exceeds {limit} lies in DRAM, which is in no area: {', '.join(outside)}.")
+            notes.append(f"what exceeds {limit} lies in DRAM, which is in no area: {', '.join(outside)}.")
         if floats:
-            remarks.append(f"these layers compute in floating point: {', '.join(floats)}.")
+            notes.append(f"these layers compute in floating point: {', '.join(floats)}.")
         if narrow:
-            remarks.append(
+            notes.append(
                 f"multiplications of b1 x b2 bits take b1 b2 / {narrowest**2} of one of {narrowest} bits (assumed): "
                 f"{', '.join(narrow)}."
             )
-        return remarks
+        return notes
 
 
 def is_product(workload: Workload) -> NDArray[np.bool_]:
     """Layers (L,) whose inputs have several bits, so that weights are multiplied and not just added."""
     return np.asarray(per_layer(workload, "input_bits") > 1)
-
-
-def only(corner: int, values: FloatArray) -> FloatArray:
-    """The values at one corner, nothing at the others."""
-    alone = np.zeros_like(values)
-    alone[corner] = values[corner]
-    return alone

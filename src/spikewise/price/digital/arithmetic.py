@@ -12,15 +12,14 @@ an assumption: without it an 8-bit multiplier would stand where 3 x 4 bits are n
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from spikewise.price.ledger import FloatArray
 from spikewise.price.quantity import Quantity, of_dimension
-
-FloatArray = NDArray[np.float64]
 
 
 class AtBits(Quantity):
@@ -44,7 +43,7 @@ Energies = Annotated[tuple[AtBits, ...], of_dimension("energy"), AfterValidator(
 Areas = Annotated[tuple[AtBits, ...], of_dimension("area"), AfterValidator(_table)]
 
 
-def at_bits(table: tuple[AtBits, ...], n_bits: Any) -> FloatArray:
+def at_bits(table: tuple[AtBits, ...], n_bits: ArrayLike) -> FloatArray:
     """Low, nominal and high value for operands of so many bits; shape (3, ...).
 
     Examples
@@ -60,7 +59,7 @@ def at_bits(table: tuple[AtBits, ...], n_bits: Any) -> FloatArray:
     return np.exp([np.interp(wanted, widths, row) for row in np.log(corners)])
 
 
-def product_at_bits(table: tuple[AtBits, ...], n_bits: Any) -> FloatArray:
+def product_at_bits(table: tuple[AtBits, ...], n_bits: ArrayLike) -> FloatArray:
     """Low, nominal and high value of a multiplier; shape (3, ...).
 
     Parameters

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import AfterValidator
 
+from spikewise.price.ledger import FloatArray
 from spikewise.price.quantity import Quantity
-from spikewise.workload.workload import LayerActivity, LayerShape, Workload
-
-FloatArray = NDArray[np.float64]
+from spikewise.workload.workload import LayerShape, Workload
 
 
 def _above_zero(value: Quantity) -> Quantity:
@@ -32,13 +30,7 @@ def per_layer(workload: Workload, name: str) -> FloatArray:
 def measured(workload: Workload, name: str) -> FloatArray:
     """Measured counts such as ``out_spikes``, of running samples and of all; shape (2, T, L)."""
     both = (workload.alive_activity, workload.activity)
-    counts: list[list[tuple[float, ...]]] = [[_counts(row, name) for row in rows] for rows in both]
-    return np.array(counts, np.float64).transpose(0, 2, 1)
-
-
-def _counts(row: LayerActivity, name: str) -> tuple[float, ...]:
-    found: tuple[float, ...] = getattr(row, name)
-    return found
+    return np.array([[getattr(row, name) for row in rows] for rows in both], np.float64).transpose(0, 2, 1)
 
 
 def fan_out(workload: Workload) -> FloatArray:
@@ -51,10 +43,21 @@ def synaptic_operations(workload: Workload) -> FloatArray:
     return measured(workload, "active_unfolded") * fan_out(workload)
 
 
+def inhibitions(workload: Workload) -> FloatArray:
+    """Pairs of a neuron that fires and another of its layer that it inhibits; shape (2, T, L)."""
+    is_on = np.array([layer.lateral != "none" for layer in workload.layers])
+    return np.asarray(measured(workload, "out_spikes") * np.maximum(per_layer(workload, "n_neurons") - 1, 0) * is_on)
+
+
 def output_bits(layers: Sequence[LayerShape]) -> FloatArray:
     """Bits of one output value of each layer: what the next one reads, and a whole state at a read-out; shape (L,)."""
     last = 1 if layers[-1].has_neurons else layers[-1].state_bits
     return np.array([*(layer.input_bits for layer in layers[1:]), last], np.float64)
+
+
+def by_corner(values: FloatArray) -> FloatArray:
+    """Values (3,) at the low, nominal and high corner, to be multiplied with counts (2, T, L)."""
+    return values[:, None, None, None]
 
 
 def in_order(corners: FloatArray) -> FloatArray:

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from spikewise.price.ledger import FloatArray
 from spikewise.price.quantity import Quantity, Ratio, of_dimension
 from spikewise.workload.workload import Workload
 
 from .counts import above_zero, output_bits, per_layer
 from .sram import NODES_NM, Sram
 
-FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 
@@ -46,7 +46,7 @@ class Memories(BaseModel):
 
     @property
     def sram(self) -> Sram:
-        """The table behind."""
+        """SRAM table of this process node."""
         return Sram(self.node_nm)
 
     def is_outside(self, n_bits: FloatArray) -> BoolArray:

@@ -18,18 +18,17 @@ import math
 from typing import Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from spikewise.price.accounts import Accounts
 from spikewise.price.cost import CostReport
+from spikewise.price.ledger import FloatArray
 from spikewise.price.quantity import PlatformSettings, Quantity, Ratio, of_dimension
 from spikewise.workload.workload import Workload
 
-from .counts import above_zero, measured, per_layer, synaptic_operations
+from .counts import above_zero, by_corner, inhibitions, measured, per_layer, synaptic_operations
 from .memory import lateral_memory, state_memory, weight_memory
 
-FloatArray = NDArray[np.float64]
 Energy = Annotated[Quantity, of_dimension("energy")]
 Time = Annotated[Quantity, of_dimension("time")]
 COMPONENTS = ("synapses", "neuron update", "spikes", "messages", "barrier")
@@ -72,9 +71,7 @@ class NeuromorphicChip(PlatformSettings):
 
     def estimate(self, workload: Workload) -> CostReport:
         """Price a workload; inputs of several bits are sent as one event for each bit, at most."""
-        layers = workload.layers
-        once = [layer.once_per_inference for layer in layers]
-        accounts = Accounts([layer.name for layer in layers], COMPONENTS, workload.n_steps, once)
+        accounts = Accounts.of(workload, COMPONENTS)
         cores, states = self.n_cores(workload), per_layer(workload, "n_neurons")
         n_synaptic, n_messages = self._events(workload)
         accounts.energy("synapses", self.synapse.corners, n_synaptic, once=True)
@@ -86,43 +83,36 @@ class NeuromorphicChip(PlatformSettings):
         accounts.memory("synapses", weight_memory(workload) + lateral_memory(workload))
         accounts.memory("neuron update", state_memory(workload))
         accounts.area("neuron update", np.multiply.outer(self.core_area.corners, cores))
-        return accounts.report(self, workload, workload.exit_histogram, self._remarks(workload, cores))
+        return accounts.report(self, workload, workload.exit_histogram, self._notes_on(workload, cores))
 
     def _events(self, workload: Workload) -> tuple[FloatArray, FloatArray]:
         """Synaptic operations and messages of each layer, (2, T, L), counted where they arrive."""
-        bits, n_in, n_out = (per_layer(workload, "input_bits"), measured(workload, "in_spikes"),
-                             measured(workload, "out_spikes"))  # fmt: skip
+        bits, n_in = per_layer(workload, "input_bits"), measured(workload, "in_spikes")
         n_synaptic = synaptic_operations(workload) * bits
         targets = np.divide(n_synaptic, n_in * bits, out=np.zeros_like(n_in), where=n_in > 0)
         cores, capacity = self.n_cores(workload), self.neurons_per_core.corners[1]
         n_messages = n_in * bits * np.minimum(np.maximum(np.ceil(targets / capacity), 1.0), cores)
-        # Inhibition goes from each neuron that fires to all others of its layer.
         inhibits = np.array([layer.lateral != "none" for layer in workload.layers])
-        n_others = np.maximum(per_layer(workload, "n_neurons") - 1, 0)
-        return n_synaptic + inhibits * n_out * n_others, n_messages + inhibits * n_out * cores
+        return n_synaptic + inhibitions(workload), n_messages + inhibits * measured(workload, "out_spikes") * cores
 
     def _time(self, accounts: Accounts, workload: Workload, n_synaptic: FloatArray, n_states: FloatArray) -> None:
         """Charge a step to its slowest layer, and what is done once to that layer itself."""
         is_once = np.array([layer.once_per_inference for layer in workload.layers])
-        per_neuron = self.neuron_access_time.corners + self.neuron_update_time.corners
-        for corner, alone in enumerate(np.eye(3)):
-            synaptic = n_synaptic * self.synapse_time.corners[corner]
-            visits = np.broadcast_to(n_states * per_neuron[corner], synaptic.shape)
-            stepwise = np.where(is_once, 0.0, synaptic)
-            slowest = np.arange(len(is_once)) == (stepwise + visits).argmax(-1)[..., None]
-            accounts.latency("synapses", alone, stepwise * slowest)
-            accounts.latency("synapses", alone, np.where(is_once, synaptic, 0.0), once=True)
-            accounts.latency("neuron update", alone, visits * slowest)
+        synaptic = n_synaptic * by_corner(self.synapse_time.corners)
+        visits = n_states * by_corner(self.neuron_access_time.corners + self.neuron_update_time.corners)
+        stepwise = np.where(is_once, 0.0, synaptic)
+        slowest = np.arange(len(is_once)) == (stepwise + visits).argmax(-1)[..., None]
+        accounts.latency("synapses", stepwise * slowest)
+        accounts.latency("synapses", np.where(is_once, synaptic, 0.0), once=True)
+        accounts.latency("neuron update", visits * slowest)
         accounts.latency("barrier", self.barrier.corners, accounts.on_chip(1.0))
 
-    def _remarks(self, workload: Workload, cores: FloatArray) -> list[str]:
-        """What a reader of this report must know about this network on this chip."""
-        remarks = [
-            f"{cores.sum():g} cores are used, {math.ceil(cores.sum() / self.cores_per_chip.corners[1])} chip(s)."
-        ]
+    def _notes_on(self, workload: Workload, cores: FloatArray) -> list[str]:
+        """Assumptions of the price of this network on this chip."""
+        notes = [f"{cores.sum():g} cores are used, {math.ceil(cores.sum() / self.cores_per_chip.corners[1])} chip(s)."]
         several = [layer.name for layer in workload.layers if layer.input_bits > 1]
         if several:
-            remarks.append(f"inputs of several bits are sent as one event for each bit: {', '.join(several)}.")
+            notes.append(f"inputs of several bits are sent as one event for each bit: {', '.join(several)}.")
         if any(layer.once_per_inference for layer in workload.layers):
-            remarks.append("sums that are computed once are added as a bias, which costs nothing more.")
-        return remarks
+            notes.append("sums that are computed once are added as a bias, which costs nothing more.")
+        return notes

@@ -22,13 +22,14 @@ from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spikewise.errors import ParameterError, unknown_name
 from spikewise.price.accounts import Accounts
 from spikewise.price.cost import CostReport
+from spikewise.price.ledger import FloatArray
+from spikewise.price.protocol import Platform
 from spikewise.workload.layer import LayerShape
-from spikewise.workload.operations import Operations
+from spikewise.workload.operations import OperationCounts, Operations
 from spikewise.workload.workload import Workload
 
 from . import sram
@@ -36,7 +37,6 @@ from .accelerator import DigitalAccelerator
 from .counts import in_order
 from .roofline import RooflineProcessor
 
-FloatArray = NDArray[np.float64]
 Phase = Literal["inference", "training"]
 PHASES: tuple[Phase, ...] = ("inference", "training")
 COMPONENTS = ("weight memory", "state memory", "arithmetic", "random numbers", "leakage")
@@ -57,17 +57,15 @@ def state_bits_of(layer: LayerShape, phase: Phase) -> float:
     return float(n_states * layer.state_bits)
 
 
-def estimate_operations(
-    workload: Workload, platform: DigitalAccelerator | RooflineProcessor, phase: Phase = "inference"
-) -> CostReport:
+def estimate_operations(workload: Workload, platform: Platform, phase: Phase = "inference") -> CostReport:
     """Price the counted operations of one sample, mean over the samples.
 
     Parameters
     ----------
     workload : Workload
         Of a network that counts its operations, such as ``STDPClassifier.workload`` gives.
-    platform : DigitalAccelerator or RooflineProcessor
-        Where they are done.
+    platform : Platform
+        Where they are done: a digital accelerator or an embedded processor.
     phase : {"inference", "training"}
         Answering, with early exits as they were counted, or learning from a sample.
 
@@ -92,7 +90,7 @@ def estimate_operations(
     """
     if phase not in PHASES:
         raise unknown_name("phase", phase, PHASES)
-    parts = getattr(workload.counts, phase, None)
+    parts = _counted(workload, phase)
     if not parts:
         raise ParameterError(
             f"workload must carry counted operations of {phase}; {workload.name!r} has none. "
@@ -104,8 +102,15 @@ def estimate_operations(
         return _on_accelerator(workload, platform, phase, parts)
     if isinstance(platform, RooflineProcessor):
         return _on_processor(workload, platform, phase, parts)
-    name = getattr(platform, "name", platform)
-    raise ParameterError(f"platform must be digital or an embedded processor to price operations; got {name!r}.")
+    raise ParameterError(
+        f"platform must be digital or an embedded processor to price operations; got {platform.name!r}."
+    )
+
+
+def _counted(workload: Workload, phase: Phase) -> Mapping[str, Operations]:
+    """Operations of a phase, by component; empty where none were counted."""
+    counts = workload.counts or OperationCounts()
+    return counts.training if phase == "training" else counts.inference
 
 
 def _on_accelerator(
@@ -128,43 +133,28 @@ def _on_accelerator(
     draw = chip.random_number.corners * chip.random_j()
     accounts.energy("random numbers", draw, _count(parts, "random_numbers"))
     accounts.area("arithmetic", accounts.on_chip(chip.unit_area(workload) * chip.n_units.corners))
-    _take_time(accounts, chip, parts, sum(_bits_outside(chip, sizes, widths, parts), np.zeros(len(parts))))
+    outside = [name for name, size in sizes.items() if memory.is_outside(size)]
+    moved = sum((widths[name] * _moved(parts, name) for name in outside), np.zeros(len(parts)))
+    _take_time(accounts, chip, parts, moved)
     accounts.leak("leakage", memory.leakage_w(*sizes.values()))
-    remarks = [_line(phase, workload)]
+    notes = [_line(phase, workload)]
     if not chip.is_float(layer) and layer.state_bits >= chip.float_from_bits:
-        remarks.append("states as wide as floats are priced in fixed point, since the weights are.")
-    outside = [f"{name} memory" for name, size in sizes.items() if memory.is_outside(size)]
+        notes.append("states as wide as floats are priced in fixed point, since the weights are.")
     if outside:
         limit = f"{memory.capacity.value:g} {memory.capacity.unit}"
-        remarks.append(f"what exceeds {limit} lies in DRAM, which is in no area: {', '.join(outside)}.")
-        remarks.append("every access goes there: against a network that fits, this compares DRAM with SRAM above all.")
-    return accounts.report(chip, workload, (workload.n_samples,), remarks, sram.SOURCE, sram.TAG)
-
-
-def _bits_outside(
-    chip: DigitalAccelerator,
-    sizes: Mapping[str, FloatArray],
-    widths: Mapping[str, int],
-    parts: Mapping[str, Operations],
-) -> list[FloatArray]:
-    """Bits that each component moves to and from DRAM."""
-    return [
-        widths[name] * (_count(parts, f"{name}_reads") + _count(parts, f"{name}_writes"))
-        for name, size in sizes.items()
-        if chip.memory.is_outside(size)
-    ]
+        notes.append(f"what exceeds {limit} lies in DRAM, which is in no area: {' memory, '.join(outside)} memory.")
+        notes.append("every access goes there: against a network that fits, this compares DRAM with SRAM above all.")
+    return accounts.report(chip, workload, (workload.n_samples,), notes, sram.SOURCE, sram.TAG)
 
 
 def _take_time(
     accounts: Accounts, chip: DigitalAccelerator, parts: Mapping[str, Operations], bits_outside: FloatArray
 ) -> None:
     """All units work at once; what off-chip memory takes longer is waited for."""
-    for corner, alone in enumerate(np.eye(3)):
-        rounds = _arithmetic(parts, chip.exponential.corners[corner], chip.random_number.corners[corner])
-        busy = rounds * chip.slot_s[corner]
-        moving = bits_outside * in_order(chip.memory.dram_bandwidth.corners)[corner]
-        accounts.latency("arithmetic", alone, busy)
-        accounts.latency("weight memory", alone, np.maximum(moving - busy, 0.0))
+    busy = _arithmetic(parts, chip.exponential.corners, chip.random_number.corners) * chip.slot_s[:, None]
+    moving = np.multiply.outer(in_order(chip.memory.dram_bandwidth.corners), bits_outside)
+    accounts.latency("arithmetic", busy)
+    accounts.latency("weight memory", np.maximum(moving - busy, 0.0))
 
 
 def _on_processor(
@@ -173,23 +163,19 @@ def _on_processor(
     layer = workload.layers[0]
     accounts = Accounts(tuple(parts), ("arithmetic", "memory"), 1)
     weights, states = (-(-bits // 8) * 8 for bits in (layer.weight_bits, layer.state_bits))  # whole bytes
-    moved = weights * (_count(parts, "weight_reads") + _count(parts, "weight_writes"))
-    moved = moved + states * (_count(parts, "state_reads") + _count(parts, "state_writes"))
-    for corner, alone in enumerate(np.eye(3)):
-        done = _arithmetic(parts, 2 * processor.exponential.corners[corner], processor.random_number.corners[corner])
-        busy, waiting = processor.seconds(done, moved)
-        accounts.latency("arithmetic", alone, busy[corner])
-        accounts.latency("memory", alone, waiting[corner])
+    moved = weights * _moved(parts, "weight") + states * _moved(parts, "state")
+    done = _arithmetic(parts, 2 * processor.exponential.corners, processor.random_number.corners)
+    for component, seconds in zip(accounts.components, processor.seconds(done, moved), strict=True):
+        accounts.latency(component, seconds)
     stored = weight_bits_of(layer) / layer.weight_bits * weights
     stored += state_bits_of(layer, phase) / layer.state_bits * states
     accounts.memory("memory", accounts.on_chip(stored))
-    remarks = [_line(phase, workload), "weights and states take whole bytes, whatever the width of arithmetic."]
+    notes = [_line(phase, workload), "weights and states take whole bytes, whatever the width of arithmetic."]
     if processor.run_time is not None:
-        found = accounts.times()[1][:, 1].sum(1)
-        accounts.stretch(processor.run_time.corners / found)
-        remarks.append("time is measured and shared out among the components as the roofline would.")
+        accounts.scale_run_time(processor.run_time.corners)
+        notes.append("time is measured and shared out among the components as the roofline would.")
     accounts.spend(processor.power.corners)
-    return accounts.report(processor, workload, (workload.n_samples,), remarks)
+    return accounts.report(processor, workload, (workload.n_samples,), notes)
 
 
 def _count(parts: Mapping[str, Operations], name: str) -> FloatArray:
@@ -197,11 +183,16 @@ def _count(parts: Mapping[str, Operations], name: str) -> FloatArray:
     return np.array([getattr(operations, name) for operations in parts.values()], np.float64)
 
 
-def _arithmetic(parts: Mapping[str, Operations], per_exponential: float, per_random: float) -> FloatArray:
-    """Additions, comparisons and multiplications of each component, with what stands for the others."""
+def _moved(parts: Mapping[str, Operations], name: str) -> FloatArray:
+    """How often each component reads or writes a weight, or a state."""
+    return _count(parts, f"{name}_reads") + _count(parts, f"{name}_writes")
+
+
+def _arithmetic(parts: Mapping[str, Operations], per_exponential: FloatArray, per_random: FloatArray) -> FloatArray:
+    """Additions, comparisons and multiplications (3, L) of each component, with what stands for the others."""
     plain = sum((_count(parts, name) for name in ("additions", "comparisons", "multiplications")), np.zeros(len(parts)))
-    rare = per_exponential * _count(parts, "exponentials") + per_random * _count(parts, "random_numbers")
-    return np.asarray(plain + rare)
+    exponentials = np.multiply.outer(per_exponential, _count(parts, "exponentials"))
+    return np.asarray(plain + (exponentials + np.multiply.outer(per_random, _count(parts, "random_numbers"))))
 
 
 def _line(phase: Phase, workload: Workload) -> str:
@@ -212,9 +203,8 @@ def _line(phase: Phase, workload: Workload) -> str:
     )
 
 
-def phases_of(workload: Workload, platform: object) -> dict[Phase, CostReport]:
-    """Price what an engine counted while learning and while answering, where there are counts and the platform can."""
-    if workload.counts is None or not isinstance(platform, (DigitalAccelerator, RooflineProcessor)):
+def phases_of(workload: Workload, platform: Platform) -> dict[Phase, CostReport]:
+    """Price the counted operations of each phase; empty without counts, or on a platform that cannot price them."""
+    if not isinstance(platform, DigitalAccelerator | RooflineProcessor):
         return {}
-    counted = {"inference": workload.counts.inference, "training": workload.counts.training}
-    return {phase: estimate_operations(workload, platform, phase) for phase in PHASES if counted[phase]}
+    return {phase: estimate_operations(workload, platform, phase) for phase in PHASES if _counted(workload, phase)}

@@ -15,19 +15,18 @@ import math
 from typing import Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from spikewise.errors import positive_number
 from spikewise.price.accounts import Accounts
 from spikewise.price.cost import CostReport
+from spikewise.price.ledger import FloatArray
 from spikewise.price.quantity import PlatformSettings, Quantity, Ratio, of_dimension
 from spikewise.workload.workload import Workload
 
-from .counts import above_zero, in_order, measured, per_layer, synaptic_operations
+from .counts import above_zero, in_order, inhibitions, per_layer, synaptic_operations
 from .memory import kept_states, stored_sums
 
-FloatArray = NDArray[np.float64]
 COMPONENTS = ("compute", "memory")
 
 
@@ -68,24 +67,22 @@ class RooflineProcessor(PlatformSettings):
 
     def estimate(self, workload: Workload) -> CostReport:
         """Price a workload, one sample at a time."""
-        layers = workload.layers
-        once = [layer.once_per_inference for layer in layers]
-        accounts = Accounts([layer.name for layer in layers], COMPONENTS, workload.n_steps, once)
+        accounts = Accounts.of(workload, COMPONENTS)
         self._weighted_sums(accounts, workload)
         self._neurons(accounts, workload)
         self._store(accounts, workload)
-        remarks = ["silicon area is not priced: such a processor is bought, not built."]
+        notes = ["silicon area is not priced: such a processor is bought, not built."]
         if self.run_time is not None:
-            full = [time[:, 1].reshape(3, -1).sum(1) for time in accounts.times()]
-            accounts.stretch(self.run_time.corners / (full[0] + full[1]))
-            remarks.append("time is measured and shared out among layers and steps as the roofline would.")
+            accounts.scale_run_time(self.run_time.corners)
+            notes.append("time is measured and shared out among layers and steps as the roofline would.")
         accounts.spend(self.power.corners)
-        return accounts.report(self, workload, workload.exit_histogram, remarks)
+        return accounts.report(self, workload, workload.exit_histogram, notes)
 
     def seconds(self, n_operations: FloatArray, n_bits: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Time of so many operations, and how much longer so many bits take; shape (3, ...)."""
-        work = np.multiply.outer(in_order(self.peak.corners), n_operations)
-        traffic = np.multiply.outer(in_order(self.bandwidth.corners), n_bits)
+        """Time (3, ...) of so many operations (3, ...) or (1, ...), and how much longer so many bits take."""
+        corners = (3, *[1] * (n_operations.ndim - 1))
+        work = in_order(self.peak.corners).reshape(corners) * n_operations
+        traffic = in_order(self.bandwidth.corners).reshape(corners) * n_bits
         return work, np.maximum(traffic - work, 0.0)
 
     def _weighted_sums(self, accounts: Accounts, workload: Workload) -> None:
@@ -97,20 +94,14 @@ class RooflineProcessor(PlatformSettings):
     def _neurons(self, accounts: Accounts, workload: Workload) -> None:
         n_states, n_sums = kept_states(workload), stored_sums(workload)
         n_operations = self.neuron_operations.corners[1] * n_states + n_sums
-        inhibited = measured(workload, "out_spikes") * np.maximum(per_layer(workload, "n_neurons") - 1, 0)
-        is_matrix, is_on = (
-            np.array([layer.lateral in kinds for layer in workload.layers])
-            for kinds in (("matrix",), ("broadcast", "matrix"))
-        )
+        inhibited, is_matrix = inhibitions(workload), np.array([layer.lateral == "matrix" for layer in workload.layers])
         n_values = 2 * n_states + n_sums + per_layer(workload, "n_neurons") + inhibited * is_matrix
-        self._charge(accounts, n_operations + inhibited * is_on, n_values, once=False)
+        self._charge(accounts, n_operations + inhibited, n_values, once=False)
 
     def _charge(self, accounts: Accounts, n_operations: FloatArray, n_values: FloatArray, *, once: bool) -> None:
-        shape = np.broadcast_shapes(n_operations.shape, n_values.shape)
-        times = self.seconds(np.broadcast_to(n_operations, shape), np.broadcast_to(n_values * self.value_bits, shape))
+        times = self.seconds(*np.broadcast_arrays(n_operations[None], n_values * self.value_bits))
         for component, seconds in zip(COMPONENTS, times, strict=True):
-            for corner in range(3):
-                accounts.latency(component, np.eye(3)[corner], seconds[corner], once=once)
+            accounts.latency(component, seconds, once=once)
 
     def _store(self, accounts: Accounts, workload: Workload) -> None:
         is_matrix = np.array([layer.lateral == "matrix" for layer in workload.layers])

@@ -15,18 +15,17 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from spikewise.errors import ParameterError
+from spikewise.price.ledger import FloatArray
 from spikewise.price.quantity import Tag
-
-FloatArray = NDArray[np.float64]
 
 SOURCE = "SRAM: CACTI 7, low operating power cells, one port, 64-bit access, 360 K (own runs)"
 TAG: Tag = "run"
 ACCESS_BITS = 64
 SIZES_KIB = (1, 5, 8, 10, 20, 32, 64, 256, 1024)
-"""Sizes of the table below."""
+"""Sizes of memories in the table below."""
 _KIB = 8 * 1024
 # Read pJ, write pJ, area mm2, leakage mW, one row per size.
 _TABLE: dict[int, tuple[tuple[float, float, float, float], ...]] = {
@@ -64,7 +63,7 @@ def _log_table(node_nm: int) -> tuple[FloatArray, FloatArray]:
 
 @dataclass(frozen=True, slots=True)
 class Sram:
-    """Memories of one process.
+    """SRAM of one process node.
 
     Every method takes sizes in bits and gives an array of their shape; a memory of no bits costs nothing.
 

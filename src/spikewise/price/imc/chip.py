@@ -11,27 +11,24 @@ Leaves out: writing of weights, lateral inhibition; leakage and off-chip memory 
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Annotated, Literal, Self
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from spikewise.price.accounts import FIXED, report_of
 from spikewise.price.cost import CostReport
-from spikewise.price.quantity import PlatformSettings, Quantity, Tag, constants_of, of_dimension, weakest
+from spikewise.price.ledger import FloatArray
+from spikewise.price.quantity import PlatformSettings, Quantity, of_dimension
 from spikewise.workload.workload import Workload
 
-from .charges import FIXED, LEAKAGE, columns, ledgers
+from .charges import LEAKAGE, options_of
 from .components import Component, Rate, ReferenceCycle
 from .counts import demand_of
 from .fixed_cost import FixedCost
 from .mapping import CrossbarArray, Placement, place
-from .notes import remarks
+from .notes import notes_on
 from .schedule import OVERLAP, SPECULATION, Schedule
 
-FloatArray = NDArray[np.float64]
-_CHIP = "chip"
 _SHARED = ("pe_cycle", "crossbar_read")  # events of the reference cycle
 
 
@@ -49,7 +46,6 @@ class ImcChip(PlatformSettings):
     """
 
     kind: Literal["imc"] = Field(description="in-memory computing")
-    beside: str | None = Field(default=None, description="platform that tables show beside this one")
     mapping: CrossbarArray = Field(description="crossbars and tiles")
     pe_cycle: Annotated[ReferenceCycle, of_dimension("energy")] | None = Field(
         default=None, description="PE cycle that the components' shares refer to"
@@ -72,27 +68,11 @@ class ImcChip(PlatformSettings):
             raise ValueError(f"component name {taken[0]!r} is taken: it holds what belongs to no part of the chip")
         return self
 
-    @cached_property
-    def constants(self) -> dict[str, Quantity]:
-        """Every constant of the chip, by dotted key."""
-        return dict(constants_of(self))
-
-    @cached_property
-    def _quantities(self) -> tuple[Quantity, ...]:
+    def quantities(self) -> tuple[Quantity, ...]:
         """Every constant, found without the keys, which take longer than a price."""
         alone = (self.pe_cycle, self.fixed.ratio, self.fixed.per_crossbar)
         rates = (rate for part in self.components.values() for rate in part.rates())
         return (*(quantity for quantity in alone if quantity is not None), *rates)
-
-    @cached_property
-    def weakest_tag(self) -> Tag:
-        """Least certain tag among the constants."""
-        return weakest(quantity.tag for quantity in self._quantities)
-
-    @cached_property
-    def sources(self) -> tuple[str, ...]:
-        """Sources of the constants, each once."""
-        return tuple(dict.fromkeys(quantity.source for quantity in self._quantities))
 
     def place(self, workload: Workload) -> Placement:
         """Crossbars, tiles and cycles of each layer; raises CapacityError if they do not fit."""
@@ -107,22 +87,9 @@ class ImcChip(PlatformSettings):
             If the network needs more tiles than the chip has.
         """
         demand = demand_of(workload, self.mapping)
-        placement = demand.placement
-        leaves = np.asarray(workload.exit_histogram) / workload.n_samples
-        running, full, modes = ledgers(self, demand, leaves)
-        return CostReport(
-            platform=self.name,
-            workload=workload.name,
-            exit_histogram=workload.exit_histogram,
-            layers=(*(layer.name for layer in workload.layers), _CHIP),
-            components=columns(self.components, self.schedule),
-            running=running,
-            full=full,
-            once_modes=modes if len(modes) > 1 else (),
-            assumptions=(self.label, *self.notes, *remarks(self, workload, placement, full[1])),
-            sources=self.sources,
-            weakest_tag=self.weakest_tag,
-        )
+        options = options_of(self, demand)
+        notes = notes_on(self, workload, demand.placement, options[0].accounts)
+        return report_of(options, self, workload, workload.exit_histogram, notes)
 
     def joules(self, rate: Rate) -> FloatArray:
         """Low, nominal and high energy of a rate per event; shares are taken of the PE cycle."""

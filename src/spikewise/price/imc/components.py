@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from spikewise.price.ledger import FloatArray
 from spikewise.price.quantity import Dimension, Quantity, of_dimension
 
 from .mapping import CrossbarArray, Scheme, Sign, TapSum
@@ -54,7 +54,6 @@ def _at(table: dict[int, float], bits: int) -> float:
     return table[bits]
 
 
-FloatArray = NDArray[np.float64]
 SynapticEvent = Literal[
     "pe_cycle", "crossbar_read", "serial_cycle", "phase", "conversion", "conversion_bit", "partial_sum", "output",
     "input_read_bit", "active_input", "active_cell", "idle_cell", "in_spike",
@@ -145,7 +144,3 @@ class Component(BaseModel):
     def rates(self) -> tuple[Rate, ...]:
         """Every constant."""
         return (*self.energy, *self.once, *self.latency, *self.leakage, *self.area, *self.memory)
-
-
-"""Width of a partial sum."""
-EVENTS: tuple[str, ...] = get_args(Event)

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
+from spikewise.price.ledger import FloatArray
 from spikewise.workload.layer import LayerActivity, LayerShape
 from spikewise.workload.workload import Workload
 
 from .components import Event, Rate, scaled
 from .mapping import CrossbarArray, Placement, hops, place
 
-FloatArray = NDArray[np.float64]
+_SUM_BITS = 16  # width of a partial sum
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a network asks of a chip: counts of events, for all L layers and, last, the chip as a whole.
+    """Counts of the events that a network causes on a chip, for all L layers and, last, the chip as a whole.
 
     :meth:`count` gives arrays that broadcast to ``(2, T, L + 1)``: the activity of samples still running,
     then of all samples; timesteps; layers and chip.
@@ -55,7 +55,7 @@ class Demand:
         """A number per layer; none for the chip."""
         return self.placed([value(layer) for layer in self.layer_shapes])
 
-    def placed(self, values: Any) -> FloatArray:
+    def placed(self, values: ArrayLike) -> FloatArray:
         """An array per layer; none for the chip."""
         return np.append(np.asarray(values, np.float64), 0.0)
 
@@ -81,7 +81,7 @@ class Demand:
         blocks_per_pe = self.array.crossbars_per_pe if self.array.scheme == "im2col" else 1
         tiles_of_a_sum = -(-self.placement.n_row_blocks // (self.array.pes_per_tile * blocks_per_pe))
         sums = self.layers(lambda layer: layer.n_positions * layer.out_channels) * self.placed(tiles_of_a_sum - 1)
-        return found + sums * SUM_BITS
+        return found + sums * _SUM_BITS
 
     def packet_bits(self) -> FloatArray:
         """Bits that a layer sends per step: its active values with their addresses, or all values if that is less."""
@@ -93,12 +93,12 @@ class Demand:
 
 
 def demand_of(workload: Workload, array: CrossbarArray) -> Demand:
-    """What a network asks of a chip with these crossbars; remembered, since many platforms may ask for the same."""
+    """Demand of a network on a chip with these crossbars; kept, since many platforms may need the same."""
     return _demand(workload.layers, workload.activity, workload.alive_activity, array)
 
 
 def forget_demands() -> None:
-    """Forget what is remembered, so that the next price is worked out from the start."""
+    """Forget kept demands, so that the next price is computed from the start."""
     _demand.cache_clear()
 
 
@@ -160,7 +160,4 @@ _COUNTS: dict[str, Callable[[Demand], FloatArray]] = {
     "state_bit": lambda n: n.layers(lambda layer: layer.n_neurons * layer.state_bits),
     "input_bit": lambda n: n.layers(lambda layer: layer.n_inputs * layer.input_bits),
 }
-
-
-# "stored_bit" is a component's own memory, known only once its memory rates are summed.
-SUM_BITS = 16
+# "stored_bit" is not among them: it is a component's own memory, known once its memory rates are summed.

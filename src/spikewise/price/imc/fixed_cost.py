@@ -27,6 +27,7 @@ from typing import Annotated, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from spikewise.price.accounts import Accounts
 from spikewise.price.cost import ONCE_MODES, OnceMode
 from spikewise.price.ledger import FloatArray
 from spikewise.price.quantity import Quantity, Ratio, of_dimension
@@ -68,21 +69,10 @@ class FixedCost(BaseModel):
         }
         return (self.mode, *(mode for mode in ONCE_MODES if can[mode] and mode != self.mode))
 
-    def joules(self, mode: OnceMode, per_step: FloatArray, n_crossbars: float) -> FloatArray:
-        """Low, nominal and high F (3,) in a mode, given the energy of a step (3,) and the crossbars."""
+    def joules(self, mode: OnceMode, accounts: Accounts, n_crossbars: float) -> FloatArray:
+        """Low, nominal and high F (3,) in a mode, given what is charged otherwise and the crossbars."""
         if mode == "fit_proportional" and self.ratio is not None:
-            return np.asarray(self.ratio.corners * per_step)
+            return np.asarray(self.ratio.corners * accounts.per_step_j)
         if mode == "fit_per_crossbar" and self.per_crossbar is not None:
             return np.asarray(self.per_crossbar.corners * n_crossbars)
         return np.zeros(3)
-
-
-def extremes(energies: FloatArray) -> tuple[int, int, int]:
-    """Mode to show in the low, nominal and high corner, given energies (n_modes, 3); the first is the nominal one.
-
-    Examples
-    --------
-    >>> extremes(np.array([[2.0, 3, 4], [1, 1, 1], [2, 5, 9]]))
-    (1, 0, 2)
-    """
-    return int(energies[:, 0].argmin()), 0, int(energies[:, 2].argmax())

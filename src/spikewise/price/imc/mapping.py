@@ -111,7 +111,7 @@ class CrossbarArray(BaseModel):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placement:
-    """What each layer (L) takes on the chip, per timestep where a time is involved.
+    """Place and work of each layer (L) on the chip; work is per timestep.
 
     Parameters
     ----------

@@ -1,14 +1,12 @@
-"""What a reader of a price must know about this network on this chip: said from the settings, so that it stays true."""
+"""Assumptions of the price of a network on a chip, written from the settings so that they stay true."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from spikewise.price.ledger import Ledger
+from spikewise.price.accounts import Accounts
 from spikewise.workload.workload import Workload
 
 from .charges import Chip
-from .mapping import CrossbarArray, Placement
+from .mapping import Placement
 
 _EXIT_UNIT = "exit_unit"
 _EXIT_SHARE = 0.01  # DT-SNN: the exit unit is much less than 1 % of a step; warn beyond
@@ -26,23 +24,9 @@ _PARALLEL = {
 }
 
 
-class MappedChip(Chip, Protocol):
-    """A chip that is charged for, with the crossbars that networks are placed on."""
-
-    @property
-    def mapping(self) -> CrossbarArray:
-        """Crossbars and tiles."""
-
-
-def remarks(chip: MappedChip, workload: Workload, placement: Placement, book: Ledger) -> list[str]:
+def notes_on(chip: Chip, workload: Workload, placement: Placement, accounts: Accounts) -> list[str]:
     """One sentence each: mapping, order of work, what is done once, converters, and what is unusual."""
-    found = [
-        f"{workload.precision_note()}.",
-        f"{_SIGNS[chip.mapping.sign]}.",
-        _order(chip),
-        *_once(chip, workload),
-        *_converters(chip, workload),
-    ]
+    found = [f"{_SIGNS[chip.mapping.sign]}.", _order(chip), *_once(chip, workload), *_converters(chip, workload)]
     empty = [
         f"{layer.name} ({used:.1%})"
         for layer, used in zip(workload.layers, placement.utilisation, strict=True)
@@ -53,13 +37,14 @@ def remarks(chip: MappedChip, workload: Workload, placement: Placement, book: Le
     if any(layer.lateral != "none" for layer in workload.layers):
         found.append("lateral inhibition is not priced.")
     if _EXIT_UNIT in chip.components:
-        unit = book.step_energy_j[..., list(chip.components).index(_EXIT_UNIT)].sum() / book.step_energy_j.sum()
+        step_j = accounts.step_j[1, 1]  # nominal, of all samples
+        unit = step_j[..., accounts.components.index(_EXIT_UNIT)].sum() / step_j.sum()
         if unit > _EXIT_SHARE:
             found.append(f"the exit unit takes {unit:.1%} of a step, more than the expected 1 %.")
     return found
 
 
-def _order(chip: MappedChip) -> str:
+def _order(chip: Chip) -> str:
     schedule = chip.schedule
     layers = (
         "layers run one after the other"
@@ -74,8 +59,8 @@ def _order(chip: MappedChip) -> str:
     return f"{layers}, {steps}; {_PARALLEL[chip.mapping.parallel]}."
 
 
-def _once(chip: MappedChip, workload: Workload) -> list[str]:
-    """What happens once per inference, apart from what components charge so."""
+def _once(chip: Chip, workload: Workload) -> list[str]:
+    """How layers are charged that could be computed once per inference."""
     marked = [layer.name for layer in workload.layers if layer.once_per_inference]
     if chip.fixed.mode == "first_layer" and marked:
         return [f"computed once per inference, bit by bit of its input, its sums kept: {', '.join(marked)}."]
@@ -87,7 +72,7 @@ def _once(chip: MappedChip, workload: Workload) -> list[str]:
     return [f"charged at every step, though they could be computed once ({held}): {', '.join(marked)}."]
 
 
-def _converters(chip: MappedChip, workload: Workload) -> list[str]:
+def _converters(chip: Chip, workload: Workload) -> list[str]:
     """Whether the converters can tell all sums apart."""
     array = chip.mapping
     is_split = array.scheme == "kernel_split"

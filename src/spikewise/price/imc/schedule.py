@@ -18,10 +18,10 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-FloatArray = NDArray[np.float64]
+from spikewise.price.ledger import FloatArray
+
 OVERLAP, SPECULATION = "overlap", "speculation"
 
 

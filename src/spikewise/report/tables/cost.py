@@ -10,7 +10,7 @@ from functools import reduce
 
 from rich.table import Table
 
-from spikewise.price.analysis.figures_of_merit import Merit, merit_of
+from spikewise.price.analysis.figures_of_merit import FiguresOfMerit, merit_figures
 from spikewise.price.cost import CostReport, OnceMode
 from spikewise.price.ledger import By, Cost
 from spikewise.report.cells import add_row, format_joule_seconds, new_table, visible
@@ -63,13 +63,13 @@ def cost_table(report: CostReport, workload: Workload | None = None) -> Table:
     add_row(table, "mean steps", f"{report.mean_steps:.3g}", "", str(report.n_steps))
     if workload is not None:
         table.add_section()
-        merits = merit_of(report, workload), merit_of(static, workload.without_exit())
+        merits = merit_figures(report, workload), merit_figures(static, workload.without_exit())
         for name, cells in merit_rows(merits):
             add_row(table, name, cells[0], "", cells[1])
     return table
 
 
-def merit_rows(merits: Sequence[Merit]) -> list[tuple[str, tuple[str, ...]]]:
+def merit_rows(merits: Sequence[FiguresOfMerit]) -> list[tuple[str, tuple[str, ...]]]:
     """Figures of merit as rows: a name, and a cell for each price."""
     rows = []
     for name, key, show in _MERITS:

@@ -9,10 +9,11 @@ from typing import Any
 from pydantic import BaseModel
 from rich.table import Table
 
+from spikewise.price.digital.accelerator import DigitalAccelerator
 from spikewise.price.digital.arithmetic import AtBits
-from spikewise.price.digital.memory import Memories
-from spikewise.price.digital.sram import ACCESS_BITS, SIZES_KIB, SOURCE, TAG, Sram
+from spikewise.price.digital.sram import ACCESS_BITS, SIZES_KIB, SOURCE, TAG
 from spikewise.price.imc.components import Rate
+from spikewise.price.protocol import Platform
 from spikewise.price.quantity import Quantity, constants_of
 from spikewise.report.cells import add_row, new_table
 
@@ -20,7 +21,7 @@ _SAID_ELSEWHERE = ("name", "kind", "label", "notes")
 _BITS_PER_KIB = 8 * 1024
 
 
-def constant_names(platform: Any) -> dict[str, tuple[str, Quantity]]:
+def constant_names(platform: Platform) -> dict[str, tuple[str, Quantity]]:
     """Name to show, and value, of each constant by its key: entries of a list by their bits or by what they are per.
 
     Examples
@@ -54,7 +55,7 @@ def band_of(constant: Quantity) -> str:
     return f"{constant.low:g} to {constant.high:g}"
 
 
-def settings_of(platform: Any) -> dict[str, tuple[Any, str]]:
+def settings_of(platform: Platform) -> dict[str, tuple[Any, str]]:
     """Value and description of every setting that is no constant, by dotted key: mapping, schedule, modes.
 
     Examples
@@ -88,12 +89,11 @@ def _settings(value: Any, key: str) -> Iterator[tuple[str, tuple[Any, str]]]:
             yield path, (list(item) if isinstance(item, tuple) else item, field.description or "")
 
 
-def memory_rows(platform: Any) -> list[dict[str, float]]:
+def memory_rows(platform: Platform) -> list[dict[str, float]]:
     """Size, energies per access, area and leakage of the SRAM that a platform's memories are made of; [] if none."""
-    memory = getattr(platform, "memory", None)
-    if not isinstance(memory, Memories):
+    if not isinstance(platform, DigitalAccelerator):
         return []
-    sram = Sram(memory.node_nm)
+    sram = platform.memory.sram
     return [
         {
             "size_bits": float(n_bits),
@@ -106,7 +106,7 @@ def memory_rows(platform: Any) -> list[dict[str, float]]:
     ]
 
 
-def settings_table(platform: Any) -> Table:
+def settings_table(platform: Platform) -> Table:
     """Settings with what they mean."""
     table = new_table(f"{platform.name}: settings", ("setting", "value", "meaning"), left=(0, 1, 2), fold=True)
     for key, (value, meaning) in settings_of(platform).items():
@@ -114,7 +114,7 @@ def settings_table(platform: Any) -> Table:
     return table
 
 
-def constants_table(platform: Any) -> Table:
+def constants_table(platform: Platform) -> Table:
     """Constants with band, unit, what they are charged per, tag and source."""
     headers = ("constant", "value", "tag", "source")
     table = new_table(f"{platform.name}: constants", headers, [platform.label], range(4), fold=True)
@@ -129,15 +129,14 @@ def constants_table(platform: Any) -> Table:
     return table
 
 
-def memory_table(platform: Any) -> Table | None:
-    """The SRAM behind a platform's memories; None where there is none."""
-    rows = memory_rows(platform)
-    if not rows:
+def memory_table(platform: Platform) -> Table | None:
+    """SRAM that a platform's memories are made of; None where there is none."""
+    if not isinstance(platform, DigitalAccelerator):
         return None
     caption = [f"per access of {ACCESS_BITS} bits; between these sizes on logarithmic axes", f"{SOURCE}; {TAG}"]
     headers = ("KiB", "read, pJ", "write, pJ", "area, mm²", "leakage, mW")
     table = new_table(f"{platform.name}: SRAM at {platform.memory.node_nm} nm", headers, caption, left=())
-    for row in rows:
+    for row in memory_rows(platform):
         scaled = (row["read_j"] * 1e12, row["write_j"] * 1e12, row["area_m2"] * 1e6, row["leakage_w"] * 1e3)
         add_row(table, f"{row['size_bits'] / _BITS_PER_KIB:g}", *(f"{value:.3g}" for value in scaled))
     return table

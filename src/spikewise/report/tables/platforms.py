@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from rich.table import Table
 
-from spikewise.price.analysis.coverage import OTHERS, TERMS, scope_of, unnamed_parts
-from spikewise.price.analysis.figures_of_merit import merit_of
+from spikewise.price.analysis.coverage import OTHERS, TERMS, coverage_of, unnamed_parts
+from spikewise.price.analysis.figures_of_merit import merit_figures
 from spikewise.price.analysis.sensitivity import Swing
 from spikewise.price.cost import CostReport
 from spikewise.price.digital.accelerator import DigitalAccelerator
+from spikewise.price.digital.operations import Phase
+from spikewise.price.protocol import Platform
 from spikewise.report.cells import SideBySide, add_row, format_joule_seconds, new_table
 from spikewise.units import format_area, format_memory, format_share, format_si
 from spikewise.workload.workload import Workload
@@ -20,8 +21,8 @@ from .cost import MERIT_WORDS, merit_rows
 from .platform import constant_names
 
 
-def platforms_table(workload: Workload, reports: Sequence[CostReport], platforms: Sequence[Any]) -> SideBySide:
-    """One column per platform: figures with their bands, the saving by early exit, trust, and the scope.
+def platforms_table(workload: Workload, reports: Sequence[CostReport], platforms: Sequence[Platform]) -> SideBySide:
+    """One column per platform: figures with their bands, the saving by early exit, trust, and what the price includes.
 
     Examples
     --------
@@ -47,23 +48,23 @@ def platforms_table(workload: Workload, reports: Sequence[CostReport], platforms
     add("EDP saved by exit", [format_share(report.edp_saving) for report in reports])
     add("area", [format_area(report.area_m2) if report.area_m2 else "" for report in reports])
     add("memory", [format_memory(report.memory_bits) for report in reports])
-    rows += merit_rows([merit_of(report, workload) for report in reports])
+    rows += merit_rows([merit_figures(report, workload) for report in reports])
     add("weakest constant", [report.weakest_tag for report in reports])
     add("price includes", [])
-    rows += scope_rows(platforms)
+    rows += coverage_rows(platforms)
     caption = ("per sample, with exit", MERIT_WORDS, "n/a: there is no such thing on this platform")
     return SideBySide(workload.name, tuple(report.platform for report in reports), tuple(rows), caption)
 
 
-def scope_rows(platforms: Sequence[Any]) -> list[tuple[str, tuple[str, ...]]]:
+def coverage_rows(platforms: Sequence[Platform]) -> list[tuple[str, tuple[str, ...]]]:
     """Every term of :data:`~spikewise.price.analysis.coverage.TERMS`, and whether each platform's price includes it."""
-    scopes = [scope_of(platform) for platform in platforms]
-    rows = [(str(term), tuple(str(scope[term]) for scope in scopes)) for term in TERMS]
+    covered = [coverage_of(platform) for platform in platforms]
+    rows = [(str(term), tuple(str(each[term]) for each in covered)) for term in TERMS]
     others = [", ".join(unnamed_parts(platform)) for platform in platforms]
     return [*rows, (OTHERS, tuple(others))] if any(others) else rows
 
 
-def phases_table(phases: Mapping[Any, CostReport], platform: Any) -> Table:
+def phases_table(phases: Mapping[Phase, CostReport], platform: Platform) -> Table:
     """Energy of learning from a sample and of answering one, by part of the engine, from its counted operations."""
     title = f"counted operations on {platform.name}"
     table = new_table(title, ("part of the engine", *phases), ["per sample", why_they_differ(platform)])
@@ -78,7 +79,7 @@ def phases_table(phases: Mapping[Any, CostReport], platform: Any) -> Table:
     return table
 
 
-def why_they_differ(platform: Any) -> str:
+def why_they_differ(platform: Platform) -> str:
     """Why the price of counted operations is another than that of the layers, and which to believe."""
     if isinstance(platform, DigitalAccelerator):
         return (
@@ -93,7 +94,7 @@ def why_they_differ(platform: Any) -> str:
     )
 
 
-def tornado_table(swings: Sequence[Swing], platform: Any) -> Table:
+def tornado_table(swings: Sequence[Swing], platform: Platform) -> Table:
     """The constants that move the energy most, each alone at its low and at its high end."""
     names = constant_names(platform)
     sources = [f"{names[swing.constant][0]} ({swing.tag}): {swing.source}" for swing in swings]

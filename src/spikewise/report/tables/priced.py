@@ -16,20 +16,22 @@ from rich.table import Table
 from spikewise.energy.measurement import Measurement
 from spikewise.errors import ParameterError
 from spikewise.price.analysis.companions import companions_of
-from spikewise.price.analysis.coverage import scope_of
-from spikewise.price.analysis.figures_of_merit import merit_of
+from spikewise.price.analysis.coverage import coverage_of
+from spikewise.price.analysis.figures_of_merit import merit_figures
 from spikewise.price.analysis.sensitivity import Swing
 from spikewise.price.analysis.sensitivity import sensitivity as swings_of
 from spikewise.price.cost import CostReport
 from spikewise.price.digital.operations import Phase, phases_of
 from spikewise.price.ledger import By
 from spikewise.price.platform import load_platform
+from spikewise.price.protocol import Platform
+from spikewise.price.quantity import Quantity
 from spikewise.report.cells import SideBySide, as_markdown
 from spikewise.report.wording import measured_table
 from spikewise.workload.metrics import count_metrics
 from spikewise.workload.workload import Workload
 
-from .ann_baseline import Rivalry, pay_tables
+from .ann_baseline import AnnComparison, comparison_tables
 from .cost import assumption_table, breakdown_csv, breakdown_table, cost_table, once_table
 from .platform import constant_names
 from .platforms import phases_table, platforms_table, tornado_table
@@ -48,7 +50,7 @@ class PricedPlatform:
         False for one that stands beside another that was asked for.
     report : CostReport
         The price.
-    rivalry : Rivalry
+    comparison : AnnComparison
         The conventional network there.
     phases : dict of Phase to CostReport
         Learning and answering from counted operations, where an engine counted them.
@@ -56,10 +58,10 @@ class PricedPlatform:
         The constants that move the energy most; None if nobody asked.
     """
 
-    platform: Any
+    platform: Platform
     asked: bool
     report: CostReport
-    rivalry: Rivalry
+    comparison: AnnComparison
     phases: dict[Phase, CostReport]
     swings: tuple[Swing, ...] | None
 
@@ -70,11 +72,11 @@ class PricedPlatform:
         return {
             **report.summary(),
             "asked": self.asked,
-            "merit": merit_of(report, workload).to_dict(),
-            "merit_static": merit_of(report.static, workload.without_exit()).to_dict(),
+            "merit": asdict(merit_figures(report, workload)),
+            "merit_static": asdict(merit_figures(report.static, workload.without_exit())),
             "layers": [asdict(row) for row in layer_figures(workload, self.platform)],
-            "scope": dict(scope_of(self.platform)),
-            "ann": self.rivalry.to_dict(),
+            "scope": dict(coverage_of(self.platform)),
+            "ann": self.comparison.to_dict(),
             "operations": {phase: found.summary() for phase, found in self.phases.items()},
             "sensitivity": swings,
         }
@@ -95,7 +97,7 @@ class Priced:
     def of(
         cls,
         workload: Workload,
-        platforms: Sequence[Any],
+        platforms: Sequence[Platform],
         *,
         sensitivity: bool = False,
         measured: Mapping[str, Measurement] | None = None,
@@ -125,9 +127,9 @@ class Priced:
         found = []
         for place, platform in enumerate([*platforms, *beside]):
             report = platform.estimate(workload)
-            rivalry, phases = Rivalry.of(workload, platform, report), phases_of(workload, platform)
+            comparison, phases = AnnComparison.of(workload, platform, report), phases_of(workload, platform)
             swings = swings_of(platform, workload) if sensitivity else None
-            found.append(PricedPlatform(platform, place < len(platforms), report, rivalry, phases, swings))
+            found.append(PricedPlatform(platform, place < len(platforms), report, comparison, phases, swings))
         return cls(workload, tuple(found), measured)
 
     @property
@@ -153,7 +155,7 @@ class Priced:
                 yield layer_table(each.report, self.workload, each.platform)
             else:
                 yield breakdown_table(each.report, by)
-        yield from pay_tables([each.rivalry for each in self.platforms])
+        yield from comparison_tables([each.comparison for each in self.platforms])
         for each in self.platforms:
             if each.phases:
                 yield phases_table(each.phases, each.platform)
@@ -182,7 +184,7 @@ class Priced:
         return "\n\n".join(as_markdown(table) for table in self.tables(by)) + "\n"
 
 
-def _swing(swing: Swing, named: tuple[str, Any]) -> dict[str, Any]:
+def _swing(swing: Swing, named: tuple[str, Quantity]) -> dict[str, Any]:
     """A swing with the band of its constant."""
     name, constant = named
     band = {"value": constant.value, "low": constant.low, "high": constant.high, "unit": constant.unit}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from rich.table import Table
 
 from spikewise.price.cost import CostReport
 from spikewise.price.imc.chip import ImcChip
+from spikewise.price.protocol import Platform
 from spikewise.report.cells import SideBySide, add_row, new_table
 from spikewise.units import format_memory, format_share
 from spikewise.workload.metrics import Metrics, count_metrics
@@ -40,7 +40,7 @@ class LayerFigures:
     utilisation: float | None = None
 
 
-def layer_figures(workload: Workload, platform: Any) -> tuple[LayerFigures, ...]:
+def layer_figures(workload: Workload, platform: Platform) -> tuple[LayerFigures, ...]:
     """Activity and place of every layer, with the workload's exit.
 
     Examples
@@ -65,7 +65,7 @@ def layer_figures(workload: Workload, platform: Any) -> tuple[LayerFigures, ...]
     return tuple(LayerFigures(*row) for row in zip(names, rates, *(column.tolist() for column in columns), strict=True))
 
 
-def layer_table(report: CostReport, workload: Workload, platform: Any) -> SideBySide:
+def layer_table(report: CostReport, workload: Workload, platform: Platform) -> SideBySide:
     """A row per layer: its place on the chip, how busy it is, and what it costs."""
     figures = {row.name: row for row in layer_figures(workload, platform)}
     on_crossbars = isinstance(platform, ImcChip)

@@ -10,7 +10,7 @@ from spikewise.errors import unknown_name
 from spikewise.fixed_point import Rounding
 from spikewise.learn.stdp.encoder import STDPEncoder
 from spikewise.learn.stdp.parameters import Bits
-from spikewise.price.analysis.companions import platforms_for
+from spikewise.price.analysis.companions import check_platform
 from spikewise.spikes.decode import DECODERS
 
 
@@ -48,7 +48,7 @@ class STDPSettings(BaseModel):
 
     def check(self) -> None:
         """Raise ParameterError for what nobody knows or what does not go together, before any work."""
-        platforms_for(self.platform)
+        check_platform(self.platform)
         if self.decoder not in DECODERS:
             raise unknown_name("decoder", self.decoder, DECODERS)
         keywords = {key: value for key, value in self.keywords.items() if key != "decoder"}
