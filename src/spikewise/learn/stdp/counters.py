@@ -22,7 +22,7 @@ def count_empty(shares: NDArray[np.uint16]) -> int:
 
 
 @dataclass(slots=True)
-class Tally:
+class EventCounts:
     """Events of a set of presentations.
 
     Parameters

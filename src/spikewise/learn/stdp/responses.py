@@ -13,7 +13,7 @@ from spikewise.dynamic.rule import ExitRule, NeverExit
 from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.errors import ParameterError
 
-from .counters import Tally, count_empty
+from .counters import EventCounts, count_empty
 from .kernels.respond import CONFIDENCE, ENTROPY, MARGIN, NEVER_EXIT, ExitConstants
 
 _KINDS = {"entropy": ENTROPY, "confidence": CONFIDENCE, "margin": MARGIN}
@@ -33,7 +33,7 @@ class Responses:
         Summed evidence at the end.
     in_spikes, out_spikes : int arrays of shape (T,)
         Spikes of all running samples at each step.
-    tally : Tally
+    events : EventCounts
         Events of all samples.
     """
 
@@ -44,15 +44,15 @@ class Responses:
     scores: NDArray[np.float64]
     in_spikes: NDArray[np.int64]
     out_spikes: NDArray[np.int64]
-    tally: Tally
+    events: EventCounts
 
     @classmethod
     def joined(cls, parts: Sequence[Responses]) -> Responses:
         """Answers to samples that follow each other."""
         firsts = np.cumsum([0, *(len(part.exit_steps) for part in parts)])
-        tally = Tally()
+        events = EventCounts()
         for part in parts:
-            tally.add(astuple(part.tally))
+            events.add(astuple(part.events))
         samples = [part.samples + first for part, first in zip(parts, firsts[:-1], strict=True)]
         return cls(
             np.concatenate(samples),
@@ -62,7 +62,7 @@ class Responses:
             np.concatenate([part.scores for part in parts]),
             np.sum([part.in_spikes for part in parts], axis=0),
             np.sum([part.out_spikes for part in parts], axis=0),
-            tally,
+            events,
         )
 
 
@@ -91,14 +91,14 @@ class Sheet:
         there = np.arange(most) < self.n_fired[:, None]
         step, neuron = (part[:, :most][there].astype(np.int64) for part in (self.step, self.neuron))
         n_empty, n_computed = count_empty(shares), int(self.exit_step.sum(dtype=int))
-        tally = Tally(
+        events = EventCounts(
             n_samples=n, n_silent=int((self.n_fired == 0).sum()) - n_empty, n_steps=n_computed,
             n_draws=n_computed + n_drawn, in_spikes=int(self.in_spikes.sum()), out_spikes=int(self.out_spikes.sum()),
             n_empty=n_empty,
         )  # fmt: skip
         return Responses(
             np.repeat(np.arange(n), self.n_fired), step, neuron, self.exit_step.astype(np.int64), self.scores,
-            self.in_spikes, self.out_spikes, tally,
+            self.in_spikes, self.out_spikes, events,
         )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewise.fixed_point import QFormat
-from spikewise.learn.stdp.counters import Tally, count_empty
+from spikewise.learn.stdp.counters import EventCounts, count_empty
 from spikewise.learn.stdp.kernels import lean, neurons, respond
 from spikewise.learn.stdp.kernels.advance import LANES, aligned
 from spikewise.learn.stdp.kernels.respond import ExitConstants
@@ -46,7 +46,7 @@ class LeanEngine:
         self.state_bits = 16 if settings.n_bits else 32
         self.lateral: Lateral = "broadcast"
         self.gain = rule.gain
-        self.tally = Tally()
+        self.events = EventCounts()
         n_padded = -(-self.n_neurons // LANES) * LANES
         self._theta = np.zeros(n_padded, np.float32)
         self._n_fired = np.zeros(n_padded, np.int64)
@@ -81,7 +81,7 @@ class LeanEngine:
             if not getattr(self, name).flags.writeable:  # joblib hands large arrays to processes read-only
                 setattr(self, name, aligned(getattr(self, name), getattr(self, name).dtype))
         rounding = ROUNDINGS[settings.rounding]
-        self.tally.n_empty += count_empty(shares)
+        self.events.n_empty += count_empty(shares)
         rule = self.rule.constants(n_total, self.n_neurons, self.n_steps, settings.n_bits or 0, rounding, self.gain)
         eta, rise = self.rule.schedule(places, n_total)
         if settings.batch_size == 1:
@@ -90,7 +90,7 @@ class LeanEngine:
                 self._threshold, self._n_fired, self._targets(), self._neuron(is_learning=True), eta, rise, rule,
                 self.n_steps,
             )  # fmt: skip
-            self.tally.add(events)
+            self.events.add(events)
             return
         n_threads = max(1, min(n_threads, settings.batch_size // _SAMPLES_PER_THREAD))
         streams = [self._stream() for _ in range(n_threads)]
@@ -129,8 +129,8 @@ class LeanEngine:
             )  # fmt: skip
 
         for events in run(present, zip(rows, streams, strict=True)):
-            self.tally.add(events)
-        self.tally.n_potentiations += sum(run(apply, range(len(streams))))
+            self.events.add(events)
+        self.events.n_potentiations += sum(run(apply, range(len(streams))))
 
     def respond(self, shares: NDArray[np.uint16], evidence: NDArray[np.float64], leaves: ExitConstants) -> Responses:
         """Answer samples without learning; stop each when the rule is satisfied by the evidence (K, N) so far."""
@@ -158,10 +158,10 @@ class LeanEngine:
         self._theta[: self.n_neurons], self._n_fired[: self.n_neurons] = theta, n_fired
         self._put(weights)
 
-    def operations(self, tally: Tally, is_learning: bool, lateral: Lateral | None = None) -> dict[str, Operations]:
-        """Elementary operations by component, mean per sample, of the events in a tally."""
+    def operations(self, events: EventCounts, is_learning: bool, lateral: Lateral | None = None) -> dict[str, Operations]:
+        """Elementary operations by component, mean per sample, of the events in counts."""
         count = training_operations if is_learning else inference_operations
-        return count(tally, self.settings, self.rule, lateral or self.lateral)
+        return count(events, self.settings, self.rule, lateral or self.lateral)
 
     def _neuron(self, is_learning: bool) -> NeuronConstants:
         neurons = self.rule.neurons

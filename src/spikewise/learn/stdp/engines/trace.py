@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spikewise.errors import ParameterError
 from spikewise.fixed_point import QFormat
-from spikewise.learn.stdp.counters import Tally, count_empty
+from spikewise.learn.stdp.counters import EventCounts, count_empty
 from spikewise.learn.stdp.kernels import trace, trace_layer
 from spikewise.learn.stdp.kernels.respond import ExitConstants
 from spikewise.learn.stdp.responses import Responses, Sheet
@@ -43,7 +43,7 @@ class TraceEngine:
     >>> shares = np.full((2, 20), 65535, np.uint16)
     >>> engine.prepare(1.0)
     >>> engine.learn(shares, range(2), n_total=2)
-    >>> engine.tally.n_samples, engine.tally.in_spikes > 1000
+    >>> engine.events.n_samples, engine.events.in_spikes > 1000
     (2, True)
     """
 
@@ -58,7 +58,7 @@ class TraceEngine:
         self.state_bits = 32
         self.lateral: Lateral = "matrix" if rule.inhibition == "neurons" else "broadcast"
         self.norm = rule.norm
-        self.tally = Tally()
+        self.events = EventCounts()
         self.theta = np.zeros(self.n_neurons, np.float32)
         self.n_fired = np.zeros(self.n_neurons, np.int64)
         rng = np.random.default_rng(int(settings.seed))
@@ -95,19 +95,19 @@ class TraceEngine:
             trace_layer.new_layer(self.n_neurons), history, self._neuron(is_learning=True),
             self.rule.constants(self.n_steps, settings.n_bits, ROUNDINGS[settings.rounding], self.norm), self.n_steps,
         )  # fmt: skip
-        self.tally.n_samples += len(shares)
+        self.events.n_samples += len(shares)
         n_empty = count_empty(shares)
-        self.tally.n_silent += silent - n_empty
-        self.tally.n_empty += n_empty
-        self.tally.n_steps += steps
-        self.tally.n_draws += draws
-        self.tally.in_spikes += n_in
-        self.tally.out_spikes += n_out
-        self.tally.inhibitory_spikes += n_out if self.rule.inhibition == "neurons" else 0
-        self.tally.n_potentiations += columns
-        self.tally.n_depressions += rows
-        self.tally.n_normalisations += rescaled
-        self.tally.n_updates += updates
+        self.events.n_silent += silent - n_empty
+        self.events.n_empty += n_empty
+        self.events.n_steps += steps
+        self.events.n_draws += draws
+        self.events.in_spikes += n_in
+        self.events.out_spikes += n_out
+        self.events.inhibitory_spikes += n_out if self.rule.inhibition == "neurons" else 0
+        self.events.n_potentiations += columns
+        self.events.n_depressions += rows
+        self.events.n_normalisations += rescaled
+        self.events.n_updates += updates
 
     def respond(self, shares: NDArray[np.uint16], evidence: NDArray[np.float64], leaves: ExitConstants) -> Responses:
         """Answer samples without learning; stop each when the rule is satisfied by the evidence (K, N) so far."""
@@ -119,7 +119,7 @@ class TraceEngine:
         )  # fmt: skip
         found = sheet.responses(shares, n_drawn)
         if self.rule.inhibition == "neurons":
-            found.tally.inhibitory_spikes = found.tally.out_spikes
+            found.events.inhibitory_spikes = found.events.out_spikes
         return found
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -135,13 +135,13 @@ class TraceEngine:
         self.n_fired, self.norm = np.array(n_fired, np.int64), float(norm[0])
         self._is_fresh = False
 
-    def operations(self, tally: Tally, is_learning: bool, lateral: Lateral | None = None) -> dict[str, Operations]:
-        """Elementary operations by component, mean per sample, of the events in a tally.
+    def operations(self, events: EventCounts, is_learning: bool, lateral: Lateral | None = None) -> dict[str, Operations]:
+        """Elementary operations by component, mean per sample, of the events in counts.
 
         Inhibition is stored where inhibitory neurons carry it, else broadcast, unless ``lateral`` says otherwise.
         """
         count = training_operations if is_learning else inference_operations
-        return count(tally, self.settings, self.rule, lateral or self.lateral)
+        return count(events, self.settings, self.rule, lateral or self.lateral)
 
     def _neuron(self, is_learning: bool) -> TraceNeuronConstants:
         neurons = self.rule.neurons

@@ -193,7 +193,7 @@ def learn(
     rule: RuleConstants,
     n_steps: int,
 ) -> NDArray[np.int64]:
-    """Learn from samples in order, in place; returns events as :class:`~spikewise.learn.stdp.counters.Tally` has them.
+    """Learn from samples in order, in place; returns events as :class:`~spikewise.learn.stdp.counters.EventCounts` has them.
 
     Sample i draws its spikes from the stream (seed, n_seen + i). With ``rule.stops_at_first_spike`` a sample ends
     with its first output spike, and its input rates are those seen until then.
