@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
@@ -66,3 +67,7 @@ class EventCounts:
     def per_sample(self, name: str) -> float:
         """Mean of one kind of event per presentation."""
         return float(getattr(self, name)) / max(self.n_samples, 1)
+
+
+EVENT: Any = namedtuple("Event", [each.name for each in fields(EventCounts)])(*range(len(fields(EventCounts))))
+"""Place of each kind in the array of events that a kernel fills: ``events[EVENT.n_draws]``."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.errors import ParameterError
 
 from .counters import EventCounts, count_empty
-from .kernels.respond import CONFIDENCE, ENTROPY, MARGIN, NEVER_EXIT, ExitConstants
+from .kernels.respond import CONFIDENCE, ENTROPY, MARGIN, NEVER_EXIT, ExitConstants, Sheet
 
 _KINDS = {"entropy": ENTROPY, "confidence": CONFIDENCE, "margin": MARGIN}
 
@@ -47,6 +46,22 @@ class Responses:
     events: EventCounts
 
     @classmethod
+    def of(cls, sheet: Sheet, shares: NDArray[np.uint16], n_drawn: int) -> Responses:
+        """What a compiled loop found for these samples (B, n_inputs), after that many events were drawn."""
+        n, most = len(sheet.n_fired), int(sheet.n_fired.max(initial=0))
+        there = np.arange(most) < sheet.n_fired[:, None]
+        step, neuron = (part[:, :most][there].astype(np.int64) for part in (sheet.step, sheet.neuron))
+        n_empty, n_computed = count_empty(shares), int(sheet.exit_step.sum(dtype=int))
+        events = EventCounts(
+            n_samples=n, n_silent=int((sheet.n_fired == 0).sum()) - n_empty, n_steps=n_computed, n_empty=n_empty,
+            n_draws=n_computed + n_drawn, in_spikes=int(sheet.in_spikes.sum()), out_spikes=int(sheet.out_spikes.sum()),
+        )  # fmt: skip
+        return cls(
+            np.repeat(np.arange(n), sheet.n_fired), step, neuron, sheet.exit_step.astype(np.int64), sheet.score,
+            sheet.in_spikes, sheet.out_spikes, events,
+        )  # fmt: skip
+
+    @classmethod
     def joined(cls, parts: Sequence[Responses]) -> Responses:
         """Answers to samples that follow each other."""
         firsts = np.cumsum([0, *(len(part.exit_steps) for part in parts)])
@@ -64,42 +79,6 @@ class Responses:
             np.sum([part.out_spikes for part in parts], axis=0),
             events,
         )
-
-
-class Sheet:
-    """Memory that a compiled loop fills with the answers to B samples; unpacks in the order of its arguments.
-
-    Parameters
-    ----------
-    n_samples, n_steps, n_classes : int
-        Samples B, steps T and classes K.
-    """
-
-    def __init__(self, n_samples: int, n_steps: int, n_classes: int) -> None:
-        self.neuron, self.step = (np.empty((n_samples, n_steps), np.int32) for _ in range(2))
-        self.n_fired, self.exit_step = np.empty(n_samples, np.int64), np.empty(n_samples, np.int32)
-        self.scores = np.empty((n_samples, n_classes))
-        self.in_spikes, self.out_spikes = (np.zeros(n_steps, np.int64) for _ in range(2))
-
-    def __iter__(self) -> Iterator[NDArray[Any]]:
-        yield from (self.neuron, self.step, self.n_fired, self.exit_step)
-        yield from (self.scores, self.in_spikes, self.out_spikes)
-
-    def responses(self, shares: NDArray[np.uint16], n_drawn: int) -> Responses:
-        """What was found for these samples (B, n_inputs), after that many events were drawn."""
-        n, most = len(self.n_fired), int(self.n_fired.max(initial=0))
-        there = np.arange(most) < self.n_fired[:, None]
-        step, neuron = (part[:, :most][there].astype(np.int64) for part in (self.step, self.neuron))
-        n_empty, n_computed = count_empty(shares), int(self.exit_step.sum(dtype=int))
-        events = EventCounts(
-            n_samples=n, n_silent=int((self.n_fired == 0).sum()) - n_empty, n_steps=n_computed,
-            n_draws=n_computed + n_drawn, in_spikes=int(self.in_spikes.sum()), out_spikes=int(self.out_spikes.sum()),
-            n_empty=n_empty,
-        )  # fmt: skip
-        return Responses(
-            np.repeat(np.arange(n), self.n_fired), step, neuron, self.exit_step.astype(np.int64), self.scores,
-            self.in_spikes, self.out_spikes, events,
-        )  # fmt: skip
 
 
 def compiled_rule(rule: ExitRule | None, n_classes: int) -> ExitConstants:

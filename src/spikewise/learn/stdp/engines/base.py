@@ -105,5 +105,7 @@ class Engine(Protocol):
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take over what :meth:`arrays` gave."""
 
-    def operations(self, events: EventCounts, is_learning: bool, lateral: Lateral | None = None) -> dict[str, Operations]:
+    def operations(
+        self, events: EventCounts, is_learning: bool, lateral: Lateral | None = None
+    ) -> dict[str, Operations]:
         """Elementary operations by component, mean per sample, of the events in counts."""

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from .base import Lateral, Settings
 
 
-def inference_operations(events: EventCounts, settings: Settings, rule: LeanRule, lateral: Lateral) -> dict[str, Operations]:
+def inference_operations(
+    events: EventCounts, settings: Settings, rule: LeanRule, lateral: Lateral
+) -> dict[str, Operations]:
     """Operations of answering, mean per sample.
 
     Parameters
@@ -61,7 +63,9 @@ def inference_operations(events: EventCounts, settings: Settings, rule: LeanRule
     }  # fmt: skip
 
 
-def training_operations(events: EventCounts, settings: Settings, rule: LeanRule, lateral: Lateral) -> dict[str, Operations]:
+def training_operations(
+    events: EventCounts, settings: Settings, rule: LeanRule, lateral: Lateral
+) -> dict[str, Operations]:
     """Operations of learning from one sample, mean per sample; parameters as in :func:`inference_operations`."""
     n, n_inputs = settings.n_neurons, settings.n_inputs
     spikes, n_out, updates, columns = (

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from .base import Lateral, Settings
 
 
-def inference_operations(events: EventCounts, settings: Settings, rule: TraceRule, lateral: Lateral) -> dict[str, Operations]:
+def inference_operations(
+    events: EventCounts, settings: Settings, rule: TraceRule, lateral: Lateral
+) -> dict[str, Operations]:
     """Operations of answering, mean per sample.
 
     Parameters
@@ -71,7 +73,9 @@ def inference_operations(events: EventCounts, settings: Settings, rule: TraceRul
     return counts
 
 
-def training_operations(events: EventCounts, settings: Settings, rule: TraceRule, lateral: Lateral) -> dict[str, Operations]:
+def training_operations(
+    events: EventCounts, settings: Settings, rule: TraceRule, lateral: Lateral
+) -> dict[str, Operations]:
     """Operations of learning from one sample, mean per sample; parameters as in :func:`inference_operations`."""
     n, n_inputs = settings.n_neurons, settings.n_inputs
     n_steps, n_in, n_out, n_updates = (
