@@ -10,16 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-
-def count_empty(shares: NDArray[np.uint16]) -> int:
-    """Samples (B, n_inputs) without any input.
-
-    Examples
-    --------
-    >>> count_empty(np.array([[0, 3], [0, 0]], np.uint16))
-    1
-    """
-    return int((~shares.any(1)).sum())
+from spikewise._compile import inlined
+from spikewise.spikes.streams import SpikeStream
 
 
 @dataclass(slots=True)
@@ -71,3 +63,17 @@ class EventCounts:
 
 EVENT: Any = namedtuple("Event", [each.name for each in fields(EventCounts)])(*range(len(fields(EventCounts))))
 """Place of each kind in the array of events that a kernel fills: ``events[EVENT.n_draws]``."""
+
+
+@inlined
+def count_sample(events: NDArray[np.int64], stream: SpikeStream, is_active: bool, n_steps: int, n_out: int) -> None:
+    """Add the events of one sample, which has inputs if it is active, over the steps that were computed."""
+    events[EVENT.n_samples] += 1
+    events[EVENT.n_empty] += not is_active
+    events[EVENT.n_silent] += is_active and n_out == 0
+    events[EVENT.n_steps] += n_steps
+    events[EVENT.n_draws] += n_steps
+    events[EVENT.out_spikes] += n_out
+    if is_active:
+        events[EVENT.n_draws] += stream.drawn[n_steps]
+        events[EVENT.in_spikes] += stream.ends[n_steps]

@@ -12,7 +12,7 @@ from spikewise.dynamic.rule import ExitRule, NeverExit
 from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.errors import ParameterError
 
-from .counters import EventCounts, count_empty
+from .counters import EventCounts
 from .kernels.respond import CONFIDENCE, ENTROPY, MARGIN, NEVER_EXIT, ExitConstants, Sheet
 
 _KINDS = {"entropy": ENTROPY, "confidence": CONFIDENCE, "margin": MARGIN}
@@ -46,19 +46,14 @@ class Responses:
     events: EventCounts
 
     @classmethod
-    def of(cls, sheet: Sheet, shares: NDArray[np.uint16], n_drawn: int) -> Responses:
-        """What a compiled loop found for these samples (B, n_inputs), after that many events were drawn."""
+    def of(cls, sheet: Sheet, events: NDArray[np.int64]) -> Responses:
+        """What a compiled loop found, and the events that it counted."""
         n, most = len(sheet.n_fired), int(sheet.n_fired.max(initial=0))
         there = np.arange(most) < sheet.n_fired[:, None]
         step, neuron = (part[:, :most][there].astype(np.int64) for part in (sheet.step, sheet.neuron))
-        n_empty, n_computed = count_empty(shares), int(sheet.exit_step.sum(dtype=int))
-        events = EventCounts(
-            n_samples=n, n_silent=int((sheet.n_fired == 0).sum()) - n_empty, n_steps=n_computed, n_empty=n_empty,
-            n_draws=n_computed + n_drawn, in_spikes=int(sheet.in_spikes.sum()), out_spikes=int(sheet.out_spikes.sum()),
-        )  # fmt: skip
         return cls(
             np.repeat(np.arange(n), sheet.n_fired), step, neuron, sheet.exit_step.astype(np.int64), sheet.score,
-            sheet.in_spikes, sheet.out_spikes, events,
+            sheet.in_spikes, sheet.out_spikes, EventCounts(*events.tolist()),
         )  # fmt: skip
 
     @classmethod

@@ -130,11 +130,11 @@ class LeanEngine:
     def respond(self, shares: NDArray[np.uint16], evidence: NDArray[np.float64], leaves: ExitConstants) -> Responses:
         """Answer samples without learning; stop each when the rule is satisfied by the evidence (K, N) so far."""
         sheet = respond.new_sheet(len(shares), self.n_steps, len(evidence))
-        n_drawn = respond.respond(
+        events = respond.respond(
             shares, content_keys(shares, self.settings.seed), self._stream(), self._layer(self._lowered()),
             self._neuron(is_learning=False), np.ascontiguousarray(evidence), leaves, sheet,
         )  # fmt: skip
-        return Responses.of(sheet, shares, n_drawn)
+        return Responses.of(sheet, events)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything that was learned."""

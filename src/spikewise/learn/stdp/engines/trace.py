@@ -98,14 +98,11 @@ class TraceEngine:
     def respond(self, shares: NDArray[np.uint16], evidence: NDArray[np.float64], leaves: ExitConstants) -> Responses:
         """Answer samples without learning; stop each when the rule is satisfied by the evidence (K, N) so far."""
         shares, sheet = np.ascontiguousarray(shares), new_sheet(len(shares), self.n_steps, len(evidence))
-        n_drawn = trace_layer.respond(
+        events = trace_layer.respond(
             shares, content_keys(shares, self.settings.seed), self._stream(), self._layer(),
             self._neuron(is_learning=False), np.ascontiguousarray(evidence), leaves, sheet,
         )  # fmt: skip
-        found = Responses.of(sheet, shares, n_drawn)
-        if self.rule.inhibition == "neurons":
-            found.events.inhibitory_spikes = found.events.out_spikes
-        return found
+        return Responses.of(sheet, events)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything that was learned."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewise._compile import inlined, kernel
-from spikewise.learn.stdp.counters import EVENT
+from spikewise.learn.stdp.counters import EVENT, count_sample
 from spikewise.learn.stdp.rules.lean import NeuronConstants, RuleConstants, Schedule
 from spikewise.spikes.streams import SpikeStream, begin, mix
 
@@ -180,19 +180,6 @@ def relax(layer: Layer, neuron: NeuronConstants, rule: RuleConstants, part: int,
             set_threshold(layer.threshold, layer.theta, j, neuron.v_threshold)
 
 
-@inlined
-def count_sample(events: NDArray[np.int64], stream: SpikeStream, n_steps: int, n_out: int) -> None:
-    """Add the events of one sample; without steps it was empty."""
-    events[EVENT.n_samples] += 1
-    if n_steps > 0:
-        events[EVENT.n_draws] += n_steps + stream.drawn[n_steps]
-        events[EVENT.in_spikes] += stream.ends[n_steps]
-    events[EVENT.n_empty] += n_steps == 0
-    events[EVENT.n_silent] += n_steps > 0 and n_out == 0
-    events[EVENT.n_steps] += n_steps
-    events[EVENT.out_spikes] += n_out
-
-
 @kernel
 def learn(
     shares: NDArray[np.uint16],
@@ -215,7 +202,8 @@ def learn(
         key = keys[sample]
         start(layer)
         n_spikes = step = 0
-        is_over = not begin(stream, shares, sample)
+        is_active = begin(stream, shares, sample)
+        is_over = not is_active
         while not is_over:
             first, stop = step, min(step + int(rule.window), n_steps)
             step, n_out = present(layer, stream, key, (first, stop), neuron, rule, schedule.theta_plus[sample], winners)
@@ -229,7 +217,7 @@ def learn(
             n_spikes += n_out
             is_over = step == n_steps or (n_out > 0 and bool(rule.stops_at_first_spike))
         relax(layer, neuron, rule, 0, 1)
-        count_sample(events, stream, step, n_spikes)
+        count_sample(events, stream, is_active, step, n_spikes)
     return events
 
 
@@ -254,7 +242,8 @@ def present_batch(
         theta[:] = layer.theta
         threshold[:] = layer.threshold
         n_out = step = 0
-        if begin(stream, shares, sample):
+        is_active = begin(stream, shares, sample)
+        if is_active:
             steps = (0, stream.ends.shape[0] - 1)
             step, n_out = present(
                 own, stream, keys[sample], steps, neuron, rule, theta_plus[sample], batch.winners[sample]
@@ -262,7 +251,7 @@ def present_batch(
             count_inputs(stream, 0, step, batch.n_in, sample)
         batch.n_out[sample], batch.n_steps[sample] = n_out, step
         events[EVENT.n_updates] += n_out > 0
-        count_sample(events, stream, step, n_out)
+        count_sample(events, stream, is_active, step, n_out)
     return events
 
 

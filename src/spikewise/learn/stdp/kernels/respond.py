@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewise._compile import inlined, kernel
+from spikewise.learn.stdp.counters import EVENT, count_sample
 from spikewise.learn.stdp.rules.lean import NeuronConstants
 from spikewise.spikes.streams import SpikeStream, begin
 
@@ -108,13 +109,13 @@ def respond(
     evidence: NDArray[np.float64],
     leaves: ExitConstants,
     sheet: Sheet,
-) -> int:
+) -> NDArray[np.int64]:
     """Run frozen neurons on samples, and stop each as soon as the exit rule is satisfied.
 
-    Fills the sheet, with scores by the evidence (K, N) of the output spikes. Returns the events drawn.
+    Fills the sheet, with scores by the evidence (K, N) of the output spikes. Returns events by ``EVENT``.
     """
     score, exit_step, in_spikes, n_steps = sheet.score, sheet.exit_step, sheet.in_spikes, sheet.step.shape[1]
-    n_drawn = 0
+    events = np.zeros(len(EVENT), np.int64)
     for sample in range(shares.shape[0]):
         start(layer)
         score[sample] = 0.0
@@ -123,7 +124,8 @@ def respond(
         if n_steps > 1 and must_stop(score, sample, 1, leaves):
             exit_step[sample] = 1  # even without evidence; the first step is computed nonetheless
         last = exit_step[sample]
-        if begin(stream, shares, sample):
+        is_active = begin(stream, shares, sample)
+        if is_active:
             while step < last:
                 if step == drawn_to:
                     drawn_to = draw_ahead(stream, keys[sample], step, last, leaves.kind == NEVER and n_out > 0)
@@ -137,6 +139,6 @@ def respond(
                         break
             for t in range(step):
                 in_spikes[t] += stream.ends[t + 1] - stream.ends[t]
-            n_drawn += stream.drawn[step]
         sheet.n_fired[sample] = n_out
-    return n_drawn
+        count_sample(events, stream, is_active, exit_step[sample], n_out)
+    return events

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewise._compile import inlined, kernel
-from spikewise.learn.stdp.counters import EVENT
+from spikewise.learn.stdp.counters import EVENT, count_sample
 from spikewise.learn.stdp.rules.trace import TraceConstants, TraceNeuronConstants
 from spikewise.spikes.streams import BURST, SpikeStream, begin, draw, mix
 
@@ -188,7 +188,7 @@ def learn(
         history.last_in[:] = _NEVER
         history.n_out[:] = 0
         history.is_due[:] = False
-        n_awake, most, inhibitor = 0, 0, NOBODY
+        n_awake, n_out, most, inhibitor = 0, 0, 0, NOBODY
         is_active = begin(stream, shares, sample)
         if is_active:
             for step in range(n_steps):
@@ -207,25 +207,20 @@ def learn(
                     layer.theta[winner] += rule.theta_plus
                     layer.threshold[winner] = neuron.v_threshold + layer.theta[winner]
                     layer.n_fired[winner] += 1
-                    events[EVENT.out_spikes] += 1
+                    n_out += 1
                     inhibitor = winner if neuron.is_delayed else NOBODY
                 is_over = step == n_steps - 1 or (step + 1) % window == 0
                 if is_over if rule.window > 0 else crossed:
                     n_due = update_due(weights, step, history, n_awake, most, rule, key)
                     events[EVENT.n_potentiations] += n_due
                     events[EVENT.n_updates] += n_due > 0
-            events[EVENT.in_spikes] += stream.ends[n_steps]
-            events[EVENT.n_draws] += n_steps + stream.drawn[n_steps]
-            events[EVENT.n_steps] += n_steps
         for i in range(n_awake):
             post = history.awake[i]
             normalise(weights, post, rule, place_of(key, post, 2 * n_steps))
         events[EVENT.n_normalisations] += n_awake
-        events[EVENT.n_silent] += is_active and n_awake == 0
-        events[EVENT.n_empty] += not is_active
+        count_sample(events, stream, is_active, n_steps if is_active else 0, n_out)
         for post in range(layer.theta.shape[0]):
             layer.theta[post] *= rule.theta_keep
-    events[EVENT.n_samples] = shares.shape[0]
     events[EVENT.inhibitory_spikes] = events[EVENT.out_spikes] if neuron.is_delayed else 0
     events[EVENT.n_depressions] = events[EVENT.in_spikes] if rule.nu_pre > 0 else 0
     return events

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewise._compile import kernel
+from spikewise.learn.stdp.counters import EVENT, count_sample
 from spikewise.learn.stdp.rules.trace import TraceNeuronConstants
 from spikewise.spikes.streams import BURST, SpikeStream, begin, draw
 
@@ -111,12 +112,17 @@ def respond(
     evidence: NDArray[np.float64],
     leaves: ExitConstants,
     sheet: Sheet,
-) -> int:
+) -> NDArray[np.int64]:
     """Run frozen neurons on samples, and stop each as soon as the exit rule is satisfied.
 
-    Fills the sheet, with scores by the evidence (K, N) of the output spikes. Returns the events drawn.
+    Fills the sheet, with scores by the evidence (K, N) of the output spikes. Returns events by ``EVENT``.
     """
-    score, exit_step, n_steps, n_drawn = sheet.score, sheet.exit_step, sheet.step.shape[1], 0
+    score, exit_step, n_steps, events = (
+        sheet.score,
+        sheet.exit_step,
+        sheet.step.shape[1],
+        np.zeros(len(EVENT), np.int64),
+    )
     for sample in range(shares.shape[0]):
         start(layer, neuron.v_threshold)
         score[sample] = 0.0
@@ -138,6 +144,6 @@ def respond(
                 exit_step[sample] = step + 1
                 break
         sheet.n_fired[sample] = n_out
-        if is_active:
-            n_drawn += stream.drawn[exit_step[sample]]
-    return n_drawn
+        count_sample(events, stream, is_active, exit_step[sample], n_out)
+    events[EVENT.inhibitory_spikes] = events[EVENT.out_spikes] if neuron.is_delayed else 0
+    return events
