@@ -75,13 +75,13 @@ def run(rule, n_bits, splits, options, seed):
     found = network.respond(validation.images)
     answers = np.zeros((validation.n_samples, options.neurons))
     np.add.at(answers, (found.samples, found.neurons), 1)
-    figures = {"seconds": seconds, "spikes": network.engine_.tally.per_sample("out_spikes")}
+    figures = {"seconds": seconds, "spikes": network.engine_.events.per_sample("out_spikes")}
     for decoder in ("votes", "naive_bayes"):
         scores = answers @ evidence_of(decoder, counts, n_per_class).T
         figures[decoder] = float((scores.argmax(1) == validation.labels).mean())
     engine = network.engine_
-    training = sum(engine.operations(engine.tally, True).values(), Operations())
-    inference = sum(engine.operations(found.tally, False).values(), Operations())
+    training = sum(engine.operations(engine.events, True).values(), Operations())
+    inference = sum(engine.operations(found.events, False).values(), Operations())
     return figures, training, inference
 
 

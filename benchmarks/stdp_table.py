@@ -102,7 +102,7 @@ def exit_row(name, n_neurons, seed, log):
             times.setdefault(kind, []).append(time.process_time() - began)
     for kind, rule in rules.items():
         times[kind] = float(np.median(times[kind]))
-        loads[kind] = model.encoder_.respond(test.images, model.evidence_, rule).tally.in_spikes
+        loads[kind] = model.encoder_.respond(test.images, model.evidence_, rule).events.in_spikes
     result, by_step = results["exit"], trace.accuracy_by_step()
     # Every sample stops at its first output spike: any spike lowers the entropy below 1.
     first = model.predict_with_exit(test.images, EntropyExit(1.0 - 1e-12, "sum"))

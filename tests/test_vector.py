@@ -1,21 +1,28 @@
-"""Sixteen floats at a time give the bits that NumPy gives one by one."""
+"""Many numbers at a time give the bits that NumPy gives one by one."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numba import types
 
 from spikewise._compile import kernel
 from spikewise._vector import (
     LANES,
     absolute,
     add_from,
+    add_saturating,
+    any_ge,
     exp_of_negative,
     floor,
     load,
+    min_unsigned,
+    mul_high,
+    mul_high_unsigned,
     splat,
     store,
+    vector,
     where_above,
     where_ge,
 )
@@ -130,3 +137,47 @@ def test_sixteen_bits_are_rounded_to_the_nearest_even(values):
     again = np.empty(LANES, np.float32)
     copy(out, again)
     assert torch.equal(torch.from_numpy(again), expected.float())
+
+
+i16x32 = vector(types.int16, 32)
+integers = hnp.arrays(np.int16, 32)
+
+
+@kernel
+def integer_arithmetic(a, b, out):
+    x, y = load(a, 0, i16x32), load(b, 0, i16x32)
+    store(out, 0, x + y)
+    store(out, 32, x - y)
+    store(out, 64, x * y)
+    store(out, 96, add_saturating(x, y))
+    store(out, 128, min_unsigned(x, y))
+    store(out, 160, mul_high(x, y))
+    store(out, 192, mul_high_unsigned(x, y))
+    store(out, 224, where_ge(x, y, x, splat(7, i16x32)))
+    return any_ge(x, y)
+
+
+@settings(deadline=None)  # the first call compiles
+@given(integers, integers)
+def test_integers_of_sixteen_bits_give_the_bits_of_numpy(a, b):
+    out = np.empty(8 * 32, np.int16)
+    has_any = integer_arithmetic(a, b, out)
+    wide, other = a.astype(np.int64), b.astype(np.int64)
+    unsigned, unsigned_other = a.view(np.uint16), b.view(np.uint16)
+    expected = [
+        a + b, a - b, a * b, np.clip(wide + other, -(2**15), 2**15 - 1), np.minimum(unsigned, unsigned_other),
+        (wide * other) >> 16, (unsigned.astype(np.int64) * unsigned_other) >> 16, np.where(a >= b, a, 7),
+    ]  # fmt: skip
+    np.testing.assert_array_equal(out.reshape(8, 32), np.stack([each.astype(np.int16) for each in expected]))
+    assert has_any == (a >= b).any()
+
+
+@kernel
+def widened(source, out):
+    store(out, 0, load(source, 0, i16x32))
+
+
+def test_bytes_are_widened():
+    source, out = np.arange(200, 232).astype(np.uint8), np.empty(32, np.int16)
+    widened(source, out)
+    np.testing.assert_array_equal(out, source)

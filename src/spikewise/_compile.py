@@ -29,7 +29,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _PACKAGE = Path(__file__).parent
 _WITH_KERNELS = (
     "_compile.py", "_vector.py", "spikes/*.py", "network/kernels/*.py", "learn/stdp/kernels/*.py",
-    "learn/stdp/rules/*.py", "shrink/kernels.py",
+    "learn/stdp/rules/*.py", "learn/stdp/counters.py", "shrink/kernels.py",
 )  # fmt: skip
 _FOLDER = re.compile(r"kernels-[0-9a-f]{16}")
 _MARKER = "spikewise-kernels"  # file in each of our folders; its time is that of the last use

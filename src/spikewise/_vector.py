@@ -1,10 +1,12 @@
-"""Sixteen floats as one value of a compiled loop: written like a scalar, kept in a register.
+"""Many numbers as one value of a compiled loop: written like a scalar, kept in registers.
 
 A compiler left alone with a loop over several arrays often gives up: it must prove that they do not overlap, and
-sums that run over the loop stay in memory. :data:`f32x16` is a type of its own, with ``+ - * /``, so that a kernel
-reads like the formula for one element and does sixteen. It is portable: a CPU without wide registers uses several.
-Operations are never fused or reordered, so the bits equal those of NumPy. Arrays hold float32, or bfloat16 as
-``uint16``, which is rounded to the nearest even.
+sums that run over the loop stay in memory. :func:`vector` makes a type of its own, with ``+ - *``, so that a kernel
+reads like the formula for one element and does it for all lanes. It is portable: a CPU without wide registers uses
+several. Operations are never fused or reordered, so the bits equal those of NumPy.
+
+Lanes are float32 or int16. Floats are read from arrays of float32, or of bfloat16 as ``uint16``, which is rounded to
+the nearest even. Integers wrap around, and have a sign only where an operation says so; bytes are widened.
 
 Functions are for compiled code alone: they raise NotImplementedError elsewhere.
 """
@@ -23,59 +25,74 @@ from numba.extending import intrinsic, models, overload, register_model
 
 from spikewise._compile import inlined
 
-LANES = 16
+LANES = 16  # of the layers of deep networks
 
-_F32, _I32, _I16 = ir.FloatType(), ir.IntType(32), ir.IntType(16)
-_FLOATS, _WORDS, _HALVES = (ir.VectorType(kind, LANES) for kind in (_F32, _I32, _I16))
+_I32, _I16 = ir.IntType(32), ir.IntType(16)
+_ELEMENTS = {types.float32: ir.FloatType(), types.int16: _I16}
 _BF16_SHIFT, _EXPONENT_SHIFT, _EXPONENT_BIAS = 16, 23, 127
 
 
-class _Lanes(types.Type):  # type: ignore[misc]
-    def __init__(self) -> None:
-        super().__init__(name="f32x16")
+class _Vector(types.Type):  # type: ignore[misc]
+    def __init__(self, element: Any, lanes: int) -> None:
+        super().__init__(name=f"{element}x{lanes}")
+        self.element, self.lanes, self.is_float = element, lanes, element is types.float32
+
+    def of(self, element: Any) -> Any:
+        """As many lanes of an LLVM type."""
+        return ir.VectorType(element, self.lanes)
+
+    def constant(self, value: int, element: Any = _I32) -> Any:
+        return ir.Constant(self.of(element), [value] * self.lanes)
 
 
-f32x16 = _Lanes()
-
-
-@register_model(_Lanes)
+@register_model(_Vector)
 class _Model(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, _FLOATS)
+        super().__init__(manager, kind, kind.of(_ELEMENTS[kind.element]))
 
 
-def _words(value: int) -> Any:
-    return ir.Constant(_WORDS, [value] * LANES)
+def vector(element: Any, lanes: int) -> Any:
+    """Type of a vector of float32 or int16."""
+    return _Vector(element, lanes)
 
 
-def _operator(symbol: Callable[[Any, Any], Any], instruction: str) -> None:
+f32x16 = vector(types.float32, LANES)
+
+
+def _kind(chosen: Any) -> Any:
+    """The type that an argument of a compiled call, or its default, stands for."""
+    return getattr(chosen, "instance_type", chosen)
+
+
+def _operator(symbol: Callable[[Any, Any], Any], of_floats: str, of_integers: str = "") -> None:
     @intrinsic
     def apply(context: Any, a: Any, b: Any) -> Any:
-        if a is f32x16 and b is f32x16:
-            return f32x16(a, b), lambda context, builder, signature, pair: getattr(builder, instruction)(*pair)
-        return None
+        instruction = of_floats if a.is_float else of_integers
+        return a(a, b), lambda context, builder, signature, pair: getattr(builder, instruction)(*pair)
 
     @overload(symbol, inline="always", strict=False)
     def choose(a: Any, b: Any) -> Any:
-        return (lambda a, b: apply(a, b)) if a is f32x16 and b is f32x16 else None
+        has_it = isinstance(a, _Vector) and a == b and (of_floats if a.is_float else of_integers)
+        return (lambda a, b: apply(a, b)) if has_it else None
 
 
-for _symbol, _instruction in (
-    (operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"), (operator.truediv, "fdiv"),
-):  # fmt: skip
-    _operator(_symbol, _instruction)
+_operator(operator.add, "fadd", "add")
+_operator(operator.sub, "fsub", "sub")
+_operator(operator.mul, "fmul", "mul")
+_operator(operator.truediv, "fdiv")
 
 
 @intrinsic
-def splat(context: Any, value: Any) -> Any:
-    """The same float32 in all lanes."""
+def splat(context: Any, value: Any, kind: Any = f32x16) -> Any:
+    """The same number in all lanes."""
+    found = _kind(kind)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        empty = ir.Constant(_FLOATS, ir.Undefined)
+        empty = ir.Constant(context.get_value_type(found), ir.Undefined)
         one = builder.insert_element(empty, arguments[0], ir.Constant(_I32, 0))
-        return builder.shuffle_vector(one, empty, _words(0))
+        return builder.shuffle_vector(one, empty, found.constant(0))
 
-    return f32x16(types.float32), generate
+    return found(found.element, types.TypeRef(found)), generate
 
 
 def _address(context: Any, builder: Any, kind: Any, array: Any, index: Any, vector: Any) -> Any:
@@ -84,30 +101,35 @@ def _address(context: Any, builder: Any, kind: Any, array: Any, index: Any, vect
 
 
 @intrinsic
-def load(context: Any, array: Any, index: Any) -> Any:
-    """Sixteen neighbours of a flat array, from an index on; nothing checks that they are there."""
-    is_half = array.dtype == types.uint16
+def load(context: Any, array: Any, index: Any, kind: Any = f32x16) -> Any:
+    """Neighbours of a flat array, from an index on; nothing checks that they are there."""
+    found = _kind(kind)
+    is_half = found.is_float and array.dtype == types.uint16
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        vector = _HALVES if is_half else _FLOATS
-        found = builder.load(_address(context, builder, array, *arguments, vector), typ=vector)
-        found.align = 2 if is_half else 4
-        if not is_half:
-            return found
-        return builder.bitcast(builder.shl(builder.zext(found, _WORDS), _words(_BF16_SHIFT)), _FLOATS)
+        stored = found.of(context.get_data_type(array.dtype))
+        value = builder.load(_address(context, builder, array, *arguments[:2], stored), typ=stored)
+        value.align = array.dtype.bitwidth // 8
+        if is_half:
+            value = builder.shl(builder.zext(value, found.of(_I32)), found.constant(_BF16_SHIFT))
+        elif value.type != context.get_value_type(found):
+            return builder.zext(value, context.get_value_type(found))
+        return builder.bitcast(value, context.get_value_type(found))
 
-    return f32x16(array, types.intp), generate
+    return found(array, types.intp, types.TypeRef(found)), generate
 
 
 @intrinsic
 def add_from(context: Any, sums: Any, array: Any, index: Any) -> Any:
-    """A tuple of values, each plus its sixteen of so many neighbours of a flat float32 array, from an index on."""
+    """A tuple of values, each plus its lanes of so many neighbours of a flat float32 array, from an index on."""
+    kind = sums.dtype
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         found, values, first = arguments
+        floats = context.get_value_type(kind)
         for part in range(sums.count):
-            place = builder.add(first, context.get_constant(types.intp, part * LANES))
-            value = builder.load(_address(context, builder, array, values, place, _FLOATS), typ=_FLOATS)
+            place = builder.add(first, context.get_constant(types.intp, part * kind.lanes))
+            value = builder.load(_address(context, builder, array, values, place, floats), typ=floats)
             value.align = 4
             found = builder.insert_value(found, builder.fadd(builder.extract_value(found, part), value), part)
         return found
@@ -117,21 +139,26 @@ def add_from(context: Any, sums: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def store(context: Any, array: Any, index: Any, value: Any) -> Any:
-    """Write sixteen neighbours of a flat array, from an index on."""
-    is_half = array.dtype == types.uint16
+    """Write neighbours of a flat array, from an index on."""
+    is_half = value.is_float and array.dtype == types.uint16
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         *where, found = arguments
-        vector = _HALVES if is_half else _FLOATS
         if is_half:
-            bits = builder.bitcast(found, _WORDS)
-            is_odd = builder.and_(builder.lshr(bits, _words(_BF16_SHIFT)), _words(1))
-            rounded = builder.add(bits, builder.add(is_odd, _words(2 ** (_BF16_SHIFT - 1) - 1)))
-            found = builder.trunc(builder.lshr(rounded, _words(_BF16_SHIFT)), _HALVES)
-        builder.store(found, _address(context, builder, array, *where, vector)).align = 2 if is_half else 4
+            words, shift = value.of(_I32), value.constant(_BF16_SHIFT)
+            bits = builder.bitcast(found, words)
+            is_odd = builder.and_(builder.lshr(bits, shift), value.constant(1))
+            rounded = builder.add(bits, builder.add(is_odd, value.constant(2 ** (_BF16_SHIFT - 1) - 1)))
+            found = builder.trunc(builder.lshr(rounded, shift), value.of(_I16))
+        place = _address(context, builder, array, *where, found.type)
+        builder.store(found, place).align = array.dtype.bitwidth // 8
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, f32x16), generate
+    return types.void(array, types.intp, value), generate
+
+
+def _at_least(builder: Any, kind: Any, a: Any, b: Any) -> Any:
+    return builder.fcmp_ordered(">=", a, b) if kind.is_float else builder.icmp_signed(">=", a, b)
 
 
 @intrinsic
@@ -139,10 +166,21 @@ def where_ge(context: Any, a: Any, b: Any, then: Any, otherwise: Any) -> Any:
     """Lane by lane ``then`` where ``a >= b``, else ``otherwise``."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        a, b, then, otherwise = arguments
-        return builder.select(builder.fcmp_ordered(">=", a, b), then, otherwise)
+        return builder.select(_at_least(builder, a, *arguments[:2]), *arguments[2:])
 
-    return f32x16(f32x16, f32x16, f32x16, f32x16), generate
+    return then(a, a, then, then), generate
+
+
+@intrinsic
+def any_ge(context: Any, a: Any, b: Any) -> Any:
+    """Whether ``a >= b`` in one lane or more, which is rare."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bits = ir.IntType(a.lanes)
+        above = builder.bitcast(_at_least(builder, a, *arguments), bits)
+        return builder.icmp_unsigned("!=", above, ir.Constant(bits, 0))
+
+    return types.boolean(a, a), generate
 
 
 @intrinsic
@@ -154,24 +192,39 @@ def where_above(context: Any, a: Any, b: Any, then: Any, otherwise: Any) -> Any:
         is_above = builder.or_(builder.fcmp_ordered(">", a, b), builder.fcmp_unordered("uno", a, a))
         return builder.select(is_above, then, otherwise)
 
-    return f32x16(f32x16, f32x16, f32x16, f32x16), generate
+    return then(a, a, then, then), generate
 
 
-def _function(name: str) -> Any:
-    @intrinsic
-    def apply(context: Any, value: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            kind = ir.FunctionType(_FLOATS, [_FLOATS])
-            return builder.call(
-                cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f32"), arguments
-            )
+def _function(name: str, n_arguments: int, *fixed: Any) -> Any:
+    """A function of the compiler's own on so many vectors, and on constants."""
 
-        return f32x16(f32x16), generate
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        operands, kind = [*arguments, *fixed], signature.return_type
+        values = context.get_value_type(kind)
+        function = ir.FunctionType(values, [operand.type for operand in operands])
+        suffix = f"v{kind.lanes}{'f32' if kind.is_float else 'i16'}"
+        return builder.call(cgutils.get_or_insert_function(builder.module, function, f"llvm.{name}.{suffix}"), operands)
 
-    return apply
+    if n_arguments == 1:
+        return intrinsic(lambda context, a: (a(a), generate))
+    return intrinsic(lambda context, a, b: (a(a, b), generate))
 
 
-floor, absolute = _function("floor"), _function("fabs")
+floor, absolute = _function("floor", 1), _function("fabs", 1)
+min_unsigned, add_saturating = _function("umin", 2), _function("sadd.sat", 2)
+# A fixed-point product of scale 16 is the high half: one instruction instead of widening to 32 bits.
+mul_high_unsigned = _function("umul.fix", 2, ir.Constant(_I32, 16))
+
+
+@intrinsic
+def mul_high(context: Any, a: Any, b: Any) -> Any:
+    """High half of the product of signed integers, rounded down."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        product = builder.mul(*(builder.sext(each, a.of(_I32)) for each in arguments))
+        return builder.trunc(builder.ashr(product, a.constant(16)), a.of(_I16))
+
+    return a(a, a), generate
 
 
 @intrinsic
@@ -179,10 +232,10 @@ def _two_to_the(context: Any, whole: Any) -> Any:
     """2 to the power of whole numbers between -126 and 127."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        exponent = builder.add(builder.fptosi(arguments[0], _WORDS), _words(_EXPONENT_BIAS))
-        return builder.bitcast(builder.shl(exponent, _words(_EXPONENT_SHIFT)), _FLOATS)
+        exponent = builder.add(builder.fptosi(arguments[0], whole.of(_I32)), whole.constant(_EXPONENT_BIAS))
+        return builder.bitcast(builder.shl(exponent, whole.constant(_EXPONENT_SHIFT)), context.get_value_type(whole))
 
-    return f32x16(f32x16), generate
+    return whole(whole), generate
 
 
 _F = np.float32

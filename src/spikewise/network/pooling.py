@@ -166,15 +166,13 @@ class _Largest(autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         n_maps, n_channels, height, width = x.shape
-        shape, keeps = (n_maps, height // _SIDE, width // _SIDE, n_channels), ctx.needs_input_grad[0]
+        shape = n_maps, height // _SIDE, width // _SIDE, n_channels
         values = flat(x.permute(0, 2, 3, 1))
         found = empty(math.prod(shape), values.dtype)
-        places = empty(len(found) if keeps else 0, np.uint16)
+        places = empty(len(found) if ctx.needs_input_grad[0] else 0, np.uint16)
         each_part(
             n_maps,
-            lambda _, begin, end: largest_of_squares(
-                values, found, places, keeps, height, width, n_channels, begin, end
-            ),
+            lambda _, begin, end: largest_of_squares(values, found, places, height, width, n_channels, begin, end),
         )
         ctx.shape = x.shape
         ctx.save_for_backward(torch.from_numpy(places))

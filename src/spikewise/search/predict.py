@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from spikewise.errors import ParameterError
 from spikewise.learn.stdp.card import build_engine
 from spikewise.learn.stdp.classifier import STDPClassifier
-from spikewise.learn.stdp.counters import Tally
+from spikewise.learn.stdp.counters import EventCounts
 from spikewise.learn.stdp.engines.base import Settings
 from spikewise.learn.stdp.rules.base import resolve_rule
 from spikewise.price.digital.operations import state_bits_of, weight_bits_of
@@ -85,11 +85,11 @@ def predicted_workload(design: STDPDesign, n_inputs: int, in_spikes: float) -> W
     )  # fmt: skip
     n = design.n_steps
     each, out = (in_spikes,) * n, (OUT_SPIKES_PER_STEP,) * n
-    tally = Tally(
+    events = EventCounts(
         n_samples=_MEASURED, n_steps=_MEASURED * n, n_draws=round(_MEASURED * n * (1 + in_spikes)),
         in_spikes=round(_MEASURED * n * in_spikes), out_spikes=round(_MEASURED * n * OUT_SPIKES_PER_STEP),
     )  # fmt: skip
-    counts = OperationCounts(engine.operations(tally, False))
+    counts = OperationCounts(engine.operations(events, False))
     return Workload(design.name, (layer,), (LayerActivity(each, each, out),), n_samples=_MEASURED, counts=counts)
 
 

@@ -157,6 +157,15 @@ def stream_key(seed: np.uint64, stream: np.uint64) -> np.uint64:
 
 
 @kernel
+def stream_keys(seed: np.uint64, first: int, n_samples: int) -> NDArray[np.uint64]:
+    """Keys of the spike streams of samples that follow each other."""
+    keys = np.empty(n_samples, np.uint64)
+    for sample in range(n_samples):
+        keys[sample] = stream_key(seed, np.uint64(first + sample))
+    return keys
+
+
+@kernel
 def content_keys(shares: NDArray[np.uint16], seed: np.uint64) -> NDArray[np.uint64]:
     """Key of each row's inference stream, a function of the seed and the row's content alone."""
     keys = np.empty(shares.shape[0], np.uint64)

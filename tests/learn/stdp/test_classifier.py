@@ -226,7 +226,7 @@ def test_interrupted_learning_goes_on_and_ends_in_the_same_bits(tmp_path, monkey
     assert seen[0] > 1000
     np.testing.assert_array_equal(again.weights_, whole.weights_)
     np.testing.assert_array_equal(again.theta_, whole.theta_)
-    assert again.engine_.tally == whole.engine_.tally
+    assert again.engine_.events == whole.engine_.events
     with pytest.raises(ParameterError, match="same settings"):
         STDPEncoder(**{**settings, "n_steps": 61}).fit(X[:700], checkpoint=snapshot)
     with pytest.raises(ParameterError, match="same settings and data"):

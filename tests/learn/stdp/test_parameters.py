@@ -120,11 +120,11 @@ def test_empty_samples_are_counted_apart_from_silent_ones(rule, batch_size):
     encoder = STDPEncoder(**{**SMALL, "n_steps": 350}, rule=rule, batch_size=batch_size)
     with pytest.warns(UserWarning, match="60% of the samples are empty"):
         encoder.fit(data)
-    assert encoder.engine_.tally.n_empty == 24
+    assert encoder.engine_.events.n_empty == 24
     assert encoder.health_.empty_share == 0.6
     found = encoder.respond(data)
     silent = np.bincount(found.samples, minlength=40) == 0
-    assert (found.tally.n_empty, found.tally.n_silent) == (24, silent.sum() - 24)
+    assert (found.events.n_empty, found.events.n_silent) == (24, silent.sum() - 24)
 
 
 def test_each_illness_has_its_remedy():

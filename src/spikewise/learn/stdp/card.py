@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spikewise.fixed_point import QFormat, Rounding
 
-from .counters import Tally
+from .counters import EventCounts
 from .engines.base import Engine, Settings
 from .engines.lean import LeanEngine
 from .engines.trace import TraceEngine
@@ -36,7 +36,7 @@ def card_of(estimator: Any, encoder: Any, fitted: Mapping[str, Any]) -> dict[str
         "params": {**params, **{name: settings[name] for name in _OF_ENGINE}, **fitted},
         "rule": rule_to_dict(engine.rule),
         "engine": settings,
-        "tally": asdict(engine.tally),
+        "tally": asdict(engine.events),
         "horizon": encoder.horizon_,
     }
 
@@ -55,7 +55,7 @@ def engine_from(card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> 
     settings = Settings(**{**card["engine"], "seed": np.uint64(int(card["engine"]["seed"]))})
     engine = build_engine(rule_from_dict(card["rule"]), settings)
     engine.restore(arrays)
-    engine.tally = Tally(**card["tally"])
+    engine.events = EventCounts(**card["tally"])
     return engine
 
 
@@ -71,5 +71,5 @@ def quantized_engine(engine: Engine, n_bits: int, rounding: Rounding, seed: int 
     rng = np.random.default_rng([int(settings.seed), n_bits, *[seed] * (seed != 0)])
     grid = QFormat(0, n_bits, is_signed=False)
     copy.restore({**engine.arrays(), "weights": grid.quantize(engine.weights, rounding, rng)})
-    copy.tally = replace(engine.tally)
+    copy.events = replace(engine.events)
     return copy

@@ -17,7 +17,7 @@ import numpy as np
 from spikewise.errors import ParameterError
 from spikewise.weights import read_weights, write_weights
 
-from .counters import Tally
+from .counters import EventCounts
 from .engines.base import Engine
 
 _FORMAT = "spikewise-stdp-snapshot-2"
@@ -33,7 +33,7 @@ def fingerprint(X: Any) -> str:
 
 def write_snapshot(path: str | os.PathLike[str], identity: dict[str, Any], engine: Engine) -> None:
     """Replace the snapshot atomically."""
-    card = {"format": _FORMAT, "identity": identity, "tally": asdict(engine.tally)}
+    card = {"format": _FORMAT, "identity": identity, "tally": asdict(engine.events)}
     write_weights(path, engine.arrays(), card, sidecar=False)
 
 
@@ -60,4 +60,4 @@ def read_snapshot(path: str | os.PathLike[str], identity: dict[str, Any], engine
     if card["identity"] != identity:
         raise ParameterError(f"{path} must belong to the same settings and data to be resumed. Delete it.")
     engine.restore(tensors)
-    engine.tally = Tally(**card["tally"])
+    engine.events = EventCounts(**card["tally"])

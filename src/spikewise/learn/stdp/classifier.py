@@ -256,7 +256,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
             (_activity(stopped, n_alive),),
             tuple(int(count) for count in histogram),
             n_samples,
-            OperationCounts(engine.operations(stopped.tally, False), engine.operations(engine.tally, True)),
+            OperationCounts(engine.operations(stopped.events, False), engine.operations(engine.events, True)),
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
@@ -9,20 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-
-def count_empty(shares: NDArray[np.uint16]) -> int:
-    """Samples (B, n_inputs) without any input.
-
-    Examples
-    --------
-    >>> count_empty(np.array([[0, 3], [0, 0]], np.uint16))
-    1
-    """
-    return int((~shares.any(1)).sum())
+from spikewise._compile import inlined
+from spikewise.spikes.streams import SpikeStream
 
 
 @dataclass(slots=True)
-class Tally:
+class EventCounts:
     """Events of a set of presentations.
 
     Parameters
@@ -66,3 +59,21 @@ class Tally:
     def per_sample(self, name: str) -> float:
         """Mean of one kind of event per presentation."""
         return float(getattr(self, name)) / max(self.n_samples, 1)
+
+
+EVENT: Any = namedtuple("Event", [each.name for each in fields(EventCounts)])(*range(len(fields(EventCounts))))
+"""Place of each kind in the array of events that a kernel fills: ``events[EVENT.n_draws]``."""
+
+
+@inlined
+def count_sample(events: NDArray[np.int64], stream: SpikeStream, is_active: bool, n_steps: int, n_out: int) -> None:
+    """Add the events of one sample, which has inputs if it is active, over the steps that were computed."""
+    events[EVENT.n_samples] += 1
+    events[EVENT.n_empty] += not is_active
+    events[EVENT.n_silent] += is_active and n_out == 0
+    events[EVENT.n_steps] += n_steps
+    events[EVENT.n_draws] += n_steps
+    events[EVENT.out_spikes] += n_out
+    if is_active:
+        events[EVENT.n_draws] += stream.drawn[n_steps]
+        events[EVENT.in_spikes] += stream.ends[n_steps]

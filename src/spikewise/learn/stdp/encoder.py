@@ -83,7 +83,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Attributes
     ----------
     engine_ : Engine
-        The layer itself, with its rule, settings and the tally of what happened while learning.
+        The layer itself, with its rule, settings and the events of what happened while learning.
     horizon_ : int
         Presentations over which learning rates fall.
 
@@ -168,7 +168,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         with ExitStack() as stack:
             if self.verbose and progress is None:
                 progress = stack.enter_context(_progress_bar(type(self).__name__))
-            for first in range(engine.tally.n_samples, n_total, chunk):
+            for first in range(engine.events.n_samples, n_total, chunk):
                 places = range(first, min(first + chunk, n_total))
                 epochs = range(first // n, places[-1] // n + 1)
                 rows = np.concatenate([order(epoch) for epoch in epochs])[first % n :][: len(places)]
@@ -177,7 +177,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                     write_snapshot(checkpoint, identity, engine)
                     saved = time.monotonic()
                 if progress is not None:
-                    progress(engine.tally.n_samples, n_total)
+                    progress(engine.events.n_samples, n_total)
         for problem in self.health_.problems:
             warnings.warn(problem, stacklevel=2)
         return self
@@ -204,7 +204,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         chunk = -(-_CHUNK // self.batch_size) * self.batch_size
         for first in range(0, data.shape[0], chunk):
             rows = np.arange(first, min(first + chunk, data.shape[0]))
-            seen = self.engine_.tally.n_samples
+            seen = self.engine_.events.n_samples
             self.engine_.learn(
                 _shares(data, rows), range(seen, seen + len(rows)), self.horizon_, n_threads(self.n_jobs)
             )
@@ -264,12 +264,12 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     @property
     def n_presentations_(self) -> int:
         """Samples shown while learning, all epochs together."""
-        return self.engine_.tally.n_samples
+        return self.engine_.events.n_samples
 
     @property
     def health_(self) -> Health:
         """Live neurons, spikes per sample, silent samples, spread of the thresholds; ``fit`` warns with a remedy."""
-        return Health.of(self.engine_.tally, self.engine_.n_fired, self.engine_.theta)
+        return Health.of(self.engine_.events, self.engine_.n_fired, self.engine_.theta)
 
     def adopt(self, engine: Engine, horizon: int) -> STDPEncoder:
         """Take over an engine that has learned, instead of learning."""

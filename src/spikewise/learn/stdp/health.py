@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .counters import Tally
+from .counters import EventCounts
 
 _SICK_SILENT = 0.1
 _SICK_EMPTY = 0.5
@@ -45,14 +45,14 @@ class Health:
     spikes_per_neuron: float
 
     @classmethod
-    def of(cls, tally: Tally, n_fired: NDArray[np.int64], theta: NDArray[np.float32]) -> Health:
+    def of(cls, events: EventCounts, n_fired: NDArray[np.int64], theta: NDArray[np.float32]) -> Health:
         """Examine a network from its events, the spikes of each neuron (N,) and the thresholds (N,)."""
         mean = float(theta.mean(dtype=float))
         return cls(
             live_share=float((n_fired > 0).mean()),
-            spikes_per_sample=tally.per_sample("out_spikes"),
-            silent_share=tally.per_sample("n_silent"),
-            empty_share=tally.per_sample("n_empty"),
+            spikes_per_sample=events.per_sample("out_spikes"),
+            silent_share=events.per_sample("n_silent"),
+            empty_share=events.per_sample("n_empty"),
             theta_mean=mean,
             theta_spread=float(theta.std(dtype=float)) / mean if mean > 0 else 0.0,
             spikes_per_neuron=float(n_fired.mean()),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +12,8 @@ from spikewise.dynamic.rule import ExitRule, NeverExit
 from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.errors import ParameterError
 
-from .counters import Tally, count_empty
-from .kernels.respond import CONFIDENCE, ENTROPY, MARGIN, NEVER_EXIT, ExitConstants
+from .counters import EventCounts
+from .kernels.respond import CONFIDENCE, ENTROPY, MARGIN, NEVER_EXIT, ExitConstants, Sheet
 
 _KINDS = {"entropy": ENTROPY, "confidence": CONFIDENCE, "margin": MARGIN}
 
@@ -33,7 +32,7 @@ class Responses:
         Summed evidence at the end.
     in_spikes, out_spikes : int arrays of shape (T,)
         Spikes of all running samples at each step.
-    tally : Tally
+    events : EventCounts
         Events of all samples.
     """
 
@@ -44,15 +43,26 @@ class Responses:
     scores: NDArray[np.float64]
     in_spikes: NDArray[np.int64]
     out_spikes: NDArray[np.int64]
-    tally: Tally
+    events: EventCounts
+
+    @classmethod
+    def of(cls, sheet: Sheet, events: NDArray[np.int64]) -> Responses:
+        """What a compiled loop found, and the events that it counted."""
+        n, most = len(sheet.n_fired), int(sheet.n_fired.max(initial=0))
+        there = np.arange(most) < sheet.n_fired[:, None]
+        step, neuron = (part[:, :most][there].astype(np.int64) for part in (sheet.step, sheet.neuron))
+        return cls(
+            np.repeat(np.arange(n), sheet.n_fired), step, neuron, sheet.exit_step.astype(np.int64), sheet.score,
+            sheet.in_spikes, sheet.out_spikes, EventCounts(*events.tolist()),
+        )  # fmt: skip
 
     @classmethod
     def joined(cls, parts: Sequence[Responses]) -> Responses:
         """Answers to samples that follow each other."""
         firsts = np.cumsum([0, *(len(part.exit_steps) for part in parts)])
-        tally = Tally()
+        events = EventCounts()
         for part in parts:
-            tally.add(astuple(part.tally))
+            events.add(astuple(part.events))
         samples = [part.samples + first for part, first in zip(parts, firsts[:-1], strict=True)]
         return cls(
             np.concatenate(samples),
@@ -62,44 +72,8 @@ class Responses:
             np.concatenate([part.scores for part in parts]),
             np.sum([part.in_spikes for part in parts], axis=0),
             np.sum([part.out_spikes for part in parts], axis=0),
-            tally,
+            events,
         )
-
-
-class Sheet:
-    """Memory that a compiled loop fills with the answers to B samples; unpacks in the order of its arguments.
-
-    Parameters
-    ----------
-    n_samples, n_steps, n_classes : int
-        Samples B, steps T and classes K.
-    """
-
-    def __init__(self, n_samples: int, n_steps: int, n_classes: int) -> None:
-        self.neuron, self.step = (np.empty((n_samples, n_steps), np.int32) for _ in range(2))
-        self.n_fired, self.exit_step = np.empty(n_samples, np.int64), np.empty(n_samples, np.int32)
-        self.scores = np.empty((n_samples, n_classes))
-        self.in_spikes, self.out_spikes = (np.zeros(n_steps, np.int64) for _ in range(2))
-
-    def __iter__(self) -> Iterator[NDArray[Any]]:
-        yield from (self.neuron, self.step, self.n_fired, self.exit_step)
-        yield from (self.scores, self.in_spikes, self.out_spikes)
-
-    def responses(self, shares: NDArray[np.uint16], n_drawn: int) -> Responses:
-        """What was found for these samples (B, n_inputs), after that many events were drawn."""
-        n, most = len(self.n_fired), int(self.n_fired.max(initial=0))
-        there = np.arange(most) < self.n_fired[:, None]
-        step, neuron = (part[:, :most][there].astype(np.int64) for part in (self.step, self.neuron))
-        n_empty, n_computed = count_empty(shares), int(self.exit_step.sum(dtype=int))
-        tally = Tally(
-            n_samples=n, n_silent=int((self.n_fired == 0).sum()) - n_empty, n_steps=n_computed,
-            n_draws=n_computed + n_drawn, in_spikes=int(self.in_spikes.sum()), out_spikes=int(self.out_spikes.sum()),
-            n_empty=n_empty,
-        )  # fmt: skip
-        return Responses(
-            np.repeat(np.arange(n), self.n_fired), step, neuron, self.exit_step.astype(np.int64), self.scores,
-            self.in_spikes, self.out_spikes, tally,
-        )  # fmt: skip
 
 
 def compiled_rule(rule: ExitRule | None, n_classes: int) -> ExitConstants:

@@ -23,7 +23,7 @@ from spikewise._vector import LANES
 from spikewise.errors import ShapeError
 from spikewise.network.arrays import N_PARTS, empty, flat
 from spikewise.network.kernels import lif as kernels
-from spikewise.network.kernels.lif_means import backward_means, forward_means
+from spikewise.network.kernels.lif_means import Means, backward_means, forward_means
 from spikewise.network.neurons import LIF, LIFParams, lif_sequence, tell_decay
 from spikewise.network.pooling import square_means
 from spikewise.network.surrogate import Dspike
@@ -169,12 +169,14 @@ class _NormLIF(torch.autograd.Function):
         scale, shift = line(norm, mean, std)
         a, b, (before, v_stride), (added, r_stride) = x.tiled(scale), x.tiled(shift), _potentials(v0), x.added(residual)
         v, out = empty(x.n, np.float32), empty(x.size_of(means, n_steps), x.data.dtype)
-        fixed = x.data, x.stride, a, b, added, r_stride, before, v_stride, v, out
+        given = tuple(kernels.Sums(x.data, x.stride, a, b, added, r_stride, before, v_stride, n_steps, x.n))
         neurons = _neurons(params)
         if means:
-            x.each_image(lambda _, begin, end: forward_means(*fixed, *x.map, n_steps, x.n, begin, end, neurons))
+            of_images = tuple(Means(out, *x.map))
+            x.each_image(lambda _, begin, end: forward_means(given, of_images, v, begin, end, neurons))
         else:
-            x.each_part(lambda _, begin, end: kernels.forward(*fixed, x.n, 0, n_steps, x.n, begin, end, neurons))
+            train = tuple(kernels.Train(out, x.n, 0))
+            x.each_part(lambda _, begin, end: kernels.forward(given, train, v, begin, end, neurons))
         ctx.save_for_backward(sums, mean, std, scale, shift, v0, residual, decay)
         ctx.settings = params, n_steps, norm.training, means
         ctx.norm = norm
@@ -199,25 +201,15 @@ class _NormLIF(torch.autograd.Function):
         grad = empty(x.data.size, x.data.dtype)
         sum_grad, sum_product = np.zeros((2, N_PARTS, x.period), np.float32)
         sum_decay = np.zeros((N_PARTS, x.period if decay is not None else 0), np.float32)
-        given = x.data, x.stride, a, b, centre, added, r_stride, before, v_stride, incoming
+        given = tuple(kernels.Sums(x.data, x.stride, a, b, added, r_stride, before, v_stride, n_steps, x.n))
+        train = tuple(Means(incoming, *x.map) if means else kernels.Train(incoming, x.n, 0))
+        of_spikes: Any = backward_means if means else kernels.backward
         neurons, surrogate = _neurons(params), _surrogate(params)
 
         def work(part: int, begin: int, end: int) -> None:
-            sought: Any = (
-                after,
-                g_stride,
-                grad,
-                grad_added,
-                grad_before,
-                sum_grad[part],
-                sum_product[part],
-                sum_decay[part],
-            )
-            span: Any = n_steps, x.n, begin, end, neurons, surrogate
-            if means:
-                backward_means(*given, *x.map, *sought, *span)
-            else:
-                kernels.backward(*given, x.n, 0, *sought, *span)
+            of_part = sum_grad[part], sum_product[part], sum_decay[part]
+            sought = tuple(kernels.Gradients(after, g_stride, grad, grad_added, grad_before, *of_part))
+            of_spikes(given, centre, train, sought, begin, end, neurons, surrogate)
 
         (x.each_image if means else x.each_part)(work)
         grad_shift, product = (torch.from_numpy(x.by_channel(each)) for each in (sum_grad, sum_product))
@@ -240,14 +232,14 @@ def _potentials(v: Tensor | None) -> tuple[Any, int]:
     return flat(v.movedim(1, -1).to(torch.float32)), 1
 
 
-def _neurons(params: LIFParams) -> tuple[Any, Any, Any, bool]:
-    """Decay, threshold, reset potential and whether the reset is soft, as the kernels take them."""
-    return np.float32(params.decay), np.float32(params.v_threshold), np.float32(params.v_reset), params.reset == "soft"
+def _neurons(params: LIFParams) -> tuple[Any, ...]:
+    decay, v_threshold = np.float32(params.decay), np.float32(params.v_threshold)
+    return tuple(kernels.Neurons(decay, v_threshold, np.float32(params.v_reset), params.reset == "soft"))
 
 
-def _surrogate(params: LIFParams) -> tuple[int, Any, Any]:
-    """Kind, reach and height of the slope, as the kernels take them."""
+def _surrogate(params: LIFParams) -> tuple[Any, ...]:
     gamma = params.surrogate.gamma  # type: ignore[attr-defined]
     if isinstance(params.surrogate, Dspike):
-        return kernels.DSPIKE, np.float32(gamma), np.float32(gamma / (2 * math.tanh(gamma**2)))
-    return kernels.TRIANGLE, np.float32(gamma), np.float32(1 / gamma**2)
+        height = gamma / (2 * math.tanh(gamma**2))
+        return tuple(kernels.Slope(kernels.DSPIKE, np.float32(gamma), np.float32(height)))
+    return tuple(kernels.Slope(kernels.TRIANGLE, np.float32(gamma), np.float32(1 / gamma**2)))

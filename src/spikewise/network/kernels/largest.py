@@ -34,11 +34,11 @@ def top_of(row: int, height: int, n_line: int) -> int:
 
 @kernel
 def largest_of_squares(
-    x: Any, y: Any, places: Any, keeps: bool, height: int, width: int, n_channels: int, begin: int, end: int
+    x: Any, y: Any, places: Any, height: int, width: int, n_channels: int, begin: int, end: int
 ) -> None:
     """Write the largest of maps begin to end, of ``x`` (M, H, W, C) to ``y`` (M, H // 2, W // 2, C).
 
-    Where they were goes to ``places``, of the shape of ``y``, if asked. C is no less than a vector.
+    Where they were goes to ``places``, of the shape of ``y``, unless that is empty. C is no less than a vector.
     """
     n_rows, n_columns, n_line = height // 2, width // 2, width * n_channels
     for row in range(begin * n_rows, end * n_rows):
@@ -58,7 +58,7 @@ def largest_of_squares(
                 place = where_above(other, best, splat(_THREE), place)
                 best = where_above(other, best, other, best)
                 store(y, out + column * n_channels + k, best)
-                if keeps:
+                if len(places):
                     store(places, out + column * n_channels + k, place)
 
 

@@ -30,7 +30,7 @@ class _Population:
 
 
 @dataclass(slots=True, eq=False)
-class Tally:
+class ActivityCounts:
     """Sums over the samples of all batches, of everything that was counted.
 
     Parameters

@@ -27,7 +27,7 @@ from spikewise.network.protocol import SteppingNetwork, evaluating
 from spikewise.workload.layer import MAX_BITS
 from spikewise.workload.workload import Workload
 
-from .activity import Tally
+from .activity import ActivityCounts
 from .calls import Timing
 from .hooks import Watch
 
@@ -133,16 +133,16 @@ def record_workload(
     n_steps, batch_size = whole_number("n_steps", n_steps, 1), whole_number("batch_size", batch_size, 1)
     bits = {"weight_bits": weight_bits, "state_bits": state_bits, "input_bits": input_bits}
     bits = {key: whole_number(key, value, 1, MAX_BITS) for key, value in bits.items()}
-    watch, tally = Watch(model), Tally(n_steps, bits)
+    watch, counts = Watch(model), ActivityCounts(n_steps, bits)
     steps_itself = run is None and isinstance(model, SteppingNetwork)
     with watch.watching(), nullcontext() if steps_itself else evaluating(model):
         for batch in torch.split(images, batch_size, dim=sample_axis):
             timing = Timing(n_steps, batch.shape[sample_axis], time_first)
             watch.begin_batch(timing)
             scores = _step_through(model, watch, batch, n_steps) if steps_itself else _call(model, run, batch)
-            tally.add(watch, timing, _still_running(scores, timing, rule))
+            counts.add(watch, timing, _still_running(scores, timing, rule))
             _check_times(watch, n_steps)
-    return tally.workload(name, watch)
+    return counts.workload(name, watch)
 
 
 def _step_through(model: Any, watch: Watch, images: Tensor, n_steps: int) -> Tensor:

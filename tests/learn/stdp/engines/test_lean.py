@@ -127,10 +127,10 @@ def test_learning_equals_the_clock_driven_oracle_bit_for_bit_and_count_for_count
     fast.learn(shares, PLACES, N_TOTAL)
     same_state(fast, slow)
     np.testing.assert_array_equal(fast.n_fired, np.sum(counts, 0))
-    assert fast.tally.out_spikes == np.sum(counts) > 0
-    assert fast.tally.n_silent == sum(c.sum() == 0 for c in counts)
-    assert fast.tally.n_samples == len(shares)
-    same_operations(fast.operations(fast.tally, is_learning=True), slow, len(shares))
+    assert fast.events.out_spikes == np.sum(counts) > 0
+    assert fast.events.n_silent == sum(c.sum() == 0 for c in counts)
+    assert fast.events.n_samples == len(shares)
+    same_operations(fast.operations(fast.events, is_learning=True), slow, len(shares))
 
 
 @settings(max_examples=25, deadline=None)
@@ -203,14 +203,14 @@ def test_responses_equal_the_oracle(seed, n_bits):
         np.testing.assert_array_equal(found.neurons[there], fired[fired >= 0])
         np.testing.assert_allclose(found.scores[i], evidence[:, fired[fired >= 0]].sum(1), atol=1e-9)
     assert found.out_spikes.sum() == len(found.steps) > 0
-    same_operations(fast.operations(found.tally, is_learning=False), slow, len(shares))
+    same_operations(fast.operations(found.events, is_learning=False), slow, len(shares))
 
 
 def test_stored_inhibition_reads_a_weight_per_pair_and_broadcast_none():
     fast = engine(3)
     fast.learn(samples(3), PLACES, N_TOTAL)
-    stored, shared = (fast.operations(fast.tally, True, kind)["inhibition"] for kind in ("matrix", "broadcast"))
-    assert stored.weight_reads == fast.tally.per_sample("out_spikes") * (N_NEURONS - 1) > 0
+    stored, shared = (fast.operations(fast.events, True, kind)["inhibition"] for kind in ("matrix", "broadcast"))
+    assert stored.weight_reads == fast.events.per_sample("out_spikes") * (N_NEURONS - 1) > 0
     assert shared == replace(stored, weight_reads=0.0)
 
 
@@ -227,7 +227,7 @@ def test_a_batch_of_one_is_learning_in_order(seed, n_bits, stops):
     np.testing.assert_array_equal(batch._theta, one._theta)
     np.testing.assert_array_equal(batch._threshold, one._threshold)
     np.testing.assert_array_equal(batch.n_fired, one.n_fired)
-    assert batch.tally == one.tally
+    assert batch.events == one.events
 
 
 @pytest.mark.parametrize("n_bits", [8, None])
@@ -240,8 +240,8 @@ def test_threads_do_not_change_a_batch(n_bits):
     for other in made[1:]:
         np.testing.assert_array_equal(other._weights, made[0]._weights)
         np.testing.assert_array_equal(other._theta, made[0]._theta)
-        assert other.tally == made[0].tally
-    assert made[0].tally.n_potentiations > 20
+        assert other.events == made[0].events
+    assert made[0].events.n_potentiations > 20
 
 
 def test_samples_of_a_batch_meet_the_same_network():
@@ -250,7 +250,7 @@ def test_samples_of_a_batch_meet_the_same_network():
     shares = samples(2, 2)
     before = engine(2, batch_size=2).respond(shares, NO_EVIDENCE, respond.NEVER_EXIT)
     fast.learn(shares, range(2), N_TOTAL)
-    assert fast.tally.n_samples == 2
+    assert fast.events.n_samples == 2
     assert len(before.steps) > 0
     parts = [engine(2), engine(2)]
     for i, part in enumerate(parts):
@@ -292,7 +292,7 @@ def test_the_kernel_stops_where_the_rule_says(seed, rule, n_bits):
         assert stopped.exit_steps[i] == expected
         assert [fired[step] for step in fired if step <= expected] == stopped.neurons[stopped.samples == i].tolist()
         n_input_spikes += sum(len(step) for step in train_of(shares[i], content_keys(shares, SEED)[i])[0][:expected])
-    assert stopped.in_spikes.sum() == stopped.tally.in_spikes == n_input_spikes
+    assert stopped.in_spikes.sum() == stopped.events.in_spikes == n_input_spikes
 
 
 @given(st.lists(st.floats(-50, 50), min_size=2, max_size=6), EXIT_RULES, st.integers(1, 50))
@@ -321,7 +321,7 @@ def test_loops_give_the_same_as_plain_python(n_bits, monkeypatch):
             for fast in (one, batch):
                 fast.learn(shares, PLACES[:3], N_TOTAL)
         runs.append([one._weights, one._theta, one._gain, batch._weights, batch._theta, batch._gain, batch.n_fired])
-        assert one.tally.n_updates > 0
+        assert one.events.n_updates > 0
     for compiled, plain in zip(*runs, strict=True):
         np.testing.assert_array_equal(compiled, plain)
 
@@ -355,7 +355,7 @@ def test_a_silent_sample_moves_no_weight():
     fast = engine(5)
     before = fast._weights.copy()
     fast.learn(np.zeros((3, N_INPUTS), np.uint16), range(3), N_TOTAL)
-    assert (fast.tally.n_samples, fast.tally.n_silent, fast.tally.n_steps) == (3, 0, 0)
+    assert (fast.events.n_samples, fast.events.n_silent, fast.events.n_steps) == (3, 0, 0)
     np.testing.assert_array_equal(fast._weights, before)
 
 

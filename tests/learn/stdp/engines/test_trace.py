@@ -90,9 +90,9 @@ def test_operations_of_learning_equal_those_of_an_instrumented_oracle(rule, n_bi
     for i, row in enumerate(shares):
         key = stream_key(np.uint64(0), np.uint64(i))
         slow.learn(*train_of(row, key, engine.rule), key)
-    operations = engine.operations(engine.tally, is_learning=True, lateral=lateral)
+    operations = engine.operations(engine.events, is_learning=True, lateral=lateral)
     assert_counts_equal(operations, slow.counts, len(shares))
-    assert engine.tally.out_spikes > 3
+    assert engine.events.out_spikes > 3
 
 
 @pytest.mark.parametrize("rule", RULES[:2])
@@ -105,7 +105,7 @@ def test_operations_of_answering_equal_those_of_an_instrumented_oracle(rule, lat
     for row, key in zip(shares, content_keys(shares, np.uint64(0)), strict=True):
         train, n_events = train_of(row, key, engine.rule)
         slow.respond(train or [[]] * N_STEPS, n_events or [0] * N_STEPS)
-    assert_counts_equal(engine.operations(found.tally, is_learning=False, lateral=lateral), slow.counts, len(shares))
+    assert_counts_equal(engine.operations(found.events, is_learning=False, lateral=lateral), slow.counts, len(shares))
 
 
 @settings(max_examples=15, deadline=None)
@@ -126,8 +126,8 @@ def test_a_sample_leaves_where_the_rule_says(seed, exit_rule, rule):
         kept = own & (full.steps <= expected)
         np.testing.assert_array_equal(stopped.neurons[stopped.samples == i], full.neurons[kept])
         np.testing.assert_array_equal(stopped.steps[stopped.samples == i], full.steps[kept])
-    assert stopped.tally.n_steps == stopped.exit_steps.sum()
-    assert stopped.tally.in_spikes <= full.tally.in_spikes
+    assert stopped.events.n_steps == stopped.exit_steps.sum()
+    assert stopped.events.in_spikes <= full.events.in_spikes
 
 
 @pytest.mark.parametrize("rule", RULES[:2])
@@ -142,7 +142,7 @@ def test_a_run_in_pieces_with_saving_between_them_equals_the_whole_run(rule, n_b
     second.learn(shares[4:], range(4, 10), n_total=10)
     for name, array in whole.arrays().items():
         np.testing.assert_array_equal(second.arrays()[name], array)
-    assert first.tally.in_spikes + second.tally.in_spikes == whole.tally.in_spikes
+    assert first.events.in_spikes + second.events.in_spikes == whole.events.in_spikes
 
 
 def test_answers_depend_on_the_content_of_a_row_alone():

@@ -90,8 +90,8 @@ def test_learning_equals_the_clock_driven_oracle_bit_for_bit(seed, rule, precisi
     np.testing.assert_array_equal(engine.weights, slow.weights)
     np.testing.assert_array_equal(engine.theta, slow.theta)
     for name, count in slow.events.items():
-        assert getattr(engine.tally, name) == count, name
-    assert engine.n_fired.sum() == engine.tally.out_spikes
+        assert getattr(engine.events, name) == count, name
+    assert engine.n_fired.sum() == engine.events.out_spikes
 
 
 @settings(max_examples=30, deadline=None)
@@ -109,7 +109,7 @@ def test_responses_equal_the_oracle(seed, rule, precision):
         np.testing.assert_array_equal(found.neurons[own], winners[winners >= 0])
         np.testing.assert_allclose(found.scores[i], evidence[:, winners[winners >= 0]].sum(1), atol=1e-9)
     for name, count in slow.events.items():
-        assert getattr(found.tally, name) == count, name
+        assert getattr(found.events, name) == count, name
     assert found.out_spikes.sum() == len(found.steps)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from spikewise.errors import ShapeError
 from spikewise.fixed_point import Rounding
-from spikewise.learn.stdp.counters import Tally
+from spikewise.learn.stdp.counters import EventCounts
 from spikewise.learn.stdp.kernels.lean import NEAREST, STOCHASTIC, TRUNCATE
 from spikewise.learn.stdp.kernels.respond import ExitConstants
 from spikewise.learn.stdp.responses import Responses
@@ -75,7 +75,7 @@ class Engine(Protocol):
     n_steps: int
     state_bits: int
     lateral: Lateral
-    tally: Tally
+    events: EventCounts
     """Events of all learning so far."""
 
     @property
@@ -105,5 +105,7 @@ class Engine(Protocol):
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take over what :meth:`arrays` gave."""
 
-    def operations(self, tally: Tally, is_learning: bool, lateral: Lateral | None = None) -> dict[str, Operations]:
-        """Elementary operations by component, mean per sample, of the events in a tally."""
+    def operations(
+        self, events: EventCounts, is_learning: bool, lateral: Lateral | None = None
+    ) -> dict[str, Operations]:
+        """Elementary operations by component, mean per sample, of the events in counts."""

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewise.fixed_point import QFormat
-from spikewise.learn.stdp.counters import Tally, count_empty
+from spikewise.learn.stdp.counters import EventCounts
 from spikewise.learn.stdp.kernels import lean, neurons, respond
 from spikewise.learn.stdp.kernels.advance import LANES, aligned
 from spikewise.learn.stdp.kernels.respond import ExitConstants
-from spikewise.learn.stdp.responses import Responses, Sheet
-from spikewise.learn.stdp.rules.lean import LeanRule, NeuronConstants, drive_scale
-from spikewise.spikes.streams import content_keys, spike_stream
+from spikewise.learn.stdp.responses import Responses
+from spikewise.learn.stdp.rules.lean import LeanRule, NeuronConstants, RuleConstants, Schedule, drive_scale
+from spikewise.spikes.streams import content_keys, spike_stream, stream_keys
 from spikewise.workload.operations import Operations
 
 from .base import ROUNDINGS, Lateral, Settings, no_fit
@@ -27,6 +27,11 @@ from .lean_operations import inference_operations, training_operations
 _LEVELS = 256  # of an integer weight
 _INHIBITION = 1.08  # after learning, of the mean threshold: just enough to silence, from 1.2 on only the first speaks
 _SAMPLES_PER_THREAD = 8  # fewer are not worth a thread
+
+
+def _rows(arrays: Any, rows: slice) -> Any:
+    """These rows of each array in a named tuple."""
+    return type(arrays)(*(each[rows] for each in arrays))
 
 
 class LeanEngine:
@@ -46,7 +51,7 @@ class LeanEngine:
         self.state_bits = 16 if settings.n_bits else 32
         self.lateral: Lateral = "broadcast"
         self.gain = rule.gain
-        self.tally = Tally()
+        self.events = EventCounts()
         n_padded = -(-self.n_neurons // LANES) * LANES
         self._theta = np.zeros(n_padded, np.float32)
         self._n_fired = np.zeros(n_padded, np.int64)
@@ -81,16 +86,11 @@ class LeanEngine:
             if not getattr(self, name).flags.writeable:  # joblib hands large arrays to processes read-only
                 setattr(self, name, aligned(getattr(self, name), getattr(self, name).dtype))
         rounding = ROUNDINGS[settings.rounding]
-        self.tally.n_empty += count_empty(shares)
         rule = self.rule.constants(n_total, self.n_neurons, self.n_steps, settings.n_bits or 0, rounding, self.gain)
-        eta, rise = self.rule.schedule(places, n_total)
+        schedule, keys = self.rule.schedule(places, n_total), stream_keys(settings.seed, places.start, len(shares))
         if settings.batch_size == 1:
-            events = lean.learn(
-                shares, places.start, settings.seed, self._stream(), self._weights, self._gain, self._theta,
-                self._threshold, self._n_fired, self._targets(), self._neuron(is_learning=True), eta, rise, rule,
-                self.n_steps,
-            )  # fmt: skip
-            self.tally.add(events)
+            neuron = self._neuron(is_learning=True)
+            self.events.add(lean.learn(shares, keys, self._stream(), self._layer(), neuron, rule, schedule))
             return
         n_threads = max(1, min(n_threads, settings.batch_size // _SAMPLES_PER_THREAD))
         streams = [self._stream() for _ in range(n_threads)]
@@ -98,49 +98,43 @@ class LeanEngine:
             run = pool.map if n_threads > 1 else map
             for first in range(0, len(shares), settings.batch_size):
                 part = slice(first, first + settings.batch_size)
-                self._learn_batch(shares[part], places.start + first, eta[part], rise[part], rule, streams, run)
+                self._learn_batch(shares[part], keys[part], _rows(schedule, part), rule, streams, run)
 
     def _learn_batch(
         self,
         shares: NDArray[np.uint16],
-        place: int,
-        eta: NDArray[np.float32],
-        rise: NDArray[np.float32],
-        rule: Any,
+        keys: NDArray[np.uint64],
+        schedule: Schedule,
+        rule: RuleConstants,
         streams: list[Any],
         run: Any,
     ) -> None:
-        n, seed, constants = len(shares), self.settings.seed, self._neuron(is_learning=True)
-        n_in, winners = np.empty((n, self.n_inputs), np.uint16), np.empty((n, self.n_steps), np.int32)
-        n_out, used = np.empty(n, np.int32), np.empty(n, np.int32)
+        n, neuron, layer = len(shares), self._neuron(is_learning=True), self._layer()
+        batch = lean.Batch(
+            np.empty((n, self.n_inputs), np.uint16), np.empty((n, self.n_steps), np.int32),
+            np.empty(n, np.int32), np.empty(n, np.int32),
+        )  # fmt: skip
         bounds = np.linspace(0, n, len(streams) + 1).astype(int)
-        rows = [(int(start), int(stop)) for start, stop in pairwise(bounds)]
 
-        def present(task: tuple[tuple[int, int], Any]) -> NDArray[np.int64]:
-            return lean.present_batch(
-                shares, task[0], place, seed, task[1], self._weights, self._gain, self._theta, self._threshold,
-                constants, rise, rule, self.n_steps, n_in, winners, n_out, used,
-            )  # fmt: skip
+        def present(rows: slice, stream: Any) -> NDArray[np.int64]:
+            rise, own = schedule.theta_plus[rows], _rows(batch, rows)
+            return lean.present_batch(shares[rows], keys[rows], stream, layer, neuron, rule, rise, own)
 
         def apply(part: int) -> int:
-            return lean.apply_batch(
-                n, place, seed, self._weights, self._gain, self._theta, self._threshold, self._n_fired, self._targets(),
-                constants, eta, rise, rule, n_in, winners, n_out, used, part, len(streams),
-            )  # fmt: skip
+            return lean.apply_batch(keys, layer, neuron, rule, schedule, batch, part, len(streams))
 
-        for events in run(present, zip(rows, streams, strict=True)):
-            self.tally.add(events)
-        self.tally.n_potentiations += sum(run(apply, range(len(streams))))
+        for events in run(present, (slice(*pair) for pair in pairwise(bounds)), streams):
+            self.events.add(events)
+        self.events.n_potentiations += sum(run(apply, range(len(streams))))
 
     def respond(self, shares: NDArray[np.uint16], evidence: NDArray[np.float64], leaves: ExitConstants) -> Responses:
         """Answer samples without learning; stop each when the rule is satisfied by the evidence (K, N) so far."""
-        sheet = Sheet(len(shares), self.n_steps, len(evidence))
-        n_drawn = respond.respond(
-            shares, content_keys(shares, self.settings.seed), self._stream(), self._weights, self._gain,
-            self._lowered(), self._neuron(is_learning=False), self.n_steps, np.ascontiguousarray(evidence),
-            leaves, *sheet,
+        sheet = respond.new_sheet(len(shares), self.n_steps, len(evidence))
+        events = respond.respond(
+            shares, content_keys(shares, self.settings.seed), self._stream(), self._layer(self._lowered()),
+            self._neuron(is_learning=False), np.ascontiguousarray(evidence), leaves, sheet,
         )  # fmt: skip
-        return sheet.responses(shares, n_drawn)
+        return Responses.of(sheet, events)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything that was learned."""
@@ -158,10 +152,12 @@ class LeanEngine:
         self._theta[: self.n_neurons], self._n_fired[: self.n_neurons] = theta, n_fired
         self._put(weights)
 
-    def operations(self, tally: Tally, is_learning: bool, lateral: Lateral | None = None) -> dict[str, Operations]:
-        """Elementary operations by component, mean per sample, of the events in a tally."""
+    def operations(
+        self, events: EventCounts, is_learning: bool, lateral: Lateral | None = None
+    ) -> dict[str, Operations]:
+        """Elementary operations by component, mean per sample, of the events in counts."""
         count = training_operations if is_learning else inference_operations
-        return count(tally, self.settings, self.rule, lateral or self.lateral)
+        return count(events, self.settings, self.rule, lateral or self.lateral)
 
     def _neuron(self, is_learning: bool) -> NeuronConstants:
         neurons = self.rule.neurons
@@ -183,8 +179,10 @@ class LeanEngine:
     def _stream(self) -> Any:
         return spike_stream(self.rule.events_per_step, self.n_inputs, self.n_steps)
 
-    def _targets(self) -> NDArray[Any]:
-        return np.empty(self.n_inputs, np.float32 if self.settings.n_bits is None else np.int16)
+    def _layer(self, threshold: NDArray[Any] | None = None) -> neurons.Layer:
+        """The neurons as the compiled loops take them, perhaps with other thresholds."""
+        limits = self._threshold if threshold is None else threshold
+        return neurons.with_state(self._weights, self._gain, self._theta, limits, self._n_fired)
 
     def _put(self, weights: NDArray[np.floating[Any]]) -> None:
         """Put weights in [0, 1] on the grid of the chosen precision, and renew gains and thresholds."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spikewise.learn.stdp.counters import Tally
+from spikewise.learn.stdp.counters import EventCounts
 from spikewise.learn.stdp.rules.lean import LeanRule
 from spikewise.workload.operations import Operations
 
@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from .base import Lateral, Settings
 
 
-def inference_operations(tally: Tally, settings: Settings, rule: LeanRule, lateral: Lateral) -> dict[str, Operations]:
+def inference_operations(
+    events: EventCounts, settings: Settings, rule: LeanRule, lateral: Lateral
+) -> dict[str, Operations]:
     """Operations of answering, mean per sample.
 
     Parameters
     ----------
-    tally : Tally
+    events : EventCounts
         Events of the samples.
     settings : Settings
         Sizes and precision.
@@ -33,8 +35,8 @@ def inference_operations(tally: Tally, settings: Settings, rule: LeanRule, later
         Whether inhibition is one sum for all neurons or reads a stored weight per pair.
     """
     n = settings.n_neurons
-    steps, spikes, winners = (tally.per_sample(name) * n for name in ("n_steps", "in_spikes", "out_spikes"))
-    n_steps, n_draws, n_out = (tally.per_sample(name) for name in ("n_steps", "n_draws", "out_spikes"))
+    steps, spikes, winners = (events.per_sample(name) * n for name in ("n_steps", "in_spikes", "out_spikes"))
+    n_steps, n_draws, n_out = (events.per_sample(name) for name in ("n_steps", "n_draws", "out_spikes"))
     n_events, n_others = n_draws - n_steps, n_out * (n - 1)
     leaks = 2 if settings.n_bits else 1  # integers subtract what leaks; floats multiply by what stays
     return {
@@ -61,17 +63,19 @@ def inference_operations(tally: Tally, settings: Settings, rule: LeanRule, later
     }  # fmt: skip
 
 
-def training_operations(tally: Tally, settings: Settings, rule: LeanRule, lateral: Lateral) -> dict[str, Operations]:
+def training_operations(
+    events: EventCounts, settings: Settings, rule: LeanRule, lateral: Lateral
+) -> dict[str, Operations]:
     """Operations of learning from one sample, mean per sample; parameters as in :func:`inference_operations`."""
     n, n_inputs = settings.n_neurons, settings.n_inputs
     spikes, n_out, updates, columns = (
-        tally.per_sample(name) for name in ("in_spikes", "out_spikes", "n_updates", "n_potentiations")
+        events.per_sample(name) for name in ("in_spikes", "out_spikes", "n_updates", "n_potentiations")
     )
     targets, cells = updates * n_inputs, columns * n_inputs
     chances = cells if settings.n_bits and settings.rounding == "stochastic" else 0
     clips = 2 * cells if settings.n_bits else 0
     return {
-        **inference_operations(tally, settings, rule, lateral),
+        **inference_operations(events, settings, rule, lateral),
         # Per output spike, and the decay of all neurons after the sample.
         "threshold adaptation": Operations(
             state_reads=n_out + n, state_writes=2 * n_out + 2 * n, additions=2 * n_out + n, multiplications=n

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from spikewise.errors import ParameterError
 from spikewise.fixed_point import QFormat
-from spikewise.learn.stdp.counters import Tally, count_empty
+from spikewise.learn.stdp.counters import EventCounts
 from spikewise.learn.stdp.kernels import trace, trace_layer
-from spikewise.learn.stdp.kernels.respond import ExitConstants
-from spikewise.learn.stdp.responses import Responses, Sheet
+from spikewise.learn.stdp.kernels.respond import ExitConstants, new_sheet
+from spikewise.learn.stdp.responses import Responses
 from spikewise.learn.stdp.rules.trace import TraceNeuronConstants, TraceRule
-from spikewise.spikes.streams import SpikeStream, content_keys, spike_stream
+from spikewise.spikes.streams import SpikeStream, content_keys, spike_stream, stream_keys
 from spikewise.workload.operations import Operations
 
 from .base import ROUNDINGS, Lateral, Settings, no_fit
@@ -43,7 +43,7 @@ class TraceEngine:
     >>> shares = np.full((2, 20), 65535, np.uint16)
     >>> engine.prepare(1.0)
     >>> engine.learn(shares, range(2), n_total=2)
-    >>> engine.tally.n_samples, engine.tally.in_spikes > 1000
+    >>> engine.events.n_samples, engine.events.in_spikes > 1000
     (2, True)
     """
 
@@ -58,7 +58,7 @@ class TraceEngine:
         self.state_bits = 32
         self.lateral: Lateral = "matrix" if rule.inhibition == "neurons" else "broadcast"
         self.norm = rule.norm
-        self.tally = Tally()
+        self.events = EventCounts()
         self.theta = np.zeros(self.n_neurons, np.float32)
         self.n_fired = np.zeros(self.n_neurons, np.int64)
         rng = np.random.default_rng(int(settings.seed))
@@ -90,37 +90,19 @@ class TraceEngine:
             if not getattr(self, name).flags.writeable:  # joblib hands large arrays to processes read-only
                 setattr(self, name, getattr(self, name).copy())
         history = trace.new_history(self.n_inputs, self.rule.trace_after(self.n_steps), self.n_neurons)
-        silent, steps, draws, n_in, n_out, columns, rows, rescaled, updates = trace.learn(
-            shares, places.start, settings.seed, self._stream(), self.weights, self.theta, self.n_fired,
-            trace_layer.new_layer(self.n_neurons), history, self._neuron(is_learning=True),
-            self.rule.constants(self.n_steps, settings.n_bits, ROUNDINGS[settings.rounding], self.norm), self.n_steps,
-        )  # fmt: skip
-        self.tally.n_samples += len(shares)
-        n_empty = count_empty(shares)
-        self.tally.n_silent += silent - n_empty
-        self.tally.n_empty += n_empty
-        self.tally.n_steps += steps
-        self.tally.n_draws += draws
-        self.tally.in_spikes += n_in
-        self.tally.out_spikes += n_out
-        self.tally.inhibitory_spikes += n_out if self.rule.inhibition == "neurons" else 0
-        self.tally.n_potentiations += columns
-        self.tally.n_depressions += rows
-        self.tally.n_normalisations += rescaled
-        self.tally.n_updates += updates
+        keys = stream_keys(settings.seed, places.start, len(shares))
+        rule = self.rule.constants(self.n_steps, settings.n_bits, ROUNDINGS[settings.rounding], self.norm)
+        neuron = self._neuron(is_learning=True)
+        self.events.add(trace.learn(shares, keys, self._stream(), self._layer(), history, neuron, rule))
 
     def respond(self, shares: NDArray[np.uint16], evidence: NDArray[np.float64], leaves: ExitConstants) -> Responses:
         """Answer samples without learning; stop each when the rule is satisfied by the evidence (K, N) so far."""
-        shares, sheet = np.ascontiguousarray(shares), Sheet(len(shares), self.n_steps, len(evidence))
-        n_drawn = trace_layer.respond(
-            shares, content_keys(shares, self.settings.seed), self._stream(), self.weights, self.theta,
-            trace_layer.new_layer(self.n_neurons), self._neuron(is_learning=False), self.n_steps,
-            np.ascontiguousarray(evidence), leaves, *sheet,
+        shares, sheet = np.ascontiguousarray(shares), new_sheet(len(shares), self.n_steps, len(evidence))
+        events = trace_layer.respond(
+            shares, content_keys(shares, self.settings.seed), self._stream(), self._layer(),
+            self._neuron(is_learning=False), np.ascontiguousarray(evidence), leaves, sheet,
         )  # fmt: skip
-        found = sheet.responses(shares, n_drawn)
-        if self.rule.inhibition == "neurons":
-            found.tally.inhibitory_spikes = found.tally.out_spikes
-        return found
+        return Responses.of(sheet, events)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything that was learned."""
@@ -135,13 +117,15 @@ class TraceEngine:
         self.n_fired, self.norm = np.array(n_fired, np.int64), float(norm[0])
         self._is_fresh = False
 
-    def operations(self, tally: Tally, is_learning: bool, lateral: Lateral | None = None) -> dict[str, Operations]:
-        """Elementary operations by component, mean per sample, of the events in a tally.
+    def operations(
+        self, events: EventCounts, is_learning: bool, lateral: Lateral | None = None
+    ) -> dict[str, Operations]:
+        """Elementary operations by component, mean per sample, of the events in counts.
 
         Inhibition is stored where inhibitory neurons carry it, else broadcast, unless ``lateral`` says otherwise.
         """
         count = training_operations if is_learning else inference_operations
-        return count(tally, self.settings, self.rule, lateral or self.lateral)
+        return count(events, self.settings, self.rule, lateral or self.lateral)
 
     def _neuron(self, is_learning: bool) -> TraceNeuronConstants:
         neurons = self.rule.neurons
@@ -149,6 +133,9 @@ class TraceEngine:
         if strength is None:  # summed exactly, so that the result does not depend on the order of adding
             strength = neurons.v_threshold + math.fsum(self.theta.tolist()) / self.n_neurons
         return self.rule.neuron_constants(strength)
+
+    def _layer(self) -> trace_layer.Layer:
+        return trace_layer.with_state(self.weights, self.theta, self.n_fired)
 
     def _stream(self) -> SpikeStream:
         return spike_stream(self.rule.events_per_step, self.n_inputs, self.n_steps)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spikewise.learn.stdp.counters import Tally
+from spikewise.learn.stdp.counters import EventCounts
 from spikewise.learn.stdp.rules.trace import TraceRule
 from spikewise.workload.operations import Operations
 
@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from .base import Lateral, Settings
 
 
-def inference_operations(tally: Tally, settings: Settings, rule: TraceRule, lateral: Lateral) -> dict[str, Operations]:
+def inference_operations(
+    events: EventCounts, settings: Settings, rule: TraceRule, lateral: Lateral
+) -> dict[str, Operations]:
     """Operations of answering, mean per sample.
 
     Parameters
     ----------
-    tally : Tally
+    events : EventCounts
         Events of the samples.
     settings : Settings
         Sizes and precision.
@@ -39,9 +41,9 @@ def inference_operations(tally: Tally, settings: Settings, rule: TraceRule, late
         Whether inhibition is one sum for all neurons or reads a stored weight per pair.
     """
     n, has_neurons = settings.n_neurons, rule.inhibition == "neurons"
-    steps, spikes, winners = (tally.per_sample(name) * n for name in ("n_steps", "in_spikes", "out_spikes"))
+    steps, spikes, winners = (events.per_sample(name) * n for name in ("n_steps", "in_spikes", "out_spikes"))
     n_steps, n_draws, n_out, n_inhibitory = (
-        tally.per_sample(name) for name in ("n_steps", "n_draws", "out_spikes", "inhibitory_spikes")
+        events.per_sample(name) for name in ("n_steps", "n_draws", "out_spikes", "inhibitory_spikes")
     )
     n_events, n_others = n_draws - n_steps, (n_inhibitory if has_neurons else n_out) * (n - 1)
     # Without a layer of their own, the potentials are pushed down at once, so they are read and written once more.
@@ -71,18 +73,20 @@ def inference_operations(tally: Tally, settings: Settings, rule: TraceRule, late
     return counts
 
 
-def training_operations(tally: Tally, settings: Settings, rule: TraceRule, lateral: Lateral) -> dict[str, Operations]:
+def training_operations(
+    events: EventCounts, settings: Settings, rule: TraceRule, lateral: Lateral
+) -> dict[str, Operations]:
     """Operations of learning from one sample, mean per sample; parameters as in :func:`inference_operations`."""
     n, n_inputs = settings.n_neurons, settings.n_inputs
     n_steps, n_in, n_out, n_updates = (
-        tally.per_sample(name) for name in ("n_steps", "in_spikes", "out_spikes", "n_updates")
+        events.per_sample(name) for name in ("n_steps", "in_spikes", "out_spikes", "n_updates")
     )
-    column_cells, rescaled = (tally.per_sample(name) * n_inputs for name in ("n_potentiations", "n_normalisations"))
-    row_cells = tally.per_sample("n_depressions") * n
+    column_cells, rescaled = (events.per_sample(name) * n_inputs for name in ("n_potentiations", "n_normalisations"))
+    row_cells = events.per_sample("n_depressions") * n
     n_traces, trace_spikes = (n_inputs + n, n_in + n_out) if rule.nu_pre > 0 else (n_inputs, n_in)
     decays = n_steps * n_traces
     counts = {
-        **inference_operations(tally, settings, rule, lateral),
+        **inference_operations(events, settings, rule, lateral),
         "threshold adaptation": Operations(
             state_reads=n_out + n, state_writes=2 * n_out + 2 * n, additions=2 * n_out + n, multiplications=n
         ),
@@ -92,7 +96,7 @@ def training_operations(tally: Tally, settings: Settings, rule: TraceRule, later
         ),
         "normalisation": _rounded(rescaled, settings) + Operations(
             weight_reads=2 * rescaled, weight_writes=rescaled, additions=rescaled,
-            multiplications=rescaled + tally.per_sample("n_normalisations"),
+            multiplications=rescaled + events.per_sample("n_normalisations"),
         ),
     }  # fmt: skip
     if rule.nu_pre > 0:

@@ -10,22 +10,42 @@ agree bit for bit, is the clock-driven oracle of the tests.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikewise._compile import inlined, kernel
-from spikewise.learn.stdp.rules.lean import NeuronConstants, RuleConstants
-from spikewise.spikes.streams import SpikeStream, begin, mix, stream_key
+from spikewise.learn.stdp.counters import EVENT, count_sample
+from spikewise.learn.stdp.rules.lean import NeuronConstants, RuleConstants, Schedule
+from spikewise.spikes.streams import SpikeStream, begin, mix
 
 from .advance import LANES
-from .neurons import Floats, Numbers, draw_ahead, fire, gain_for, run_until_spike, set_threshold
+from .neurons import (
+    Floats,
+    Layer,
+    Numbers,
+    draw_ahead,
+    fire,
+    gain_for,
+    run_until_spike,
+    set_threshold,
+    start,
+)
 
 TRUNCATE, NEAREST, STOCHASTIC = 0, 1, 2
 SPIKES_PER_STRENGTH = 4  # potentiation factor k = ceil(output spikes / 4)
 TRACE_STEPS = 20.0  # an input that fires every 20 steps or more often counts as fully active
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Batch(NamedTuple):
+    """What the frozen network did with each of B samples; a tuple so that it compiles."""
+
+    n_in: NDArray[np.uint16]  # (B, n_inputs), spikes of each input
+    winners: NDArray[np.int32]  # (B, T), who fired, in order
+    n_out: NDArray[np.int32]  # (B,), output spikes
+    n_steps: NDArray[np.int32]  # (B,), steps that were computed
 
 
 @kernel
@@ -83,40 +103,31 @@ def attract(
 
 @kernel
 def present(
-    weights: Numbers,
-    gain: Numbers,
-    theta: Floats,
-    threshold: Numbers,
-    v: Numbers,
-    v_next: Numbers,
-    rests_until: NDArray[np.int16],
+    layer: Layer,
     stream: SpikeStream,
     key: np.uint64,
-    first: int,
-    stop: int,
+    steps: tuple[int, int],
     neuron: NeuronConstants,
-    rise: np.float32,
-    stops_at_first_spike: np.bool_,
+    rule: RuleConstants,
+    theta_plus: np.float32,
     winners: NDArray[np.int32],
-    row: int,
 ) -> tuple[int, int]:
-    """Run steps ``first`` to ``stop`` of a sample; list who fires, raise its threshold. Returns the next step and the
+    """Run these steps of a sample, first and stop; list who fires, raise its threshold. Returns the next step and the
     number of output spikes.
     """
-    n_out, step, drawn_to, winner = 0, first, first, 0
+    step, stop = steps
+    n_out, drawn_to, winner = 0, step, 0
     while step < stop:
         if step == drawn_to:
             drawn_to = draw_ahead(stream, key, step, stop, n_out > 0)
-        step, low, high = run_until_spike(
-            weights, gain, threshold, v, v_next, rests_until, stream, step, drawn_to, neuron, winner
-        )
+        step, low, high = run_until_spike(layer, stream, step, drawn_to, neuron, winner)
         if low < high:
-            winner = fire(threshold, v, rests_until, step, neuron, low, high)
-            winners[row, n_out] = winner
+            winner = fire(layer, step, neuron, low, high)
+            winners[n_out] = winner
             n_out += 1
-            theta[winner] += rise
-            set_threshold(threshold, theta, winner, neuron.v_threshold)
-            if stops_at_first_spike:
+            layer.theta[winner] += theta_plus
+            set_threshold(layer.threshold, layer.theta, winner, neuron.v_threshold)
+            if rule.stops_at_first_spike:
                 break
     return step, n_out
 
@@ -131,13 +142,9 @@ def count_inputs(stream: SpikeStream, first: int, stop: int, n_in: NDArray[np.ui
 
 @kernel
 def pull_winners(
-    weights: Numbers,
-    gain: Numbers,
-    n_fired: NDArray[np.int64],
+    layer: Layer,
     targets: Numbers,
     winners: NDArray[np.int32],
-    row: int,
-    n_out: int,
     eta: np.float32,
     rule: RuleConstants,
     key: np.uint64,
@@ -145,179 +152,129 @@ def pull_winners(
     n_parts: int,
 ) -> int:
     """Move the weights of the neurons that fired; a part of the neurons for each thread. Returns how many moved."""
-    n_pulled = 0
+    n_pulled, n_out = 0, len(winners)
     for i in range(n_out):
-        post, n_spikes, is_first = winners[row, i], 0, True
+        post, n_spikes, is_first = winners[i], 0, True
         if (post // LANES) % n_parts != part:
             continue
         for other in range(n_out):
-            if winners[row, other] == post:
+            if winners[other] == post:
                 n_spikes += 1
                 is_first = is_first and other >= i
         if not is_first:
             continue
-        n_fired[post] += n_spikes
+        layer.n_fired[post] += n_spikes
         k = (n_spikes + SPIKES_PER_STRENGTH - 1) // SPIKES_PER_STRENGTH
         strength = np.float32(min(np.float32(1.0), np.float32(k * eta)))
-        attract(weights, gain, post, targets, strength, rule, np.uint64(mix(key + np.uint64(post))))
+        attract(layer.weights, layer.gain, post, targets, strength, rule, np.uint64(mix(key + np.uint64(post))))
         n_pulled += 1
     return n_pulled
 
 
 @inlined
-def relax(
-    theta: Floats, threshold: Numbers, neuron: NeuronConstants, rule: RuleConstants, part: int, n_parts: int
-) -> None:
+def relax(layer: Layer, neuron: NeuronConstants, rule: RuleConstants, part: int, n_parts: int) -> None:
     """Let the adaptive thresholds decay between two samples; a part of the neurons for each thread."""
     for block in range(part * LANES, rule.n_unpadded, n_parts * LANES):
         for j in range(block, min(block + LANES, int(rule.n_unpadded))):
-            theta[j] *= rule.theta_keep
-            set_threshold(threshold, theta, j, neuron.v_threshold)
+            layer.theta[j] *= rule.theta_keep
+            set_threshold(layer.threshold, layer.theta, j, neuron.v_threshold)
 
 
 @kernel
 def learn(
     shares: NDArray[np.uint16],
-    n_seen: int,
-    seed: np.uint64,
+    keys: NDArray[np.uint64],
     stream: SpikeStream,
-    weights: Numbers,
-    gain: Numbers,
-    theta: Floats,
-    threshold: Numbers,
-    n_fired: NDArray[np.int64],
-    targets: Numbers,
+    layer: Layer,
     neuron: NeuronConstants,
-    eta: Floats,
-    theta_plus: Floats,
     rule: RuleConstants,
-    n_steps: int,
+    schedule: Schedule,
 ) -> NDArray[np.int64]:
-    """Learn from samples in order, in place; returns events as :class:`~spikewise.learn.stdp.counters.Tally` has them.
+    """Learn from samples in order, in place; each draws its spikes by its key. Returns events by ``EVENT``.
 
-    Sample i draws its spikes from the stream (seed, n_seen + i). With ``rule.stops_at_first_spike`` a sample ends
-    with its first output spike, and its input rates are those seen until then.
+    With ``rule.stops_at_first_spike`` a sample ends with its first output spike, and its input rates are those seen
+    until then.
     """
-    n_samples, n_inputs = shares.shape
-    v, v_next = np.empty_like(threshold), np.empty_like(threshold)
-    rests_until = np.empty(weights.shape[1], np.int16)
-    n_in, winners = np.empty((1, n_inputs), np.uint16), np.empty((1, n_steps), np.int32)
-    events = np.zeros(11, np.int64)
-    events[0] = n_samples
-    for sample in range(n_samples):
-        key = np.uint64(stream_key(seed, np.uint64(n_seen + sample)))
-        v[:] = 0
-        rests_until[:] = 0
+    n_inputs, n_steps = shares.shape[1], stream.ends.shape[0] - 1
+    n_in, winners = np.empty((1, n_inputs), np.uint16), np.empty(n_steps, np.int32)
+    targets, events = np.empty(n_inputs, layer.v.dtype), np.zeros(len(EVENT), np.int64)
+    for sample in range(shares.shape[0]):
+        key = keys[sample]
+        start(layer)
         n_spikes = step = 0
-        is_over = not begin(stream, shares, sample)
+        is_active = begin(stream, shares, sample)
+        is_over = not is_active
         while not is_over:
             first, stop = step, min(step + int(rule.window), n_steps)
-            step, n_out = present(
-                weights, gain, theta, threshold, v, v_next, rests_until, stream, key, first, stop, neuron,
-                theta_plus[sample], rule.stops_at_first_spike, winners, 0,
-            )  # fmt: skip
+            step, n_out = present(layer, stream, key, (first, stop), neuron, rule, schedule.theta_plus[sample], winners)
             if n_out > 0:
                 count_inputs(stream, first, step, n_in, 0)
                 fill_targets(n_in, 0, step - first, targets)
                 place = key if first == 0 else np.uint64(mix(key ^ np.uint64(first)))
-                events[10] += 1
-                events[7] += pull_winners(
-                    weights, gain, n_fired, targets, winners, 0, n_out, eta[sample], rule, place, 0, 1
-                )
+                n_pulled = pull_winners(layer, targets, winners[:n_out], schedule.eta[sample], rule, place, 0, 1)
+                events[EVENT.n_updates] += 1
+                events[EVENT.n_potentiations] += n_pulled
             n_spikes += n_out
             is_over = step == n_steps or (n_out > 0 and bool(rule.stops_at_first_spike))
-        relax(theta, threshold, neuron, rule, 0, 1)
-        if step > 0:
-            events[3] += step + stream.drawn[step]
-            events[4] += stream.ends[step]
-        events[1] += step > 0 and n_spikes == 0
-        events[2] += step
-        events[5] += n_spikes
+        relax(layer, neuron, rule, 0, 1)
+        count_sample(events, stream, is_active, step, n_spikes)
     return events
 
 
 @kernel
 def present_batch(
     shares: NDArray[np.uint16],
-    rows: tuple[int, int],
-    n_seen: int,
-    seed: np.uint64,
+    keys: NDArray[np.uint64],
     stream: SpikeStream,
-    weights: Numbers,
-    gain: Numbers,
-    theta: Floats,
-    threshold: Numbers,
+    layer: Layer,
     neuron: NeuronConstants,
-    theta_plus: Floats,
     rule: RuleConstants,
-    n_steps: int,
-    n_in: NDArray[np.uint16],
-    winners: NDArray[np.int32],
-    n_out: NDArray[np.int32],
-    used: NDArray[np.int32],
+    theta_plus: Floats,
+    batch: Batch,
 ) -> NDArray[np.int64]:
-    """Show these rows of a batch to the frozen network and write down what happened; returns events."""
-    v, v_next = np.empty_like(threshold), np.empty_like(threshold)
-    rests_until = np.empty(weights.shape[1], np.int16)
-    own_theta, own_threshold = np.empty_like(theta), np.empty_like(threshold)
-    events = np.zeros(11, np.int64)
-    events[0] = rows[1] - rows[0]
-    for sample in range(rows[0], rows[1]):
-        v[:] = 0
-        rests_until[:] = 0
-        own_theta[:] = theta
-        own_threshold[:] = threshold
-        n_out[sample] = used[sample] = 0
-        if begin(stream, shares, sample):
-            step, n_out[sample] = present(
-                weights, gain, own_theta, own_threshold, v, v_next, rests_until, stream,
-                np.uint64(stream_key(seed, np.uint64(n_seen + sample))), 0, n_steps, neuron,
-                theta_plus[sample], rule.stops_at_first_spike, winners, sample,
-            )  # fmt: skip
-            count_inputs(stream, 0, step, n_in, sample)
-            used[sample] = step
-            events[10] += n_out[sample] > 0
-            events[3] += step + stream.drawn[step]
-            events[4] += stream.ends[step]
-        events[1] += used[sample] > 0 and n_out[sample] == 0
-        events[2] += used[sample]
-        events[5] += n_out[sample]
+    """Show samples to the frozen network and write down what happened; returns events by ``EVENT``."""
+    theta, threshold = np.empty_like(layer.theta), np.empty_like(layer.threshold)
+    v, v_next, rests_until = np.empty_like(layer.v), np.empty_like(layer.v), np.empty_like(layer.rests_until)
+    own = Layer(layer.weights, layer.gain, theta, threshold, layer.n_fired, v, v_next, rests_until)
+    events = np.zeros(len(EVENT), np.int64)
+    for sample in range(shares.shape[0]):
+        start(own)
+        theta[:] = layer.theta
+        threshold[:] = layer.threshold
+        n_out = step = 0
+        is_active = begin(stream, shares, sample)
+        if is_active:
+            steps = (0, stream.ends.shape[0] - 1)
+            step, n_out = present(
+                own, stream, keys[sample], steps, neuron, rule, theta_plus[sample], batch.winners[sample]
+            )
+            count_inputs(stream, 0, step, batch.n_in, sample)
+        batch.n_out[sample], batch.n_steps[sample] = n_out, step
+        events[EVENT.n_updates] += n_out > 0
+        count_sample(events, stream, is_active, step, n_out)
     return events
 
 
 @kernel
 def apply_batch(
-    n_samples: int,
-    n_seen: int,
-    seed: np.uint64,
-    weights: Numbers,
-    gain: Numbers,
-    theta: Floats,
-    threshold: Numbers,
-    n_fired: NDArray[np.int64],
-    targets: Numbers,
+    keys: NDArray[np.uint64],
+    layer: Layer,
     neuron: NeuronConstants,
-    eta: Floats,
-    theta_plus: Floats,
     rule: RuleConstants,
-    n_in: NDArray[np.uint16],
-    winners: NDArray[np.int32],
-    n_out: NDArray[np.int32],
-    used: NDArray[np.int32],
+    schedule: Schedule,
+    batch: Batch,
     part: int,
     n_parts: int,
 ) -> int:
     """Learn from a batch in the order of its samples, for one part of the neurons; returns the updates."""
-    n_pulled = 0
-    for sample in range(n_samples):
-        if n_out[sample] > 0:
-            for i in range(n_out[sample]):
-                if (winners[sample, i] // LANES) % n_parts == part:
-                    theta[winners[sample, i]] += theta_plus[sample]
-            fill_targets(n_in, sample, used[sample], targets)
-            key = np.uint64(stream_key(seed, np.uint64(n_seen + sample)))
-            n_pulled += pull_winners(
-                weights, gain, n_fired, targets, winners, sample, n_out[sample], eta[sample], rule, key, part, n_parts
-            )
-        relax(theta, threshold, neuron, rule, part, n_parts)
+    n_pulled, targets = 0, np.empty(batch.n_in.shape[1], layer.v.dtype)
+    for sample in range(len(keys)):
+        winners = batch.winners[sample, : batch.n_out[sample]]
+        if len(winners) > 0:
+            for winner in winners:
+                if (winner // LANES) % n_parts == part:
+                    layer.theta[winner] += schedule.theta_plus[sample]
+            fill_targets(batch.n_in, sample, batch.n_steps[sample], targets)
+            n_pulled += pull_winners(layer, targets, winners, schedule.eta[sample], rule, keys[sample], part, n_parts)
+        relax(layer, neuron, rule, part, n_parts)
     return n_pulled

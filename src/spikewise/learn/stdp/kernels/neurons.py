@@ -7,7 +7,7 @@ of it in both. Padding neurons have weight 0 and the highest threshold.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,32 @@ AHEAD = 4  # bursts
 GAIN_STEPS = 2048  # integer gain per unit of gain
 
 
+class Layer(NamedTuple):
+    """What N neurons have learned, and their state during one sample; a tuple so that it compiles."""
+
+    weights: Numbers
+    gain: Numbers
+    theta: Floats
+    threshold: Numbers
+    n_fired: NDArray[np.int64]
+    v: Numbers
+    v_next: Numbers
+    rests_until: NDArray[np.int16]
+
+
+def with_state(weights: Numbers, gain: Numbers, theta: Floats, threshold: Numbers, n_fired: NDArray[np.int64]) -> Layer:
+    """Neurons with memory for one sample at a time."""
+    v, v_next = np.empty_like(threshold), np.empty_like(threshold)
+    return Layer(weights, gain, theta, threshold, n_fired, v, v_next, np.empty(len(threshold), np.int16))
+
+
+@inlined
+def start(layer: Layer) -> None:
+    """Bring all neurons to rest."""
+    layer.v[:] = 0
+    layer.rests_until[:] = 0
+
+
 @inlined
 def draw_ahead(stream: SpikeStream, key: np.uint64, step: int, stop: int, is_settled: bool) -> int:
     """Draw the spikes of the next steps, at most to ``stop``; returns to where.
@@ -42,19 +68,9 @@ def draw_ahead(stream: SpikeStream, key: np.uint64, step: int, stop: int, is_set
 
 @inlined
 def run_until_spike(
-    weights: Numbers,
-    gain: Numbers,
-    threshold: Numbers,
-    v: Numbers,
-    v_next: Numbers,
-    rests_until: NDArray[np.int16],
-    stream: SpikeStream,
-    step: int,
-    stop: int,
-    neuron: NeuronConstants,
-    leader: int,
+    layer: Layer, stream: SpikeStream, step: int, stop: int, neuron: NeuronConstants, leader: int
 ) -> tuple[int, int, int]:
-    """Advance to ``stop``, or through the step at which a neuron reaches its threshold. ``v_next`` is memory.
+    """Advance to ``stop``, or through the step at which a neuron reaches its threshold.
 
     Returns the next step, and the range of neurons, from first to last and empty if there are none, among which are
     those that reached their thresholds.
@@ -62,6 +78,7 @@ def run_until_spike(
     Block by block, that of neuron ``leader`` first. Where a neuron fires, the blocks behind it run to that step only
     and those before it run again: a good guess of who fires next saves time and changes nothing.
     """
+    weights, gain, _, threshold, _, v, v_next, rests_until = layer
     decay = v.dtype.type(neuron.leak if weights.itemsize == 1 else neuron.decay)
     n_neurons, block = v.shape[0], leader - leader % LANES
     low, high, done, todo = n_neurons, 0, 0, n_neurons // LANES
@@ -82,20 +99,13 @@ def run_until_spike(
 
 
 @kernel
-def fire(
-    threshold: Numbers,
-    v: Numbers,
-    rests_until: NDArray[np.int16],
-    next_step: int,
-    neuron: NeuronConstants,
-    low: int,
-    high: int,
-) -> int:
+def fire(layer: Layer, next_step: int, neuron: NeuronConstants, low: int, high: int) -> int:
     """Let one neuron of this range fire at the step before ``next_step`` and return it.
 
     The neuron with the largest overshoot v - threshold >= 0 wins, the first of equals; it returns to rest and
     pushes all others down by ``w_inhibit``, at most to ``v_floor``.
     """
+    v, threshold = layer.v, layer.threshold
     winner, best = 0, np.float64(-1.0)
     for j in range(low, high):
         if v[j] >= threshold[j]:
@@ -105,7 +115,7 @@ def fire(
     for j in range(v.shape[0]):
         v[j] = max(v[j] - neuron.w_inhibit, neuron.v_floor)
     v[winner] = 0
-    rests_until[winner] = next_step + neuron.n_refractory
+    layer.rests_until[winner] = next_step + neuron.n_refractory
     return winner
 
 

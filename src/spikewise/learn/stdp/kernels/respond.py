@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewise._compile import kernel
+from spikewise._compile import inlined, kernel
+from spikewise.learn.stdp.counters import EVENT, count_sample
 from spikewise.learn.stdp.rules.lean import NeuronConstants
 from spikewise.spikes.streams import SpikeStream, begin
 
-from .neurons import Numbers, draw_ahead, fire, run_until_spike
+from .neurons import Layer, draw_ahead, fire, run_until_spike, start
 
 NEVER, ENTROPY, CONFIDENCE, MARGIN = 0, 1, 2, 3
 
@@ -23,6 +24,38 @@ class ExitConstants(NamedTuple):
     is_mean: bool  # whether the evidence is the mean of the scores over the steps, or their sum
     sharpness: float  # what the evidence is multiplied by
     bound: float  # on doubt
+
+
+class Sheet(NamedTuple):
+    """Memory for the answers to B samples over T steps, with K classes; a tuple so that it compiles."""
+
+    neuron: NDArray[np.int32]  # (B, T), output spikes in order: who fired,
+    step: NDArray[np.int32]  # and when
+    n_fired: NDArray[np.int64]  # (B,), output spikes
+    exit_step: NDArray[np.int32]  # (B,), steps that were computed
+    score: NDArray[np.float64]  # (B, K), summed evidence of the output spikes
+    in_spikes: NDArray[np.int64]  # (T,), of all samples that still run
+    out_spikes: NDArray[np.int64]
+
+
+def new_sheet(n_samples: int, n_steps: int, n_classes: int) -> Sheet:
+    """Memory that a compiled loop fills with the answers to so many samples."""
+    neuron, step = (np.empty((n_samples, n_steps), np.int32) for _ in range(2))
+    in_spikes, out_spikes = (np.zeros(n_steps, np.int64) for _ in range(2))
+    return Sheet(
+        neuron, step, np.empty(n_samples, np.int64), np.empty(n_samples, np.int32), np.empty((n_samples, n_classes)),
+        in_spikes, out_spikes,
+    )  # fmt: skip
+
+
+@inlined
+def note_spike(sheet: Sheet, sample: int, n_out: int, winner: int, step: int, evidence: NDArray[np.float64]) -> None:
+    """Write down output spike ``n_out`` of a sample, and what it says about the classes (K, N)."""
+    sheet.neuron[sample, n_out] = winner
+    sheet.step[sample, n_out] = step
+    sheet.out_spikes[step - 1] += 1
+    for k in range(evidence.shape[0]):
+        sheet.score[sample, k] += evidence[k, winner]
 
 
 NEVER_EXIT = ExitConstants(NEVER, False, 1.0, 0.0)
@@ -71,59 +104,41 @@ def respond(
     shares: NDArray[np.uint16],
     keys: NDArray[np.uint64],
     stream: SpikeStream,
-    weights: Numbers,
-    gain: Numbers,
-    threshold: Numbers,
+    layer: Layer,
     neuron: NeuronConstants,
-    n_steps: int,
     evidence: NDArray[np.float64],
     leaves: ExitConstants,
-    fired_neuron: NDArray[np.int32],
-    fired_step: NDArray[np.int32],
-    n_fired: NDArray[np.int64],
-    exit_step: NDArray[np.int32],
-    score: NDArray[np.float64],
-    in_spikes: NDArray[np.int64],
-    out_spikes: NDArray[np.int64],
-) -> int:
+    sheet: Sheet,
+) -> NDArray[np.int64]:
     """Run frozen neurons on samples, and stop each as soon as the exit rule is satisfied.
 
-    Fills ``fired_neuron`` and ``fired_step`` (B, T) with the output spikes of each sample, ``n_fired`` (B,) of them,
-    ``exit_step`` (B,) with the steps that were computed and ``score`` (B, K) with the summed evidence (K, N) of the
-    output spikes; adds the spikes of each step to ``in_spikes`` and ``out_spikes`` (T,). Returns the events drawn.
+    Fills the sheet, with scores by the evidence (K, N) of the output spikes. Returns events by ``EVENT``.
     """
-    v, v_next = np.empty_like(threshold), np.empty_like(threshold)
-    rests_until = np.empty(weights.shape[1], np.int16)
-    n_drawn = 0
+    score, exit_step, in_spikes, n_steps = sheet.score, sheet.exit_step, sheet.in_spikes, sheet.step.shape[1]
+    events = np.zeros(len(EVENT), np.int64)
     for sample in range(shares.shape[0]):
-        v[:] = 0
-        rests_until[:] = 0
+        start(layer)
         score[sample] = 0.0
         exit_step[sample] = n_steps
         n_out = step = drawn_to = winner = 0
         if n_steps > 1 and must_stop(score, sample, 1, leaves):
             exit_step[sample] = 1  # even without evidence; the first step is computed nonetheless
         last = exit_step[sample]
-        if begin(stream, shares, sample):
+        is_active = begin(stream, shares, sample)
+        if is_active:
             while step < last:
                 if step == drawn_to:
                     drawn_to = draw_ahead(stream, keys[sample], step, last, leaves.kind == NEVER and n_out > 0)
-                step, low, high = run_until_spike(
-                    weights, gain, threshold, v, v_next, rests_until, stream, step, drawn_to, neuron, winner
-                )
+                step, low, high = run_until_spike(layer, stream, step, drawn_to, neuron, winner)
                 if low < high:
-                    winner = fire(threshold, v, rests_until, step, neuron, low, high)
-                    fired_neuron[sample, n_out] = winner
-                    fired_step[sample, n_out] = step
+                    winner = fire(layer, step, neuron, low, high)
+                    note_spike(sheet, sample, n_out, winner, step, evidence)
                     n_out += 1
-                    out_spikes[step - 1] += 1
-                    for k in range(evidence.shape[0]):
-                        score[sample, k] += evidence[k, winner]
                     if step < last and must_stop(score, sample, step, leaves):
                         exit_step[sample] = step
                         break
             for t in range(step):
                 in_spikes[t] += stream.ends[t + 1] - stream.ends[t]
-            n_drawn += stream.drawn[step]
-        n_fired[sample] = n_out
-    return n_drawn
+        sheet.n_fired[sample] = n_out
+        count_sample(events, stream, is_active, exit_step[sample], n_out)
+    return events

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewise._compile import inlined, kernel
+from spikewise.learn.stdp.counters import EVENT, count_sample
 from spikewise.learn.stdp.rules.trace import TraceConstants, TraceNeuronConstants
-from spikewise.spikes.streams import BURST, SpikeStream, begin, draw, mix, stream_key
+from spikewise.spikes.streams import BURST, SpikeStream, begin, draw, mix
 
 from .lean import NEAREST, STOCHASTIC
 from .trace_layer import NOBODY, Floats, Layer, fire, integrate, start
@@ -171,39 +172,31 @@ def update_due(
 @kernel
 def learn(
     shares: NDArray[np.uint16],
-    n_seen: int,
-    seed: np.uint64,
+    keys: NDArray[np.uint64],
     stream: SpikeStream,
-    weights: Floats,
-    theta: Floats,
-    n_fired: NDArray[np.int64],
     layer: Layer,
     history: History,
     neuron: TraceNeuronConstants,
     rule: TraceConstants,
-    n_steps: int,
-) -> tuple[int, ...]:
-    """Learn from samples in order, in place; sample i draws its spikes from the stream (seed, n_seen + i).
-
-    Returns silent samples, steps, random draws, spikes of inputs and neurons, updates of columns, of rows, columns
-    that were rescaled, and moments at which columns were updated.
-    """
-    n_silent = n_computed = n_draws = n_in = n_out = n_columns = n_rows = n_rescaled = n_updates = 0
+) -> NDArray[np.int64]:
+    """Learn from samples in order, in place; each draws its spikes by its key. Returns events by ``EVENT``."""
+    weights, events, n_steps = layer.weights, np.zeros(len(EVENT), np.int64), stream.ends.shape[0] - 1
     window = rule.window if rule.window > 0 else n_steps
     for sample in range(shares.shape[0]):
-        key = np.uint64(stream_key(seed, np.uint64(n_seen + sample)))
-        start(layer, theta, neuron.v_threshold)
+        key = keys[sample]
+        start(layer, neuron.v_threshold)
         history.last_in[:] = _NEVER
         history.n_out[:] = 0
         history.is_due[:] = False
-        n_awake, most, inhibitor = 0, 0, NOBODY
-        if begin(stream, shares, sample):
+        n_awake, n_out, most, inhibitor = 0, 0, 0, NOBODY
+        is_active = begin(stream, shares, sample)
+        if is_active:
             for step in range(n_steps):
                 if step % BURST == 0:
                     draw(stream, key, step, min(step + BURST, n_steps))
                 for at in range(stream.ends[step], stream.ends[step + 1]):
                     history.last_in[np.uint64(stream.spikes[np.uint64(at)])] = step
-                crossed = integrate(weights, stream, step, layer, neuron, inhibitor)
+                crossed = integrate(layer, stream, step, neuron, inhibitor)
                 inhibitor = NOBODY
                 if rule.nu_pre > 0:
                     depress(weights, stream, step, history, n_awake, rule, key)
@@ -211,25 +204,23 @@ def learn(
                     winner = fire(layer, step, neuron)
                     n_awake = note_spike(history, winner, step, n_awake)
                     most = max(most, history.n_out[winner])
-                    theta[winner] += rule.theta_plus
-                    layer.threshold[winner] = neuron.v_threshold + theta[winner]
+                    layer.theta[winner] += rule.theta_plus
+                    layer.threshold[winner] = neuron.v_threshold + layer.theta[winner]
+                    layer.n_fired[winner] += 1
                     n_out += 1
-                    n_fired[winner] += 1
                     inhibitor = winner if neuron.is_delayed else NOBODY
                 is_over = step == n_steps - 1 or (step + 1) % window == 0
                 if is_over if rule.window > 0 else crossed:
                     n_due = update_due(weights, step, history, n_awake, most, rule, key)
-                    n_columns += n_due
-                    n_updates += n_due > 0
-            n_in += stream.ends[n_steps]
-            n_rows += stream.ends[n_steps] if rule.nu_pre > 0 else 0
-            n_draws += n_steps + stream.drawn[n_steps]
-            n_computed += n_steps
+                    events[EVENT.n_potentiations] += n_due
+                    events[EVENT.n_updates] += n_due > 0
         for i in range(n_awake):
             post = history.awake[i]
             normalise(weights, post, rule, place_of(key, post, 2 * n_steps))
-        n_rescaled += n_awake
-        n_silent += n_awake == 0
-        for post in range(theta.shape[0]):
-            theta[post] *= rule.theta_keep
-    return n_silent, n_computed, n_draws, n_in, n_out, n_columns, n_rows, n_rescaled, n_updates
+        events[EVENT.n_normalisations] += n_awake
+        count_sample(events, stream, is_active, n_steps if is_active else 0, n_out)
+        for post in range(layer.theta.shape[0]):
+            layer.theta[post] *= rule.theta_keep
+    events[EVENT.inhibitory_spikes] = events[EVENT.out_spikes] if neuron.is_delayed else 0
+    events[EVENT.n_depressions] = events[EVENT.in_spikes] if rule.nu_pre > 0 else 0
+    return events

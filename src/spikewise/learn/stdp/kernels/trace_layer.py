@@ -13,48 +13,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewise._compile import kernel
+from spikewise.learn.stdp.counters import EVENT, count_sample
 from spikewise.learn.stdp.rules.trace import TraceNeuronConstants
 from spikewise.spikes.streams import BURST, SpikeStream, begin, draw
 
-from .respond import ExitConstants, must_stop
+from .respond import ExitConstants, Sheet, must_stop, note_spike
 
 Floats = NDArray[np.float32]
 NOBODY = -1
 
 
 class Layer(NamedTuple):
-    """State of N neurons during one sample; a tuple so that it compiles."""
+    """What N neurons have learned, and their state during one sample; a tuple so that it compiles."""
 
+    weights: Floats
+    theta: Floats
+    n_fired: NDArray[np.int64]
     v: Floats
     current: Floats
     threshold: Floats
     rests_until: NDArray[np.int32]
 
 
-def new_layer(n_neurons: int) -> Layer:
-    """Memory for one sample at a time."""
-    v, current, threshold = (np.zeros(n_neurons, np.float32) for _ in range(3))
-    return Layer(v, current, threshold, np.zeros(n_neurons, np.int32))
+def with_state(weights: Floats, theta: Floats, n_fired: NDArray[np.int64]) -> Layer:
+    """Neurons with memory for one sample at a time."""
+    v, current, threshold = (np.zeros(len(theta), np.float32) for _ in range(3))
+    return Layer(weights, theta, n_fired, v, current, threshold, np.zeros(len(theta), np.int32))
 
 
 @kernel
-def start(layer: Layer, theta: Floats, v_threshold: np.float32) -> None:
+def start(layer: Layer, v_threshold: np.float32) -> None:
     """Bring all neurons to rest."""
     layer.v[:] = 0
     layer.rests_until[:] = 0
-    for j in range(theta.shape[0]):
-        layer.threshold[j] = v_threshold + theta[j]
+    for j in range(layer.theta.shape[0]):
+        layer.threshold[j] = v_threshold + layer.theta[j]
 
 
 @kernel
-def integrate(
-    weights: Floats, stream: SpikeStream, step: int, layer: Layer, neuron: TraceNeuronConstants, inhibitor: int
-) -> bool:
+def integrate(layer: Layer, stream: SpikeStream, step: int, neuron: TraceNeuronConstants, inhibitor: int) -> bool:
     """Advance all neurons by one step; returns whether any stands at or above its threshold.
 
     ``inhibitor`` is the neuron whose inhibition arrives with the currents of this step, or ``NOBODY``.
     """
-    v, current, threshold, rests_until = layer
+    weights, _, _, v, current, threshold, rests_until = layer
     place, end = np.uint64(stream.ends[step]), np.uint64(stream.ends[step + 1])
     current[:] = 0
     while place + np.uint64(4) <= end:  # four rows per pass, summed in the order of the spikes
@@ -105,30 +107,24 @@ def respond(
     shares: NDArray[np.uint16],
     keys: NDArray[np.uint64],
     stream: SpikeStream,
-    weights: Floats,
-    theta: Floats,
     layer: Layer,
     neuron: TraceNeuronConstants,
-    n_steps: int,
     evidence: NDArray[np.float64],
     leaves: ExitConstants,
-    fired_neuron: NDArray[np.int32],
-    fired_step: NDArray[np.int32],
-    n_fired: NDArray[np.int64],
-    exit_step: NDArray[np.int32],
-    score: NDArray[np.float64],
-    in_spikes: NDArray[np.int64],
-    out_spikes: NDArray[np.int64],
-) -> int:
+    sheet: Sheet,
+) -> NDArray[np.int64]:
     """Run frozen neurons on samples, and stop each as soon as the exit rule is satisfied.
 
-    Fills ``fired_neuron`` and ``fired_step`` (B, T) with the output spikes of each sample, ``n_fired`` (B,) of them,
-    ``exit_step`` (B,) with the steps that were computed and ``score`` (B, K) with the summed evidence (K, N) of the
-    output spikes; adds the spikes of each step to ``in_spikes`` and ``out_spikes`` (T,). Returns the events drawn.
+    Fills the sheet, with scores by the evidence (K, N) of the output spikes. Returns events by ``EVENT``.
     """
-    n_drawn = 0
+    score, exit_step, n_steps, events = (
+        sheet.score,
+        sheet.exit_step,
+        sheet.step.shape[1],
+        np.zeros(len(EVENT), np.int64),
+    )
     for sample in range(shares.shape[0]):
-        start(layer, theta, neuron.v_threshold)
+        start(layer, neuron.v_threshold)
         score[sample] = 0.0
         exit_step[sample] = n_steps
         n_out, inhibitor = 0, NOBODY
@@ -138,20 +134,16 @@ def respond(
             if is_active:
                 if step % BURST == 0:
                     draw(stream, keys[sample], step, min(step + BURST, n_steps))
-                in_spikes[step] += stream.ends[step + 1] - stream.ends[step]
-                if integrate(weights, stream, step, layer, neuron, inhibitor):
+                sheet.in_spikes[step] += stream.ends[step + 1] - stream.ends[step]
+                if integrate(layer, stream, step, neuron, inhibitor):
                     winner = fire(layer, step, neuron)
-                    fired_neuron[sample, n_out] = winner
-                    fired_step[sample, n_out] = step + 1
+                    note_spike(sheet, sample, n_out, winner, step + 1, evidence)
                     n_out += 1
-                    out_spikes[step] += 1
-                    for k in range(evidence.shape[0]):
-                        score[sample, k] += evidence[k, winner]
                 inhibitor = winner if neuron.is_delayed else NOBODY
             if (step == 0 or winner != NOBODY) and must_stop(score, sample, step + 1, leaves):
                 exit_step[sample] = step + 1
                 break
-        n_fired[sample] = n_out
-        if is_active:
-            n_drawn += stream.drawn[exit_step[sample]]
-    return n_drawn
+        sheet.n_fired[sample] = n_out
+        count_sample(events, stream, is_active, exit_step[sample], n_out)
+    events[EVENT.inhibitory_spikes] = events[EVENT.out_spikes] if neuron.is_delayed else 0
+    return events

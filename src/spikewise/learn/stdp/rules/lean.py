@@ -55,6 +55,13 @@ class RuleConstants(NamedTuple):
     n_unpadded: np.int64  # neurons, without padding
 
 
+class Schedule(NamedTuple):
+    """Learning rate and threshold rise (in mV) of each sample."""
+
+    eta: NDArray[np.float32]
+    theta_plus: NDArray[np.float32]
+
+
 @dataclass(frozen=True, slots=True)
 class CompetingNeurons:
     """Leaky integrate-and-fire neurons that inhibit each other.
@@ -161,12 +168,12 @@ class LeanRule:
             object.__setattr__(self, "window", whole_number("window", self.window, 1))
         check_neurons(self.neurons)
 
-    def schedule(self, places: range, n_total: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def schedule(self, places: range, n_total: int) -> Schedule:
         """Learning rate and threshold rise of these samples of ``n_total``; both stay at their last value beyond."""
         progress = np.minimum(np.arange(places.start, places.stop) / max(n_total - 1, 1), 1.0)
         eta = self.eta[0] * (self.eta[1] / self.eta[0]) ** progress
         rise = self.theta_plus[0] * (self.theta_plus[1] / self.theta_plus[0]) ** progress
-        return eta.astype(np.float32), (rise * (60_000 / n_total)).astype(np.float32)
+        return Schedule(eta.astype(np.float32), (rise * (60_000 / n_total)).astype(np.float32))
 
     def constants(
         self, n_total: int, n_neurons: int, n_steps: int, n_bits: int, rounding: int, gain: float
