@@ -5,8 +5,8 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "Augmentation": ".augment",
-        "Binning": ".frames",
+        "Augmentation": ".augmentation",
+        "Binning": ".binning",
         "EVENT": ".formats.event_checks",
         "EventSet": ".events",
         "ImageSet": ".images",

@@ -9,7 +9,7 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "DemoSettings": ".demo",
+        "DemoSettings": ".settings.demo",
         "ExitSettings": ".settings.exit",
         "NetworkSettings": ".settings.network",
         "STDPSettings": ".settings.stdp",

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewise._choices import Accumulate
 from spikewise._files import make_folder, mendable, read_json, replacing, write_json
 from spikewise.data.images import ImageSet
 from spikewise.dynamic.anytime import AnytimeClassifier, ExitResult
@@ -21,7 +22,7 @@ from spikewise.dynamic.controls import cut_at, random_exit_accuracy
 from spikewise.dynamic.fingerprint import model_identity
 from spikewise.dynamic.rule import NeverExit, rule_to_dict
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.dynamic.uncertainty import Accumulate, DoubtExit
+from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.energy.measurement import INFERENCE, INFERENCE_EXIT, Measurement, entry
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError

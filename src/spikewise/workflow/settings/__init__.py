@@ -5,6 +5,7 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
+        "DemoSettings": ".demo",
         "ExitSettings": ".exit",
         "NetworkSettings": ".network",
         "STDPSettings": ".stdp",
