@@ -3,9 +3,11 @@
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 import pytest
@@ -283,6 +285,14 @@ def test_a_deep_run_by_flags_and_one_by_their_file_are_the_same_bits(tmp_path, m
     assert (one["settings"], one["seed"], one["metrics"]) == (other["settings"], other["seed"], other["metrics"])
     assert (tmp_path / "A/model.safetensors").read_bytes() == (tmp_path / "B/model.safetensors").read_bytes()
     assert "fit" not in found["settings"]
+
+
+def test_the_file_in_the_documentation_is_one():
+    page = (Path(__file__).parents[2] / "docs" / "concepts" / "runs.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert customary(raw := tomllib.loads(text), {}) is None
+    assert raw.pop("command") == "train"
+    assert TrainSettings(**raw).fit.augment.max_shift == 4
 
 
 def test_printing_needs_no_torch(monkeypatch, capsys):

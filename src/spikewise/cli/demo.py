@@ -10,7 +10,7 @@ import typer
 
 from spikewise.workflow.settings.demo import DemoSettings
 
-from .options import Spelled, options
+from .options import Spelled, Watts, options
 from .output import NOTES, emit, progress, stages_on
 
 SPELLED = {"n_steps": Spelled("--steps"), "n_neurons": Spelled("--neurons")}
@@ -21,9 +21,7 @@ def demo(
     settings: DemoSettings,
     out: Annotated[Path | None, typer.Option(help="Folder of the two runs and the report.")] = None,
     root: Annotated[Path | None, typer.Option(help="Folder to look for data in first.")] = None,
-    watts: Annotated[
-        float | None, typer.Option(help="Mean power of this machine from a wattmeter; counters, if any, if absent.")
-    ] = None,
+    watts: Watts = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Learn, stop early, price and report, for a deep and for an STDP network."""

@@ -10,7 +10,7 @@ import typer
 
 from spikewise.workflow.settings.exit import TARGETS, ExitSettings
 
-from .options import Spelled, options
+from .options import Spelled, Watts, options
 from .output import NOTES, emit, progress, stages_on
 
 _DEFAULT_DROP = 0.005
@@ -32,9 +32,7 @@ def exit_(
     run: Annotated[Path, typer.Argument(help="A run folder whose network is trained.")],
     data: Annotated[str | None, typer.Option(help="Where the data of the run are, if not found by name.")] = None,
     root: Annotated[Path | None, typer.Option(help="Folder to look for data in first.")] = None,
-    watts: Annotated[
-        float | None, typer.Option(help="Mean power of this machine from a wattmeter; counters, if any, if absent.")
-    ] = None,
+    watts: Watts = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Choose when a trained network stops, really stop, and say what is gained."""

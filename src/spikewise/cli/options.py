@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 Place = tuple[str, ...]
+Watts = Annotated[
+    float | None, typer.Option(help="Mean power of this machine from a wattmeter; counters, if any, if absent.")
+]
 _CONFIG = typer.Option("--config", metavar="FILE", help="Settings from a TOML file; flags win over it.")
 _PRINT = typer.Option("--print-config", help="Print all settings as such a file, and do nothing else.")
 _SIGNS = (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<"))
@@ -142,8 +145,7 @@ class Asked:
         except ValidationError as error:
             if file is not None and not flags:
                 raise DataError(f"{file}: {complaint(self.model, asked, error)}") from None
-            plain = {name: f"--{name.replace('_', '-')}" for name in self.fields}
-            raise problem(self.model, asked, error, plain | flags_of(self.spelled)) from None
+            raise problem(self.model, asked, error, self.spelled) from None
 
     def file_of(self, settings: BaseModel) -> str:
         """A file that asks for these settings."""
@@ -195,9 +197,11 @@ def fields_of(
 
 
 def problem(
-    model: type[BaseModel], raw: Mapping[str, Any], error: ValidationError, flags: Mapping[str, str]
+    model: type[BaseModel], raw: Mapping[str, Any], error: ValidationError, spelled: Mapping[str, Spelled]
 ) -> ParameterError:
     """The first fault of settings, which are named by their flags."""
+    flags = {path[-1]: f"--{path[-1].replace('_', '-')}" for path, _ in fields_of(model, spelled)}
+    flags |= {name: each.flag for name, each in spelled.items()}
     # Settings that do not go together are named in the sentence itself, whatever table they stand in.
     told = re.sub(r"^[\w.]+: (?=\w+ must )", "", complaint(model, raw, error))
 
@@ -206,11 +210,6 @@ def problem(
         return flags.get(leaf, word[0])
 
     return ParameterError(re.sub(r"^[\w.]+|\b\w+_\w+\b", named, told))
-
-
-def flags_of(spelled: Mapping[str, Spelled]) -> dict[str, str]:
-    """Special flags, by name of the field."""
-    return {name: each.flag for name, each in spelled.items()}
 
 
 def _option(path: Place, info: FieldInfo, spelled: Mapping[str, Spelled]) -> inspect.Parameter:

@@ -12,7 +12,7 @@ import typer
 from spikewise.errors import ParameterError
 from spikewise.workflow.settings.stdp import STDPSettings
 
-from .options import Spelled, options
+from .options import Spelled, Watts, options
 from .output import NOTES, emit, progress, stages_on
 
 _MOST_BITS = 8
@@ -48,9 +48,7 @@ def stdp(
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/DATA-stdpNEURONS-SEED if absent.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
     root: Annotated[Path | None, typer.Option(help="Folder to look for data in first.")] = None,
-    watts: Annotated[
-        float | None, typer.Option(help="Mean power of this machine from a wattmeter; counters, if any, if absent.")
-    ] = None,
+    watts: Watts = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Learn without labels, label, stop early and price; with controls, pictures and a page."""

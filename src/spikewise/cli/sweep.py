@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from spikewise.errors import ParameterError
 
-from .options import problem
+from .options import Spelled, problem
 from .output import NOTES, emit, progress, stages_on
 from .search import numbers_of
 
@@ -43,7 +43,7 @@ def sweep(
     try:
         budget = budget_of(max_memory, max_energy, max_latency, min_accuracy)
     except ValidationError as error:
-        raise problem(Budget, {}, error, {"accuracy": "--min-accuracy"}) from None
+        raise problem(Budget, {}, error, {"accuracy": Spelled("--min-accuracy")}) from None
     widths = numbers_of(bits, "--bits") if bits.strip() else ()
     with progress() as bars:
         results = run_sweep(

@@ -6,7 +6,6 @@ Of the format only what settings need is here: text, numbers, truth values, list
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,17 +50,13 @@ def value_in_toml(value: Any) -> str:
     Examples
     --------
     >>> print(value_in_toml("C:\\über"), value_in_toml((8, 4)), value_in_toml({"conv1": 8}), value_in_toml(True))
-    "C:\\\U000000FCber" [8, 4] { conv1 = 8 } true
+    "C:\\\U000000FCber" [8, 4] { "conv1" = 8 } true
     """
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(key)} = {value_in_toml(each)}" for key, each in value.items()) + " }"
+        return "{ " + ", ".join(f"{_text(key)} = {value_in_toml(each)}" for key, each in value.items()) + " }"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(value_in_toml, value))}]"
     return _text(value) if isinstance(value, str) else json.dumps(value)
-
-
-def _key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _text(key)
 
 
 def _text(text: str) -> str:

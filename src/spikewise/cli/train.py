@@ -16,7 +16,7 @@ from spikewise.data.binning import Binning
 from spikewise.errors import ParameterError, require
 from spikewise.workflow.settings.train import TrainSettings
 
-from .options import Spelled, flags_of, options, problem
+from .options import Spelled, Watts, options, problem
 from .output import NOTES, emit, progress, stages_on
 
 Made = TypeVar("Made", Augmentation, Binning)
@@ -81,7 +81,7 @@ def _made(model: type[Made], found: dict[str, Any]) -> Made:
     try:
         return model(**found)
     except ValidationError as error:
-        raise problem(model, found, error, flags_of(SPELLED)) from None
+        raise problem(model, found, error, SPELLED) from None
 
 
 def customary(asked: dict[str, Any], flags: Mapping[str, Any]) -> None:
@@ -109,9 +109,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write its event files too.")] = False,
     root: Annotated[Path | None, typer.Option(help="Folder to look for data in first.")] = None,
-    watts: Annotated[
-        float | None, typer.Option(help="Mean power of this machine from a wattmeter; counters, if any, if absent.")
-    ] = None,
+    watts: Watts = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train a deep network by gradients, stop early and price; with a page."""
@@ -126,9 +124,8 @@ def train(
     with warnings.catch_warnings(record=True) as caught, progress() as bars:
         warnings.simplefilter("always", UserWarning)
         results = run_train(
-            settings, folder, stages_on(bars), root,
-            resume=resume, tensorboard=tensorboard, meter=meter,
-        )  # fmt: skip
+            settings, folder, stages_on(bars), root, resume=resume, tensorboard=tensorboard, meter=meter
+        )
     if not results:  # a process that only helped the first one
         return
     emit(results, train_table(results), as_json=as_json)

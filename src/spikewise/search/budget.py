@@ -27,7 +27,7 @@ class Budget(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     memory_bits: float | None = Field(
-        None, gt=0, description="Weights and states of the network in bits, or such as 200kB (kB is 1000 B)."
+        None, gt=0, description="Weights and states in bits, or such as 200kB (kB is 1000 B)."
     )
     energy_j: float | None = Field(None, gt=0, description="Energy of an answer in joules, or such as 20uJ.")
     latency_s: float | None = Field(None, gt=0, description="Time of an answer in seconds, or such as 5ms.")

@@ -33,9 +33,7 @@ class FitSettings(BaseModel):
     n_steps_min: int | None = Field(
         None, ge=1, le=1024, description="Draw the timesteps of each update evenly from this many to T; T if absent."
     )
-    growth: float = Field(
-        0.0, ge=0, lt=1, description="Share of the epochs in which the timesteps grow from 1 to T: cheaper epochs."
-    )
+    growth: float = Field(0.0, ge=0, lt=1, description="Share of the epochs in which timesteps grow from 1 to T.")
     optimizer: Literal["adamw", "sgd", "muon"] = Field(
         "adamw", description="AdamW, SGD with Nesterov momentum, or Muon (AdamW for first layer and read-out)."
     )
@@ -43,12 +41,7 @@ class FitSettings(BaseModel):
         None, gt=0, le=10, description="Highest learning rate; 5e-3 with AdamW and Muon, 0.1 with SGD if absent."
     )
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD.")
-    weight_decay: float | None = Field(
-        None,
-        ge=0,
-        le=1,
-        description="Decay of weight matrices; by optimiser if absent.",
-    )
+    weight_decay: float | None = Field(None, ge=0, le=1, description="Decay of weights; by optimiser if absent.")
     schedule: Literal["one_cycle", "cosine"] = Field("one_cycle", description="Course of the learning rate.")
     warmup: float | None = Field(
         None, ge=0, lt=1, description="Share of all updates in which lr rises; 0.3 of one_cycle, 0 of cosine if absent."
@@ -65,8 +58,7 @@ class FitSettings(BaseModel):
     label_smoothing: float = Field(0.0, ge=0, le=0.5, description="Share of the target spread over all classes.")
     augment: Augmentation = Field(
         Augmentation(),
-        description="Random variants of the images; in words: auto (customary for the data), none, a data set, or "
-        "shift=4,flip,cutout=16,mixup=0.2.",
+        description="auto (customary for the data), none, a data set, or such as shift=4,flip,cutout=16,mixup=0.2.",
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Type of activations; auto is bfloat16 where the machine computes it natively."

@@ -25,22 +25,13 @@ class ExitSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     max_drop: float | None = Field(
-        None, ge=0, lt=1, description="Loss of accuracy that may be, as a fraction; 0.005 if nothing else is asked."
+        None, ge=0, lt=1, description="Loss of accuracy that may be; 0.005 if nothing is asked."
     )
     max_steps: float | None = Field(None, ge=1, description="Instead: mean timesteps that may be used.")
-    max_energy_j: float | None = Field(
-        None, gt=0, description="Instead: mean energy of an answer on the platform, in joules."
-    )
-    max_edp_js: float | None = Field(
-        None, gt=0, description="Instead: mean energy-delay product on the platform, in joule seconds."
-    )
+    max_energy_j: float | None = Field(None, gt=0, description="Instead: mean energy of an answer, in joules.")
+    max_edp_js: float | None = Field(None, gt=0, description="Instead: mean energy-delay product, in joule seconds.")
     platform: str = Field("rram-64-32nm", description="Platform that the network is priced on.")
-    confidence: float | None = Field(
-        None,
-        gt=0,
-        lt=1,
-        description="Guarantee it: how sure the loss must be within, such as 0.95.",
-    )
+    confidence: float | None = Field(None, gt=0, lt=1, description="Guarantee it: how sure it must be, such as 0.95.")
     form: Form = Field("drop", description="Guarantee the loss of accuracy (drop) or answers spoiled (harm).")
     conditional: bool = Field(False, description="Guarantee it also among those that have left by each step.")
     rule: Literal["entropy", "confidence", "margin"] = Field("entropy", description="What the exit rule reads.")

@@ -27,16 +27,11 @@ class NetworkSettings(BaseModel):
     width: float = Field(1.0, gt=0, le=16, description="Factor on the channels of the architecture.")
     v_threshold: float = Field(1.0, gt=0, le=1000, description="Potential at which a neuron fires.")
     decay: float = Field(0.5, ge=0, le=1, description="Share of a potential that is left after one step.")
-    reset: Literal["hard", "soft"] = Field(
-        "hard", description="A spike empties the neuron (hard) or takes the threshold (soft)."
-    )
+    reset: Literal["hard", "soft"] = Field("hard", description="A spike empties the neuron, or takes the threshold.")
     surrogate: Literal["dspike", "triangle"] = Field("triangle", description="Slope of the firing step in training.")
-    gamma: float | None = Field(
-        None, ge=1e-3, le=1e3, description="Shape of that slope; 1 of triangle, 3 of dspike if absent."
-    )
+    gamma: float | None = Field(None, ge=1e-3, le=1e3, description="Shape of that slope; 1 of triangle, 3 of dspike.")
     norm: Literal["batch", "threshold"] = Field(
-        "batch",
-        description="How normalisation begins: batch, or threshold (tdBN); alike in a VGG if v_threshold is 1.",
+        "batch", description="How normalisation begins: batch, or threshold (tdBN); alike in a VGG if v_threshold is 1."
     )
     pooling: Literal["max", "average"] = Field("max", description="How a VGG halves its maps, before the neurons.")
 

@@ -35,19 +35,16 @@ class ShrinkSettings(BaseModel):
         (8,), description="Of a weight: 8; 8,4 to choose for each layer; conv1=8,rest=4 to say it by layer."
     )
     membrane_bits: int | None = Field(
-        None, ge=4, le=16, description="Bits of a membrane potential, of deep networks; 16 if absent."
+        None, ge=4, le=16, description="Bits of potentials of deep networks; 16 if absent."
     )
     scale: Literal["channel", "power2"] | None = Field(
-        None,
-        description="channel: a step per output channel (if absent); power2: Qi.f, one power of two per layer.",
+        None, description="channel: a step per output channel (if absent); power2: Qi.f, one power of two per layer."
     )
     rounding: Rounding = Field("nearest", description="How weights are rounded.")
     finetune: bool = Field(False, description="Train on with rounded weights.")
     epochs: int | None = Field(None, ge=1, le=10_000, description="Epochs of that; 2 if absent.")
     lr: float | None = Field(None, gt=0, le=10, description="Highest learning rate of that; 5e-4 if absent.")
-    max_drop: float | None = Field(
-        None, ge=0, lt=1, description="Loss of accuracy that choosing bits may cost, as a fraction; 0.005 if absent."
-    )
+    max_drop: float | None = Field(None, ge=0, lt=1, description="Loss of accuracy by choosing bits; 0.005 if absent.")
     platform: str | None = Field(None, description="Platform to price on; the run's last one if absent.")
     seed: int = Field(0, ge=0, lt=2**32, description="Fixes every random choice.")
 

@@ -28,15 +28,9 @@ class STDPSettings(BaseModel):
     n_bits: Bits = Field("auto", description="Bits of a weight, 1 to 8; float; or auto, what the rule is made for.")
     rounding: Rounding = Field("stochastic", description="How weight updates are rounded.")
     n_steps: int = Field(350, ge=1, le=30_000, description="Timesteps for which an image is shown.")
-    n_epochs: int | None = Field(
-        None, ge=1, le=1_000_000, description="Passes over the images; by their number if absent."
-    )
-    batch_size: int = Field(
-        1, ge=1, le=1_000_000, description="Images that meet the same frozen network; part of the model."
-    )
-    decoder: str = Field(
-        "naive_bayes", description="How output spikes become an answer: naive_bayes, proportion or votes."
-    )
+    n_epochs: int | None = Field(None, ge=1, le=1_000_000, description="Passes; by the number of images if absent.")
+    batch_size: int = Field(1, ge=1, le=1_000_000, description="Images that meet the same frozen network.")
+    decoder: str = Field("naive_bayes", description="How spikes become an answer: naive_bayes, proportion or votes.")
     max_drop: float = Field(0.005, ge=0, lt=1, description="Loss of accuracy that early exit may cost, as a fraction.")
     platform: str = Field("rram-64-32nm", description="Platform that the network is priced on.")
     seed: int = Field(0, ge=0, lt=2**32, description="Fixes every random choice.")

@@ -22,13 +22,9 @@ class TrainSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    data: str = Field(
-        "digits", description="Name of a data set, an .npz file, a folder of class folders or of recordings."
-    )
+    data: str = Field("digits", description="Name of a data set, .npz file, folder of class folders or of recordings.")
     network: NetworkSettings = Field(NetworkSettings(), description="Which network.")
-    binning: Binning | None = Field(
-        None, description="How recordings become frames: by time or count, such as count or time,crop=96,size=48x48."
-    )
+    binning: Binning | None = Field(None, description="How recordings become frames, such as time or count,size=48x48.")
     fit: FitSettings = Field(FitSettings(), description="How it is trained.")
     max_drop: float = Field(0.005, ge=0, lt=1, description="Loss of accuracy that early exit may cost, as a fraction.")
     platform: str = Field("rram-64-32nm", description="Platform that the network is priced on.")
