@@ -21,9 +21,9 @@ TESTS = Path(__file__).parent
 
 # From top to bottom: a folder or module imports only from those above it (and from itself).
 ORDER = [
-    "__init__", "errors", "units", "_lazy", "_compile", "_files", "_validation", "fixed_point", "_vector", "workload",
-    "weights", "data", "spikes", "energy", "dynamic", "price", "network", "nonideal", "learn", "shrink", "search",
-    "zoo", "runs", "report", "workflow", "cli", "__main__",
+    "__init__", "errors", "units", "_choices", "_lazy", "_compile", "_files", "_validation", "fixed_point", "_vector",
+    "workload", "weights", "data", "spikes", "energy", "dynamic", "price", "network", "nonideal", "learn", "shrink",
+    "search", "zoo", "runs", "report", "workflow", "cli", "__main__",
 ]  # fmt: skip
 TORCH_LIVES_IN = ("network", "nonideal", "shrink", "learn.gradient", "data.augment")
 LONGEST_FUNCTION = 60  # lines of code, without docstring, comments and blank lines
@@ -66,7 +66,7 @@ def imports(module):
             origin = ".".join([*base, *([node.module] if node.module else [])])
             found += [(origin, alias.name) for alias in node.names]
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "lazy_exports":
-            homes = {home.value for home in node.args[1].values}
+            homes = {home.value for home in node.args[1].keys}
             found += [(importlib.util.resolve_name(home, ".".join(["spikewise", *here])), "") for home in homes]
     return tuple(found)
 

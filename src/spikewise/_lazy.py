@@ -9,21 +9,22 @@ from typing import Any
 
 
 def lazy_exports(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], list[str]]:
-    """Return ``__getattr__`` and ``__all__`` of a package whose names live in the given submodules; they can be listed.
+    """Return ``__getattr__`` and ``__all__`` of a package whose names live in the given modules; they can be listed.
 
     Parameters
     ----------
     package : str
         ``__name__`` of the package.
     homes : mapping of str to str
-        Submodule (relative, such as ``".trace"``) of each exported name.
+        Names that each module (relative, such as ``".trace"``) gives, separated by spaces.
     """
+    home_of = {name: home for home, names in homes.items() for name in names.split()}
 
     def load(name: str) -> Any:
-        if name not in homes:
+        if name not in home_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(homes[name], package), name)
+        return getattr(importlib.import_module(home_of[name], package), name)
 
     module = sys.modules[package]
-    vars(module)["__dir__"] = lambda: sorted({*vars(module), *homes})
-    return load, sorted(homes)
+    vars(module)["__dir__"] = lambda: sorted({*vars(module), *home_of})
+    return load, sorted(home_of)

@@ -55,7 +55,7 @@ def _said(model: type[BaseModel], fault: ErrorDetails) -> str:
         return str(unknown_name("", str(fault["input"]), names)).strip()
     for bound, words in _BOUNDS.items():
         if bound in bounds:
-            return f"must be {words} {bounds[bound]:g}; got {came}."
+            return f"must be {words} {bounds[bound]:.10g}; got {came}."
     if "min_length" in bounds:
         return f"must hold at least {bounds['min_length']}; got {came}."
     words = next((words for start, words in _KINDS.items() if kind.startswith(start)), "")
@@ -80,11 +80,11 @@ def _annotation_at(model: Any, loc: tuple[int | str, ...]) -> Any:
             model = get_args(model)[1]
         else:
             model = next(iter(get_args(model)), None)
-        model = _bare(model)
+        model = bare(model)
     return model
 
 
-def _bare(annotation: Any) -> Any:
+def bare(annotation: Any) -> Any:
     """A type without its checks, and without None beside it."""
     while get_origin(annotation) in (Annotated, Union, types.UnionType):
         inner = [each for each in get_args(annotation) if each is not type(None)]

@@ -8,14 +8,12 @@ with 8 bits are ``QFormat(0, 8, is_signed=False)``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise._choices import Rounding
 from spikewise.errors import ParameterError
-
-Rounding = Literal["truncate", "nearest", "stochastic"]
 
 
 @dataclass(frozen=True, slots=True)

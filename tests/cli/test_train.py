@@ -1,7 +1,6 @@
 """The command with gradients: what it leaves and prints, what it refuses, and how it goes on after a kill."""
 
 import csv
-import inspect
 import json
 import shutil
 import signal
@@ -14,13 +13,10 @@ pytest.importorskip("torch")
 
 from spikewise.cli.app import run
 from spikewise.cli.train import augmentation_of
-from spikewise.cli.train import train as command
 from spikewise.energy.measurement import measured_of
 from spikewise.errors import ParameterError
-from spikewise.learn.gradient.settings import FitSettings
 from spikewise.runs import Run
 from spikewise.runs.results import Page
-from spikewise.workflow import NetworkSettings
 
 SMALL = ["--model", "vgg5", "--width", "0.2", "--steps", "2", "--epochs", "3", "--threads", "1", "--max-drop", "0.02"]
 # A checkpoint after every update, and a rest after the seventh, in which the command is stopped.
@@ -170,15 +166,6 @@ def test_the_options_of_the_network_reach_it(few_digits, tmp_path, capsys):
 
 def test_a_default_that_is_named_is_the_same_run(folder, few_digits):
     assert train(few_digits, folder, "--ema", "0.9", "--gamma", "1", "--lr", "0.005", "--resume") == 0
-
-
-def test_the_command_and_its_settings_have_the_same_defaults():
-    options = inspect.signature(command).parameters
-    for settings in (NetworkSettings, FitSettings):
-        fields = settings.model_fields.items()
-        shared = {name: field.default for name, field in fields if name in options and name != "augment"}
-        assert len(shared) > 8
-        assert {name: options[name].default for name in shared} == shared
 
 
 def test_killed_within_an_epoch_it_goes_on_and_ends_in_the_same_bits(folder, few_digits, tmp_path, start):

@@ -10,7 +10,7 @@ pytest.importorskip("torch")
 from spikewise.cli.app import run
 from spikewise.cli.train import augmentation_of, binning_of
 from spikewise.data import Binning, load_images
-from spikewise.data.augment import Augmentation
+from spikewise.data.augmentation import Augmentation
 from spikewise.errors import ParameterError, ShapeError
 from spikewise.network.classifier import SpikingClassifier
 from spikewise.runs import Run
@@ -110,7 +110,7 @@ def test_a_network_for_pictures_refuses_frames_and_the_other_way_round(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--bin", "tme"], "--bin: Input should be 'time' or 'count'; got 'tme'"),
+        (["--bin", "tme"], "--bin must be one of count, time; got 'tme'. Did you mean 'time'?"),
         (["--bin", "time,size"], "--bin must be time or count, with parts such as"),
         (["--bin", "time,size=big"], "--bin must be time or count, with parts such as"),
         (["--bin", "time,span=1x2"], "--bin span"),

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spikewise.data.binning import Binning
 from spikewise.data.formats.event_checks import EVENT
-from spikewise.data.frames import Binning, arriving_frames, bin_events
+from spikewise.data.frames import arriving_frames, bin_events
 from spikewise.errors import ParameterError
 
 SENSOR = (4, 6)

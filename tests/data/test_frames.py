@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from spikewise.data.binning import Binning
 from spikewise.data.formats.event_checks import EVENT
-from spikewise.data.frames import Binning, bin_events
+from spikewise.data.frames import bin_events
 from spikewise.errors import ParameterError
 
 SENSOR = (5, 7)

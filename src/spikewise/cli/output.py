@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, ProgressColumn, Task
 from rich.table import Column
 from rich.text import Text
 
-from spikewise.errors import ParameterError
 from spikewise.report.cells import plain, visible
-
-if TYPE_CHECKING:
-    from pydantic import ValidationError
 
 
 class PlainConsole(Console):
@@ -69,18 +64,6 @@ def stages_on(bars: Progress) -> Callable[[str], Callable[[float, int, str], Non
         return lambda done, total, note: bars.update(task, completed=done, total=total, note=note)
 
     return open_stage
-
-
-def first_problem(error: ValidationError, options: Mapping[str, str]) -> ParameterError:
-    """The first thing that is wrong with settings, named by its option on the command line."""
-    problem = error.errors()[0]
-    if not problem["loc"]:  # settings that do not go together
-        said = problem["msg"].removeprefix("Value error, ")
-        # The setting at fault stands first; others look like no word of a sentence.
-        named = re.sub(r"^\w+|\b\w+_\w+\b", lambda name: options.get(name[0], name[0]), said)
-        return ParameterError(f"{named}.")
-    key = next(part for part in reversed(problem["loc"]) if isinstance(part, str))  # numbers are places in a list
-    return ParameterError(f"{options.get(key, key)}: {problem['msg']}; got {problem['input']!r}.")
 
 
 class _Bars(Progress):

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from spikewise.errors import ParameterError
 
-from .output import NOTES, emit, first_problem, progress, stages_on
+from .options import Spelled, problem
+from .output import NOTES, emit, progress, stages_on
 from .search import numbers_of
 
 
@@ -36,13 +37,13 @@ def sweep(
 ) -> None:
     """Find the leanest bits, exit threshold and platform for a trained network."""
     from spikewise.report.tables.sweep import sweep_tables
-    from spikewise.search.budget import budget_of
+    from spikewise.search.budget import Budget, budget_of
     from spikewise.workflow.sweep import run_sweep
 
     try:
         budget = budget_of(max_memory, max_energy, max_latency, min_accuracy)
     except ValidationError as error:
-        raise first_problem(error, {"accuracy": "--min-accuracy"}) from None
+        raise problem(Budget, {}, error, {"accuracy": Spelled("--min-accuracy")}) from None
     widths = numbers_of(bits, "--bits") if bits.strip() else ()
     with progress() as bars:
         results = run_sweep(

@@ -13,77 +13,39 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn import functional
 
-from spikewise.errors import ParameterError, ShapeError, unknown_name, whole_number
+from spikewise.errors import ParameterError, ShapeError, whole_number
+
+from .augmentation import Augmentation
 
 
-class Augmentation(BaseModel):
-    """Which variants of its images a network sees in training; by default the images as they are.
+def vary(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
+    """Images moved, mirrored and blanked, in this order.
+
+    Parameters
+    ----------
+    images : Tensor of shape (B, C, H, W) or (B, T, C, H, W)
+        Any number type. All frames and channels of a sample are treated alike.
+    augmentation : Augmentation
+        Which variants; mixing in pairs is :func:`mixup`.
+    generator : torch.Generator
+        Source of chance, on the CPU; equal generators give equal variants.
 
     Examples
     --------
-    >>> Augmentation.named("cifar100")
-    Augmentation(max_shift=4, flip=True, cutout=16, mixup=0.0)
+    >>> images = torch.ones(2, 3, 8, 8, dtype=torch.uint8)
+    >>> variants = vary(images, Augmentation.named("cifar10"), torch.Generator().manual_seed(0))
+    >>> tuple(variants.shape), variants.dtype
+    ((2, 3, 8, 8), torch.uint8)
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_shift: int = Field(0, ge=0, le=64, description="Largest shift in pixels: padding of the random crop.")
-    flip: bool = Field(False, description="Whether images are mirrored left to right at random.")
-    cutout: int = Field(0, ge=0, le=224, description="Side of the square that is blanked, in pixels; 0 blanks none.")
-    mixup: float = Field(0.0, ge=0, le=10, description="Both parameters of the Beta distribution; 0 mixes none.")
-
-    @classmethod
-    def named(cls, data: str) -> Augmentation:
-        """The customary variants for a data set."""
-        if data not in AUGMENTATIONS:
-            raise unknown_name("augmentation", data, AUGMENTATIONS)
-        return AUGMENTATIONS[data]
-
-    def vary(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Images moved, mirrored and blanked, in this order.
-
-        Parameters
-        ----------
-        images : Tensor of shape (B, C, H, W) or (B, T, C, H, W)
-            Any number type. All frames and channels of a sample are treated alike.
-        generator : torch.Generator
-            Source of chance, on the CPU; equal generators give equal variants.
-
-        Examples
-        --------
-        >>> images = torch.ones(2, 3, 8, 8, dtype=torch.uint8)
-        >>> variants = Augmentation.named("cifar10").vary(images, torch.Generator().manual_seed(0))
-        >>> tuple(variants.shape), variants.dtype
-        ((2, 3, 8, 8), torch.uint8)
-        """
-        if images.ndim not in (4, 5):
-            raise ShapeError(f"images must be (B, C, H, W) or (B, T, C, H, W); got {tuple(images.shape)}.")
-        variants = random_shift(images.flatten(1, -3), self.max_shift, generator)
-        if self.flip:
-            variants = random_flip(variants, generator)
-        return random_cutout(variants, self.cutout, generator).reshape(images.shape)
-
-    def mix(self, images: Tensor, labels: Tensor, n_classes: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Images mixed in pairs, floats of the unit range, and the share (B, K) of each class; see :func:`mixup`."""
-        # As bytes, events would not mix: a quarter of one event rounds to none.
-        return mixup(images if images.is_floating_point() else images / 255, labels, n_classes, self.mixup, generator)
-
-
-# CIFAR-10 as in the code of DT-SNN (arXiv 2305.17346); CIFAR-100 there has AutoAugment besides, which is not here.
-# For Tiny-ImageNet, with twice the side, both lengths are doubled. CIFAR10-DVS as there, at 48x48, without rotations;
-# digits and gestures have no mirror image of the same class, so they are moved alone.
-AUGMENTATIONS = {
-    "cifar10": Augmentation(max_shift=4, flip=True),
-    "cifar100": Augmentation(max_shift=4, flip=True, cutout=16),
-    "tiny-imagenet": Augmentation(max_shift=8, flip=True, cutout=32),
-    "nmnist": Augmentation(max_shift=2),
-    "cifar10-dvs": Augmentation(max_shift=5, flip=True),
-    "dvs128-gesture": Augmentation(max_shift=5),
-}
+    if images.ndim not in (4, 5):
+        raise ShapeError(f"images must be (B, C, H, W) or (B, T, C, H, W); got {tuple(images.shape)}.")
+    variants = random_shift(images.flatten(1, -3), augmentation.max_shift, generator)
+    if augmentation.flip:
+        variants = random_flip(variants, generator)
+    return random_cutout(variants, augmentation.cutout, generator).reshape(images.shape)
 
 
 def random_shift(images: Tensor, max_shift: int, generator: torch.Generator) -> Tensor:
@@ -170,7 +132,7 @@ def mixup(
     Parameters
     ----------
     images : Tensor of shape (B, ...)
-        Floats.
+        Floats, or bytes.
     labels : int Tensor of shape (B,)
         Classes.
     n_classes : int
@@ -183,7 +145,7 @@ def mixup(
     Returns
     -------
     images : Tensor of shape (B, ...)
-        The mixtures.
+        The mixtures, floats; of bytes in the unit range.
     targets : float Tensor of shape (B, K)
         Share of each class; a row sums to 1. ``cross_entropy`` takes it in place of labels.
 
@@ -198,10 +160,10 @@ def mixup(
     >>> targets.tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    if not images.is_floating_point():
-        raise ParameterError(f"images must be floats to be mixed; got {images.dtype}. Divide bytes by 255.")
     if alpha < 0:
         raise ParameterError(f"alpha must be at least 0; got {alpha}.")
+    if not images.is_floating_point():  # as bytes, events would not mix: a quarter of one event rounds to none
+        images = images / 255
     targets = functional.one_hot(labels.long(), n_classes).float()
     if alpha == 0:
         return images, targets

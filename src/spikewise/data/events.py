@@ -16,12 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from spikewise.errors import DataError
 
+from .binning import Binning, Size
 from .catalog.events import Recordings
 from .catalog.sources import open_recordings
 from .event_augment import EventAugmentation
 from .formats.checks import as_labels, check_size
 from .formats.event_checks import EVENT, Events
-from .frames import Binning, Size, bin_events
+from .frames import bin_events
 from .images import ImageSet
 from .split_rows import Samples, Share, Split, check_split, choose
 from .splits import content_digest, digest_array, sha256_of_digests

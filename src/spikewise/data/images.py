@@ -16,10 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from spikewise.errors import DataError
 
+from .binning import Binning
 from .catalog.registry import NAMED_SETS
 from .catalog.sources import Source, open_source
 from .formats.checks import as_labels, check_channels, check_paired
-from .frames import Binning
 from .split_rows import Choice, Samples, Share, Split, check_split, choose, choose_all
 from .splits import content_sha256, sha256_of_digests
 

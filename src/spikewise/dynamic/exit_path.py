@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise._choices import Accumulate
 from spikewise.dynamic.rule import RULES
 from spikewise.errors import ParameterError, ShapeError, unknown_name
 
-from .uncertainty import Accumulate, DoubtExit, PerStep
+from .uncertainty import DoubtExit, PerStep
 
 DOUBT_GRID: NDArray[np.float64] = np.geomspace(1e-4, 1.0, 161)
 """Bounds from the strictest to the loosest, 40 per decade."""

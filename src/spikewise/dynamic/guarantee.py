@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import beta, binom
 
+from spikewise._choices import Form
 from spikewise.dynamic.calibration import calibrate
 from spikewise.dynamic.curve import ExitCurve, exit_curve
 from spikewise.dynamic.rule import rule_from_dict, rule_to_dict
@@ -40,7 +41,6 @@ from spikewise.errors import DataError, ParameterError
 from .exit_path import ExitPath
 from .uncertainty import DoubtExit
 
-Form = Literal["drop", "harm"]
 FORMS: tuple[Form, ...] = ("drop", "harm")
 _COUNTS = ("n_samples", "n_needed", "n_harmed", "n_helped")
 _SHARES = ("max_drop", "confidence", "accuracy_full", "accuracy_exit")

@@ -26,9 +26,10 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise._choices import Accumulate
 from spikewise.errors import DataError, ParameterError
 
-from .uncertainty import Accumulate, DoubtExit, PerStep, as_tuple, below_the_best, mapped, normalized_entropy
+from .uncertainty import DoubtExit, PerStep, as_tuple, below_the_best, mapped, normalized_entropy
 
 
 @runtime_checkable

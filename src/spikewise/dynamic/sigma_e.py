@@ -25,11 +25,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise._choices import Accumulate
 from spikewise.dynamic.rule import EntropyExit, ask
 from spikewise.dynamic.trace import ScoreTrace, check_scores
 from spikewise.errors import ParameterError, ShapeError, whole_number
-
-from .uncertainty import Accumulate
 
 IntArray = NDArray[np.int64]
 EXPONENT_BITS = 5

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spikewise._choices import Accumulate
 from spikewise.dynamic.rule import EntropyExit
 from spikewise.dynamic.sigma_e import EXPONENT_BITS, SigmaEUnit
 from spikewise.errors import ParameterError, whole_number
-
-from .uncertainty import Accumulate
 
 
 @dataclass(frozen=True, slots=True)

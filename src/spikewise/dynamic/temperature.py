@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp
 
+from spikewise._choices import Accumulate
 from spikewise.dynamic.rule import EntropyExit
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import ParameterError, whole_number
 
-from .uncertainty import Accumulate, PerStep
+from .uncertainty import PerStep
 
 _LEAST, _MOST = 0.05, 20.0  # temperatures; answers that are all right would ask for 0, and then nothing is doubted
 

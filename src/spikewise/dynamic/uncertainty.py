@@ -6,14 +6,14 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise._choices import Accumulate
 from spikewise.errors import ParameterError, ShapeError
 
-Accumulate = Literal["sum", "mean"]
 PerStep = float | tuple[float, ...]
 """One number for all steps, or one for step 1, 2, ...; the last one holds for all later steps."""
 

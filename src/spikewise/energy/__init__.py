@@ -5,8 +5,7 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "EnergyMeter": ".meter",
-        "Measurement": ".measurement",
-        "measured_of": ".measurement",
+        ".measurement": "Measurement measured_of",
+        ".meter": "EnergyMeter",
     },
 )

@@ -5,13 +5,8 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "CrossbarDesign": ".network",
-        "Nonideal": ".settings",
-        "StudyRow": ".study",
-        "chip_traces": ".study",
-        "clip_share": ".network",
-        "design_crossbars": ".network",
-        "on_crossbars": ".network",
-        "study_chips": ".study",
+        ".network": "CrossbarDesign clip_share design_crossbars on_crossbars",
+        ".settings": "Nonideal",
+        ".study": "StudyRow chip_traces study_chips",
     },
 )

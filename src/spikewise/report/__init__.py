@@ -5,11 +5,9 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "accuracy_figure": ".figures.base",
-        "breakdown_table": ".tables.cost",
-        "cost_table": ".tables.cost",
-        "weight_mosaic": ".figures.base",
-        "words_of": ".wording",
-        "write_page": ".page.page",
+        ".figures.base": "accuracy_figure weight_mosaic",
+        ".page.page": "write_page",
+        ".tables.cost": "breakdown_table cost_table",
+        ".wording": "words_of",
     },
 )

@@ -6,9 +6,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from spikewise.dynamic.guarantee import Form
+from spikewise._choices import Form
 
-_TARGETS = ("max_drop", "max_steps", "max_energy_j", "max_edp_js")
+TARGETS = ("max_drop", "max_steps", "max_energy_j", "max_edp_js")
 
 
 class ExitSettings(BaseModel):
@@ -24,24 +24,24 @@ class ExitSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    max_drop: float | None = Field(None, ge=0, lt=1, description="Loss of accuracy that may be, as a fraction.")
-    max_steps: float | None = Field(None, ge=1, description="Mean timesteps that may be used.")
-    max_energy_j: float | None = Field(None, gt=0, description="Mean energy of an answer on the platform, in joules.")
-    max_edp_js: float | None = Field(None, gt=0, description="Mean energy-delay product on the platform, in J s.")
-    platform: str = Field("rram-64-32nm", description="Platform that the network is priced on.")
-    confidence: float | None = Field(
-        None, gt=0, lt=1, description="How sure the loss must be within its bound; a heuristic if absent."
+    max_drop: float | None = Field(
+        None, ge=0, lt=1, description="Loss of accuracy that may be; 0.005 if nothing is asked."
     )
-    form: Form = Field("drop", description="What is guaranteed: loss of accuracy (drop), or answers spoiled (harm).")
+    max_steps: float | None = Field(None, ge=1, description="Instead: mean timesteps that may be used.")
+    max_energy_j: float | None = Field(None, gt=0, description="Instead: mean energy of an answer, in joules.")
+    max_edp_js: float | None = Field(None, gt=0, description="Instead: mean energy-delay product, in joule seconds.")
+    platform: str = Field("rram-64-32nm", description="Platform that the network is priced on.")
+    confidence: float | None = Field(None, gt=0, lt=1, description="Guarantee it: how sure it must be, such as 0.95.")
+    form: Form = Field("drop", description="Guarantee the loss of accuracy (drop) or answers spoiled (harm).")
     conditional: bool = Field(False, description="Guarantee it also among those that have left by each step.")
     rule: Literal["entropy", "confidence", "margin"] = Field("entropy", description="What the exit rule reads.")
-    temperature: bool = Field(False, description="Whether the evidence of each step is scaled to true probabilities.")
+    temperature: bool = Field(False, description="Scale the evidence of each step to true probabilities first.")
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        given = [name for name in _TARGETS if getattr(self, name) is not None]
+        given = [name for name in TARGETS if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"exactly one of {', '.join(_TARGETS)} must be given; got {', '.join(given) or 'none'}")
+            raise ValueError(f"exactly one of {', '.join(TARGETS)} must be given; got {', '.join(given) or 'none'}")
         if self.confidence is not None and self.max_drop is None:
             raise ValueError(f"confidence must stand with max_drop, the loss that it is about; got {given[0]}")
         if self.confidence is not None and not self.max_drop:

@@ -5,10 +5,8 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "Budget": ".budget",
-        "STDPDesign": ".designs",
-        "STDPSpace": ".designs",
-        "hypervolume": ".front",
-        "is_on_front": ".front",
+        ".budget": "Budget",
+        ".designs": "STDPDesign STDPSpace",
+        ".front": "hypervolume is_on_front",
     },
 )

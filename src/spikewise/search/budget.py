@@ -26,10 +26,12 @@ class Budget(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    memory_bits: float | None = Field(None, gt=0, description="Most bits of weights and states.")
-    energy_j: float | None = Field(None, gt=0, description="Most energy of an answer, in joules.")
-    latency_s: float | None = Field(None, gt=0, description="Longest time of an answer, in seconds.")
-    accuracy: float | None = Field(None, gt=0, le=1, description="Least accuracy, a fraction.")
+    memory_bits: float | None = Field(
+        None, gt=0, description="Weights and states in bits, or such as 200kB (kB is 1000 B)."
+    )
+    energy_j: float | None = Field(None, gt=0, description="Energy of an answer in joules, or such as 20uJ.")
+    latency_s: float | None = Field(None, gt=0, description="Time of an answer in seconds, or such as 5ms.")
+    accuracy: float | None = Field(None, gt=0, le=1, description="Least accuracy, as a fraction.")
 
     def exceeded(self, figures: dict[str, float]) -> list[str]:
         """Names of the limits that these figures miss; figures that are not there yet miss none."""

@@ -56,11 +56,12 @@ class STDPSpace(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_neurons: Several[Neurons] = Field(
-        (50, 100, 150, 200, 250, 300, 400, 500, 600, 800, 900, 1000, 1600, 2500, 3600, 4900), description="Neurons N."
+        (50, 100, 150, 200, 250, 300, 400, 500, 600, 800, 900, 1000, 1600, 2500, 3600, 4900),
+        description="Neurons to choose from.",
     )
-    n_bits: Several[Bits] = Field((2, 3, 4, 8), description="Bits of a weight.")
-    n_steps: Several[Steps] = Field((100, 150, 250, 350), description="Steps of a presentation.")
-    rule: Several[str] = Field(("lean",), description="How it learns.")
+    n_bits: Several[Bits] = Field((2, 3, 4, 8), description="Bits of a weight to choose from.")
+    n_steps: Several[Steps] = Field((100, 150, 250, 350), description="Timesteps to choose from.")
+    rule: Several[str] = Field(("lean",), description="Plasticity rules to choose from, such as lean,fspinn.")
 
     @property
     def axes(self) -> dict[str, list[Any]]:

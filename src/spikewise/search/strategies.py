@@ -13,14 +13,13 @@ Its designs are the first trials of every search, so its choice stands beside th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import numpy as np
 
+from spikewise._choices import Strategy
+
 from .budget import Budget
 from .designs import STDPDesign, STDPSpace
-
-Strategy = Literal["auto", "enumerate", "sample", "fspinn"]
 
 MEMORY_WEIGHT = ENERGY_WEIGHT = 0.1
 """Weights of memory and energy in the reward; the paper's are not known."""

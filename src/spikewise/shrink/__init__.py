@@ -5,11 +5,11 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "FixedClassifier": ".classifier",
-        "FixedFormat": ".format",
-        "choose_bits": ".sensitivity",
-        "finetune": ".tuning",
-        "run_integer": ".integer",
-        "shrink_network": ".convert",
+        ".classifier": "FixedClassifier",
+        ".convert": "shrink_network",
+        ".format": "FixedFormat",
+        ".integer": "run_integer",
+        ".sensitivity": "choose_bits",
+        ".tuning": "finetune",
     },
 )

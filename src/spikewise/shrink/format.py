@@ -21,8 +21,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise._choices import Rounding
 from spikewise.errors import DataError, ParameterError, unknown_name, whole_number
-from spikewise.fixed_point import QFormat, Rounding
+from spikewise.fixed_point import QFormat
 
 Scale = Literal["channel", "power2"]
 SCALES: tuple[Scale, ...] = get_args(Scale)

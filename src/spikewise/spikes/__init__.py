@@ -5,15 +5,9 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "DECODERS": ".decode",
-        "class_counts": ".decode",
-        "direct_encode": ".encode",
-        "evidence_of": ".decode",
-        "naive_bayes_evidence": ".decode",
-        "neuron_classes": ".decode",
-        "poisson_encode": ".encode",
-        "proportion_evidence": ".decode",
-        "spike_shares": ".streams",
-        "votes_evidence": ".decode",
+        ".decode": "DECODERS class_counts evidence_of naive_bayes_evidence neuron_classes proportion_evidence "
+        "votes_evidence",
+        ".encode": "direct_encode poisson_encode",
+        ".streams": "spike_shares",
     },
 )

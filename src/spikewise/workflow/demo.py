@@ -7,53 +7,26 @@ interrupted demo is resumed by starting it once more.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from spikewise._files import make_folder, remove_leftovers
 from spikewise.data.images import ImageSet, load_splits
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import require
+from spikewise.learn.gradient.settings import FitSettings
 from spikewise.price.analysis.companions import Prices, check_platform
 from spikewise.runs.exit_record import ExitRecord
 from spikewise.runs.folder import Run
 from spikewise.runs.results import DemoResults, NetworkOfDemo
 
 from .learn import ENOUGH_VALIDATION
+from .settings.demo import DemoSettings
 from .settings.network import NetworkSettings
 from .settings.stdp import STDPSettings
 from .settings.train import TrainSettings
 from .stdp import Stages, learn_and_stop
 from .train import train_and_stop
 
-if TYPE_CHECKING:
-    from spikewise.learn.gradient.settings import FitSettings
-
 _SMALL_SET = 10_000
-
-
-class DemoSettings(BaseModel):
-    """What the demo runs.
-
-    Examples
-    --------
-    >>> DemoSettings(data="mnist").n_steps
-    4
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    data: str = Field("digits", description="Name of a data set, an .npz file or a folder of class folders.")
-    model: str = Field("vgg5", description="Architecture of the deep network.")
-    width: float | None = Field(None, gt=0, le=8, description="Factor on its channels; by size of the data.")
-    n_steps: int = Field(4, ge=1, le=1024, description="Timesteps T of the deep network.")
-    epochs: int | None = Field(None, ge=1, le=10_000, description="Epochs of the deep network; by size of the data.")
-    n_neurons: int = Field(100, ge=1, le=100_000, description="Neurons of the STDP network.")
-    max_drop_deep: float = Field(0.005, ge=0, lt=1, description="Tolerated loss of accuracy of the deep network.")
-    max_drop_stdp: float = Field(0.01, ge=0, lt=1, description="Tolerated loss of accuracy of the STDP network.")
-    platform: str = Field("rram-64-32nm", description="Platform that the networks are priced on.")
-    seed: int = Field(0, ge=0, lt=2**32, description="Fixes every random choice.")
 
 
 def run_demo(
@@ -101,8 +74,6 @@ def _splits(data: str, root: Path | None) -> dict[str, ImageSet]:
 
 def deep_settings(settings: DemoSettings, n_train: int) -> tuple[FitSettings, float]:
     """Training settings and width for this much data: many passes over few images, few over many."""
-    from spikewise.learn.gradient.settings import FitSettings
-
     epochs, batch_size, width = (20, 64, 1.0) if n_train < _SMALL_SET else (3, 128, 0.5)
     # Few images are learned as fast by one thread, and threads that wait for each other take minutes on a busy machine.
     threads = 1 if n_train < _SMALL_SET else 0
@@ -127,8 +98,9 @@ def _deep(
         network=NetworkSettings(model=settings.model, width=width),
         max_drop=settings.max_drop_deep,
         platform=settings.platform,
+        fit=fit_settings,
     )
-    return train_and_stop(asked, fit_settings, path, splits, stages, meter=meter)[1:]
+    return train_and_stop(asked, path, splits, stages, meter=meter)[1:]
 
 
 def _stdp(

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewise._choices import Accumulate
 from spikewise.data.images import ImageSet
 from spikewise.dynamic.anytime import AnytimeClassifier, ExitResult
 from spikewise.dynamic.controls import cut_at, random_exit_accuracy
 from spikewise.dynamic.fingerprint import model_identity
 from spikewise.dynamic.rule import NeverExit
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.dynamic.uncertainty import Accumulate, DoubtExit
+from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.energy.measurement import INFERENCE, INFERENCE_EXIT, Measurement, entry
 from spikewise.energy.meter import EnergyMeter
 from spikewise.price.analysis.companions import PriceFigures, Prices, price_all

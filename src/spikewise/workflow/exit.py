@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from spikewise.data.frames import Binning
+from spikewise._choices import Accumulate
+from spikewise.data.binning import Binning
 from spikewise.data.images import ImageSet, load_splits
-from spikewise.dynamic.uncertainty import Accumulate
 from spikewise.energy.measurement import measured_of
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError, ParameterError, positive_number

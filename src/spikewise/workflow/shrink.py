@@ -48,7 +48,6 @@ def run_shrink(
     stages: Callable[[str], Progress],
     *,
     out: Path | None = None,
-    platform: str | None = None,
     data: str | None = None,
     root: Path | None = None,
 ) -> ShrinkResults:
@@ -59,13 +58,11 @@ def run_shrink(
     path : Path
         Folder of a run that is trained and has an exit setting.
     settings : ShrinkSettings
-        Which bits.
+        Which bits, and on which platform both are priced.
     stages : callable
         Opens a progress report per stage.
     out : Path, optional
         Folder of the child; that of the parent with the bits behind it if absent.
-    platform : str, optional
-        Platform that both are priced on; the parent's last one if absent.
     data : str, optional
         Where the data of the run are; by the name in its record if absent.
     root : Path, optional
@@ -84,7 +81,7 @@ def run_shrink(
         If the run has no network or no exit setting, or the data are not those that it was trained on.
     """
     parent = Run.open(path)
-    before, asked = _exit_of(parent, platform)
+    before, asked = _exit_of(parent, settings.platform)
     network: Any = open_network(parent)
     is_deep = not isinstance(network, STDPClassifier)
     form: Any = _form_of(network, settings) if is_deep else _bits_of_stdp(settings)

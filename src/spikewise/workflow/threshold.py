@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from spikewise._choices import Accumulate
 from spikewise.data.images import ImageSet
 from spikewise.data.splits import stratified_holdout
 from spikewise.dynamic.anytime import AnytimeClassifier
@@ -22,7 +23,7 @@ from spikewise.dynamic.guarantee import Certificate, certify, samples_needed
 from spikewise.dynamic.monitor import ExitProfile
 from spikewise.dynamic.temperature import fit_temperature
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.dynamic.uncertainty import Accumulate, DoubtExit
+from spikewise.dynamic.uncertainty import DoubtExit
 from spikewise.price.cost import CostReport
 from spikewise.runs.exit_record import CalibrationFigures
 from spikewise.runs.exit_settings import ExitSettings

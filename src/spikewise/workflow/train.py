@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from spikewise.data.frames import Binning
+from spikewise.data.binning import Binning
 from spikewise.data.images import ImageSet, load_splits
 from spikewise.dynamic.anytime import AnytimeClassifier
 from spikewise.energy.measurement import measured_of
@@ -28,13 +27,9 @@ from .settings.train import TrainSettings
 from .stdp import Stages
 from .threshold import halves
 
-if TYPE_CHECKING:
-    from spikewise.learn.gradient.settings import FitSettings
-
 
 def run_train(
     settings: TrainSettings,
-    fit_settings: FitSettings,
     out: Path,
     stages: Stages,
     root: Path | None = None,
@@ -51,8 +46,6 @@ def run_train(
     ----------
     settings : TrainSettings
         What to run.
-    fit_settings : FitSettings
-        How to train.
     out : Path
         Folder of the run.
     stages : callable
@@ -84,28 +77,25 @@ def run_train(
     check_platform(settings.platform)
     check_model_name(settings.network.model)
     process = this_process()
-    choose_device(fit_settings.device, process.local_rank)
+    choose_device(settings.fit.device, process.local_rank)
     splits = load_splits(
         settings.data, root,
-        min_validation=ENOUGH_VALIDATION, n_steps=fit_settings.n_steps, binning=settings.binning,
+        min_validation=ENOUGH_VALIDATION, n_steps=settings.fit.n_steps, binning=settings.binning,
     )  # fmt: skip
     settings = settings.model_copy(update={"binning": _binning_of(settings, splits["train"])})
     if not process.is_main:
-        _help(settings, fit_settings, out, splits)
+        _help(settings, out, splits)
         return None
     is_missed = is_new(out, resume) and resume
     meter = meter or EnergyMeter()
-    _, run, record, prices = train_and_stop(
-        settings, fit_settings, out, splits, stages, tensorboard=tensorboard, meter=meter
-    )
+    _, run, record, prices = train_and_stop(settings, out, splits, stages, tensorboard=tensorboard, meter=meter)
     with run.locked():
         page = page_of(run, meter.watts, *nothing_to_resume(out, is_missed))
-        return _results(settings, fit_settings, run, record, prices, page, meter.watts)
+        return _results(settings, run, record, prices, page, meter.watts)
 
 
 def train_and_stop(
     settings: TrainSettings,
-    fit_settings: FitSettings,
     path: Path,
     splits: Mapping[str, ImageSet],
     stages: Stages,
@@ -124,20 +114,20 @@ def train_and_stop(
     # Before there is a folder: a wrong name or size should leave none behind.
     spec = settings.network.spec(train.shape, train.n_classes)
     asked = {
-        "data": identify(splits), "network": spec.to_dict(), "fit": fit_settings.of_the_result,
+        "data": identify(splits), "network": spec.to_dict(), "fit": settings.fit.of_the_result,
     }  # fmt: skip
     if settings.binning is not None:
         asked["binning"] = settings.binning.model_dump()
-    run = Run.start(path, kind="deep", settings=asked, seed=fit_settings.seed)
+    run = Run.start(path, kind="deep", settings=asked, seed=settings.fit.seed)
     with run.locked():
         title = f"{spec.name} on {train.name}"
         network = learn_deep(
-            run, train, validation, settings.network, fit_settings, stages(f"train {title}"),
+            run, train, validation, settings.network, settings.fit, stages(f"train {title}"),
             tensorboard=tensorboard, meter=meter,
         )  # fmt: skip
         record, prices = stop_and_price(
             run, network, validation, test, settings.exit, stages(f"stop {title}"),
-            accumulate=fit_settings.accumulate, meter=meter,
+            accumulate=settings.fit.accumulate, meter=meter,
         )  # fmt: skip
     return network, run, record, prices
 
@@ -151,20 +141,20 @@ def _binning_of(settings: TrainSettings, train: ImageSet) -> Binning | None:
     return None
 
 
-def _help(settings: TrainSettings, fit_settings: FitSettings, out: Path, splits: Mapping[str, ImageSet]) -> None:
+def _help(settings: TrainSettings, out: Path, splits: Mapping[str, ImageSet]) -> None:
     """Compute this process's share of every batch; the first process keeps what comes of it."""
     from spikewise.learn.gradient.fit import fit
 
     if is_learned(out):
         return
     train, validation = splits["train"], splits["validation"]
-    network = settings.network.build(train, fit_settings.seed)
+    network = settings.network.build(train, settings.fit.seed)
     learned_from, chosen_on = ((images.images, images.labels) for images in (train, halves(validation)[0]))
-    fit(network, learned_from, chosen_on, fit_settings, checkpoint=out / CHECKPOINT, resume=True)
+    fit(network, learned_from, chosen_on, settings.fit, checkpoint=out / CHECKPOINT, resume=True)
 
 
 def _results(
-    settings: TrainSettings, fit_settings: FitSettings, run: Run, record: ExitRecord, prices: Prices, page: Page,
+    settings: TrainSettings, run: Run, record: ExitRecord, prices: Prices, page: Page,
     watts: float | None,
 ) -> TrainResults:  # fmt: skip
     data, metrics, timings = (run.record[section] for section in ("data", "metrics", "timings"))
@@ -173,8 +163,8 @@ def _results(
         run=str(run.path),
         data=DataFigures(**{key: data[key] for key in ("name", "n_train", "n_validation")}, n_test=record.n_test),
         settings=settings.network.model_dump()
-        | settings.model_dump(exclude={"data", "network"})
-        | fit_settings.resolved,
+        | settings.model_dump(exclude={"data", "network", "fit"})
+        | settings.fit.resolved,
         n_parameters=metrics["n_parameters"], best_epoch=metrics["best_epoch"],
         training=TrainingFigures(
             seconds, metrics["n_epochs"] * data["n_train"] / seconds, versions["device"], versions["precision"],

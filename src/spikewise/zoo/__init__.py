@@ -5,12 +5,7 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "FOLDER": ".load",
-        "ModelCard": ".card",
-        "load_card": ".load",
-        "load_model": ".load",
-        "load_monitor": ".load",
-        "load_rule": ".load",
-        "model_names": ".load",
+        ".card": "ModelCard",
+        ".load": "FOLDER load_card load_model load_monitor load_rule model_names",
     },
 )

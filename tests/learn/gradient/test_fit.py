@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from spikewise.data.augment import Augmentation
+from spikewise.data.augmentation import Augmentation
 from spikewise.errors import DataError, ParameterError, RunError, ShapeError
 from spikewise.learn.gradient.average import measure_statistics
 from spikewise.learn.gradient.fit import fit

@@ -17,7 +17,7 @@ import json, sys
 import numpy as np
 import torch
 torch.set_num_threads(1)
-from spikewise.data.augment import Augmentation
+from spikewise.data.augmentation import Augmentation
 from spikewise.learn import FitSettings
 from spikewise.learn.gradient.fit import fit
 from spikewise.network import build_model

@@ -5,8 +5,8 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "NAMED_SETS": ".registry",
-        "fetch": ".download",
-        "open_source": ".sources",
+        ".download": "fetch",
+        ".registry": "NAMED_SETS",
+        ".sources": "open_source",
     },
 )

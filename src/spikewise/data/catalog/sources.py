@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spikewise.data.binning import Binning
 from spikewise.data.formats.checks import Labels, Pixels, as_pixels, check_size
 from spikewise.data.formats.folder import read_class_folders
 from spikewise.data.formats.npz import read_npz_images
-from spikewise.data.frames import Binning, bin_events
+from spikewise.data.frames import bin_events
 from spikewise.data.split_rows import Samples, image_samples
 from spikewise.data.splits import content_digest, digest_array
 from spikewise.errors import DataError, unknown_name

@@ -5,12 +5,8 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "FitResult": ".fit",
-        "FitSettings": ".settings",
-        "cumulative_loss": ".loss",
-        "loss_named": ".loss",
-        "per_step_loss": ".loss",
-        "prefix_distillation": ".loss",
-        "static_loss": ".loss",
+        ".fit": "FitResult",
+        ".loss": "cumulative_loss loss_named per_step_loss prefix_distillation static_loss",
+        ".settings": "FitSettings",
     },
 )

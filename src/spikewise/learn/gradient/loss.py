@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from spikewise.dynamic.uncertainty import Accumulate
+from spikewise._choices import Accumulate
 from spikewise.errors import ParameterError, ShapeError, unknown_name
 
 Loss = Callable[[Tensor, Tensor], Tensor]

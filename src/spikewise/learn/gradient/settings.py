@@ -6,8 +6,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from spikewise.data.augment import Augmentation
-from spikewise.dynamic.uncertainty import Accumulate
+from spikewise._choices import Accumulate
+from spikewise.data.augmentation import Augmentation
 
 _PEAK_LR = {"adamw": 5e-3, "sgd": 0.1, "muon": 5e-3}
 _WEIGHT_DECAY = {"adamw": 1e-2, "sgd": 5e-4, "muon": 0.1}
@@ -29,42 +29,43 @@ class FitSettings(BaseModel):
 
     epochs: int = Field(16, ge=1, le=10_000, description="Passes over the training images.")
     batch_size: int = Field(64, ge=2, le=65_536, description="Images per update, over all processes together.")
-    n_steps: int = Field(4, ge=1, le=1024, description="Timesteps T of a training run.")
+    n_steps: int = Field(4, ge=1, le=1024, description="Timesteps T; of recordings, as many frames.")
     n_steps_min: int | None = Field(
-        None, ge=1, le=1024, description="Each update draws its T evenly from this many to n_steps; n_steps if absent."
+        None, ge=1, le=1024, description="Draw the timesteps of each update evenly from this many to T; T if absent."
     )
-    growth: float = Field(
-        0.0, ge=0, lt=1, description="Share of the epochs in which T grows evenly from 1 to n_steps; 0 for none."
-    )
+    growth: float = Field(0.0, ge=0, lt=1, description="Share of the epochs in which timesteps grow from 1 to T.")
     optimizer: Literal["adamw", "sgd", "muon"] = Field(
         "adamw", description="AdamW, SGD with Nesterov momentum, or Muon (AdamW for first layer and read-out)."
     )
     lr: float | None = Field(
         None, gt=0, le=10, description="Highest learning rate; 5e-3 with AdamW and Muon, 0.1 with SGD if absent."
     )
-    momentum: float = Field(0.9, ge=0, lt=1, description="Of SGD.")
-    weight_decay: float | None = Field(
-        None, ge=0, le=1, description="Of weight matrices; 1e-2 with AdamW, 0.1 with Muon, 5e-4 with SGD if absent."
-    )
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD.")
+    weight_decay: float | None = Field(None, ge=0, le=1, description="Decay of weights; by optimiser if absent.")
     schedule: Literal["one_cycle", "cosine"] = Field("one_cycle", description="Course of the learning rate.")
     warmup: float | None = Field(
         None, ge=0, lt=1, description="Share of all updates in which lr rises; 0.3 of one_cycle, 0 of cosine if absent."
     )
     clip_norm: float = Field(0.0, ge=0, description="Longest gradient, of all weights together; 0 leaves it as it is.")
     ema: float = Field(0.0, ge=0, lt=1, description="Decay of averaged weights, which are then kept; 0 for none.")
-    loss: Literal["cumulative", "per_step", "static"] = Field("cumulative", description="Loss on outputs over time.")
+    loss: Literal["cumulative", "per_step", "static"] = Field(
+        "cumulative", description="cumulative (every prefix is right), per_step (TET), or static (the last answer)."
+    )
     regularization: float = Field(0.0, ge=0, lt=1, description="Pull of outputs towards 1 (TET), of per_step alone.")
     distill: float = Field(0.0, ge=0, le=100, description="Weight of the last answer as a teacher of the earlier ones.")
-    temperature: float = Field(2.0, gt=0, le=100, description="Softness of that teacher.")
-    accumulate: Accumulate = Field("mean", description="How outputs become evidence; must match the exit rule.")
+    temperature: float = Field(2.0, gt=0, le=100, description="Softness of the last answer as a teacher.")
+    accumulate: Accumulate = Field("mean", description="Evidence is the mean or the sum of the outputs.")
     label_smoothing: float = Field(0.0, ge=0, le=0.5, description="Share of the target spread over all classes.")
-    augment: Augmentation = Field(Augmentation(), description="Random variants of the training images.")
+    augment: Augmentation = Field(
+        Augmentation(),
+        description="auto (customary for the data), none, a data set, or such as shift=4,flip,cutout=16,mixup=0.2.",
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Type of activations; auto is bfloat16 where the machine computes it natively."
     )
     device: str = Field("auto", description="cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.")
-    seed: int = Field(0, ge=0, lt=2**32, description="Fixes the order of the data and their variants.")
-    threads: int = Field(0, ge=0, le=1024, description="CPU threads of torch; 0 leaves them as they are.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Fixes every random choice.")
+    threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0 for what torch finds.")
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

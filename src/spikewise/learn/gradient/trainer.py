@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spikewise.data.augment import mixup, vary
 from spikewise.errors import ParameterError, ShapeError
 
 from .average import WeightAverage, measure_statistics
@@ -146,8 +147,10 @@ class Trainer:
         """Random variants of the images of a whole batch: each process draws them all, so that all agree."""
         rows = batch.to(self.device)
         augment, labels = self.settings.augment, self.labels[rows]
-        images = augment.vary(self.images[rows], generator)
-        return augment.mix(images, labels, self.model.spec.n_classes, generator) if augment.mixup else (images, labels)
+        images = vary(self.images[rows], augment, generator)
+        if not augment.mixup:
+            return images, labels
+        return mixup(images, labels, self.model.spec.n_classes, augment.mixup, generator)
 
     def _some(self, epoch: int) -> Iterator[Tensor]:
         for batch in self.batches(epoch)[:_MEASURED_BATCHES]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewise.fixed_point import QFormat, Rounding
+from spikewise._choices import Rounding
+from spikewise.fixed_point import QFormat
 
 from .counters import EventCounts
 from .engines.base import Engine, Settings

@@ -19,13 +19,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from spikewise._choices import Bits, Rounding
 from spikewise.dynamic.answer import Answer, answers_of
 from spikewise.dynamic.anytime import ExitResult
 from spikewise.dynamic.fingerprint import fingerprint_of
 from spikewise.dynamic.rule import ExitRule
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError, ParameterError, ShapeError
-from spikewise.fixed_point import Rounding
 from spikewise.spikes.decode import class_counts, evidence_of
 from spikewise.weights import read_weights, write_weights
 from spikewise.workload.operations import OperationCounts
@@ -33,7 +33,6 @@ from spikewise.workload.workload import LayerActivity, LayerShape, Workload
 
 from .card import card_of, engine_from, params_from
 from .encoder import Progress, STDPEncoder
-from .parameters import Bits
 from .responses import Responses
 from .rules.base import Rule
 

@@ -27,16 +27,16 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
 
+from spikewise._choices import Bits, Rounding
 from spikewise.dynamic.rule import ExitRule
 from spikewise.errors import ParameterError, whole_number
-from spikewise.fixed_point import Rounding
 from spikewise.spikes.streams import spike_shares
 
 from .card import build_engine, quantized_engine, settings_to_dict
 from .checkpoint import fingerprint, read_snapshot, write_snapshot
 from .engines.base import Engine
 from .health import Health
-from .parameters import Bits, check_parameters, n_threads, refuse_changes, settings_for
+from .parameters import check_parameters, n_threads, refuse_changes, settings_for
 from .responses import Responses, compiled_rule
 from .rules.base import Rule, resolve_rule, rule_to_dict, spread_of
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs
 
+from spikewise._choices import Rounding
 from spikewise.errors import ParameterError, unknown_name
-from spikewise.fixed_point import Rounding
 
 from .engines.base import ROUNDINGS, Engine, Settings
 from .rules.base import LeanRule, auto_bits, resolve_rule
-
-Bits = int | None | Literal["auto"]
-"""Bits of a weight; None for floats, "auto" for what the rule is made for."""
 
 _LIMITS = {"n_neurons": 100_000, "n_steps": 30_000, "n_epochs": 1_000_000, "n_bits": 8, "batch_size": 1_000_000}
 _OPTIONAL = ("n_epochs", "n_bits")

@@ -5,8 +5,6 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "NormLIF": ".cpu",
-        "can_fuse": ".cpu",
-        "norm_lif": ".cpu",
+        ".cpu": "NormLIF can_fuse norm_lif",
     },
 )

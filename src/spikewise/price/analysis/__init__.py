@@ -5,15 +5,10 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "Ratio": ".ratio",
-        "ann_baselines": ".ann_baseline",
-        "ann_workload": ".ann_baseline",
-        "coverage_of": ".coverage",
-        "image_density": ".ann_baseline",
-        "matched_bits": ".ann_baseline",
-        "merit_figures": ".figures_of_merit",
-        "price_all": ".companions",
-        "ratio_of": ".ratio",
-        "read_prices": ".companions",
+        ".ann_baseline": "ann_baselines ann_workload image_density matched_bits",
+        ".companions": "price_all read_prices",
+        ".coverage": "coverage_of",
+        ".figures_of_merit": "merit_figures",
+        ".ratio": "Ratio ratio_of",
     },
 )

@@ -5,9 +5,9 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "DigitalAccelerator": ".accelerator",
-        "NeuromorphicChip": ".neuromorphic",
-        "RooflineProcessor": ".roofline",
-        "estimate_operations": ".operations",
+        ".accelerator": "DigitalAccelerator",
+        ".neuromorphic": "NeuromorphicChip",
+        ".operations": "estimate_operations",
+        ".roofline": "RooflineProcessor",
     },
 )

@@ -5,14 +5,11 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "Component": ".components",
-        "CrossbarArray": ".mapping",
-        "FixedCost": ".fixed_cost",
-        "ImcChip": ".chip",
-        "Placement": ".mapping",
-        "Rate": ".components",
-        "Schedule": ".schedule",
-        "forget_demands": ".counts",
-        "place": ".mapping",
+        ".chip": "ImcChip",
+        ".components": "Component Rate",
+        ".counts": "forget_demands",
+        ".fixed_cost": "FixedCost",
+        ".mapping": "CrossbarArray Placement place",
+        ".schedule": "Schedule",
     },
 )

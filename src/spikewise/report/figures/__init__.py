@@ -5,7 +5,6 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "accuracy_figure": ".base",
-        "weight_mosaic": ".base",
+        ".base": "accuracy_figure weight_mosaic",
     },
 )

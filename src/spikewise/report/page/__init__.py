@@ -5,6 +5,6 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "write_page": ".page",
+        ".page": "write_page",
     },
 )

@@ -5,11 +5,12 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "ExitSettings": "...runs.exit_settings",
-        "NetworkSettings": ".network",
-        "STDPSettings": ".stdp",
-        "SearchSettings": ".search",
-        "ShrinkSettings": ".shrink",
-        "TrainSettings": ".train",
+        "...runs.exit_settings": "ExitSettings",
+        ".demo": "DemoSettings",
+        ".network": "NetworkSettings",
+        ".search": "SearchSettings",
+        ".shrink": "ShrinkSettings",
+        ".stdp": "STDPSettings",
+        ".train": "TrainSettings",
     },
 )

@@ -23,17 +23,17 @@ class NetworkSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    model: str = Field("vgg7", description="Architecture.")
-    width: float = Field(1.0, gt=0, le=16, description="Factor on its channels.")
+    model: str = Field("vgg7", description="Architecture: vgg5, vgg7, vgg9, resnet18, ...")
+    width: float = Field(1.0, gt=0, le=16, description="Factor on the channels of the architecture.")
     v_threshold: float = Field(1.0, gt=0, le=1000, description="Potential at which a neuron fires.")
-    decay: float = Field(0.5, ge=0, le=1, description="Share of the potential that is left after one step.")
+    decay: float = Field(0.5, ge=0, le=1, description="Share of a potential that is left after one step.")
     reset: Literal["hard", "soft"] = Field("hard", description="A spike empties the neuron, or takes the threshold.")
     surrogate: Literal["dspike", "triangle"] = Field("triangle", description="Slope of the firing step in training.")
-    gamma: float | None = Field(
-        None, ge=1e-3, le=1e3, description="Shape of that slope; 1 of the triangle and 3 of dspike if absent."
+    gamma: float | None = Field(None, ge=1e-3, le=1e3, description="Shape of that slope; 1 of triangle, 3 of dspike.")
+    norm: Literal["batch", "threshold"] = Field(
+        "batch", description="How normalisation begins: batch, or threshold (tdBN); alike in a VGG if v_threshold is 1."
     )
-    norm: Literal["batch", "threshold"] = Field("batch", description="How normalisation begins.")
-    pooling: Literal["max", "average"] = Field("max", description="How a VGG halves its maps.")
+    pooling: Literal["max", "average"] = Field("max", description="How a VGG halves its maps, before the neurons.")
 
     def spec(self, in_shape: tuple[int, int, int], n_classes: int) -> ModelSpec:
         """The network for samples of this shape; raises ParameterError if there is none."""

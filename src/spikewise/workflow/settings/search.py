@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from spikewise._choices import Strategy
 from spikewise.search.budget import Budget
 from spikewise.search.designs import STDPSpace
-from spikewise.search.strategies import Strategy
 
 
 class SearchSettings(BaseModel):
@@ -27,7 +27,9 @@ class SearchSettings(BaseModel):
     budget: Budget = Field(Budget(), description="Limits; of memory and energy before training, of all after.")
     platform: str = Field("digital-45nm", description="Platform that designs are priced on.")
     n_trials: int = Field(60, ge=1, le=100_000, description="Designs to train, at most.")
-    strategy: Strategy = Field("auto", description="Order of the trials.")
+    strategy: Strategy = Field(
+        "auto", description="All designs, a learning sampler, FSpiNN's growing network; auto by size of the space."
+    )
     seed: int = Field(0, ge=0, lt=2**32, description="Fixes every random choice.")
     limit: int | None = Field(None, ge=1, description="Training images, for a quick look; all if absent.")
 

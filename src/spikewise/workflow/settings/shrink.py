@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from spikewise.fixed_point import Rounding
+from spikewise._choices import Rounding
 
 REST = "rest"
 """Stands for all layers that are not named."""
@@ -32,18 +32,21 @@ class ShrinkSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     bits: tuple[int, ...] | dict[str, int] = Field(
-        (8,), description="One width for all weights; several to choose from for each layer; or a width by layer."
+        (8,), description="Of a weight: 8; 8,4 to choose for each layer; conv1=8,rest=4 to say it by layer."
     )
-    membrane_bits: int | None = Field(None, ge=4, le=16, description="Bits of a potential of deep networks; 16.")
+    membrane_bits: int | None = Field(
+        None, ge=4, le=16, description="Bits of potentials of deep networks; 16 if absent."
+    )
     scale: Literal["channel", "power2"] | None = Field(
-        None, description="channel: a step per output channel; power2: one power of two per layer. The former."
+        None, description="channel: a step per output channel (if absent); power2: Qi.f, one power of two per layer."
     )
-    rounding: Rounding = Field("nearest", description="Of the weights: nearest, truncate or stochastic.")
-    finetune: bool = Field(False, description="Whether to train on with rounded weights.")
-    epochs: int | None = Field(None, ge=1, le=10_000, description="Epochs of that; 2.")
-    lr: float | None = Field(None, gt=0, le=10, description="Highest learning rate of that; 5e-4.")
-    max_drop: float | None = Field(None, ge=0, lt=1, description="Loss of accuracy by choosing widths; 0.005.")
-    seed: int = Field(0, ge=0, lt=2**32, description="Of stochastic rounding, and of the order of the data.")
+    rounding: Rounding = Field("nearest", description="How weights are rounded.")
+    finetune: bool = Field(False, description="Train on with rounded weights.")
+    epochs: int | None = Field(None, ge=1, le=10_000, description="Epochs of that; 2 if absent.")
+    lr: float | None = Field(None, gt=0, le=10, description="Highest learning rate of that; 5e-4 if absent.")
+    max_drop: float | None = Field(None, ge=0, lt=1, description="Loss of accuracy by choosing bits; 0.005 if absent.")
+    platform: str | None = Field(None, description="Platform to price on; the run's last one if absent.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Fixes every random choice.")
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -64,8 +67,9 @@ class ShrinkSettings(BaseModel):
 
     @property
     def used(self) -> dict[str, Any]:
-        """All settings, with what absent ones come to."""
-        return {key: _DEFAULTS.get(key) if value is None else value for key, value in self.model_dump().items()}
+        """All settings that decide the network, with what absent ones come to."""
+        decisive = self.model_dump(exclude={"platform"})
+        return {key: _DEFAULTS.get(key) if value is None else value for key, value in decisive.items()}
 
     @property
     def label(self) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from spikewise.data.frames import Binning
+from spikewise.data.binning import Binning
+from spikewise.learn.gradient.settings import FitSettings
 from spikewise.runs.exit_settings import ExitSettings
 
 from .network import NetworkSettings
 
 
 class TrainSettings(BaseModel):
-    """What a run with gradients does, besides how it trains: which network, on what, stopped and priced how.
+    """What a run with gradients does: which network, on what, trained, stopped and priced how.
 
     Examples
     --------
@@ -22,9 +23,10 @@ class TrainSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     data: str = Field("digits", description="Name of a data set, .npz file, folder of class folders or of recordings.")
-    binning: Binning | None = Field(None, description="How recordings become frames; by time if absent.")
     network: NetworkSettings = Field(NetworkSettings(), description="Which network.")
-    max_drop: float = Field(0.005, ge=0, lt=1, description="Tolerated loss of accuracy by early exit.")
+    binning: Binning | None = Field(None, description="How recordings become frames, such as time or count,size=48x48.")
+    fit: FitSettings = Field(FitSettings(), description="How it is trained.")
+    max_drop: float = Field(0.005, ge=0, lt=1, description="Loss of accuracy that early exit may cost, as a fraction.")
     platform: str = Field("rram-64-32nm", description="Platform that the network is priced on.")
 
     @property

@@ -5,9 +5,8 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "Engine": ".base",
-        "LeanEngine": ".lean",
-        "Settings": ".base",
-        "TraceEngine": ".trace",
+        ".base": "Engine Settings",
+        ".lean": "LeanEngine",
+        ".trace": "TraceEngine",
     },
 )

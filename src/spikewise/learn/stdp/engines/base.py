@@ -13,8 +13,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewise._choices import Rounding
 from spikewise.errors import ShapeError
-from spikewise.fixed_point import Rounding
 from spikewise.learn.stdp.counters import EventCounts
 from spikewise.learn.stdp.kernels.lean import NEAREST, STOCHASTIC, TRUNCATE
 from spikewise.learn.stdp.kernels.respond import ExitConstants

@@ -2,4 +2,9 @@
 
 from spikewise._lazy import lazy_exports
 
-__getattr__, __all__ = lazy_exports(__name__, {"aligned": ".advance"})
+__getattr__, __all__ = lazy_exports(
+    __name__,
+    {
+        ".advance": "aligned",
+    },
+)

@@ -5,13 +5,8 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "CompetingNeurons": ".lean",
-        "LeanRule": ".lean",
-        "TraceRule": ".trace",
-        "diehl_cook_defaults": ".trace",
-        "fspinn_defaults": ".trace",
-        "lean_defaults": ".lean",
-        "resolve_rule": ".base",
-        "spread_of": ".lean",
+        ".base": "resolve_rule",
+        ".lean": "CompetingNeurons LeanRule lean_defaults spread_of",
+        ".trace": "TraceRule diehl_cook_defaults fspinn_defaults",
     },
 )
