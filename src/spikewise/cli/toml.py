@@ -62,10 +62,5 @@ def value_in_toml(value: Any) -> str:
 def _text(text: str) -> str:
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         raise ParameterError(f"text in a settings file must be Unicode; got {text!r}.")
-    return '"' + "".join(map(_letter, text)) + '"'
-
-
-def _letter(letter: str) -> str:
-    if letter in '"\\':
-        return f"\\{letter}"
-    return letter if " " <= letter <= "~" else f"\\U{ord(letter):08X}"
+    shown = (f"\\{c}" if c in '"\\' else c if " " <= c <= "~" else f"\\U{ord(c):08X}" for c in text)
+    return f'"{"".join(shown)}"'
