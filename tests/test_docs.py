@@ -14,7 +14,7 @@ import pytest
 import typer
 
 import spikewise
-from spikewise.cli.app import app
+from spikewise.cli.app import application
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -62,7 +62,7 @@ def test_the_code_of_a_page_runs_in_order_and_prints_what_it_says(page, tmp_path
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_every_command_on_a_page_is_one_that_exists(page):
-    commands = typer.main.get_command(app).commands
+    commands = typer.main.get_command(application()).commands
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     for kind, text, _ in blocks(page):
         for line in text.splitlines() if kind == "console" else []:

@@ -6,7 +6,9 @@ from docutils.parsers.rst import Directive
 from rich.text import Text
 from typer.testing import CliRunner
 
-from spikewise.cli.app import app as spikewise
+from spikewise.cli.app import application
+
+spikewise = application()
 
 
 def help_of(*command: str) -> str:

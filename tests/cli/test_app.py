@@ -8,14 +8,14 @@ import pytest
 
 from spikewise import __version__
 from spikewise.cli import main
-from spikewise.cli.app import app, run
+from spikewise.cli.app import application, run
 
 
 def failing(monkeypatch, error):
     def broken(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr("spikewise.cli.app.app", broken)
+    monkeypatch.setattr("spikewise.cli.app.application", lambda names: broken)
 
 
 @pytest.mark.parametrize("command", ["demo", "stdp", "data", "price", "report"])
@@ -78,7 +78,7 @@ def test_main_exits_with_the_code_of_the_command(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["--version"])
     assert stop.value.code == 0
-    assert app.info.name == "spikewise"
+    assert application().info.name == "spikewise"
     capsys.readouterr()
 
 

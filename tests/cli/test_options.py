@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spikewise._choices import Bits, Rounding
 from spikewise._validation import bare
-from spikewise.cli.app import app, run
+from spikewise.cli.app import application, run
 from spikewise.cli.exit import one_target
 from spikewise.cli.options import Asked, Spelled, fields_of
 from spikewise.cli.toml import as_toml, value_in_toml
@@ -70,7 +70,7 @@ LEFT = {"exit": {"max_steps", "max_energy_j", "max_edp_js"}, "shrink": {"roundin
 
 
 def params_of(command):
-    return {param.name: param for param in typer.main.get_command(app).commands[command].params}
+    return {param.name: param for param in typer.main.get_command(application()).commands[command].params}
 
 
 def line(command, *flags):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
@@ -13,38 +14,32 @@ import typer
 from spikewise import __version__
 from spikewise.errors import SpikewiseError
 
-from .compare import compare
-from .data import data
-from .demo import demo
-from .exit import exit_
 from .output import NOTES
-from .platforms import platforms
-from .price import price
-from .report import report
-from .search import search
-from .shrink import shrink
-from .stdp import stdp
-from .stream import stream
-from .sweep import sweep
-from .train import train
-from .zoo import zoo
 
-app = typer.Typer(
-    name="spikewise",
-    help="Spiking neural networks that are cheap to train, run and build, and that tell what they cost.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-)
-_COMMANDS = {
-    command.__name__.rstrip("_"): command
-    for command in (
-        demo, train, stdp, exit_, stream, shrink, search, sweep, zoo, data, price, platforms, compare, report,
-    )
-}  # fmt: skip
-for name, command in _COMMANDS.items():
-    app.command(name)(command)
+_HELP = "Spiking neural networks that are cheap to train, run and build, and that tell what they cost."
+COMMANDS = (
+    "demo", "train", "stdp", "exit", "stream", "shrink", "search", "sweep", "zoo", "data", "price", "platforms",
+    "compare", "report",
+)  # fmt: skip
+"""Commands, in the order of the help; each is a file of this folder."""
+
+
+def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The command line with some of the commands: one that is asked for need not wait until all are imported."""
+    app = typer.Typer(
+        name="spikewise", help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+    )  # fmt: skip
+    app.callback(help=_HELP)(options)
+    for name in names:
+        app.command(name)(_function_of(name))
+    return app
+
+
+def _function_of(name: str) -> Callable[..., None]:
+    module = import_module(f"spikewise.cli.{name}")
+    found: Callable[..., None] = getattr(module, "exit_" if name == "exit" else name)  # exit is a builtin
+    return found
 
 
 # Typer brings its own copy of click from some version on; this is ClickException of whichever it uses.
@@ -58,7 +53,6 @@ def _show_version(is_wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def options(
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
@@ -70,6 +64,8 @@ def options(
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns 0, 2 after an error with one clear message, 130 after Ctrl-C."""
     try:
+        asked = next(iter(arguments), "")
+        app = application([asked] if asked in COMMANDS else COMMANDS)
         code = int(app(list(arguments), standalone_mode=False, prog_name="spikewise") or 0)
         sys.stdout.flush()  # so that a full disk behind it shows here
     except _UsageProblem as error:
@@ -95,8 +91,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def _has_resume(arguments: Sequence[str]) -> bool:
     """Whether the command goes on only when it is told to."""
-    command = _COMMANDS.get(next(iter(arguments), ""))
-    return command is not None and "resume" in inspect.signature(command).parameters
+    asked = next(iter(arguments), "")
+    return asked in COMMANDS and "resume" in inspect.signature(_function_of(asked)).parameters
 
 
 def _forget_output() -> None:

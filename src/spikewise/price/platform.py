@@ -5,27 +5,30 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 from spikewise.errors import DataError, ParameterError, unknown_name
 from spikewise.workload.workload import Workload
 
 from .cost import CostReport
-from .digital.accelerator import DigitalAccelerator
-from .digital.neuromorphic import NeuromorphicChip
-from .digital.roofline import RooflineProcessor
-from .imc.chip import ImcChip
 from .preset import find_platform, is_shipped, merged, platform_names, read_platform_table
 from .protocol import Platform
 from .quantity import checked
 
-KINDS: dict[str, type[ImcChip | DigitalAccelerator | RooflineProcessor | NeuromorphicChip]] = {
-    "imc": ImcChip,
-    "digital": DigitalAccelerator,
-    "roofline": RooflineProcessor,
-    "neuromorphic": NeuromorphicChip,
+KINDS = {
+    "imc": ("imc.chip", "ImcChip"),
+    "digital": ("digital.accelerator", "DigitalAccelerator"),
+    "roofline": ("digital.roofline", "RooflineProcessor"),
+    "neuromorphic": ("digital.neuromorphic", "NeuromorphicChip"),
 }
-"""Kinds of platforms, and the settings of each."""
+"""Kinds of platforms: the module and the class that prices each, imported when a platform of the kind is asked for."""
+
+
+def settings_of(kind: str) -> Any:
+    """Class of the settings of a kind, one of :data:`KINDS`: they are a platform, checked as they are read."""
+    module, name = KINDS[kind]
+    return getattr(import_module(f"spikewise.price.{module}"), name)
 
 
 def load_platform(name: str | os.PathLike[str]) -> Platform:
@@ -121,7 +124,8 @@ def _built(raw: Mapping[str, Any], file: str) -> Platform:
     kind = raw.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         raise DataError(f"{file}: {unknown_name('kind', str(kind), KINDS)}")
-    return checked(KINDS[kind], dict(raw), file)
+    built: Platform = checked(settings_of(kind), dict(raw), file)
+    return built
 
 
 def estimate(workload: Workload, platform: str | os.PathLike[str] | Platform = "rram-64-32nm") -> CostReport:

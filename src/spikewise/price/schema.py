@@ -11,7 +11,7 @@ from typing import Any
 
 from spikewise.errors import unknown_name
 
-from .platform import KINDS
+from .platform import KINDS, settings_of
 
 _CHANGE = "Change"
 _REFERENCE = "#/$defs/"
@@ -28,7 +28,7 @@ def platform_schema(kind: str) -> dict[str, Any]:
     """
     if kind not in KINDS:
         raise unknown_name("kind of platform", kind, KINDS)
-    complete = _one_or_many(KINDS[kind].model_json_schema())
+    complete = _one_or_many(settings_of(kind).model_json_schema())
     parts = complete.pop("$defs")
     # A file without a name is called like itself.
     complete["required"] = [key for key in complete["required"] if key != "name"]
