@@ -26,7 +26,7 @@ from .arrays import empty
 from .fused.batch_norm import is_plain, line, of_running
 from .fused.cpu import NormLIF
 from .kernels.content import content_of
-from .kernels.events import conv_step, linear_step, static_step
+from .kernels.events import Conv, Memory, Neurons, conv_step, linear_step, static_step
 from .layers import SpikingLayer
 from .models import SpikingNetwork
 from .pooling import is_plain_conv, is_plain_pool, is_watched
@@ -148,16 +148,12 @@ class _Neurons:
 
     def __init__(self, layer: Any, shape: tuple[int, int]) -> None:
         self.shape, self.n_out = shape, _padded(_n_out(layer))
-        self.scale, self.shift = (
+        scale, shift = (
             _pad(each.detach().numpy(), self.n_out, 0) for each in line(layer.norm, *of_running(layer.norm))
         )
         params = layer.neurons.params
-        numbers = (np.float32(each) for each in (params.decay, params.v_threshold, params.v_reset))
-        self.neurons = (*numbers, params.reset == "soft")
-
-    @property
-    def line(self) -> tuple[Any, Any, Any]:
-        return self.scale, self.shift, self.neurons
+        decay, v_threshold, v_reset = (np.float32(each) for each in (params.decay, params.v_threshold, params.v_reset))
+        self.neurons = tuple(Neurons(scale, shift, decay, v_threshold, v_reset, params.reset == "soft"))
 
     def potentials(self) -> tuple[Any, Any]:
         """Of all neurons, at rest, and room for their spikes."""
@@ -177,7 +173,7 @@ class _Drive(_Neurons):
         v, spikes = self.potentials()
 
         def run(drive: Any) -> Any:
-            static_step(drive, self.n_out, *self.line, v, spikes)
+            static_step(drive, self.n_out, self.neurons, v, spikes)
             return spikes
 
         return run
@@ -186,24 +182,21 @@ class _Drive(_Neurons):
 class _Conv(_Neurons):
     def __init__(self, layer: Any, map_before: tuple[int, int], n_in: int) -> None:
         super().__init__(layer, _map_after(layer, *map_before))
-        self.before, self.n_in = map_before, _padded(n_in)
+        n_in = _padded(n_in)
         taps = layer.synapses.weight.detach().numpy().transpose(2, 3, 1, 0)
-        self.weights = _pad(_pad(taps, self.n_in, 2), self.n_out, 3).ravel()
-        self.side = getattr(layer.pool, "kernel_size", 1)
-        self.is_largest = isinstance(layer.pool, nn.MaxPool2d)
+        weights = _pad(_pad(taps, n_in, 2), self.n_out, 3).ravel()
+        side, is_largest = getattr(layer.pool, "kernel_size", 1), isinstance(layer.pool, nn.MaxPool2d)
+        self.conv = Conv(weights, n_in, self.n_out, *map_before, side, is_largest)
 
     def begin(self) -> Any:
-        height, width = self.before
-        v, spikes = self.potentials()
-        room = (
-            np.empty(height * width * self.n_in + 1, np.int64),
-            np.empty((height + 2) * (width + 3), np.int64),
-            empty(self.side * width * self.n_out, np.float32),
-        )
-        given = height, width, self.n_in, self.weights, self.n_out, self.side, self.is_largest, *self.line
+        conv, (v, spikes) = self.conv, self.potentials()
+        places = np.empty(conv.height * conv.width * conv.n_in + 1, np.int64)
+        starts = np.empty((conv.height + 2) * (conv.width + 3), np.int64)
+        sums = empty(conv.side * conv.width * conv.n_out, np.float32)
+        given = tuple(conv), self.neurons, tuple(Memory(places, starts, sums))
 
         def run(x: Any) -> Any:
-            conv_step(x, *given, *room, v, spikes)
+            conv_step(x, *given, v, spikes)
             return spikes
 
         return run
@@ -217,7 +210,7 @@ class _Linear(_Neurons):
 
     def begin(self) -> Any:
         v, spikes = self.potentials()
-        given = self.weights, self.n_out, *self.line, empty(self.n_out, np.float32)
+        given = self.weights, self.n_out, self.neurons, empty(self.n_out, np.float32)
 
         def run(x: Any) -> Any:
             linear_step(x, *given, v, spikes)

@@ -9,12 +9,13 @@ The spikes are listed, row by row and pixel by pixel. Then, pixel by pixel of th
 while the weights of all spikes around it are added to them. Maps are flat and channels-last, weights (3, 3, C_in,
 C_out): of one row of the map, the spikes of three neighbouring pixels stand together in the list, and their weights in
 the array, so that one loop serves all three. Arrays should begin at a multiple of 64 bytes, as those of torch do:
-elsewhere every second load crosses a line of the cache, and a step takes half as long again.
+elsewhere every second load crosses a line of the cache, and a step takes half as long again. Arguments that belong
+together are handed over as in :mod:`~spikewise.network.kernels.lif`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,37 @@ SIDE = 3
 """Side of the convolutions."""
 
 _ZERO, _ONE, _QUARTER = np.float32(0), np.float32(1), np.float32(0.25)
+
+
+class Conv(NamedTuple):
+    """Weights of a convolution, the map (H, W) that it reads, and the squares over which it is pooled."""
+
+    weights: Any
+    n_in: int
+    n_out: int
+    height: int
+    width: int
+    side: int
+    is_largest: bool
+
+
+class Neurons(NamedTuple):
+    """Normalisation of each channel, and the neurons."""
+
+    scale: Any
+    shift: Any
+    decay: Any
+    v_threshold: Any
+    v_reset: Any
+    is_soft: bool
+
+
+class Memory(NamedTuple):
+    """Room for a place per input and one more, (H + 2) (W + 3) starts, and sums (side, W, C_out)."""
+
+    places: Any
+    starts: Any
+    sums: Any
 
 
 @inlined
@@ -52,10 +84,10 @@ def list_spikes(x: Any, height: int, width: int, n_in: int, n_out: int, places: 
 
 @inlined
 def add_some(
-    zeros: Any, weights: Any, places: Any, starts: Any, pixel: int, line: int, first: int, per_row: int, sums: Any,
-    begin: int,
-) -> None:  # fmt: skip
+    zeros: Any, weights: Any, memory: Any, pixel: int, line: int, first: int, per_row: int, begin: int
+) -> None:
     """Sums of as many vectors as there are zeros, of one pixel."""
+    places, starts, sums = memory
     total = zeros
     for _ in range(SIDE):
         for entry in range(starts[pixel], starts[pixel + SIDE]):
@@ -67,33 +99,31 @@ def add_some(
 
 
 @inlined
-def add_weights(
-    weights: Any, places: Any, starts: Any, row: int, column: int, width: int, n_in: int, n_out: int, sums: Any,
-    begin: int,
-) -> None:  # fmt: skip
+def add_weights(conv: Any, memory: Any, row: int, column: int, begin: int) -> None:
     """Sums (C_out,) of one pixel, from ``begin`` on: the weights of all spikes around it."""
+    weights, n_in, n_out, _, width, _, _ = conv
     zero, line, per_row = splat(_ZERO), width + 3, SIDE * n_in * n_out
     pixel, first, k = row * line + column, -column * n_in * n_out, 0
     while k < n_out:
         left = (n_out - k) // LANES
         if left >= 6:
             zeros = (zero, zero, zero, zero, zero, zero)
-            add_some(zeros, weights, places, starts, pixel, line, first + k, per_row, sums, begin + k)
+            add_some(zeros, weights, memory, pixel, line, first + k, per_row, begin + k)
             k += 6 * LANES
         elif left >= 3:
-            add_some((zero, zero, zero), weights, places, starts, pixel, line, first + k, per_row, sums, begin + k)
+            add_some((zero, zero, zero), weights, memory, pixel, line, first + k, per_row, begin + k)
             k += 3 * LANES
         else:
-            add_some((zero,), weights, places, starts, pixel, line, first + k, per_row, sums, begin + k)
+            add_some((zero,), weights, memory, pixel, line, first + k, per_row, begin + k)
             k += LANES
 
 
 @inlined
-def fire(current: Any, place: int, v: Any, spikes: Any, neurons: Any) -> None:
-    """Sixteen neurons, as in :mod:`spikewise.network.kernels.lif`."""
-    decay, v_threshold, v_reset, is_soft = neurons
+def fire(total: Any, channel: int, place: int, v: Any, spikes: Any, neurons: Any) -> None:
+    """Sixteen neurons, as in :mod:`spikewise.network.kernels.lif`, from their sums."""
+    scale, shift, decay, v_threshold, v_reset, is_soft = neurons
     threshold = splat(v_threshold)
-    u = load(v, place) * splat(decay) + current
+    u = load(v, place) * splat(decay) + (total * load(scale, channel) + load(shift, channel))
     store(spikes, place, where_ge(u, threshold, splat(_ONE), splat(_ZERO)))
     store(v, place, where_ge(u, threshold, u - threshold if is_soft else splat(v_reset), u))
 
@@ -110,33 +140,27 @@ def of_square(sums: Any, here: int, line: int, n_channels: int, is_largest: bool
 
 
 @kernel
-def conv_step(
-    x: Any, height: int, width: int, n_in: int, weights: Any, n_out: int, side: int, is_largest: bool,
-    scale: Any, shift: Any, neurons: Any, places: Any, starts: Any, sums: Any, v: Any, spikes: Any,
-) -> None:  # fmt: skip
-    """Spikes (H // side, W // side, C_out) of a 3x3 convolution of spikes, pooled over squares, and its potentials.
-
-    There must be room for a place per input and one more, (H + 2) (W + 3) starts, and sums (side, W, C_out).
-    """
+def conv_step(x: Any, conv: Any, neurons: Any, memory: Any, v: Any, spikes: Any) -> None:
+    """Spikes (H // side, W // side, C_out) of a 3x3 convolution of spikes, pooled over squares, and its potentials."""
+    _, n_in, n_out, height, width, side, is_largest = conv
+    places, starts, sums = memory
     list_spikes(x, height, width, n_in, n_out, places, starts)
     line, place = width * n_out, 0
     for first in range(0, height - side + 1, side):
         for row in range(side):
             for column in range(width):
                 begin = row * line + column * n_out
-                add_weights(weights, places, starts, first + row, column, width, n_in, n_out, sums, begin)
+                add_weights(conv, memory, first + row, column, begin)
         for column in range(width // side):
             here = column * side * n_out
             for k in range(0, n_out, LANES):
                 value = load(sums, here + k) if side == 1 else of_square(sums, here + k, line, n_out, is_largest)
-                fire(value * load(scale, k) + load(shift, k), place, v, spikes, neurons)
+                fire(value, k, place, v, spikes, neurons)
                 place += LANES
 
 
 @kernel
-def linear_step(
-    x: Any, weights: Any, n_out: int, scale: Any, shift: Any, neurons: Any, sums: Any, v: Any, spikes: Any
-) -> None:
+def linear_step(x: Any, weights: Any, n_out: int, neurons: Any, sums: Any, v: Any, spikes: Any) -> None:
     """Spikes (C_out,) of fully connected neurons, and their potentials; weights (n_inputs, C_out)."""
     sums[:] = _ZERO
     for entry in range(len(x)):
@@ -144,12 +168,12 @@ def linear_step(
             for k in range(0, n_out, LANES):
                 store(sums, k, load(sums, k) + load(weights, entry * n_out + k))
     for k in range(0, n_out, LANES):
-        fire(load(sums, k) * load(scale, k) + load(shift, k), k, v, spikes, neurons)
+        fire(load(sums, k), k, k, v, spikes, neurons)
 
 
 @kernel
-def static_step(drive: Any, n_out: int, scale: Any, shift: Any, neurons: Any, v: Any, spikes: Any) -> None:
+def static_step(drive: Any, n_out: int, neurons: Any, v: Any, spikes: Any) -> None:
     """Spikes of neurons whose sums ``drive`` (..., C_out) are there already, and their potentials."""
     for row in range(0, len(drive), n_out):
         for k in range(0, n_out, LANES):
-            fire(load(drive, row + k) * load(scale, k) + load(shift, k), row + k, v, spikes, neurons)
+            fire(load(drive, row + k), k, row + k, v, spikes, neurons)

@@ -88,10 +88,7 @@ def _choose(v: Any, total: Any, gain: Any, keep: Any) -> Any:
 
 
 @inlined
-def advance_block(
-    weights: Any, gain: Any, threshold: Any, v: Any, v_next: Any, rests_until: Any, spikes: Any, ends: Any,
-    place: Any, first: Any, stop: Any, decay: Any,
-) -> Any:  # fmt: skip
+def advance_block(layer: Any, stream: Any, place: Any, first: Any, stop: Any, decay: Any) -> Any:
     """Advance ``LANES`` neurons, from neuron ``place`` on, through step ``first`` and on, before ``stop``.
 
     Ends with the first step at which any of them should fire. Returns the next step, and whether any should. Reads v
@@ -99,7 +96,8 @@ def advance_block(
     weights uint8 (n_inputs, N), gain uint16, v and threshold int16, decay int16. Floats: all float32. In both, N
     is a multiple of ``LANES``, rests_until int16, spikes and ends int32.
     """
-    kind, n_neurons = vectors_for(v), weights.shape[1]
+    weights, gain, _, threshold, _, v, v_next, rests_until = layer
+    kind, n_neurons, spikes, ends = vectors_for(v), weights.shape[1], stream.spikes, stream.ends
     gains, limits, awake_from = load(gain, place, kind), load(threshold, place, kind), load(rests_until, place, i16x64)
     zero, keep, potential = splat(0, kind), splat(decay, kind), load(v, place, kind)
     step, has_crossed = first, False

@@ -78,14 +78,12 @@ def run_until_spike(
     Block by block, that of neuron ``leader`` first. Where a neuron fires, the blocks behind it run to that step only
     and those before it run again: a good guess of who fires next saves time and changes nothing.
     """
-    weights, gain, _, threshold, _, v, v_next, rests_until = layer
-    decay = v.dtype.type(neuron.leak if weights.itemsize == 1 else neuron.decay)
+    v, v_next = layer.v, layer.v_next
+    decay = v.dtype.type(neuron.leak if layer.weights.itemsize == 1 else neuron.decay)
     n_neurons, block = v.shape[0], leader - leader % LANES
     low, high, done, todo = n_neurons, 0, 0, n_neurons // LANES
     while done < todo:
-        ran: tuple[int, bool] = advance_block(
-            weights, gain, threshold, v, v_next, rests_until, stream.spikes, stream.ends, block, step, stop, decay
-        )
+        ran: tuple[int, bool] = advance_block(layer, stream, block, step, stop, decay)
         reached, has_crossed = ran
         if reached < stop:
             stop, low, high, todo = reached, n_neurons, 0, n_neurons // LANES + done
