@@ -22,7 +22,7 @@ from spikewise.runs import TRACE_FILE, Run, write_json
 from spikewise.workflow import accumulation_of
 
 N_TOGETHER = 250  # draws
-OPENED = 0.3  # bound on doubt of the path of the conditional form
+OPENED = 0.3  # bound on uncertainty of the path of the conditional form
 MOST_STEPS = 16  # of a network whose conditional form is checked
 
 

@@ -13,7 +13,7 @@ from spikewise.dynamic import (
     replay_exit,
 )  # fmt: skip
 from spikewise.dynamic.curve import outcomes
-from spikewise.dynamic.exit_path import DOUBT_GRID
+from spikewise.dynamic.exit_path import UNCERTAINTY_GRID
 from spikewise.errors import ParameterError, ShapeError
 
 
@@ -100,7 +100,7 @@ def test_few_samples_give_back_a_share_of_the_saved_steps(seed, n_samples, max_d
         return
     saved, most = trace.n_steps - chosen.mean_steps, trace.n_steps - curve.mean_steps[n_passed - 1]
     assert most * (1 - 1 / np.sqrt(n_samples)) - 1e-9 <= saved <= most + 1e-9
-    stricter = chosen.rule.max_entropy > DOUBT_GRID
+    stricter = chosen.rule.max_entropy > UNCERTAINTY_GRID
     assert (trace.n_steps - curve.mean_steps[stricter] < most * (1 - 1 / np.sqrt(n_samples)) + 1e-9).all()
 
 
@@ -133,9 +133,9 @@ def test_no_bound_passes_when_every_exit_hurts():
 
 
 def test_the_grid_is_fixed_and_runs_from_strict_to_loose():
-    assert (np.diff(DOUBT_GRID) > 0).all()
-    assert DOUBT_GRID[0] == pytest.approx(1e-4)
-    assert DOUBT_GRID[-1] == pytest.approx(1.0)
+    assert (np.diff(UNCERTAINTY_GRID) > 0).all()
+    assert UNCERTAINTY_GRID[0] == pytest.approx(1e-4)
+    assert UNCERTAINTY_GRID[-1] == pytest.approx(1.0)
 
 
 def test_random_exit_is_the_histogram_weighted_static_curve():

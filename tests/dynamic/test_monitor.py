@@ -19,9 +19,9 @@ def scores(seed, n, strength=3.0, n_steps=4, n_classes=5):
 
 
 def exits(trace):
-    """Steps and doubts at leaving, one sample after the other."""
+    """Steps and uncertainties at leaving, one sample after the other."""
     steps, _ = replay_exit(trace, RULE)
-    by_step = np.array([RULE.doubt(values, step) for step, values in enumerate(trace.steps(), 1)])
+    by_step = np.array([RULE.uncertainty(values, step) for step, values in enumerate(trace.steps(), 1)])
     return steps, by_step[steps - 1, np.arange(trace.n_samples)]
 
 
@@ -31,34 +31,36 @@ def monitor(**more):
 
 def test_the_profile_is_what_a_replay_finds():
     trace = scores(0, 500)
-    profile, (steps, doubts) = ExitProfile.of(trace, RULE), exits(trace)
+    profile, (steps, uncertainties) = ExitProfile.of(trace, RULE), exits(trace)
     np.testing.assert_array_equal(profile.histogram, np.bincount(steps - 1, minlength=4))
-    np.testing.assert_array_equal(profile.doubts, np.sort(doubts))
+    np.testing.assert_array_equal(profile.uncertainties, np.sort(uncertainties))
     again = ExitProfile.from_dict(json.loads(json.dumps(profile.to_dict())))
-    np.testing.assert_array_equal(again.doubts, profile.doubts)
+    np.testing.assert_array_equal(again.uncertainties, profile.uncertainties)
 
 
 @pytest.mark.parametrize("window", [50, 400])
 def test_unchanged_inputs_raise_few_alarms(window):
-    steps, doubts = exits(scores(1, 400 * window))
-    found = monitor(window=window, false_alarms=0.05).see(steps, doubts)
+    steps, uncertainties = exits(scores(1, 400 * window))
+    found = monitor(window=window, false_alarms=0.05).see(steps, uncertainties)
     # 400 windows at 5 % would raise 20; three standard errors are 13.
     assert len({drift.first for drift in found}) <= 33
 
 
 def test_changed_inputs_are_noticed_in_the_first_window():
     found = monitor().see(*exits(scores(2, 500, strength=2.0)))
-    assert {drift.what for drift in found} == {"exit steps", "doubt"}
+    assert {drift.what for drift in found} == {"exit steps", "uncertainty"}
     assert all((drift.first, drift.last) == (1, 500) for drift in found)
     assert found[0].found > found[0].expected
     assert "are not like those the threshold was chosen on" in str(found[0])
 
 
 def test_it_makes_no_difference_in_which_pieces_answers_come():
-    steps, doubts = exits(scores(3, 1700, strength=2.3))
+    steps, uncertainties = exits(scores(3, 1700, strength=2.3))
     whole, pieces = monitor(window=300), monitor(window=300)
-    expected = whole.see(steps, doubts)
-    found = [drift for part in np.array_split(np.arange(1700), 23) for drift in pieces.see(steps[part], doubts[part])]
+    expected = whole.see(steps, uncertainties)
+    found = [
+        drift for part in np.array_split(np.arange(1700), 23) for drift in pieces.see(steps[part], uncertainties[part])
+    ]
     assert found == expected
     assert expected
     assert whole.n_seen == pieces.n_seen == 1500
@@ -96,9 +98,9 @@ def test_bad_input_is_named():
         monitor(window=3)
     with pytest.raises(ParameterError, match=r"1\.\.4; got 0\.\.5"):
         monitor().see(np.array([0, 5]), np.zeros(2))
-    with pytest.raises(ShapeError, match="steps and doubts"):
+    with pytest.raises(ShapeError, match="steps and uncertainties"):
         monitor().see(np.array([1, 2]), np.zeros(3))
-    with pytest.raises(ParameterError, match="doubts must be finite"):
+    with pytest.raises(ParameterError, match="uncertainties must be finite"):
         monitor().see(np.array([1]), np.array([np.nan]))
     with pytest.raises(ParameterError, match="at least one sample"):
         ExitProfile.from_exits(np.zeros(0, int), np.zeros(0), 4)

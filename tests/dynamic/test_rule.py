@@ -62,8 +62,8 @@ def test_sum_and_mean_differ_as_in_the_worked_case(n_steps, with_mean, with_sum)
     # Ten classes, mean logits (2, 0, ..., 0) at every step.
     score_sum = np.zeros((1, 10))
     score_sum[0, 0] = 2.0 * n_steps
-    assert EntropyExit(0.1, "mean").doubt(score_sum, n_steps)[0] == pytest.approx(with_mean, abs=5e-4)
-    assert EntropyExit(0.1, "sum").doubt(score_sum, n_steps)[0] == pytest.approx(with_sum, abs=5e-4)
+    assert EntropyExit(0.1, "mean").uncertainty(score_sum, n_steps)[0] == pytest.approx(with_mean, abs=5e-4)
+    assert EntropyExit(0.1, "sum").uncertainty(score_sum, n_steps)[0] == pytest.approx(with_sum, abs=5e-4)
 
 
 RULES = st.sampled_from([EntropyExit, ConfidenceExit, MarginExit])
@@ -78,7 +78,7 @@ def test_the_edges_of_the_bound(scores, rule, n_steps, accumulate):
 
 
 @given(scores_of_samples, RULES, st.integers(1, 9), ACCUMULATIONS, st.floats(0.1, 10))
-def test_doubt_is_what_the_definition_says(scores, rule, n_steps, accumulate, temperature):
+def test_uncertainty_is_what_the_definition_says(scores, rule, n_steps, accumulate, temperature):
     evidence = scores / temperature / (n_steps if accumulate == "mean" else 1)
     weight = np.exp(evidence - evidence.max(1, keepdims=True))
     p = np.sort(weight / weight.sum(1, keepdims=True))
@@ -87,12 +87,12 @@ def test_doubt_is_what_the_definition_says(scores, rule, n_steps, accumulate, te
         ConfidenceExit: 1 - p[:, -1],
         MarginExit: p[:, -2] / p[:, -1],
     }[rule]
-    np.testing.assert_allclose(rule.at(0.5, accumulate, temperature).doubt(scores, n_steps), expected, atol=1e-9)
+    np.testing.assert_allclose(rule.at(0.5, accumulate, temperature).uncertainty(scores, n_steps), expected, atol=1e-9)
 
 
 @given(scores_of_samples, RULES, st.floats(0.2, 1), st.floats(1, 5))
-def test_softer_evidence_leaves_more_doubt(scores, rule, sharp, soft):
-    sharper, softer = (rule.at(0.5, "sum", temperature).doubt(scores, 1) for temperature in (sharp, soft))
+def test_softer_evidence_leaves_more_uncertainty(scores, rule, sharp, soft):
+    sharper, softer = (rule.at(0.5, "sum", temperature).uncertainty(scores, 1) for temperature in (sharp, soft))
     assert (softer >= sharper - 1e-12).all()
 
 
@@ -115,8 +115,12 @@ def test_each_step_has_its_bound_and_the_last_holds_from_then_on(scores, rule, b
 def test_each_step_has_its_temperature():
     by_step = EntropyExit(0.5, "sum", (1.0, 2.0))
     scores = np.array([[3.0, 0.0]])
-    assert by_step.doubt(scores, 1) == EntropyExit(0.5, "sum").doubt(scores, 1)
-    assert by_step.doubt(scores, 2) == by_step.doubt(scores, 3) == EntropyExit(0.5, "sum", 2.0).doubt(scores, 3)
+    assert by_step.uncertainty(scores, 1) == EntropyExit(0.5, "sum").uncertainty(scores, 1)
+    assert (
+        by_step.uncertainty(scores, 2)
+        == by_step.uncertainty(scores, 3)
+        == EntropyExit(0.5, "sum", 2.0).uncertainty(scores, 3)
+    )
 
 
 def test_one_class_has_no_entropy():

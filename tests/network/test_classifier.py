@@ -31,7 +31,7 @@ def classifier(images):
 def rule(classifier, images):
     """Lets some of the samples go at each step."""
     last = classifier.trace(images).final_scores()
-    return EntropyExit(float(np.median(EntropyExit(0.5).doubt(last, 4))) + 1e-3)
+    return EntropyExit(float(np.median(EntropyExit(0.5).uncertainty(last, 4))) + 1e-3)
 
 
 def test_it_is_an_anytime_classifier(classifier):
@@ -53,7 +53,7 @@ def test_stopping_agrees_with_a_replay_of_the_full_run(classifier, images, bound
     rule = EntropyExit(bound)
     trace = classifier.trace(images)
     # A bound within rounding of an entropy would make the comparison a coin toss.
-    entropies = np.array([rule.doubt(scores, step) for step, scores in enumerate(trace.steps(), 1)])
+    entropies = np.array([rule.uncertainty(scores, step) for step, scores in enumerate(trace.steps(), 1)])
     if np.abs(entropies - bound).min() < 1e-4:
         return
     result = classifier.predict_with_exit(images, rule)

@@ -93,7 +93,7 @@ def test_a_network_that_really_stops_agrees_with_its_trace_bit_for_bit(name, sha
     network, images = exact_model(name, (2, 16, 16)), exact_images(*shape).numpy()
     classifier = SpikingClassifier(network, n_steps=4, batch_size=3)
     trace = classifier.trace(images)
-    first = EntropyExit(0.5).doubt(next(iter(trace.steps())), 1)
+    first = EntropyExit(0.5).uncertainty(next(iter(trace.steps())), 1)
     rule = EntropyExit(float(np.median(first)))  # someone stays and someone goes
     result = classifier.predict_with_exit(images, rule)
     steps, classes = replay_exit(trace, rule)

@@ -67,7 +67,7 @@ def test_a_network_of_ones_own_really_stops(trained, samples):
     assert isinstance(classifier, AnytimeClassifier)
     images, labels = samples
     trace = classifier.trace(images, labels)
-    rule = EntropyExit(float(np.median(EntropyExit(0.5).doubt(trace.final_scores(), 4))) + 1e-4)
+    rule = EntropyExit(float(np.median(EntropyExit(0.5).uncertainty(trace.final_scores(), 4))) + 1e-4)
     result = classifier.predict_with_exit(images, rule)
     steps, classes = replay_exit(trace, rule)
     assert 1 < result.mean_steps < 4

@@ -25,7 +25,7 @@ FRAMES = np.random.default_rng(1).integers(0, 4, (5, 6, 2, 8, 8), dtype=np.uint8
 
 def rules_of(trace):
     """Never, at once, and a bound that some samples meet on the way."""
-    entropies = [EntropyExit(0.5).doubt(scores, step) for step, scores in enumerate(trace.steps(), 1)]
+    entropies = [EntropyExit(0.5).uncertainty(scores, step) for step, scores in enumerate(trace.steps(), 1)]
     return [NeverExit(), ConfidenceExit(-1.0), EntropyExit(float(np.median(entropies)))]
 
 

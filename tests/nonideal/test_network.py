@@ -143,7 +143,7 @@ def test_fewer_bits_of_a_converter_move_the_scores_further(network, images):
 def test_a_chip_runs_as_any_classifier(network, images):
     classifier = SpikingClassifier(chip_of(network, images, variation=0.1, adc_bits=5, on_off=10), 4)
     trace = classifier.trace(images)
-    bound = float(np.median(EntropyExit(0.5).doubt(trace.final_scores(), 4)))
+    bound = float(np.median(EntropyExit(0.5).uncertainty(trace.final_scores(), 4)))
     result = classifier.predict_with_exit(images, EntropyExit(bound))
     np.testing.assert_array_equal(result.steps, replay_exit(trace, EntropyExit(bound))[0])
     np.testing.assert_array_equal(classifier.predict_with_exit(images, NeverExit()).scores, trace.final_scores())

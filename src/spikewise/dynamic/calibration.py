@@ -28,7 +28,7 @@ from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import ParameterError
 
 from .exit_path import ExitPath
-from .uncertainty import DoubtExit
+from .uncertainty import UncertaintyExit
 
 _ROUNDING = 1e-9
 
@@ -41,7 +41,7 @@ class Calibration:
     ``mean_steps`` describe the calibration samples, not a test. ``max_drop`` is None if another target was asked for.
     """
 
-    rule: DoubtExit
+    rule: UncertaintyExit
     max_drop: float | None
     accuracy_full: float
     accuracy_exit: float

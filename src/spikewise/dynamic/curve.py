@@ -164,7 +164,7 @@ def _exits(trace: ScoreTrace, path: ExitPath) -> Iterator[_Left]:
     # Rules from this place on have already let the sample go; a looser bound never lets it go later.
     gone_from = np.full(trace.n_samples, n_rules)
     everyone = np.arange(trace.n_samples)
-    moves_alone = path.is_constant and path.accumulate == "sum"  # doubt stays where no score changes
+    moves_alone = path.is_constant and path.accumulate == "sum"  # uncertainty stays where no score changes
     for step, scores in enumerate(trace.steps(), start=1):
         if step == n_steps:
             nothing = np.zeros(trace.n_samples, np.int8)
@@ -172,7 +172,7 @@ def _exits(trace: ScoreTrace, path: ExitPath) -> Iterator[_Left]:
             return
         who = trace.changes(step)[0] if moves_alone and step > 1 else everyone
         who = who[gone_from[who] > 0]
-        first = np.searchsorted(bounds[:, step - 1], path.doubt(scores[who], step), side="right")
+        first = np.searchsorted(bounds[:, step - 1], path.uncertainty(scores[who], step), side="right")
         fires = first < gone_from[who]
         who, first = who[fires], first[fires]
         is_right = scores[who].argmax(1) == trace.labels[who]

@@ -18,9 +18,9 @@ from spikewise._choices import Accumulate
 from spikewise.dynamic.rule import RULES
 from spikewise.errors import ParameterError, ShapeError, unknown_name
 
-from .uncertainty import DoubtExit, PerStep
+from .uncertainty import PerStep, UncertaintyExit
 
-DOUBT_GRID: NDArray[np.float64] = np.geomspace(1e-4, 1.0, 161)
+UNCERTAINTY_GRID: NDArray[np.float64] = np.geomspace(1e-4, 1.0, 161)
 """Bounds from the strictest to the loosest, 40 per decade."""
 
 
@@ -32,7 +32,7 @@ class ExitPath:
 
     Parameters
     ----------
-    rules : tuple of DoubtExit
+    rules : tuple of UncertaintyExit
         At least one. At no step may a bound be smaller than that of the rule before.
 
     Examples
@@ -42,10 +42,10 @@ class ExitPath:
     (161, EntropyExit(max_entropy=0.0001, accumulate='sum', temperature=1.0))
     """
 
-    rules: tuple[DoubtExit, ...]
+    rules: tuple[UncertaintyExit, ...]
 
     def __post_init__(self) -> None:
-        if not self.rules or not all(isinstance(rule, DoubtExit) for rule in self.rules):
+        if not self.rules or not all(isinstance(rule, UncertaintyExit) for rule in self.rules):
             raise ParameterError("a path needs at least one rule, each with a bound, such as EntropyExit(0.1).")
         first = self.rules[0]
         if any(
@@ -64,7 +64,7 @@ class ExitPath:
         temperature: PerStep = 1.0,
         bounds: ArrayLike | None = None,
     ) -> ExitPath:
-        """Path of one kind of rule along bounds on doubt.
+        """Path of one kind of rule along bounds on uncertainty.
 
         Parameters
         ----------
@@ -73,7 +73,8 @@ class ExitPath:
         accumulate, temperature
             Of all rules.
         bounds : float array of shape (M,) or (M, T - 1), optional
-            Bounds on doubt in [0, 1], ascending: one for all steps, or one for each; 161 from 1e-4 to 1 if absent.
+            Bounds on uncertainty in [0, 1], ascending: one for all steps, or one for each; 161 from 1e-4 to 1 if
+            absent.
 
         Raises
         ------
@@ -87,14 +88,14 @@ class ExitPath:
         """
         if kind not in RULES:
             raise unknown_name("kind of exit rule", kind, RULES)
-        rows = DOUBT_GRID if bounds is None else np.asarray(bounds, np.float64)
+        rows = UNCERTAINTY_GRID if bounds is None else np.asarray(bounds, np.float64)
         if rows.ndim not in (1, 2) or 0 in rows.shape:
             raise ShapeError(f"bounds must have shape (M,) or (M, T - 1), each at least 1; got {rows.shape}.")
         values: Sequence[Any] = rows.tolist()
         return cls(tuple(RULES[kind].at(_bound(value), accumulate, temperature) for value in values))
 
     @classmethod
-    def enabling(cls, rule: DoubtExit, n_steps: int) -> ExitPath:
+    def enabling(cls, rule: UncertaintyExit, n_steps: int) -> ExitPath:
         """Path that ends at a rule: it lets samples leave after the last step but one, then after the one before, too.
 
         For guarantees that hold at every step: the fewer samples have left by a step, the less can be said about them,
@@ -102,7 +103,7 @@ class ExitPath:
 
         Parameters
         ----------
-        rule : DoubtExit
+        rule : UncertaintyExit
             Chosen on other samples than those that are to test the path.
         n_steps : int
             Timesteps T of a full run, at least 2.
@@ -129,12 +130,12 @@ class ExitPath:
         return all(len(rule.bounds) == 1 for rule in self.rules) and not isinstance(self.rules[0].temperature, tuple)
 
     def bounds(self, n_steps: int) -> NDArray[np.float64]:
-        """Bounds on doubt (M, n_steps) of each rule after step 1, 2, ..."""
+        """Bounds on uncertainty (M, n_steps) of each rule after step 1, 2, ..."""
         return np.array([[rule.bound(step) for step in range(1, n_steps + 1)] for rule in self.rules])
 
-    def doubt(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.float64]:
-        """Doubt (B,) of summed scores (B, K) after n_steps."""
-        return self.rules[0].doubt(score_sum, n_steps)
+    def uncertainty(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.float64]:
+        """Uncertainty (B,) of summed scores (B, K) after n_steps."""
+        return self.rules[0].uncertainty(score_sum, n_steps)
 
 
 def _bound(value: Any) -> PerStep:

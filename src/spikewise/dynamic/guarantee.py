@@ -39,7 +39,7 @@ from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError, ParameterError
 
 from .exit_path import ExitPath
-from .uncertainty import DoubtExit
+from .uncertainty import UncertaintyExit
 
 FORMS: tuple[Form, ...] = ("drop", "harm")
 _COUNTS = ("n_samples", "n_needed", "n_harmed", "n_helped")
@@ -52,7 +52,7 @@ class Certificate:
 
     Parameters
     ----------
-    rule : DoubtExit
+    rule : UncertaintyExit
         The rule.
     kind : {"guarantee", "heuristic"}
         A heuristic promises nothing: there were fewer than ``n_needed`` samples.
@@ -72,7 +72,7 @@ class Certificate:
         What it was found on: hashes of network and data, precision, platform. If one of these changes it is void.
     """
 
-    rule: DoubtExit
+    rule: UncertaintyExit
     kind: Literal["guarantee", "heuristic"]
     form: Form
     conditional: bool
@@ -120,7 +120,7 @@ class Certificate:
             is_said = found.kind in ("guarantee", "heuristic") and found.form in FORMS
             is_share = all(0 <= getattr(found, key) <= 1 for key in _SHARES)
             is_named = all(isinstance(word, str) for pair in found.identity.items() for word in pair)
-            if not (isinstance(rule, DoubtExit) and is_whole and is_said and is_share and is_named):
+            if not (isinstance(rule, UncertaintyExit) and is_whole and is_said and is_share and is_named):
                 raise ValueError("one of its values is none of those that it may have")
             return found
         except (KeyError, TypeError, ValueError, AttributeError, DataError) as error:
@@ -190,7 +190,7 @@ def certify(
     needed = samples_needed(max_drop, confidence, form)
     path = ExitPath.of() if path is None else path
     if trace.n_samples < needed:
-        rule: DoubtExit = calibrate(trace, path, max_drop=max_drop).rule
+        rule: UncertaintyExit = calibrate(trace, path, max_drop=max_drop).rule
     else:
         passed = passes(exit_curve(trace, path), max_drop, confidence, form, conditional=conditional)
         place = last_passed(passed)

@@ -1,10 +1,10 @@
-"""Does the network still see what its threshold was chosen on? A watch over exit steps and doubts in use.
+"""Does the network still see what its threshold was chosen on? A watch over exit steps and uncertainties in use.
 
 A threshold, with or without a guarantee, speaks about inputs like those of its calibration. When inputs change, labels
-rarely come along to tell; but exit steps and doubts do. The monitor collects the answers of a window and compares both
-with what they were on the calibration samples: exit steps by a chi-squared test, the doubt with which samples left by a
-Kolmogorov-Smirnov test. Each takes half of ``false_alarms``, so that among windows of unchanged inputs at most that
-share raises an alarm. It tells that something changed, not that answers are wrong.
+rarely come along to tell; but exit steps and uncertainties do. The monitor collects the answers of a window and
+compares both with what they were on the calibration samples: exit steps by a chi-squared test, the uncertainty with
+which samples left by a Kolmogorov-Smirnov test. Each takes half of ``false_alarms``, so that among windows of unchanged
+inputs at most that share raises an alarm. It tells that something changed, not that answers are wrong.
 """
 
 from __future__ import annotations
@@ -22,34 +22,34 @@ from spikewise.dynamic.anytime import ExitResult, replay_exit
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError, ParameterError, ShapeError, whole_number
 
-from .uncertainty import DoubtExit
+from .uncertainty import UncertaintyExit
 
-_KEPT = 2048  # doubts of a profile
+_KEPT = 2048  # uncertainties of a profile
 _LEAST_EXPECTED = 5.0  # samples in a group of steps; fewer and the test is no test
 _MOST_GROUPS = 10  # more would find sharp changes, which are rare, and miss slow ones
 
 
 class DriftWarning(UserWarning):
-    """Exit steps or doubts left the distribution that the threshold was chosen on."""
+    """Exit steps or uncertainties left the distribution that the threshold was chosen on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExitProfile:
-    """How samples leave: a histogram of exit steps, and doubts in ascending order.
+    """How samples leave: a histogram of exit steps, and uncertainties in ascending order.
 
     Parameters
     ----------
     histogram : int array of shape (T,)
         Samples that left after step 1, 2, ..., T.
-    doubts : float array of shape (M,)
-        Doubt at leaving, ascending; of many samples a few thousand evenly among them.
+    uncertainties : float array of shape (M,)
+        Uncertainty at leaving, ascending; of many samples a few thousand evenly among them.
     """
 
     histogram: NDArray[np.int64]
-    doubts: NDArray[np.float64]
+    uncertainties: NDArray[np.float64]
 
     @classmethod
-    def of(cls, trace: ScoreTrace, rule: DoubtExit) -> ExitProfile:
+    def of(cls, trace: ScoreTrace, rule: UncertaintyExit) -> ExitProfile:
         """Profile of recorded scores under a rule; labels are not needed.
 
         Examples
@@ -60,35 +60,41 @@ class ExitProfile:
         [1, 1]
         """
         steps, _ = replay_exit(trace, rule)
-        doubts = np.empty(trace.n_samples)
+        uncertainties = np.empty(trace.n_samples)
         for step, scores in enumerate(trace.steps(), start=1):
             left = steps == step
-            doubts[left] = rule.doubt(scores[left], step)
-        return cls.from_exits(steps, doubts, trace.n_steps)
+            uncertainties[left] = rule.uncertainty(scores[left], step)
+        return cls.from_exits(steps, uncertainties, trace.n_steps)
 
     @classmethod
-    def from_exits(cls, steps: NDArray[np.integer], doubts: NDArray[np.floating], n_steps: int) -> ExitProfile:
-        """Profile of samples that left at these steps with these doubts (B,)."""
+    def from_exits(cls, steps: NDArray[np.integer], uncertainties: NDArray[np.floating], n_steps: int) -> ExitProfile:
+        """Profile of samples that left at these steps with these uncertainties (B,)."""
         if not len(steps):
             raise ParameterError("a profile needs at least one sample.")
-        place = np.linspace(0, len(doubts) - 1, min(len(doubts), _KEPT)).round().astype(int)
+        place = np.linspace(0, len(uncertainties) - 1, min(len(uncertainties), _KEPT)).round().astype(int)
         histogram = np.bincount(np.asarray(steps) - 1, minlength=n_steps).astype(np.int64)
-        return cls(histogram, np.sort(np.asarray(doubts, np.float64))[place])
+        return cls(histogram, np.sort(np.asarray(uncertainties, np.float64))[place])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary, ready for JSON."""
-        return {"histogram": self.histogram.tolist(), "doubts": self.doubts.tolist()}
+        return {"histogram": self.histogram.tolist(), "doubts": self.uncertainties.tolist()}
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> ExitProfile:
         """Inverse of :meth:`to_dict`; raises DataError if it is none."""
         try:
-            histogram, doubts = np.asarray(raw["histogram"], np.int64), np.asarray(raw["doubts"], np.float64)
+            histogram, uncertainties = np.asarray(raw["histogram"], np.int64), np.asarray(raw["doubts"], np.float64)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise DataError(f"an exit profile has a missing or impossible entry; {error}.") from None
-        if histogram.ndim != 1 or doubts.ndim != 1 or (histogram < 0).any() or not histogram.sum() or not doubts.size:
-            raise DataError("an exit profile must hold a histogram of at least one sample, and doubts.")
-        return cls(histogram, doubts)
+        if (
+            histogram.ndim != 1
+            or uncertainties.ndim != 1
+            or (histogram < 0).any()
+            or not histogram.sum()
+            or not uncertainties.size
+        ):
+            raise DataError("an exit profile must hold a histogram of at least one sample, and uncertainties.")
+        return cls(histogram, uncertainties)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +103,17 @@ class Drift:
 
     Parameters
     ----------
-    what : {"exit steps", "doubt"}
+    what : {"exit steps", "uncertainty"}
         What differs.
     p_value : float
         How rarely unchanged inputs would differ as much.
     first, last : int
         Samples of the window, counted from 1.
     expected, found : float
-        Mean exit step, or median doubt, on the calibration samples and in the window.
+        Mean exit step, or median uncertainty, on the calibration samples and in the window.
     """
 
-    what: Literal["exit steps", "doubt"]
+    what: Literal["exit steps", "uncertainty"]
     p_value: float
     first: int
     last: int
@@ -115,7 +121,7 @@ class Drift:
     found: float
 
     def __str__(self) -> str:
-        kind = "mean exit step" if self.what == "exit steps" else "median doubt"
+        kind = "mean exit step" if self.what == "exit steps" else "median uncertainty"
         return (
             f"samples {self.first} to {self.last} are not like those the threshold was chosen on: {kind} "
             f"{self.found:.3g} instead of {self.expected:.3g} (p = {self.p_value:.1e}). Look at the inputs, "
@@ -124,13 +130,13 @@ class Drift:
 
 
 class DriftMonitor:
-    """Warns when exit steps or doubts leave the distribution that the threshold was chosen on.
+    """Warns when exit steps or uncertainties leave the distribution that the threshold was chosen on.
 
     Parameters
     ----------
     profile : ExitProfile
         Of the calibration samples under the rule in use.
-    rule : DoubtExit
+    rule : UncertaintyExit
         The rule in use.
     window : int
         Answers that are compared together: more find smaller changes, later.
@@ -143,13 +149,13 @@ class DriftMonitor:
     >>> rng = np.random.default_rng(0)
     >>> trace = ScoreTrace.dense(rng.normal(0, 2, (3, 1000, 4)).cumsum(0))
     >>> monitor = DriftMonitor(ExitProfile.of(trace, EntropyExit(0.5)), EntropyExit(0.5), window=200)
-    >>> steps, doubts = np.full(200, 3), np.full(200, 0.9)
-    >>> [drift.what for drift in monitor.see(steps, doubts)]
-    ['exit steps', 'doubt']
+    >>> steps, uncertainties = np.full(200, 3), np.full(200, 0.9)
+    >>> [drift.what for drift in monitor.see(steps, uncertainties)]
+    ['exit steps', 'uncertainty']
     """
 
     def __init__(
-        self, profile: ExitProfile, rule: DoubtExit, *, window: int = 500, false_alarms: float = 0.001
+        self, profile: ExitProfile, rule: UncertaintyExit, *, window: int = 500, false_alarms: float = 0.001
     ) -> None:
         if not 0 < false_alarms < 1:
             raise ParameterError(f"false_alarms must lie in (0, 1); got {false_alarms}.")
@@ -159,49 +165,58 @@ class DriftMonitor:
         self.false_alarms = false_alarms
         self.n_seen = 0
         self._steps: list[NDArray[np.int64]] = []
-        self._doubts: list[NDArray[np.float64]] = []
+        self._uncertainties: list[NDArray[np.float64]] = []
 
     def watch(self, result: ExitResult) -> list[Drift]:
         """See the answers of a network, and warn (:class:`DriftWarning`) of windows that do not fit."""
-        doubts = np.empty(len(result.steps))
+        uncertainties = np.empty(len(result.steps))
         for step in np.unique(result.steps):
             left = result.steps == step
-            doubts[left] = self.rule.doubt(result.scores[left], int(step))
-        found = self.see(result.steps, doubts)
+            uncertainties[left] = self.rule.uncertainty(result.scores[left], int(step))
+        found = self.see(result.steps, uncertainties)
         if found:
             warnings.warn("\n".join(map(str, found)), DriftWarning, stacklevel=2)
         return found
 
-    def see(self, steps: NDArray[np.integer], doubts: NDArray[np.floating]) -> list[Drift]:
-        """Take exit steps and doubts (B,), and test each window that they complete."""
+    def see(self, steps: NDArray[np.integer], uncertainties: NDArray[np.floating]) -> list[Drift]:
+        """Take exit steps and uncertainties (B,), and test each window that they complete."""
         n_steps = len(self.profile.histogram)
-        if not np.isfinite(doubts).all():
-            raise ParameterError("doubts must be finite; got NaN or infinity. Look at the inputs and at the network.")
-        if np.shape(steps) != np.shape(doubts) or np.ndim(steps) != 1:
-            raise ShapeError(f"steps and doubts must have shape (B,); got {np.shape(steps)} and {np.shape(doubts)}.")
+        if not np.isfinite(uncertainties).all():
+            raise ParameterError(
+                "uncertainties must be finite; got NaN or infinity. Look at the inputs and at the network."
+            )
+        if np.shape(steps) != np.shape(uncertainties) or np.ndim(steps) != 1:
+            raise ShapeError(
+                f"steps and uncertainties must have shape (B,); got {np.shape(steps)} and {np.shape(uncertainties)}."
+            )
         if len(steps) and not (np.min(steps) >= 1 and np.max(steps) <= n_steps):
             raise ParameterError(f"steps must lie in 1..{n_steps}; got {np.min(steps)}..{np.max(steps)}.")
-        all_steps, all_doubts = np.concatenate([*self._steps, steps]), np.concatenate([*self._doubts, doubts])
+        all_steps, all_uncertainties = (
+            np.concatenate([*self._steps, steps]),
+            np.concatenate([*self._uncertainties, uncertainties]),
+        )
         found: list[Drift] = []
         n_windows = len(all_steps) // self.window
         for first in range(0, n_windows * self.window, self.window):
             rows = slice(first, first + self.window)
-            found += self._compare(np.asarray(all_steps[rows], np.int64), np.asarray(all_doubts[rows], np.float64))
+            found += self._compare(
+                np.asarray(all_steps[rows], np.int64), np.asarray(all_uncertainties[rows], np.float64)
+            )
             self.n_seen += self.window
         left = n_windows * self.window
-        self._steps, self._doubts = [all_steps[left:]], [all_doubts[left:]]
+        self._steps, self._uncertainties = [all_steps[left:]], [all_uncertainties[left:]]
         return found
 
-    def _compare(self, steps: NDArray[np.int64], doubts: NDArray[np.float64]) -> list[Drift]:
+    def _compare(self, steps: NDArray[np.int64], uncertainties: NDArray[np.float64]) -> list[Drift]:
         before, n_steps = self.profile, len(self.profile.histogram)
         now = np.bincount(steps - 1, minlength=n_steps)
         mean = float(before.histogram @ np.arange(1, n_steps + 1) / before.histogram.sum())
-        p_values: dict[Literal["exit steps", "doubt"], tuple[float, float, float]] = {
+        p_values: dict[Literal["exit steps", "uncertainty"], tuple[float, float, float]] = {
             "exit steps": (_same_histogram(before.histogram, now), mean, float(steps.mean())),
-            "doubt": (
-                float(stats.ks_2samp(before.doubts, doubts).pvalue),
-                float(np.median(before.doubts)),
-                float(np.median(doubts)),
+            "uncertainty": (
+                float(stats.ks_2samp(before.uncertainties, uncertainties).pvalue),
+                float(np.median(before.uncertainties)),
+                float(np.median(uncertainties)),
             ),
         }  # fmt: skip
         return [

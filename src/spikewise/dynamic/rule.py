@@ -1,19 +1,19 @@
 r"""When has a network seen enough? The exit rules of early-stopping spiking networks.
 
 After step t the evidence is :math:`z_t = \sum_{s\le t} o_s`, or its mean :math:`z_t / t`. A rule reads from
-:math:`p = \mathrm{softmax}(z_t)` how much *doubt* is left, a number in [0, 1], and a sample stops once that falls below
-a bound.
+:math:`p = \mathrm{softmax}(z_t)` how much *uncertainty* is left, a number in [0, 1], and a sample stops once that falls
+below a bound.
 
 =======================  =============================================  ===============================
-rule                     doubt                                          from
+rule                     uncertainty                                    from
 =======================  =============================================  ===============================
 :class:`EntropyExit`     :math:`-\frac{1}{\log K} \sum_k p_k \log p_k`  DT-SNN, arXiv 2305.17346
 :class:`ConfidenceExit`  :math:`1 - p_{(1)}`                            SEENN
 :class:`MarginExit`      :math:`p_{(2)} / p_{(1)}`                      Top-K cut-off, arXiv 2301.09522
 =======================  =============================================  ===============================
 
-The sum and the mean give the same answer but a different doubt (the sum is t times as sharp), so a bound tuned for one
-is wrong for the other: each rule owns its accumulation, and its temperature, by which the evidence is divided. A bound
+The sum and the mean give the same answer but a different uncertainty (the sum is t times as sharp), so a bound tuned
+for one is wrong for the other: each rule owns its accumulation, and its temperature, by which the evidence is divided. A bound
 may differ from step to step.
 """
 
@@ -29,7 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 from spikewise._choices import Accumulate
 from spikewise.errors import DataError, ParameterError
 
-from .uncertainty import DoubtExit, PerStep, as_tuple, below_the_best, mapped, normalized_entropy
+from .uncertainty import PerStep, UncertaintyExit, as_tuple, below_the_best, mapped, normalized_entropy
 
 
 @runtime_checkable
@@ -71,7 +71,7 @@ def ask(rule: ExitRule, score_sum: NDArray[np.floating], n_steps: int) -> NDArra
 
 
 @dataclass(frozen=True, slots=True)
-class EntropyExit(DoubtExit):
+class EntropyExit(UncertaintyExit):
     """Stop a sample once its softmax entropy, scaled to [0, 1], falls below a bound.
 
     Parameters
@@ -94,7 +94,7 @@ class EntropyExit(DoubtExit):
     temperature: PerStep = 1.0
 
     kind: ClassVar[str] = "entropy"
-    doubt_of = staticmethod(normalized_entropy)
+    uncertainty_of = staticmethod(normalized_entropy)
 
     def __post_init__(self) -> None:
         self._check()
@@ -106,12 +106,12 @@ class EntropyExit(DoubtExit):
 
     @classmethod
     def at(cls, bound: PerStep, accumulate: Accumulate = "mean", temperature: PerStep = 1.0) -> EntropyExit:
-        """The rule with this bound on doubt, which is the entropy."""
+        """The rule with this bound on uncertainty, which is the entropy."""
         return cls(bound, accumulate, temperature)
 
 
 @dataclass(frozen=True, slots=True)
-class ConfidenceExit(DoubtExit):
+class ConfidenceExit(UncertaintyExit):
     """Stop a sample once the largest class probability exceeds a bound.
 
     Parameters
@@ -138,7 +138,7 @@ class ConfidenceExit(DoubtExit):
         self._check()
 
     @staticmethod
-    def doubt_of(scores: ArrayLike) -> NDArray[np.float64]:
+    def uncertainty_of(scores: ArrayLike) -> NDArray[np.float64]:
         """Probability (...) of all classes but the best."""
         others = np.exp(below_the_best(scores)).sum(-1)
         return np.asarray(others / (1 + others))
@@ -150,12 +150,12 @@ class ConfidenceExit(DoubtExit):
 
     @classmethod
     def at(cls, bound: PerStep, accumulate: Accumulate = "mean", temperature: PerStep = 1.0) -> ConfidenceExit:
-        """The rule with this bound on doubt, the probability of all other classes."""
+        """The rule with this bound on uncertainty, the probability of all other classes."""
         return cls(mapped(lambda value: 1 - value, bound), accumulate, temperature)
 
 
 @dataclass(frozen=True, slots=True)
-class MarginExit(DoubtExit):
+class MarginExit(UncertaintyExit):
     """Stop a sample once the evidence of the best class exceeds that of the second by a margin.
 
     The difference of two logits is the logarithm of how many times likelier one class is than the other.
@@ -184,7 +184,7 @@ class MarginExit(DoubtExit):
         self._check()
 
     @staticmethod
-    def doubt_of(scores: ArrayLike) -> NDArray[np.float64]:
+    def uncertainty_of(scores: ArrayLike) -> NDArray[np.float64]:
         """How likely (...) the second class is for each time that the best one is."""
         return np.asarray(np.exp(below_the_best(scores)[..., -1]))
 
@@ -195,7 +195,7 @@ class MarginExit(DoubtExit):
 
     @classmethod
     def at(cls, bound: PerStep, accumulate: Accumulate = "mean", temperature: PerStep = 1.0) -> MarginExit:
-        """The rule with this bound on doubt, the ratio of the two largest probabilities."""
+        """The rule with this bound on uncertainty, the ratio of the two largest probabilities."""
         return cls(mapped(lambda v: -math.log(v) if v > 0 else _NEVER_MARGIN, bound), accumulate, temperature)
 
 
@@ -213,11 +213,11 @@ class NeverExit:
         return np.zeros(len(score_sum), bool)
 
 
-RULES: dict[str, type[DoubtExit]] = {rule.kind: rule for rule in (EntropyExit, ConfidenceExit, MarginExit)}
+RULES: dict[str, type[UncertaintyExit]] = {rule.kind: rule for rule in (EntropyExit, ConfidenceExit, MarginExit)}
 """Rules with a bound, by the name of what they read."""
 
 
-def rule_to_dict(rule: DoubtExit | NeverExit) -> dict[str, Any]:
+def rule_to_dict(rule: UncertaintyExit | NeverExit) -> dict[str, Any]:
     """Rule as a plain dictionary, ready for JSON; a temperature of 1 is left out.
 
     Examples
@@ -231,12 +231,12 @@ def rule_to_dict(rule: DoubtExit | NeverExit) -> dict[str, Any]:
     return {"kind": rule.kind, **{key: list(v) if isinstance(v, tuple) else v for key, v in found.items()}}
 
 
-def rule_from_dict(raw: dict[str, Any]) -> DoubtExit | NeverExit:
+def rule_from_dict(raw: dict[str, Any]) -> UncertaintyExit | NeverExit:
     """Inverse of :func:`rule_to_dict`; raises DataError if it is none."""
     rules: dict[str, Any] = {**RULES, "never": NeverExit}
     try:
         body = {key: tuple(value) if isinstance(value, list) else value for key, value in dict(raw).items()}
-        found: DoubtExit | NeverExit = rules[str(body.pop("kind"))](**body)
+        found: UncertaintyExit | NeverExit = rules[str(body.pop("kind"))](**body)
         return found
     except (KeyError, TypeError, ValueError, ParameterError) as error:
         raise DataError(f"an exit rule must be one of {', '.join(rules)} with its own settings; {error}.") from None

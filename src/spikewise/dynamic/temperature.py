@@ -6,7 +6,7 @@ makes the labels of some samples most likely,
 .. math:: \tau_t = \arg\min_\tau \; -\sum_i \log \mathrm{softmax}(z_{t,i} / \tau)_{y_i},
 
 is the usual cure for networks that are too sure of themselves (Guo et al., arXiv 1706.04599). One for each step makes
-the doubt of different steps comparable, so that one bound means the same at all of them.
+the uncertainty of different steps comparable, so that one bound means the same at all of them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from spikewise.errors import ParameterError, whole_number
 
 from .uncertainty import PerStep
 
-_LEAST, _MOST = 0.05, 20.0  # temperatures; answers that are all right would ask for 0, and then nothing is doubted
+_LEAST, _MOST = 0.05, 20.0  # temperatures; answers that are all right would ask for 0, and then nothing is uncertain
 
 
 def fit_temperature(trace: ScoreTrace, accumulate: Accumulate = "mean") -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""What the exit rules share: how much doubt evidence leaves, and bounds that may differ from step to step."""
+"""What the exit rules share: how much uncertainty evidence leaves, and bounds that may differ from step to step."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def below_the_best(scores: ArrayLike) -> NDArray[np.float64]:
     return np.partition(below, (-2, -1), axis=-1)[..., :-1]
 
 
-class DoubtExit(ABC):
-    """What the rules share: a sample stops once its doubt, in [0, 1], falls below the bound of the step.
+class UncertaintyExit(ABC):
+    """What the rules share: a sample stops once its uncertainty, in [0, 1], falls below the bound of the step.
 
     A bound of at most 0 never stops early; one above 1 always stops.
     """
@@ -70,8 +70,8 @@ class DoubtExit(ABC):
 
     @staticmethod
     @abstractmethod
-    def doubt_of(scores: ArrayLike) -> NDArray[np.float64]:
-        """Doubt (...) of evidence (..., K), a logit per class."""
+    def uncertainty_of(scores: ArrayLike) -> NDArray[np.float64]:
+        """Uncertainty (...) of evidence (..., K), a logit per class."""
 
     @property
     @abstractmethod
@@ -81,7 +81,7 @@ class DoubtExit(ABC):
     @classmethod
     @abstractmethod
     def at(cls, bound: PerStep, accumulate: Accumulate = "mean", temperature: PerStep = 1.0) -> Any:
-        """The rule with this bound on doubt."""
+        """The rule with this bound on uncertainty."""
 
     def never(self) -> Any:
         """The rule that reads the same and never stops early."""
@@ -92,16 +92,16 @@ class DoubtExit(ABC):
         return 1 / (_at(self.temperature, n_steps) * (n_steps if self.accumulate == "mean" else 1))
 
     def bound(self, n_steps: int) -> float:
-        """Bound on doubt after so many steps."""
+        """Bound on uncertainty after so many steps."""
         return _at(self.bounds, n_steps)
 
-    def doubt(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.float64]:
-        """The doubt (B,) that is held against the bound, given summed scores (B, K) after n_steps."""
-        return self.doubt_of(np.asarray(score_sum, np.float64) * self.scale(n_steps))
+    def uncertainty(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.float64]:
+        """The uncertainty (B,) that is held against the bound, given summed scores (B, K) after n_steps."""
+        return self.uncertainty_of(np.asarray(score_sum, np.float64) * self.scale(n_steps))
 
     def ready(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.bool_]:
-        """Tell for each sample (B,) whether its doubt lies below the bound."""
-        return np.asarray(self.doubt(score_sum, n_steps) < self.bound(n_steps))
+        """Tell for each sample (B,) whether its uncertainty lies below the bound."""
+        return np.asarray(self.uncertainty(score_sum, n_steps) < self.bound(n_steps))
 
     def _check(self) -> None:
         for field in fields(self):  # type: ignore[arg-type]

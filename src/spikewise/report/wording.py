@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from rich.table import Table
 
 from spikewise.dynamic.rule import ConfidenceExit, EntropyExit, MarginExit, NeverExit
-from spikewise.dynamic.uncertainty import DoubtExit, PerStep
+from spikewise.dynamic.uncertainty import PerStep, UncertaintyExit
 from spikewise.energy.measurement import INFERENCE, INFERENCE_EXIT, LABELLING, TRAINING, Measurement
 from spikewise.units import format_si
 
@@ -89,7 +89,7 @@ def measured_table(measured: Mapping[str, Measurement]) -> Table:
 _NEVER = "never stops early"
 
 
-def words_of(rule: DoubtExit | NeverExit) -> str:
+def words_of(rule: UncertaintyExit | NeverExit) -> str:
     """When a rule stops.
 
     Examples
@@ -101,7 +101,7 @@ def words_of(rule: DoubtExit | NeverExit) -> str:
     >>> words_of(MarginExit.at(0.0))
     'never stops early'
     """
-    if isinstance(rule, DoubtExit) and max(rule.bounds) <= 0:
+    if isinstance(rule, UncertaintyExit) and max(rule.bounds) <= 0:
         return _NEVER
     match rule:
         case EntropyExit(max_entropy=bound):
@@ -113,7 +113,7 @@ def words_of(rule: DoubtExit | NeverExit) -> str:
     return _NEVER
 
 
-def _of(rule: DoubtExit) -> str:
+def _of(rule: UncertaintyExit) -> str:
     """What is read, where it is not the plain mean: a bound means nothing without it."""
     tempered = ", tempered," if rule.temperature != 1.0 else ""
     return (" of the sum" if rule.accumulate == "sum" else "") + tempered

@@ -24,7 +24,7 @@ from spikewise._files import mendable, read_json
 from spikewise.dynamic.guarantee import Certificate
 from spikewise.dynamic.monitor import ExitProfile
 from spikewise.dynamic.rule import NeverExit, rule_from_dict, rule_to_dict
-from spikewise.dynamic.uncertainty import DoubtExit
+from spikewise.dynamic.uncertainty import UncertaintyExit
 from spikewise.errors import DataError
 
 from .exit_settings import ExitSettings
@@ -62,7 +62,7 @@ class ExitRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
 
     name: str
-    rule: Annotated[DoubtExit | NeverExit, BeforeValidator(_as_rule), PlainSerializer(rule_to_dict)]
+    rule: Annotated[UncertaintyExit | NeverExit, BeforeValidator(_as_rule), PlainSerializer(rule_to_dict)]
     asked: ExitSettings
     decided: dict[str, JsonValue]
     identity: dict[str, str]

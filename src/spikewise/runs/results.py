@@ -15,7 +15,7 @@ from pydantic import BaseModel, JsonValue
 from spikewise.dynamic.controls import cut_at
 from spikewise.dynamic.guarantee import Certificate
 from spikewise.dynamic.rule import NeverExit, rule_to_dict
-from spikewise.dynamic.uncertainty import DoubtExit
+from spikewise.dynamic.uncertainty import UncertaintyExit
 from spikewise.energy.measurement import Measurement, measured_of
 from spikewise.price.analysis.companions import PriceFigures, Prices
 from spikewise.workload.operations import Operations
@@ -43,7 +43,7 @@ def as_plain(value: Any) -> Any:
         return value.summary()
     if isinstance(value, Certificate):
         return value.to_dict()
-    if isinstance(value, DoubtExit | NeverExit):
+    if isinstance(value, UncertaintyExit | NeverExit):
         return rule_to_dict(value)
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", exclude_unset=True, exclude_none=isinstance(value, ExitSettings))
@@ -84,7 +84,7 @@ class ExitFigures:
     n_steps: int = 1
     histogram: tuple[int, ...] | None = field(default=None, metadata=OPTIONAL)
     in_spike_share: float = 1.0
-    rule: DoubtExit | NeverExit = field(default_factory=NeverExit)
+    rule: UncertaintyExit | NeverExit = field(default_factory=NeverExit)
     threshold: str = "heuristic"
 
     @classmethod

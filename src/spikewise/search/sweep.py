@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from spikewise.dynamic.curve import ExitCurve, exit_curve
 from spikewise.dynamic.exit_path import ExitPath
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.dynamic.uncertainty import DoubtExit
+from spikewise.dynamic.uncertainty import UncertaintyExit
 from spikewise.errors import CapacityError, ParameterError
 from spikewise.price.protocol import Platform
 from spikewise.workload.workload import Workload
@@ -126,7 +126,7 @@ class Sweep:
         found = found[np.lexsort(objectives[found].T[::-1])]
         return [(int(v), int(p), int(m)) for v, p, m in places[found]]
 
-    def rule(self, place: tuple[int, int, int]) -> DoubtExit:
+    def rule(self, place: tuple[int, int, int]) -> UncertaintyExit:
         """Exit rule of a design."""
         return self.path.rules[place[2]]
 

@@ -21,7 +21,7 @@ from spikewise.dynamic.controls import cut_at, random_exit_accuracy
 from spikewise.dynamic.fingerprint import model_identity
 from spikewise.dynamic.rule import NeverExit
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.dynamic.uncertainty import DoubtExit
+from spikewise.dynamic.uncertainty import UncertaintyExit
 from spikewise.energy.measurement import INFERENCE, INFERENCE_EXIT, Measurement, entry
 from spikewise.energy.meter import EnergyMeter
 from spikewise.price.analysis.companions import PriceFigures, Prices, price_all
@@ -50,7 +50,7 @@ class Look:
     seconds: dict[str, float]
 
 
-LookCloser = Callable[[ScoreTrace, DoubtExit], Look]
+LookCloser = Callable[[ScoreTrace, UncertaintyExit], Look]
 """What else to find out in the one look at the test set, given its trace and the chosen rule."""
 
 
@@ -103,7 +103,7 @@ def stop_early(
     trace = network.trace(test.images, test.labels)
     meter = meter or EnergyMeter()
 
-    def answer(rule: DoubtExit | NeverExit) -> tuple[ExitResult, Measurement]:
+    def answer(rule: UncertaintyExit | NeverExit) -> tuple[ExitResult, Measurement]:
         return measure_answers(meter, lambda: network.predict_with_exit(test.images, rule), test.n_samples)
 
     (static, took_full), (result, took_exit) = answer(NeverExit()), answer(chosen.rule)

@@ -16,7 +16,7 @@ import numpy as np
 from spikewise.data.images import ImageSet, load_splits
 from spikewise.dynamic.controls import stop_at_first_spike
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.dynamic.uncertainty import DoubtExit
+from spikewise.dynamic.uncertainty import UncertaintyExit
 from spikewise.energy.measurement import measured_of
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError, ParameterError
@@ -177,7 +177,7 @@ def learn_and_stop(
     return network, run, record, prices
 
 
-def look_closer(network: STDPClassifier, test: ImageSet, trace: ScoreTrace, rule: DoubtExit) -> Look:
+def look_closer(network: STDPClassifier, test: ImageSet, trace: ScoreTrace, rule: UncertaintyExit) -> Look:
     """What an STDP network shows in its look at the test set, besides what every network shows.
 
     All decoders read the same output spikes. CPU times are of one thread, full runs and early exit in turn, the best
@@ -186,7 +186,7 @@ def look_closer(network: STDPClassifier, test: ImageSet, trace: ScoreTrace, rule
     encoder, evidence = network.encoder_, network.evidence_
     seconds = dict.fromkeys(_CPU_TIMES, np.inf)
 
-    def timed(name: str, rule: DoubtExit | None) -> Responses:
+    def timed(name: str, rule: UncertaintyExit | None) -> Responses:
         began = time.process_time()
         found = encoder.respond(test.images, evidence, rule, n_jobs=1)
         seconds[name] = min(seconds[name], time.process_time() - began)

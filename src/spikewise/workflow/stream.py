@@ -17,7 +17,7 @@ from spikewise.dynamic.answer import Answer
 from spikewise.dynamic.anytime import TrainedClassifier
 from spikewise.dynamic.monitor import DriftMonitor
 from spikewise.dynamic.rule import EntropyExit
-from spikewise.dynamic.uncertainty import DoubtExit
+from spikewise.dynamic.uncertainty import UncertaintyExit
 from spikewise.errors import DataError, ParameterError, unknown_name
 from spikewise.runs.exit_folder import EXIT_FILE, ExitFolder
 from spikewise.runs.folder import Run
@@ -82,7 +82,7 @@ def open_watch(
     return Watched(network.stream(_sample(test, index), rule), names, int(test.labels[index]))
 
 
-def rule_of(run: Run, network: TrainedClassifier, exit_name: str = "") -> DoubtExit:
+def rule_of(run: Run, network: TrainedClassifier, exit_name: str = "") -> UncertaintyExit:
     """Rule of an exit setting of a run, once it is known to be about this network; the newest if no name is given."""
     return _setting(run, network, exit_name)[1]
 
@@ -107,7 +107,7 @@ def monitor_of(
     return DriftMonitor(found.needed_choice().profile, rule, window=window, false_alarms=false_alarms)
 
 
-def _setting(run: Run, network: TrainedClassifier, exit_name: str) -> tuple[ExitFolder, DoubtExit]:
+def _setting(run: Run, network: TrainedClassifier, exit_name: str) -> tuple[ExitFolder, UncertaintyExit]:
     """An exit setting and its rule, once both are known to be about this network.
 
     A heuristic holds for the weights, whatever computes them; a guarantee for all that its certificate names.
@@ -122,7 +122,7 @@ def _setting(run: Run, network: TrainedClassifier, exit_name: str) -> tuple[Exit
     file, record, identity = found.path / EXIT_FILE, found.record, network.fingerprint()
     if record.identity.get("model") != identity["model"]:
         raise DataError(f"{file} must be about the weights that are in use; they are others. Run spikewise exit again.")
-    if not isinstance(record.rule, DoubtExit):
+    if not isinstance(record.rule, UncertaintyExit):
         raise DataError(f"{file} must hold a rule that stops early. Run spikewise exit again.")
     if record.threshold == "guarantee":
         certificate = found.needed_choice().certificate

@@ -23,7 +23,7 @@ from spikewise.dynamic.guarantee import Certificate, certify, samples_needed
 from spikewise.dynamic.monitor import ExitProfile
 from spikewise.dynamic.temperature import fit_temperature
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.dynamic.uncertainty import DoubtExit
+from spikewise.dynamic.uncertainty import UncertaintyExit
 from spikewise.price.cost import CostReport
 from spikewise.runs.exit_record import CalibrationFigures
 from spikewise.runs.exit_settings import ExitSettings
@@ -38,7 +38,7 @@ class ChosenRule:
 
     Parameters
     ----------
-    rule : DoubtExit
+    rule : UncertaintyExit
         The rule.
     kind : str
         "heuristic" or "guarantee".
@@ -50,7 +50,7 @@ class ChosenRule:
         Where there is a guarantee.
     """
 
-    rule: DoubtExit
+    rule: UncertaintyExit
     kind: str
     figures: CalibrationFigures
     profile: ExitProfile

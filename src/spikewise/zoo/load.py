@@ -14,7 +14,7 @@ from spikewise.dynamic.fingerprint import model_identity
 from spikewise.dynamic.guarantee import Certificate
 from spikewise.dynamic.monitor import DriftMonitor, ExitProfile
 from spikewise.dynamic.rule import NeverExit, rule_from_dict
-from spikewise.dynamic.uncertainty import DoubtExit
+from spikewise.dynamic.uncertainty import UncertaintyExit
 from spikewise.errors import DataError, ParameterError, require, unknown_name
 
 from .card import ExitCard, ModelCard
@@ -91,7 +91,7 @@ def load_model(name: str) -> AnytimeClassifier:
     return SpikingClassifier.load(path)
 
 
-def load_rule(name: str, setting: str = "drop-0.005") -> DoubtExit | NeverExit:
+def load_rule(name: str, setting: str = "drop-0.005") -> UncertaintyExit | NeverExit:
     """Exit rule of a network, chosen on validation images.
 
     Parameters
@@ -127,7 +127,7 @@ def load_monitor(
     """
     found = _exit(name, setting)
     rule = rule_from_dict(found.rule)
-    if not isinstance(rule, DoubtExit):
+    if not isinstance(rule, UncertaintyExit):
         raise ParameterError(f"setting must be one that stops early to be watched; got {setting!r}.")
     return DriftMonitor(ExitProfile.from_dict(found.profile), rule, window=window, false_alarms=false_alarms)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewise.dynamic.rule import ExitRule, NeverExit
-from spikewise.dynamic.uncertainty import DoubtExit
+from spikewise.dynamic.uncertainty import UncertaintyExit
 from spikewise.errors import ParameterError
 
 from .counters import EventCounts
@@ -81,7 +81,7 @@ def compiled_rule(rule: ExitRule | None, n_classes: int) -> ExitConstants:
     if rule is None or isinstance(rule, NeverExit):
         return NEVER_EXIT
     kind = _KINDS.get(getattr(rule, "kind", ""))
-    if kind is None or not isinstance(rule, DoubtExit):
+    if kind is None or not isinstance(rule, UncertaintyExit):
         raise ParameterError(
             f"an STDP network stops inside its compiled loop, which knows EntropyExit, ConfidenceExit, MarginExit and "
             f"NeverExit; got {type(rule).__name__}. Use replay_exit on a trace for other rules."

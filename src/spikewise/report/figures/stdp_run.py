@@ -18,7 +18,7 @@ from spikewise.dynamic.curve import exit_curve
 from spikewise.dynamic.exit_path import ExitPath
 from spikewise.dynamic.rule import ExitRule, NeverExit
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.dynamic.uncertainty import DoubtExit
+from spikewise.dynamic.uncertainty import UncertaintyExit
 from spikewise.learn.stdp.classifier import STDPClassifier
 from spikewise.learn.stdp.engines.base import Engine
 from spikewise.runs.contents import NeuronWeights, RunContents
@@ -111,7 +111,7 @@ def accuracy_over_time(trace: ScoreTrace, exits: Sequence[ExitRecord]) -> Figure
     for figures in exits:
         suffix = f" ({figures.name})" if len(exits) > 1 else ""
         rule = figures.rule
-        if isinstance(rule, DoubtExit) and not curves:
+        if isinstance(rule, UncertaintyExit) and not curves:
             curve = exit_curve(trace, ExitPath.of(rule.kind, rule.accumulate, rule.temperature))
             curves["every threshold (test set, not for choosing)"] = (curve.mean_steps, curve.accuracy)
         points[f"chosen threshold{suffix}"] = (figures.mean_steps, figures.accuracy_exit)

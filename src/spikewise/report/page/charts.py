@@ -15,7 +15,7 @@ import numpy as np
 from spikewise.dynamic.curve import exit_curve
 from spikewise.dynamic.exit_path import ExitPath
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.dynamic.uncertainty import DoubtExit
+from spikewise.dynamic.uncertainty import UncertaintyExit
 from spikewise.price.cost import CostReport
 from spikewise.report.wording import words_of
 from spikewise.runs.exit_record import ExitRecord
@@ -55,7 +55,7 @@ def accuracy_chart(trace: ScoreTrace, exits: Sequence[ExitRecord]) -> Chart:
             "hovertemplate": "all stop after step %{x}<br>accuracy %{y:.2%}<extra></extra>",
         }
     ]
-    rules = [rule for rule in (each.rule for each in exits) if isinstance(rule, DoubtExit)]
+    rules = [rule for rule in (each.rule for each in exits) if isinstance(rule, UncertaintyExit)]
     for settings in dict.fromkeys((rule.kind, rule.accumulate, rule.temperature) for rule in rules):
         curve = exit_curve(trace, ExitPath.of(*settings))
         # Many bounds give the same exits; the loosest of them stands for all.

@@ -297,10 +297,12 @@ def test_the_kernel_stops_where_the_rule_says(seed, rule, n_bits):
 
 @given(st.lists(st.floats(-50, 50), min_size=2, max_size=6), EXIT_RULES, st.integers(1, 50))
 @settings(max_examples=50, deadline=None)
-def test_compiled_doubt_equals_that_of_the_rule(scores, rule, n_steps):
+def test_compiled_uncertainty_equals_that_of_the_rule(scores, rule, n_steps):
     array, leaves = np.array([scores]), compiled_rule(rule, len(scores))
     scale = leaves.sharpness / (n_steps if leaves.is_mean else 1)
-    assert respond.doubt_of(array, 0, scale, leaves.kind) == pytest.approx(rule.doubt(array, n_steps)[0], abs=1e-12)
+    assert respond.uncertainty_of(array, 0, scale, leaves.kind) == pytest.approx(
+        rule.uncertainty(array, n_steps)[0], abs=1e-12
+    )
 
 
 @pytest.mark.parametrize("n_bits", [8, None])
@@ -308,7 +310,7 @@ def test_loops_give_the_same_as_plain_python(n_bits, monkeypatch):
     shares, rule, runs = samples(9, 3), replace(RULE, window=25), []
     names = {
         lean: ("learn", "present", "present_batch", "apply_batch", "pull_winners", "attract", "fill_targets"),
-        respond: ("respond", "must_stop", "doubt_of"), neurons: ("fire", "gain_for", "set_gain"),
+        respond: ("respond", "must_stop", "uncertainty_of"), neurons: ("fire", "gain_for", "set_gain"),
     }  # fmt: skip
     for is_plain in (False, True):
         if is_plain:

@@ -20,10 +20,10 @@ NEVER, ENTROPY, CONFIDENCE, MARGIN = 0, 1, 2, 3
 class ExitConstants(NamedTuple):
     """What a kernel needs to know of an exit rule."""
 
-    kind: int  # of doubt
+    kind: int  # of uncertainty
     is_mean: bool  # whether the evidence is the mean of the scores over the steps, or their sum
     sharpness: float  # what the evidence is multiplied by
-    bound: float  # on doubt
+    bound: float  # on uncertainty
 
 
 class Sheet(NamedTuple):
@@ -62,8 +62,8 @@ NEVER_EXIT = ExitConstants(NEVER, False, 1.0, 0.0)
 
 
 @kernel
-def doubt_of(score: NDArray[np.float64], sample: int, scale: float, kind: int) -> float:
-    """Doubt that scale * score of a sample leaves, in [0, 1], as the rules of dynamic.rule measure it."""
+def uncertainty_of(score: NDArray[np.float64], sample: int, scale: float, kind: int) -> float:
+    """Uncertainty that scale * score of a sample leaves, in [0, 1], as the rules of dynamic.rule measure it."""
     n_classes = score.shape[1]
     best = 0
     for k in range(1, n_classes):
@@ -90,13 +90,13 @@ def doubt_of(score: NDArray[np.float64], sample: int, scale: float, kind: int) -
 def must_stop(score: NDArray[np.float64], sample: int, n_steps: int, leaves: ExitConstants) -> bool:
     """Whether a sample may leave after this many steps.
 
-    Asked at the first step and after every output spike: between spikes the doubt of a sum stays, and that of a
+    Asked at the first step and after every output spike: between spikes the uncertainty of a sum stays, and that of a
     mean can only rise.
     """
     if leaves.kind == NEVER:
         return False
     scale = leaves.sharpness / n_steps if leaves.is_mean else leaves.sharpness
-    return bool(doubt_of(score, sample, scale, leaves.kind) < leaves.bound)
+    return bool(uncertainty_of(score, sample, scale, leaves.kind) < leaves.bound)
 
 
 @kernel
