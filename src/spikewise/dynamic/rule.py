@@ -13,8 +13,8 @@ rule                     uncertainty                                    from
 =======================  =============================================  ===============================
 
 The sum and the mean give the same answer but a different uncertainty (the sum is t times as sharp), so a bound tuned
-for one is wrong for the other: each rule owns its accumulation, and its temperature, by which the evidence is divided. A bound
-may differ from step to step.
+for one is wrong for the other: each rule owns its accumulation, and its temperature, by which the evidence is divided.
+A bound may differ from step to step.
 """
 
 from __future__ import annotations
