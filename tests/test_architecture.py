@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 import spikewise
+from spikewise.cli.app import COMMANDS
+from spikewise.price.platform import KINDS
 
 ROOT = Path(spikewise.__file__).parent
 TESTS = Path(__file__).parent
@@ -71,10 +73,17 @@ def imports(module):
     return tuple(found)
 
 
+# What is imported by its name, when it is asked for.
+BY_NAME = {
+    "cli.app": [f"cli.{name}" for name in COMMANDS],
+    "price.platform": [f"price.{module}" for module, _ in KINDS.values()],
+}
+
+
 @functools.cache
 def ours_imported_by(module):
     """Modules of spikewise that a module imports, lazy re-exports included."""
-    found = set()
+    found = set(BY_NAME.get(module, ()))
     for origin, name in imports(module):
         if origin.split(".")[0] == "spikewise":
             inside = origin.removeprefix("spikewise").lstrip(".")

@@ -26,6 +26,7 @@ from spikewise.cli.train import customary
 from spikewise.data.augmentation import Augmentation
 from spikewise.data.binning import Binning
 from spikewise.errors import DataError, ParameterError
+from spikewise.runs.results import Page
 from spikewise.workflow import (
     DemoSettings,
     ExitSettings,
@@ -273,7 +274,7 @@ def test_a_deep_run_by_flags_and_one_by_their_file_are_the_same_bits(tmp_path, m
     pytest.importorskip("torch")
     from spikewise.runs import Run
 
-    monkeypatch.setattr("spikewise.workflow.train.page_of", lambda *_: {"report": None, "remarks": []})
+    monkeypatch.setattr("spikewise.workflow.train.page_of", lambda run, watts, *more: Page(None, [*more]))
     small = ["--model", "vgg5", "--width", "0.2", "--epochs", "1", "--threads", "1"]
     flags = ["train", "--data", "digits", *small, "--seed", "3"]
     (tmp_path / "a.toml").write_text(printed(capsys, *flags))

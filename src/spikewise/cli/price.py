@@ -12,7 +12,7 @@ import typer
 
 from spikewise._files import mendable
 from spikewise.errors import DataError, ParameterError, RunError, unknown_name
-from spikewise.runs.exit_folder import WORKLOAD_FILE
+from spikewise.runs.names import WORKLOAD_FILE
 
 from .output import emit
 

@@ -7,11 +7,12 @@ __getattr__, __all__ = lazy_exports(
     {
         ".._files": "write_json",
         ".contents": "RunContents",
-        ".exit_folder": "CHOICE_FILE COST_FILE EXIT_FILE ExitFolder GALLERY_FILE WORKLOAD_FILE",
+        ".exit_folder": "ExitFolder",
         ".exit_record": "ChoiceRecord ExitRecord",
         ".exit_settings": "ExitSettings",
-        ".folder": "MODEL_FILE PICTURES Run TRACE_FILE find_runs folder_lock",
+        ".folder": "Run find_runs folder_lock",
         ".gallery": "Gallery",
+        ".names": "CHOICE_FILE COST_FILE EXIT_FILE GALLERY_FILE MODEL_FILE PICTURES TRACE_FILE WORKLOAD_FILE",
         ".results": "as_plain",
     },
 )

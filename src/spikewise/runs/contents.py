@@ -19,7 +19,8 @@ from spikewise.errors import DataError
 from spikewise.spikes.decode import neuron_classes, proportion_evidence
 
 from .exit_folder import ExitFolder
-from .folder import MODEL_FILE, TRACE_FILE, Run
+from .folder import Run
+from .names import MODEL_FILE, TRACE_FILE
 
 MAX_NEURONS = 400
 """Neurons whose weights are shown; more would be too small to see."""

@@ -11,9 +11,7 @@ from spikewise.workload.workload import Workload
 
 from .exit_record import ChoiceRecord, ExitRecord
 from .gallery import Gallery
-
-EXIT_FILE, CHOICE_FILE, COST_FILE, GALLERY_FILE = "exit.json", "choice.json", "cost.json", "gallery.npz"
-WORKLOAD_FILE = "workload.json"
+from .names import CHOICE_FILE, COST_FILE, EXIT_FILE, GALLERY_FILE, WORKLOAD_FILE
 
 
 class ExitFolder:

@@ -29,11 +29,9 @@ from spikewise.energy.measurement import Measurement, measured_of
 from spikewise.errors import DataError, RunError
 from spikewise.workload.workload import Workload
 
-from .exit_folder import EXIT_FILE, WORKLOAD_FILE, ExitFolder
+from .exit_folder import ExitFolder
 from .exit_record import ExitRecord
-
-MODEL_FILE, TRACE_FILE = "model.safetensors", "trace.npz"
-PICTURES = "pictures"  # folder of figures
+from .names import EXIT_FILE, PICTURES, TRACE_FILE, WORKLOAD_FILE
 
 _FORMAT = "spikewise-run-1"
 _SECTIONS = {

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, JsonValue
+from pydantic import JsonValue
 
 from spikewise.dynamic.controls import cut_at
 from spikewise.dynamic.guarantee import Certificate
@@ -45,8 +45,10 @@ def as_plain(value: Any) -> Any:
         return value.to_dict()
     if isinstance(value, UncertaintyExit | NeverExit):
         return rule_to_dict(value)
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", exclude_unset=True, exclude_none=isinstance(value, ExitSettings))
+    if isinstance(value, ExitSettings):
+        return value.model_dump(exclude_none=True)
+    if isinstance(value, CalibrationFigures):
+        return value.model_dump(exclude_unset=True)  # what was asked for may be None, what was not is left out
     if isinstance(value, Mapping):
         return {key: as_plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

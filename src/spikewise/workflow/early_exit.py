@@ -25,11 +25,12 @@ from spikewise.dynamic.uncertainty import UncertaintyExit
 from spikewise.energy.measurement import INFERENCE, INFERENCE_EXIT, Measurement, entry
 from spikewise.energy.meter import EnergyMeter
 from spikewise.price.analysis.companions import PriceFigures, Prices, price_all
-from spikewise.runs.exit_folder import WORKLOAD_FILE, ExitFolder
+from spikewise.runs.exit_folder import ExitFolder
 from spikewise.runs.exit_record import ChoiceRecord, ExitRecord
 from spikewise.runs.exit_settings import ExitSettings
-from spikewise.runs.folder import TRACE_FILE, Run
+from spikewise.runs.folder import Run
 from spikewise.runs.gallery import Gallery
+from spikewise.runs.names import TRACE_FILE, WORKLOAD_FILE
 from spikewise.workload.metrics import in_spike_share
 from spikewise.workload.workload import Workload
 

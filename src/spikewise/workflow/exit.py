@@ -14,10 +14,10 @@ from spikewise.energy.measurement import measured_of
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError, ParameterError, positive_number
 from spikewise.price.analysis.companions import Prices, check_platform
-from spikewise.runs.exit_folder import EXIT_FILE
 from spikewise.runs.exit_record import ExitRecord
 from spikewise.runs.exit_settings import ExitSettings
 from spikewise.runs.folder import Run
+from spikewise.runs.names import EXIT_FILE
 from spikewise.runs.results import Controls, Costs, DataFigures, ExitFigures, ExitResults, Timing
 
 from .early_exit import LookCloser, kept_steps, stop_and_price

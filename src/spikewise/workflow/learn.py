@@ -15,7 +15,8 @@ from spikewise.data.images import ImageSet
 from spikewise.dynamic.anytime import TrainedClassifier
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError, ParameterError, require
-from spikewise.runs.folder import MODEL_FILE, Run
+from spikewise.runs.folder import Run
+from spikewise.runs.names import MODEL_FILE
 
 from .energy import LearningMeter
 from .settings.network import NetworkSettings

@@ -20,7 +20,8 @@ from spikewise.price.analysis.companions import check_platform, price_all
 from spikewise.runs.exit_folder import ExitFolder
 from spikewise.runs.exit_record import ExitRecord
 from spikewise.runs.exit_settings import ExitSettings
-from spikewise.runs.folder import MODEL_FILE, Run
+from spikewise.runs.folder import Run
+from spikewise.runs.names import MODEL_FILE
 from spikewise.runs.results import Costs, ShrinkColumn, ShrinkResults
 from spikewise.workload.workload import Workload
 

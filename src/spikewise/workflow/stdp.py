@@ -25,7 +25,8 @@ from spikewise.learn.stdp.responses import Responses
 from spikewise.price.analysis.companions import Prices
 from spikewise.runs.exit_record import ExitRecord
 from spikewise.runs.exit_settings import ExitSettings
-from spikewise.runs.folder import PICTURES, Run
+from spikewise.runs.folder import Run
+from spikewise.runs.names import PICTURES
 from spikewise.runs.results import (
     AccessFigures,
     Controls,

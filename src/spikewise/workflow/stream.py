@@ -19,8 +19,9 @@ from spikewise.dynamic.monitor import DriftMonitor
 from spikewise.dynamic.rule import EntropyExit
 from spikewise.dynamic.uncertainty import UncertaintyExit
 from spikewise.errors import DataError, ParameterError, unknown_name
-from spikewise.runs.exit_folder import EXIT_FILE, ExitFolder
+from spikewise.runs.exit_folder import ExitFolder
 from spikewise.runs.folder import Run
+from spikewise.runs.names import EXIT_FILE
 
 from .exit import accumulation_of, splits_of
 from .learn import open_network

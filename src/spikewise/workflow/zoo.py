@@ -11,8 +11,9 @@ from spikewise._files import replacing, write_json
 from spikewise.dynamic.fingerprint import model_identity
 from spikewise.errors import DataError, ParameterError, RunError
 from spikewise.price.cost import CostReport
-from spikewise.runs.exit_folder import EXIT_FILE, ExitFolder
-from spikewise.runs.folder import MODEL_FILE, Run
+from spikewise.runs.exit_folder import ExitFolder
+from spikewise.runs.folder import Run
+from spikewise.runs.names import EXIT_FILE, MODEL_FILE
 from spikewise.zoo.card import DataCard, ExitCard, ModelCard
 from spikewise.zoo.load import CARD, WEIGHTS, load_card, load_model
 
