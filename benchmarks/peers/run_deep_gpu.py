@@ -94,7 +94,7 @@ def ours(name, stack):
 
 def plain(name, stack):
     """The same without them: PyTorch's normalisation, then all steps of the neurons as one node of the graph."""
-    stack.enter_context(patch("spikewise.network.fused.cpu.can_fuse_cuda", lambda *_: False))
+    stack.enter_context(patch("spikewise.network.fused.cuda.can_fuse_cuda", lambda *_: False))
     return ours(name, stack)
 
 

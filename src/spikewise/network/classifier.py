@@ -27,13 +27,11 @@ from spikewise.errors import DataError, ParameterError, whole_number
 from spikewise.weights import read_weights, write_weights
 from spikewise.workload.workload import Workload
 
-from .event_driven import single_sample
 from .inputs import check_images, check_labels, sample_axis
 from .models import SpikingNetwork
 from .neurons import LIFParams
 from .protocol import TrainableNetwork, check_network, evaluating, select
 from .spec import ModelSpec
-from .stream import stream
 
 _FORMAT = "spikewise-classifier-1"
 _Step = tuple[slice, int, NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]
@@ -154,6 +152,8 @@ class SpikingClassifier:
         >>> [(answer.step, answer.is_last) for answer in classifier.stream(np.zeros((1, 8, 8), np.uint8))]
         [(1, False), (2, False), (3, False), (4, True)]
         """
+        from .stream import stream
+
         return stream(self.model, sample, self.n_steps, rule)
 
     def workload(self, X: ArrayLike | Tensor, rule: ExitRule | None = None) -> Workload:
@@ -179,7 +179,7 @@ class SpikingClassifier:
             rows = slice(start, min(start + self.batch_size, images.shape[axis]))
             batch = images[:, rows] if axis else images[rows]
             running = np.arange(rows.stop - rows.start)
-            network = (len(running) == 1 and single_sample(self.model)) or self.model
+            network = (len(running) == 1 and _alone(self.model)) or self.model
             state = network.start(torch.as_tensor(batch).to(self._device))
             score_sum = np.zeros((len(running), self.model.spec.n_classes), np.float32)
             for step in range(1, self.n_steps + 1):
@@ -265,3 +265,10 @@ def _changed_neurons(model: Any) -> Iterator[str]:
         params = getattr(module, "params", None)
         if isinstance(params, LIFParams) and params != told:
             yield f"{name} {params!r}"
+
+
+def _alone(model: Any) -> Any:
+    """The event-driven form of a network, which is imported when there is a single sample; None if it has none."""
+    from .event_driven import single_sample
+
+    return single_sample(model)

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from spikewise.errors import ParameterError, ShapeError
 
-from .decay import train_decay
 from .layers import SpikingLayer
 from .neurons import LIFParams
 from .norm import Norm, scale_to_threshold
@@ -75,6 +74,8 @@ class SpikingNetwork(nn.Module):
         if spec.norm == "threshold":
             scale_to_threshold(self)
         if spec.trains_decay:
+            from .decay import train_decay
+
             train_decay(self)
         self.register_buffer("mean", torch.zeros(spec.in_shape[0]))
         self.register_buffer("std", torch.ones(spec.in_shape[0]))

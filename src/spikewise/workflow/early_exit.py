@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,10 @@ from spikewise.runs.names import TRACE_FILE, WORKLOAD_FILE
 from spikewise.workload.metrics import in_spike_share
 from spikewise.workload.workload import Workload
 
-from .energy import measure_answers
 from .learn import Progress
-from .threshold import ChosenRule, choose, halves
+
+if TYPE_CHECKING:
+    from .threshold import ChosenRule
 
 _GALLERY_SIZE = 10
 
@@ -95,6 +96,9 @@ def stop_early(
     is_whole = there.is_complete and all((run.path / name).exists() for name in (TRACE_FILE, WORKLOAD_FILE))
     if is_whole and (there.record.decided, there.record.identity) == (asked.decides, identity):
         return there.record.model_copy(update={"asked": asked})
+    from .energy import measure_answers
+    from .threshold import choose
+
     run.check_exits(but=asked.name)  # or the end of the work would be an error
     chosen = choose(
         network, validation, _kept(run, validation), asked, accumulate, identity=identity,
@@ -173,6 +177,8 @@ def _kept(run: Run, validation: ImageSet) -> ImageSet | None:
     """Validation images on which learning chose nothing."""
     if run.record["kind"] == "stdp":
         return validation
+    from .threshold import halves
+
     chosen_on, kept = halves(validation)
     return kept if run.record["data"].get("epoch_chosen_on") == chosen_on.sha256 else None
 

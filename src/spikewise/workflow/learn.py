@@ -18,14 +18,13 @@ from spikewise.errors import DataError, ParameterError, require
 from spikewise.runs.folder import Run
 from spikewise.runs.names import MODEL_FILE
 
-from .energy import LearningMeter
-from .settings.network import NetworkSettings
-from .threshold import halves
-
 if TYPE_CHECKING:
     from spikewise.learn.gradient.fit import Moment
     from spikewise.learn.gradient.settings import FitSettings
     from spikewise.learn.stdp.classifier import STDPClassifier
+
+    from .energy import LearningMeter
+    from .settings.network import NetworkSettings
 
 _Learned = TypeVar("_Learned", bound=TrainedClassifier)
 
@@ -77,6 +76,9 @@ def learn_deep(
     torch = require("torch", "deep")
     from spikewise.learn.gradient.fit import fit
     from spikewise.network.classifier import SpikingClassifier
+
+    from .energy import LearningMeter
+    from .threshold import halves
 
     chosen_on, _ = halves(validation)
     model = network.build(train, settings.seed)
@@ -151,6 +153,8 @@ def learn_stdp(
         return there.set_params(n_jobs=n_jobs)  # type: ignore[no-any-return]
     from spikewise.learn.stdp.checkpoint import samples_learned
     from spikewise.learn.stdp.classifier import STDPClassifier
+
+    from .energy import LearningMeter
 
     meter = meter or EnergyMeter()
     classifier = STDPClassifier(**settings, n_jobs=n_jobs)

@@ -29,7 +29,6 @@ from spikewise.network.pooling import square_means
 from spikewise.network.surrogate import Dspike
 
 from .batch_norm import BatchNorm, gradient_line, is_plain, is_shared, line, may_fuse, of_batch, of_running
-from .cuda import can_fuse_cuda, norm_lif_cuda
 from .flat import FlatSums, period_of
 
 
@@ -82,8 +81,11 @@ def norm_lif(
     if means and not (can_fuse(sums, norm, params) and _has_whole_rows(sums)):
         spikes, v = norm_lif(sums, norm, params, n_steps, v0, residual, decay)
         return _means_of(spikes), v
-    if can_fuse_cuda(sums, norm, params, n_steps):
-        return norm_lif_cuda(sums, norm, params, n_steps, v0, residual, decay)
+    if sums.is_cuda:
+        from .cuda import can_fuse_cuda, norm_lif_cuda  # it looks for Triton and a compiler
+
+        if can_fuse_cuda(sums, norm, params, n_steps):
+            return norm_lif_cuda(sums, norm, params, n_steps, v0, residual, decay)
     if can_fuse(sums, norm, params):
         found: tuple[Tensor, Tensor] = _NormLIF.apply(  # type: ignore[no-untyped-call]
             sums, norm.weight, norm.bias, v0, residual, decay, norm, params, n_steps, means

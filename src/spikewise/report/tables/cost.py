@@ -7,15 +7,18 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import reduce
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from spikewise.price.analysis.figures_of_merit import FiguresOfMerit, merit_figures
 from spikewise.price.cost import CostReport, OnceMode
 from spikewise.price.ledger import By, Cost
 from spikewise.report.cells import add_row, format_joule_seconds, new_table, visible
 from spikewise.units import format_area, format_memory, format_share, format_si
 from spikewise.workload.workload import Workload
+
+if TYPE_CHECKING:
+    from spikewise.price.analysis.figures_of_merit import FiguresOfMerit
 
 MERIT_WORDS = "SOP: synaptic operation, a weight that an active input meets; dense: two for every weight and step"
 _MOST_STEPS = 20  # rows of a table
@@ -63,6 +66,8 @@ def cost_table(report: CostReport, workload: Workload | None = None) -> Table:
     add_row(table, "mean steps", f"{report.mean_steps:.3g}", "", str(report.n_steps))
     if workload is not None:
         table.add_section()
+        from spikewise.price.analysis.figures_of_merit import merit_figures
+
         merits = merit_figures(report, workload), merit_figures(static, workload.without_exit())
         for name, cells in merit_rows(merits):
             add_row(table, name, cells[0], "", cells[1])
