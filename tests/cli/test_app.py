@@ -1,6 +1,5 @@
 import json
 import signal
-import subprocess
 import sys
 import time
 
@@ -95,11 +94,11 @@ def test_a_missing_extra_is_named_with_its_command(monkeypatch, tmp_path, capsys
     assert not list(tmp_path.iterdir())
 
 
-def test_a_real_interrupt_in_training_leaves_a_run_that_goes_on(tmp_path, start):
+def test_a_real_interrupt_in_training_leaves_a_run_that_goes_on(few_digits, tmp_path, start, capsys):
     out = tmp_path / "demo"
-    command = [sys.executable, "-m", "spikewise", "demo", "--out", str(out), "--epochs", "9", "--neurons", "5"]
-    first = start(command)
-    checkpoint = out / "digits-vgg5-0" / "checkpoint.safetensors"
+    command = ["demo", "--data", str(few_digits), "--out", str(out), "--epochs", "15", "--neurons", "5"]
+    first = start([sys.executable, "-m", "spikewise", *command])
+    checkpoint = out / "few-vgg5-0" / "checkpoint.safetensors"
     while not checkpoint.exists() and first.poll() is None:
         time.sleep(0.05)
     first.send_signal(signal.SIGINT)
@@ -107,6 +106,6 @@ def test_a_real_interrupt_in_training_leaves_a_run_that_goes_on(tmp_path, start)
     assert first.returncode == 130, said
     assert "run the same command again" in said
     assert "Traceback" not in said
-    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)["deep"]["n_steps"] == 4
-    assert len(json.loads((out / "digits-vgg5-0" / "run.json").read_text())["metrics"]["train_loss"]) == 9
+    assert run([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["deep"]["n_steps"] == 4
+    assert len(json.loads((out / "few-vgg5-0" / "run.json").read_text())["metrics"]["train_loss"]) == 15
