@@ -5,9 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FILES := pyproject.toml constraints.txt
-# Tests run on every core, those of one file on the same.
 # Benchmarks of one trained network, which benchmarks/zoo.py leaves in runs/zoo.
 OF_A_RUN := $(addprefix benchmarks/,early_exit_ann.py dtsnn_table.py exit_speed.py)
+# Tests run on every core, those of one file on the same.
 EACH_CORE := -n logical --dist loadfile
 
 .PHONY: help setup demo test test-all lint types docs bench clean

@@ -82,7 +82,9 @@ def _mark(marker: Path) -> None:
     if marker.exists():
         marker.touch()
     else:
-        marker.write_text(_IS_OURS)
+        fresh = marker.with_name(f"{_MARKER}.{os.getpid()}")  # moved into place whole, or a kill leaves half a marker
+        fresh.write_text(_IS_OURS)
+        fresh.replace(marker)
 
 
 def _remove_unused(place: Path, before: float) -> None:

@@ -209,3 +209,24 @@ def test_two_processes_cannot_hold_a_run(tmp_path):
     assert "one process at a time" in other.stderr
     with run.locked():
         pass
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "checkpoint.safetensors", "report.html", "pictures/", "exits/"])
+def test_a_run_does_not_begin_among_somebodys_files_of_its_names(tmp_path, name):
+    path = tmp_path / name
+    if name.endswith("/"):
+        path.mkdir()
+    else:
+        path.write_text("mine")
+    with pytest.raises(RunError, match=rf"none of the files of a run .*; it holds {name.strip('/')}\. Choose another"):
+        start(tmp_path)
+    assert sorted(entry.name for entry in tmp_path.iterdir() if entry.name != ".lock") == [path.name]
+
+
+@pytest.mark.parametrize(("key", "value"), [("data", 5), ("fit", []), ("network", 1), ("binning", 5)])
+def test_settings_of_the_wrong_kind_are_named(tmp_path, key, value):
+    run = start(tmp_path)
+    run.record["settings"][key] = value
+    run._write()
+    with pytest.raises(DataError, match=rf"must be the whole record of a run; settings\.{key}"):
+        Run.open(tmp_path)

@@ -38,6 +38,17 @@ _SIGNS = (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<"))
 _RUN_BY = "command"  # key of the file that says which command it is for
 
 
+def is_whole(word: str) -> bool:
+    """Whether a word is a whole number of at most 18 digits; Python refuses to read thousands of them.
+
+    Examples
+    --------
+    >>> is_whole("8"), is_whole("-8"), is_whole("8" * 5000)
+    (True, False, False)
+    """
+    return word.isdecimal() and len(word) <= 18
+
+
 class Spelled(NamedTuple):
     """A flag that is not called like its field, or whose words are not its value.
 

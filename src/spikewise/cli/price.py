@@ -128,6 +128,8 @@ def find_workload(path: Path, exit_name: str = "") -> Path:
     RunError
         If the exit settings of the run cannot be read.
     """
+    from spikewise.runs.folder import Run
+
     if path.is_file():
         if exit_name:
             raise ParameterError(f"--exit needs a run folder; got the file {path}. Leave it out.")
@@ -139,6 +141,9 @@ def find_workload(path: Path, exit_name: str = "") -> Path:
         if exit_name not in exits:
             raise unknown_name("exit setting", exit_name, exits or ["(none)"])
         return exits[exit_name]
+    newest = Run.open(path).newest_exit if exits and (path / "run.json").exists() else None
+    if newest is not None and newest.name in exits:
+        return exits[newest.name]
     if exits:
         # Equal times are possible on coarse file systems: the name then decides, so that the choice is stable.
         return max(exits.values(), key=lambda file: (file.stat().st_mtime_ns, file.parent.name))

@@ -12,7 +12,7 @@ from spikewise.errors import ParameterError
 from spikewise.search.budget import quantity
 from spikewise.workflow.settings.search import SearchSettings
 
-from .options import Spelled, options
+from .options import Spelled, is_whole, options
 from .output import NOTES, emit, progress, stages_on
 
 
@@ -25,8 +25,8 @@ def numbers_of(words: str, option: str) -> tuple[int, ...]:
     (100, 400)
     """
     parts = [word.strip() for word in words.split(",")]
-    if not all(word.isdecimal() for word in parts):
-        raise ParameterError(f"{option} must be whole numbers between commas, such as 100,400; got {words!r}.")
+    if not all(map(is_whole, parts)):
+        raise ParameterError(f"{option} must be whole numbers between commas, such as 100,400; got {words!r:.60}.")
     return tuple(map(int, parts))
 
 

@@ -10,7 +10,7 @@ import typer
 from spikewise.errors import ParameterError
 from spikewise.workflow.settings.shrink import ShrinkSettings
 
-from .options import Spelled, options
+from .options import Spelled, is_whole, options
 from .output import NOTES, emit, progress, stages_on
 
 
@@ -24,10 +24,10 @@ def widths_of(words: str) -> tuple[int, ...] | dict[str, int]:
     """
     parts = [word.strip() for word in words.split(",")]
     pairs = [word.partition("=") for word in parts]
-    if all(word.isdecimal() for word in parts):
+    if all(map(is_whole, parts)):
         return tuple(map(int, parts))
-    if not all(name and number.isdecimal() for name, _, number in pairs):
-        raise ParameterError(f"--bits must be like 8 or 8,4 or conv1=8,rest=4; got {words!r}.")
+    if not all(name and is_whole(number) for name, _, number in pairs):
+        raise ParameterError(f"--bits must be like 8 or 8,4 or conv1=8,rest=4; got {words!r:.60}.")
     names = [name for name, _, _ in pairs]
     if len(set(names)) < len(names):
         raise ParameterError(f"--bits must name each layer once; got {words!r}.")

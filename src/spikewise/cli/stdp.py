@@ -12,7 +12,7 @@ import typer
 from spikewise.errors import ParameterError
 from spikewise.workflow.settings.stdp import STDPSettings
 
-from .options import Spelled, Watts, options
+from .options import Spelled, Watts, is_whole, options
 from .output import NOTES, emit, progress, stages_on
 
 _MOST_BITS = 8
@@ -30,8 +30,8 @@ def n_bits_of(word: str) -> int | Literal["auto"] | None:
         return "auto"
     if word == "float":
         return None
-    if not (word.isdecimal() and 1 <= int(word) <= _MOST_BITS):
-        raise ParameterError(f"--bits must be auto, float or a whole number in 1..{_MOST_BITS}; got {word!r}.")
+    if not (is_whole(word) and 1 <= int(word) <= _MOST_BITS):
+        raise ParameterError(f"--bits must be auto, float or a whole number in 1..{_MOST_BITS}; got {word!r:.60}.")
     return int(word)
 
 

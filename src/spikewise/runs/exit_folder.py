@@ -71,7 +71,7 @@ class ExitFolder:
 
     def check(self) -> None:
         """Read all that a page shows; raises DataError if a file is damaged."""
-        _ = self.record, self.prices, self.gallery
+        _ = self.record, self.choice, self.prices, self.gallery
 
     def write(self, choice: ChoiceRecord, load: Workload, gallery: Gallery) -> None:
         """Write everything but the record, which comes last, and the prices."""

@@ -1,6 +1,7 @@
 """What a run keeps of an exit setting: rule and test figures in ``exit.json``, the certificate in ``choice.json``.
 
-Both files are written and read here alone; whoever shows an exit setting takes these values.
+The form of both files is known here alone; :mod:`~spikewise.runs.exit_folder` reads and writes them where they lie, and
+whoever shows an exit setting takes these values.
 """
 
 from __future__ import annotations
@@ -98,8 +99,8 @@ class ExitRecord(BaseModel):
                 return cls.model_validate(read_json(path, "exit setting"))
             except ValidationError as error:
                 problem = error.errors()[0]
-                where = ".".join(str(part) for part in problem["loc"]) or "histogram"
-                raise DataError(f"{path} must be an exit setting; {where}: {problem['msg']}.") from None
+                where = "".join(f"{part}: " for part in problem["loc"][:1])
+                raise DataError(f"{path} must be an exit setting; {where}{problem['msg']}.") from None
 
     def to_dict(self) -> dict[str, Any]:
         """As the file holds it: only what is known."""

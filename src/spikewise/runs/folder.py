@@ -31,7 +31,7 @@ from spikewise.workload.workload import Workload
 
 from .exit_folder import ExitFolder
 from .exit_record import ExitRecord
-from .names import EXIT_FILE, PICTURES, TRACE_FILE, WORKLOAD_FILE
+from .names import EXIT_FILE, OF_A_RUN, PICTURES, TRACE_FILE, WORKLOAD_FILE
 
 _FORMAT = "spikewise-run-1"
 _SECTIONS = {
@@ -58,12 +58,21 @@ class _Metrics(_Part):
     cost: dict[str, Any] = {}
 
 
+class _Settings(_Part):
+    data: dict[str, Any] | str = {}
+    fit: dict[str, Any] = {}
+    network: dict[str, Any] = {}
+    binning: dict[str, Any] | None = None
+
+
 class _Record(_Part):
     """What commands read of a record; a run that was interrupted has only a part of it."""
 
     kind: str
+    settings: _Settings
     data: _Data
     metrics: _Metrics
+    timings: dict[str, float]
 
 
 class Run:
@@ -106,7 +115,8 @@ class Run:
         Raises
         ------
         RunError
-            If the folder is a file, cannot be written, or holds a run with other settings.
+            If the folder is a file, cannot be written, holds a run with other settings, or holds files that a run
+            would write and that none wrote.
         """
         folder = make_folder(path)
         wanted = as_json({"kind": kind, "settings": settings, "seed": seed})
@@ -114,6 +124,7 @@ class Run:
         run = cls(folder, {"format": _FORMAT, **wanted, "versions": _versions(), **empty})
         with folder_lock(folder):
             if not (folder / "run.json").exists():
+                _refuse_foreign(folder)
                 run._write()
                 return run
             found = cls.open(folder)
@@ -182,9 +193,9 @@ class Run:
 
     @property
     def newest_exit(self) -> ExitFolder | None:
-        """The exit setting that was made last; None if that is not there."""
-        names = list(self.record["metrics"].get("exits", {}))
-        return self.exits.get(names[-1]) if names else None
+        """The exit setting that was made last, of those that are there; None if none is."""
+        names = [name for name in self.record["metrics"].get("exits", {}) if name in self.exits]
+        return self.exits[names[-1]] if names else None
 
     def check_exits(self, but: str = "") -> None:
         """Raise DataError if an exit setting other than this is damaged: the page will show them all."""
@@ -265,6 +276,16 @@ class Run:
 
     def _write(self) -> None:
         write_json(self.path / "run.json", self.record)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Raise RunError if a file or folder of the names that a run takes is there without a run: it is somebody's."""
+    found = [name for name in OF_A_RUN if (folder / name).exists()]
+    if found:
+        raise RunError(
+            f"{folder} must hold none of the files of a run before one begins there; it holds {', '.join(found)}. "
+            "Choose another folder with --out, or move them."
+        )
 
 
 @contextmanager

@@ -65,17 +65,17 @@ def as_plain(value: Any) -> Any:
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataFigures:
     """Which data, and how many samples of each part."""
 
     name: str
     n_train: int | None = field(default=None, metadata=OPTIONAL)
     n_validation: int | None = field(default=None, metadata=OPTIONAL)
-    n_test: int = 0
+    n_test: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExitFigures:
     """What early exit does to the test images."""
 
@@ -83,11 +83,11 @@ class ExitFigures:
     mean_steps: float
     median_steps: float | None = field(default=None, metadata=OPTIONAL)
     p95_steps: float | None = field(default=None, metadata=OPTIONAL)
-    n_steps: int = 1
+    n_steps: int
     histogram: tuple[int, ...] | None = field(default=None, metadata=OPTIONAL)
-    in_spike_share: float = 1.0
-    rule: UncertaintyExit | NeverExit = field(default_factory=NeverExit)
-    threshold: str = "heuristic"
+    in_spike_share: float
+    rule: UncertaintyExit | NeverExit
+    threshold: str
 
     @classmethod
     def of(cls, record: ExitRecord, *, has_spread: bool = False) -> ExitFigures:

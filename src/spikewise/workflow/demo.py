@@ -11,7 +11,7 @@ from pathlib import Path
 from spikewise._files import make_folder, remove_leftovers
 from spikewise.data.images import ImageSet, load_splits
 from spikewise.energy.meter import EnergyMeter
-from spikewise.errors import require
+from spikewise.errors import RunError, require
 from spikewise.learn.gradient.settings import FitSettings
 from spikewise.price.analysis.companions import Prices, check_platform
 from spikewise.runs.exit_record import ExitRecord
@@ -59,10 +59,14 @@ def run_demo(
     splits = _splits(settings.data, root)
     folder = make_folder(out)
     remove_leftovers([folder])
+    page = folder / "report.html"
+    if page.exists() and not any(folder.glob("*/run.json")):
+        raise RunError(
+            f"{page} must be of a demo to be replaced; there is none in {folder}. Choose another with --out."
+        )
     runs = [learn(settings, folder, splits, stages, meter) for learn in (_deep, _stdp)]
     from spikewise.report.page.page import write_page
 
-    page = folder / "report.html"
     write_page([run for run, _, _ in runs], page, watts=meter.watts)
     deep, stdp = (NetworkOfDemo.of(*found, meter.watts) for found in runs)
     return DemoResults(splits["train"].name, str(folder), deep, stdp, str(page))

@@ -71,8 +71,7 @@ def run_exit(
             )
         network = open_network(run)
         splits = splits_of(run, data, root)
-        for there in run.exits.values():
-            _ = there.choice  # a damaged one is found before the work
+        run.check_exits()  # a damaged file is found before the work
         record, prices = stop_and_price(
             run, network, splits["validation"], splits["test"], asked, stages(f"stop {splits['train'].name}"),
             accumulate=accumulation_of(run), look=look_of(run, network, splits["test"]), meter=meter,
@@ -141,7 +140,7 @@ def _results(run: Run, record: ExitRecord, prices: Prices, watts: float | None) 
         anew = f"Delete {there.path / EXIT_FILE} and run spikewise exit again."
         raise run.damaged(str(error).rstrip("."), anew) from None
     return ExitResults(
-        run=str(run.path), name=name, data=DataFigures(run.record["data"].get("name"), n_test=record.n_test),
+        run=str(run.path), name=name, data=DataFigures(name=run.record["data"].get("name"), n_test=record.n_test),
         asked=record.asked, calibration=record.calibration, certificate=there.needed_choice().certificate,
         n_certificates=sum(each.is_certified for each in run.exits.values()),
         accuracy=record.accuracy_full, accuracy_by_step=by_step, exit=ExitFigures.of(record, has_spread=True),

@@ -16,7 +16,7 @@ from spikewise.dynamic.anytime import TrainedClassifier
 from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError, ParameterError, require
 from spikewise.runs.folder import Run
-from spikewise.runs.names import MODEL_FILE
+from spikewise.runs.names import CHECKPOINT, MODEL_FILE
 
 if TYPE_CHECKING:
     from spikewise.learn.gradient.fit import Moment
@@ -33,9 +33,6 @@ Progress = Callable[[float, int, str], None]
 
 ENOUGH_VALIDATION, MUCH_VALIDATION = 350, 10_000
 """Images to choose a threshold on, where there are as many: for networks whose training costs more, and less."""
-
-CHECKPOINT = "checkpoint.safetensors"
-"""Name of the file that interrupted learning goes on from."""
 
 
 def learn_deep(
@@ -70,9 +67,10 @@ def learn_deep(
         Measures energy; by default with the counters that this machine has.
     """
     if is_learned(run.path):
-        tidy(run.path)
+        there_already = open_network(run)
+        tidy(run.path)  # a checkpoint goes only when the network could be read
         progress(1, 1, "was there already")
-        return open_network(run)
+        return there_already
     torch = require("torch", "deep")
     from spikewise.learn.gradient.fit import fit
     from spikewise.network.classifier import SpikingClassifier
@@ -147,9 +145,9 @@ def learn_stdp(
         Measures energy; by default with the counters that this machine has.
     """
     if is_learned(run.path):
+        there: Any = open_network(run)
         tidy(run.path)
         progress(1, 1, "was there already")
-        there: Any = open_network(run)
         return there.set_params(n_jobs=n_jobs)  # type: ignore[no-any-return]
     from spikewise.learn.stdp.checkpoint import samples_learned
     from spikewise.learn.stdp.classifier import STDPClassifier

@@ -21,14 +21,14 @@ from spikewise.runs.exit_folder import ExitFolder
 from spikewise.runs.exit_record import ExitRecord
 from spikewise.runs.exit_settings import ExitSettings
 from spikewise.runs.folder import Run
-from spikewise.runs.names import MODEL_FILE
+from spikewise.runs.names import CHECKPOINT, MODEL_FILE
 from spikewise.runs.results import Costs, ShrinkColumn, ShrinkResults
 from spikewise.workload.workload import Workload
 
 from .early_exit import stop_and_price
 from .exit import accumulation_of, look_of, splits_of
 from .folder import page_of
-from .learn import CHECKPOINT, Progress, is_learned, open_network, tidy
+from .learn import Progress, is_learned, open_network, tidy
 from .settings.shrink import FLOAT_BITS, N_TYPICAL, REST, ShrinkSettings
 from .threshold import halves
 
@@ -95,8 +95,8 @@ def run_shrink(
     )  # fmt: skip
     with child.locked():
         if is_learned(child.path):
-            tidy(child.path)
             small: Any = open_network(child)
+            tidy(child.path)
         else:
             child.update(data=parent.record["data"])
             progress = stages(f"shrink {path.name}")

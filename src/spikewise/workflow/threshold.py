@@ -1,4 +1,4 @@
-"""When to stop: what a user may ask for, and how the threshold is chosen on validation images.
+"""When to stop: how the threshold is chosen on validation images.
 
 A guarantee needs images that did nothing else. Of a deep network the first half of the validation images chose the
 epoch (:func:`halves`), so they may also choose temperatures and the order of a conditional path, and the second half

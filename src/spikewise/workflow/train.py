@@ -18,11 +18,12 @@ from spikewise.errors import ParameterError, require
 from spikewise.price.analysis.companions import Prices, check_platform
 from spikewise.runs.exit_record import ExitRecord
 from spikewise.runs.folder import Run
+from spikewise.runs.names import CHECKPOINT
 from spikewise.runs.results import Controls, Costs, DataFigures, ExitFigures, Page, TrainingFigures, TrainResults
 
 from .early_exit import stop_and_price
 from .folder import is_new, nothing_to_resume, page_of
-from .learn import CHECKPOINT, ENOUGH_VALIDATION, identify, is_learned, learn_deep
+from .learn import ENOUGH_VALIDATION, identify, is_learned, learn_deep
 from .settings.train import TrainSettings
 from .stdp import Stages
 from .threshold import halves
@@ -157,17 +158,19 @@ def _results(
     settings: TrainSettings, run: Run, record: ExitRecord, prices: Prices, page: Page,
     watts: float | None,
 ) -> TrainResults:  # fmt: skip
-    data, metrics, timings = (run.record[section] for section in ("data", "metrics", "timings"))
-    versions, seconds = run.record["versions"], timings["train_s"]
+    data, metrics, versions = (run.record[section] for section in ("data", "metrics", "versions"))
+    seconds, n_epochs = run.entry("timings", "train_s"), run.entry("metrics", "n_epochs")
     return TrainResults(
         run=str(run.path),
-        data=DataFigures(**{key: data[key] for key in ("name", "n_train", "n_validation")}, n_test=record.n_test),
+        data=DataFigures(
+            **{key: run.entry("data", key) for key in ("name", "n_train", "n_validation")}, n_test=record.n_test
+        ),
         settings=settings.network.model_dump()
         | settings.model_dump(exclude={"data", "network", "fit"})
         | settings.fit.resolved,
-        n_parameters=metrics["n_parameters"], best_epoch=metrics["best_epoch"],
+        n_parameters=run.entry("metrics", "n_parameters"), best_epoch=run.entry("metrics", "best_epoch"),
         training=TrainingFigures(
-            seconds, metrics["n_epochs"] * data["n_train"] / seconds, versions["device"], versions["precision"],
+            seconds, n_epochs * data["n_train"] / seconds, versions["device"], versions["precision"],
             versions["torch_threads"],
         ),
         validation_accuracy=metrics["validation_accuracy"],

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from spikewise.dynamic.rule import NeverExit
 from spikewise.energy.measurement import Measurement
 from spikewise.learn.stdp.health import Health
 from spikewise.price.analysis.companions import PriceFigures
@@ -43,14 +44,17 @@ def taken(**figures):
 
 @pytest.fixture
 def results():
+    figures = ExitFigures(
+        accuracy=0.9311, mean_steps=58.3, n_steps=350, in_spike_share=0.167, rule=NeverExit(), threshold="heuristic"
+    )
     return STDPResults(
-        run="runs/mnist", data=DataFigures("mnist", 49_999, 10_001, 10_000),
+        run="runs/mnist", data=DataFigures(name="mnist", n_train=49_999, n_validation=10_001, n_test=10_000),
         settings={
             "n_neurons": 400, "rule": "lean", "n_bits": 8, "rounding": "stochastic", "batch_size": 1,
             "decoder": "votes",
         },
         accuracy=0.9345, accuracy_by_decoder={"naive_bayes": 0.9412, "proportion": 0.9371, "votes": 0.9345},
-        exit=STDPExitFigures(ExitFigures(0.9311, 58.3, n_steps=350, in_spike_share=0.167), cpu_share=0.25),
+        exit=STDPExitFigures(figures, cpu_share=0.25),
         controls=Controls(Control(0.9021, 58.0), Control(0.7713, 58.3), Control(0.9163, 38.2)),
         cpu_s=CPUSeconds(5.5e-5, 4.1e-5, 1.02e-5),
         health=HealthFigures(Health(1.0, 9.0, 0.001, 0.0, 20.0, 0.1, 800.0), []),

@@ -108,7 +108,8 @@ def _wall_time(run: RunContents, found: ExitFolder | None) -> Cell:
     full, stopped = (value if isinstance(value, (int, float)) and value > 0 else None for value in times)
     if full is None or stopped is None:
         return Cell("–", ("not measured",))
-    return Cell(f"{full / stopped:.1f} × faster", (f"{format_si(stopped, 's')} instead of {format_si(full, 's')}",))
+    ratio = f"{full / stopped:.1f} × faster" if stopped <= full else f"{stopped / full:.1f} × slower"
+    return Cell(ratio, (f"all test images: {format_si(stopped, 's')} instead of {format_si(full, 's')}",))
 
 
 def _measured(stage: str) -> _Row:
@@ -169,4 +170,4 @@ ROWS: tuple[tuple[str, _Row], ...] = (
 
 def _points(fraction: float) -> str:
     """A difference of accuracies: percentage points, so that nobody takes it for a ratio."""
-    return f"{100 * fraction:g} points"
+    return f"{100 * fraction:g} {'point' if 100 * fraction == 1 else 'points'}"
