@@ -30,10 +30,10 @@ counts must sum to) and ``final_rate``.
 TOML has the same settings and keys, the latter in one ``[[layer]]`` table each.
 
 **Assumptions replace what a table cannot say.** Active inputs are spread evenly, so a share ``rate`` of the unfolded
-inputs is active too; zero padding counts as if it were as active as the rest, which makes it an upper estimate. A layer's
-neurons fire at the rate of the layer that reads it, those of the last layer at ``final_rate`` (0: a read-out that only
-accumulates). Neurons come before pooling. The input map has the size of the output times the stride. All samples are
-alike: those still running are as active as all.
+inputs is active too; zero padding counts as if it were as active as the rest, which gives an upper estimate. The
+neurons of a layer fire at the rate of the layer that reads it, those of the last layer at ``final_rate`` (0: a read-out
+that only accumulates). Neurons come before pooling. The input map has the size of the output times the stride. Samples
+that are still running are as active as all samples.
 
 Cells of CSV files are text, those of TOML files may be numbers; both are read in the same way. Each layer is also
 checked against the layer that it reads.

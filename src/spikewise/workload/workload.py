@@ -200,7 +200,7 @@ class Workload:
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Workload:
-        """Build a workload from the result of :meth:`to_dict`; raise DataError if a key is missing, unknown or wrong."""
+        """Build a workload from the result of :meth:`to_dict`; raise DataError if a key is missing, unknown or bad."""
         if not isinstance(raw, Mapping) or raw.get("format") != "spikewise-workload-1":
             raise DataError("a workload must carry format 'spikewise-workload-1'. Is this the right file?")
         body = {key: value for key, value in raw.items() if key != "format"}
