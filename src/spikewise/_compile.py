@@ -63,7 +63,8 @@ def digest_of(package: Path) -> str:
 def cache_folder() -> Path | None:
     """Return the folder for compiled code, which is created if needed; None if no candidate is writable.
 
-    It lies below ``$NUMBA_CACHE_DIR`` if that is set, else below the package's ``__pycache__`` or the user's cache.
+    It lies below ``$NUMBA_CACHE_DIR`` if that is set, else below the package's ``__pycache__``, else below the user's
+    cache.
     """
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

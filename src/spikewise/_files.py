@@ -50,12 +50,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         # Temporary files are readable by their owner alone; the result has the usual permissions.
         os.chmod(handle.name, 0o666 & ~_UMASK)
         os.replace(handle.name, target)
-    except OSError as error:
+    except BaseException as error:  # also KeyboardInterrupt: no temporary file stays behind
         Path(handle.name).unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise RunError(f"{target} could not be written; {error.strerror}. The old file, if any, is intact.") from None
-    except BaseException:
-        Path(handle.name).unlink(missing_ok=True)
-        raise
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -89,9 +89,7 @@ class Measurement:
         source = _LATER.join(dict.fromkeys([*self.source.split(_LATER), *other.source.split(_LATER)]))
         if joules is None and not source.startswith("not measured"):
             source = f"not measured throughout: {source}"
-        return Measurement(
-            self.seconds + other.seconds, joules, source, self.n_samples + other.n_samples, n_missing
-        )  # fmt: skip
+        return Measurement(self.seconds + other.seconds, joules, source, self.n_samples + other.n_samples, n_missing)
 
     def without(self, earlier: Measurement) -> Measurement:
         """Return the difference to an earlier reading of the same meter."""

@@ -122,9 +122,8 @@ class Sweep:
         figures = self.figures
         columns = [figures[key][tuple(places.T)] for key in ("accuracy", "energy_j", "latency_s")]
         objectives = np.stack([1 - columns[0], *columns[1:]], 1)
-        _, distinct = np.unique(
-            objectives, axis=0, return_index=True
-        )  # of equal designs the first, with the strictest threshold
+        # The first of equal designs has the strictest threshold.
+        _, distinct = np.unique(objectives, axis=0, return_index=True)
         found = distinct[is_on_front(objectives[distinct])]
         found = found[np.lexsort(objectives[found].T[::-1])]
         return [(int(v), int(p), int(m)) for v, p, m in places[found]]

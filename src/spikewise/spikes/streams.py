@@ -35,7 +35,6 @@ _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _STEP = np.uint64(0xD6E8FEB86659FD93)  # another odd number, so that steps and events get different hashes
 _PADDING = 128  # slots after the last one, so that slots can be filled in blocks of this size
-_GUIDE_BITS = np.uint64(8)
 
 
 class SpikeStream(NamedTuple):

@@ -16,7 +16,6 @@ Events = NDArray[np.void]
 # Packed and little-endian, so that the bytes, and with them digests and splits, are the same on every machine.
 EVENT = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
 MAX_TIME_US = 2**48  # nine years; larger times could overflow when they are binned
-MAX_SIDE = 2**12  # pixels
 
 
 def as_events(t: ArrayLike, x: ArrayLike, y: ArrayLike, p: ArrayLike, size: tuple[int, int], where: str) -> Events:

@@ -72,9 +72,7 @@ def read_idx_pair(images: Path, labels: Path, n_classes: int) -> tuple[Pixels, L
 
 def _header(header: bytes, n_dims: int, path: Path) -> tuple[tuple[int, ...], int]:
     """Return the shape and the number of bytes that the header announces."""
-    if len(header) < 4:
-        raise DataError(f"{path} must be a whole IDX file; it ends within the header. Fetch it again.")
-    if header[:4] != bytes([0, 0, _UNSIGNED_BYTE, n_dims]):
+    if len(header) >= 4 and header[:4] != bytes([0, 0, _UNSIGNED_BYTE, n_dims]):
         raise DataError(f"{path} must be an IDX file of {n_dims} dimensions of bytes; it starts {header[:4].hex(' ')}.")
     if len(header) < 4 + 4 * n_dims:
         raise DataError(f"{path} must be a whole IDX file; it ends within the header. Fetch it again.")
