@@ -1,6 +1,6 @@
-"""Words among which settings choose and which several folders share: in one place that is quick to import.
+"""Allowed values of settings that several folders share, in a module that imports quickly.
 
-The command line shows them before anything heavy is loaded.
+The command line lists these values in its help before it loads any large library.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Literal
 
 Rounding = Literal["truncate", "nearest", "stochastic"]
-"""How numbers are put into fixed point."""
+"""How a number is rounded to fixed point."""
 Bits = int | None | Literal["auto"]
-"""Bits of a weight; None for floats, "auto" for what the rule is made for."""
+"""Bits of a weight; None for floats, "auto" for the default of the learning rule."""
 Accumulate = Literal["sum", "mean"]
-"""How outputs of several steps become evidence."""
+"""How the outputs of several timesteps are combined into class scores."""
 Form = Literal["drop", "harm"]
-"""What a guarantee of early exit is about: loss of accuracy, or answers spoiled."""
+"""What a guarantee of early exit bounds: loss of accuracy, or correct answers that become wrong."""
 Strategy = Literal["auto", "enumerate", "sample", "fspinn"]
 """In which order a search tries designs."""

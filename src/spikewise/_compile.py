@@ -1,11 +1,11 @@
-"""The one place that knows the compiler of the hot loops (numba) and its options.
+"""Compile the hot loops with numba; its options are set in this file alone.
 
 ``fastmath`` stays off: without it the compiler neither reorders nor fuses floating-point operations,
 so a kernel gives the same bits on every machine, and the same as a plain NumPy oracle. Compiled code
 is cached on disk: only the first start compiles. The compiler's own cache looks at the file of a function alone, not
 at the helpers that it calls, so the cache lies in a folder named after the contents of all files with kernels: each
-version of the package has its own. A folder with our marker and an exact name of ours that was not used for 30 days is
-removed, and of its files only those that the compiler writes.
+version of the package has its own. A folder that carries our marker and our exact form of name and was not used for
+30 days is removed; in it, only files that the compiler writes are deleted.
 """
 
 from __future__ import annotations
@@ -33,23 +33,25 @@ _WITH_KERNELS = (
 )  # fmt: skip
 _FOLDER = re.compile(r"kernels-[0-9a-f]{16}")
 _MARKER = "spikewise-kernels"  # file in each of our folders; its time is that of the last use
+# Written into the marker, so that a folder is deleted by its content and not by its name alone.
 _IS_OURS = "Compiled loops of spikewise: they are made anew when missing, and removed when unused for 30 days.\n"
-_COMPILED = "*.nb[ic]*"  # what numba writes: an index for each function, its code, and what a kill left of either
+_COMPILED = "*.nb[ic]*"  # what numba writes: an index per function, its code, and partial files of a killed process
 _UNUSED_S = 30 * 24 * 3600.0
 
 
 def kernel(function: Function) -> Function:
-    """Compile a loop over arrays; it releases the interpreter lock, checks nothing and raises nothing."""
+    """Compile a loop over arrays; it releases the interpreter lock, checks no argument and raises no error."""
     return _compile(function, {})
 
 
 def inlined(function: Function) -> Function:
-    """Compile a small step that kernels call."""
+    """Compile a small function that is inlined into the kernels that call it."""
     return _compile(function, {"inline": "always"})
 
 
 def digest_of(package: Path) -> str:
-    """What the files with kernels hold, in sixteen letters."""
+    """Return a digest of the content of all files with kernels: sixteen hexadecimal digits."""
+    # Another version of the compiler may compile the same source to other code.
     digest = hashlib.sha256(numba.__version__.encode())
     for pattern in _WITH_KERNELS:
         for path in sorted(package.glob(pattern)):
@@ -59,9 +61,10 @@ def digest_of(package: Path) -> str:
 
 @cache
 def cache_folder() -> Path | None:
-    """Folder for compiled code, below ``spikewise`` in a place that can be written. None if there is no such place.
+    """Return the folder for compiled code, which is created if needed; None if no candidate is writable.
 
-    The place is ``$NUMBA_CACHE_DIR``, else the package's ``__pycache__``, else the user's cache.
+    It lies below ``$NUMBA_CACHE_DIR`` if that is set, else below the package's ``__pycache__``, else below the user's
+    cache.
     """
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -78,7 +81,7 @@ def cache_folder() -> Path | None:
 
 
 def _mark(marker: Path) -> None:
-    """Write the marker of a folder of ours, or note that the folder is used now."""
+    """Write the marker of a cache folder; if there is one, set its time of last use to now."""
     if marker.exists():
         marker.touch()
     else:
@@ -88,13 +91,14 @@ def _mark(marker: Path) -> None:
 
 
 def _remove_unused(place: Path, before: float) -> None:
-    """Remove folders of compiled code that carry our name and our marker and were last used before a time (in s)."""
+    """Remove cache folders with our form of name and our marker that were last used before a time (in s)."""
     for folder in place.glob("kernels-*"):
         marker = folder / _MARKER
         try:
             is_ours = _FOLDER.fullmatch(folder.name) and not folder.is_symlink() and marker.read_text() == _IS_OURS
             if not is_ours or marker.stat().st_mtime > before:
                 continue
+            # A list first: deleting while the generator walks the folder could skip files.
             for compiled in [*folder.rglob(_COMPILED)]:
                 compiled.unlink(missing_ok=True)
             for inner in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
@@ -102,7 +106,7 @@ def _remove_unused(place: Path, before: float) -> None:
             if [path.name for path in folder.iterdir()] == [_MARKER]:
                 marker.unlink()
                 folder.rmdir()
-        except (OSError, UnicodeDecodeError):  # another process is removing it, or it is no folder of ours
+        except (OSError, UnicodeDecodeError):  # another process is removing the folder, or it is not ours
             continue
 
 
@@ -112,7 +116,8 @@ def _remove_if_empty(folder: Path) -> None:
 
 
 @contextmanager
-def _cached_there(folder: Path) -> Iterator[None]:
+def _cached_in(folder: Path) -> Iterator[None]:
+    """Set numba's cache folder for this block only: kernels of other packages keep theirs."""
     before = config.CACHE_DIR
     config.CACHE_DIR = str(folder)
     try:
@@ -122,9 +127,10 @@ def _cached_there(folder: Path) -> Iterator[None]:
 
 
 def _compile(function: Function, options: dict[str, str]) -> Function:
+    # "numpy": a division by zero gives infinity or NaN, as in NumPy, so the loop needs no branch that raises.
     common: Any = {"nogil": True, "error_model": "numpy", **options}
     folder = cache_folder()
-    if folder is None:  # no folder for the cache can be written: every start compiles anew
+    if folder is None:  # no writable cache folder: every start compiles again
         return cast(Function, numba.njit(**common)(function))
-    with _cached_there(folder):
+    with _cached_in(folder):
         return cast(Function, numba.njit(cache=True, **common)(function))

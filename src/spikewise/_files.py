@@ -1,4 +1,4 @@
-"""Writing files so that a crash, a full disk or a kill leaves the old content whole."""
+"""Read and write files; a crash, a full disk or a killed process leaves the old content of a file intact."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import IO, Any
 from spikewise.errors import DataError, RunError
 
 _REMEDY = "Delete it and run the command again."
-_UMASK = os.umask(0o077)  # it can only be read by setting it: once, before there are threads
+_UMASK = os.umask(0o077)  # the umask can only be read by setting it; at import no other thread creates files yet
 os.umask(_UMASK)
 # Temporary files are named after their target, us, the host and the process: .run.json.spikewise-HOST-PID-RANDOM.tmp
 _HOST = re.sub(r"[^A-Za-z0-9.]", "_", platform.node())[:64]
@@ -25,7 +25,7 @@ _TEMPORARY = re.compile(r"\..+\.spikewise-(?P<host>[A-Za-z0-9._]*)-(?P<pid>\d+)-
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """Open a temporary file beside ``path`` that takes its place once the block ends without error.
+    """Open a temporary file in the folder of ``path`` that replaces ``path`` when the block ends without error.
 
     Raises
     ------
@@ -33,6 +33,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         If the folder cannot be written or the disk is full; the old file is then untouched.
     """
     target = Path(path)
+    # The same folder, because a rename is atomic only within one file system. Names have at most 255 bytes, hence 30.
     prefix = f".{target.name[:30]}.spikewise-{_HOST}-{os.getpid()}-"
     try:
         handle = tempfile.NamedTemporaryFile(dir=target.parent, prefix=prefix, suffix=".tmp", delete=False)  # noqa: SIM115
@@ -44,15 +45,16 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         with handle:
             yield handle
             handle.flush()
+            # Without fsync the rename could reach the disk before the content, and a power cut leave an empty file.
             os.fsync(handle.fileno())
+        # Temporary files are readable by their owner alone; the result has the usual permissions.
         os.chmod(handle.name, 0o666 & ~_UMASK)
         os.replace(handle.name, target)
-    except OSError as error:
+    except BaseException as error:  # also KeyboardInterrupt: no temporary file stays behind
         Path(handle.name).unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise RunError(f"{target} could not be written; {error.strerror}. The old file, if any, is intact.") from None
-    except BaseException:
-        Path(handle.name).unlink(missing_ok=True)
-        raise
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -62,7 +64,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def as_json(value: Any) -> Any:
-    """A value as a JSON file gives it back: lists for tuples, text for keys.
+    """Return a value as JSON would read it back: tuples become lists, keys become text.
 
     Examples
     --------
@@ -73,17 +75,17 @@ def as_json(value: Any) -> Any:
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Write JSON atomically; NaN and infinity are refused, since JSON has none."""
+    """Write JSON atomically; NaN and infinity raise ValueError, because JSON has neither."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
 def read_text(path: str | os.PathLike[str], what: str, max_bytes: int) -> str:
-    """Text of a regular file that should hold ``what``; a byte-order mark, as spreadsheets write it, is dropped.
+    """Read a regular text file without its byte-order mark; error messages describe the file as ``what``.
 
     Raises
     ------
     DataError
-        If the file is absent, too large, no text, or something that may never end, such as a pipe or a device.
+        If the file is absent, too large, not text, or a pipe or device, which may never end.
     """
     source = Path(path)
     if "\0" in str(source):
@@ -93,13 +95,14 @@ def read_text(path: str | os.PathLike[str], what: str, max_bytes: int) -> str:
         if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
             raise DataError(f"{source} must be a regular file; got a pipe or a device. Copy its content into a file.")
         with source.open("rb") as file:
-            # The size is not to be trusted alone: it may grow, and some file systems tell none.
+            # The stated size is not enough: the file may grow, and some file systems state 0.
             content = b"" if found.st_size > max_bytes else file.read(max_bytes + 1)
     except OSError as error:
         raise DataError(f"{source} must be a readable {what}; {error.strerror}. Check the path.") from None
     if (n_bytes := max(found.st_size, len(content))) > max_bytes:
         raise DataError(f"{source} must be at most {max_bytes:,} bytes; got {n_bytes:,}. Is this really a {what}?")
     try:
+        # Spreadsheets begin UTF-8 files with a byte-order mark, which this codec drops.
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
@@ -108,7 +111,7 @@ def read_text(path: str | os.PathLike[str], what: str, max_bytes: int) -> str:
 
 
 def read_json(path: str | os.PathLike[str], what: str, max_bytes: int = 256 * 2**20) -> Any:
-    """Read a JSON file that should hold ``what``; raises DataError if it is absent, too large or no JSON."""
+    """Read a JSON file; raise DataError, which describes it as ``what``, if it is absent, too large or not JSON."""
     text = read_text(path, f"JSON {what}", max_bytes)
     try:
         return json.loads(text)
@@ -118,41 +121,42 @@ def read_json(path: str | os.PathLike[str], what: str, max_bytes: int = 256 * 2*
 
 @contextmanager
 def mendable(path: str | os.PathLike[str], remedy: str = _REMEDY) -> Iterator[None]:
-    """While reading a file that spikewise wrote and can write again: an error names it and says what to do."""
+    """Add the file's name and a remedy to a DataError raised while a file is read that spikewise can write again."""
     try:
         yield
     except DataError as error:
         message = str(error) if os.fspath(path) in str(error) else f"{path}: {error}"
         if not message.endswith("?"):
-            message = message.rstrip(".") + "."  # it may end in the words of another error, with or without a stop
+            message = message.rstrip(".") + "."  # the text of another error may or may not end with a full stop
         is_told = message.endswith(remedy) or not Path(path).exists()
         raise DataError(message if is_told else f"{message} {remedy}") from None
 
 
 def remove_leftovers(folders: Iterable[Path]) -> None:
-    """Delete the temporary files in these folders, not below them, that our killed processes on this host left."""
+    """Delete temporary files that killed spikewise processes of this host left in these folders (not in subfolders)."""
     for folder in folders:
         for path in folder.glob(".*.tmp"):
             name = _TEMPORARY.fullmatch(path.name)
+            # A folder may be shared over a network: only on its own host can a process be checked.
             if name and name["host"] == _HOST and path.is_file() and not _is_running(int(name["pid"])):
                 path.unlink(missing_ok=True)
 
 
 def _is_running(process: int) -> bool:
-    """Whether a process of this host is there; yes where that cannot be told."""
+    """Whether this process of this host is running; True if that cannot be determined."""
     if os.name != "posix":
-        return True  # signal 0 would end it
+        return True  # on Windows, os.kill with signal 0 sends Ctrl-C
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except (OSError, OverflowError):  # somebody else's, or no process's number
+    except (OSError, OverflowError):  # a process of another user, or a number too large for any process
         return True
     return True
 
 
 def differences(found: Any, wanted: Any, name: str = "") -> list[str]:
-    """Dotted names of the entries that differ."""
+    """Return the dotted names of the entries in which two nested dictionaries differ."""
     if not (isinstance(found, dict) and isinstance(wanted, dict)):
         return [] if found == wanted else [name]
     keys = sorted({*found, *wanted})
@@ -160,7 +164,7 @@ def differences(found: Any, wanted: Any, name: str = "") -> list[str]:
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:
-    """Create a folder with its parents; raises RunError if a file is in the way or it cannot be written."""
+    """Create a folder and its parents; raise RunError if a file is in the way or the folder is not writable."""
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)

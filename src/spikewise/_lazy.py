@@ -1,4 +1,4 @@
-"""Lazy re-exports (PEP 562): a package names what it offers and imports it only when asked."""
+"""Lazy re-exports (PEP 562): a package lists its public names and imports each one on first use."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 
 def lazy_exports(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], list[str]]:
-    """Return ``__getattr__`` and ``__all__`` of a package whose names live in the given modules; they can be listed.
+    """Return ``__getattr__`` and ``__all__`` of a package whose names live in these modules; ``dir`` lists them.
 
     Parameters
     ----------
     package : str
         ``__name__`` of the package.
     homes : mapping of str to str
-        Names that each module (relative, such as ``".trace"``) gives, separated by spaces.
+        Public names of each module (relative, such as ``".trace"``), separated by spaces.
     """
     home_of = {name: home for home, names in homes.items() for name in names.split()}
 
@@ -26,5 +26,6 @@ def lazy_exports(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str]
         return getattr(importlib.import_module(home_of[name], package), name)
 
     module = sys.modules[package]
+    # PEP 562 looks for __dir__ in the module too; without it the names not imported yet would be missing.
     vars(module)["__dir__"] = lambda: sorted({*vars(module), *home_of})
     return load, sorted(home_of)

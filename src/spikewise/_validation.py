@@ -1,6 +1,6 @@
-"""What is wrong with a settings file, in our words: which key, what must hold, what came.
+"""Describe an error in a settings file: which key, what must hold, which value was given.
 
-Pydantic finds the faults; its messages name neither the value that came nor the key that was meant.
+Pydantic finds the errors; its own messages name neither the given value nor the key that was probably meant.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from spikewise.errors import unknown_name
 
-_SHOWN = 60  # characters of a value that came
+_SHOWN = 60  # characters of a given value in a message
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below", "multiple_of": "a multiple of"}
 _KINDS = {
     "finite": "a finite number", "float": "a number", "int": "a whole number", "string": "text",
@@ -23,7 +23,7 @@ _KINDS = {
 
 
 def complaint(model: type[BaseModel], raw: Mapping[str, Any], error: ValidationError) -> str:
-    """The first fault: an unknown key if there is one, since a slip of the pen leaves the right one missing, too.
+    """Describe the first error; an unknown key comes first, because a misspelled key also makes one missing.
 
     Examples
     --------
@@ -44,7 +44,7 @@ def complaint(model: type[BaseModel], raw: Mapping[str, Any], error: ValidationE
 
 
 def _said(model: type[BaseModel], fault: ErrorDetails) -> str:
-    """What must hold; what came. What to do."""
+    """Say what must hold for a key, which value was given and, where it helps, what to do."""
     kind, came, bounds = fault["type"], repr(fault["input"])[:_SHOWN], fault.get("ctx", {})
     if kind == "missing":
         return "must be given; it is missing. Add it."
@@ -63,7 +63,7 @@ def _said(model: type[BaseModel], fault: ErrorDetails) -> str:
 
 
 def _unknown(model: type[BaseModel], fault: ErrorDetails, raw: Mapping[str, Any]) -> str:
-    """The answer to a key that nobody knows."""
+    """Describe an unknown key and suggest the closest known one."""
     *above, name = fault["loc"]
     owner = _annotation_at(model, tuple(above))
     known = owner.model_fields if isinstance(owner, type) and issubclass(owner, BaseModel) else ()
@@ -72,11 +72,11 @@ def _unknown(model: type[BaseModel], fault: ErrorDetails, raw: Mapping[str, Any]
 
 
 def _annotation_at(model: Any, loc: tuple[int | str, ...]) -> Any:
-    """The type that stands at a place of a model."""
+    """Return the type annotation at a location of a nested model; None if there is none."""
     for step in loc:
         if isinstance(model, type) and issubclass(model, BaseModel):
             model = model.model_fields[str(step)].annotation if step in model.model_fields else None
-        elif get_origin(model) is dict:
+        elif get_origin(model) is dict:  # any key leads to the type of the values
             model = get_args(model)[1]
         else:
             model = next(iter(get_args(model)), None)
@@ -85,9 +85,10 @@ def _annotation_at(model: Any, loc: tuple[int | str, ...]) -> Any:
 
 
 def bare(annotation: Any) -> Any:
-    """A type without its checks, and without None beside it."""
+    """Return a type without its pydantic checks and without an optional None."""
     while get_origin(annotation) in (Annotated, Union, types.UnionType):
         inner = [each for each in get_args(annotation) if each is not type(None)]
+        # Of a real union no single member is meant. The further arguments of Annotated are only checks.
         if get_origin(annotation) is not Annotated and len(inner) > 1:
             break
         annotation = inner[0]
@@ -95,9 +96,10 @@ def bare(annotation: Any) -> Any:
 
 
 def _key_of(loc: tuple[int | str, ...], raw: Any) -> str:
-    """Dotted path into the file; an index appears only where the file itself has a list."""
+    """Return the dotted path of a key; it has an index only where the file itself has a list."""
     path: list[str] = []
     for step in loc:
+        # For a single value where a list was allowed, the file shows no list: an index would only confuse.
         if isinstance(step, int) and not isinstance(raw, list):
             continue
         path.append(str(step))

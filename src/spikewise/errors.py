@@ -1,4 +1,4 @@
-"""The exceptions of spikewise, each one also the builtin a reader expects.
+"""Exceptions of spikewise; each one also inherits from the builtin exception that fits it.
 
 ::
 
@@ -6,12 +6,12 @@
       ParameterError    (ValueError)   a value the caller chose
       ShapeError        (ValueError)   an array that does not fit
       CapacityError     (ValueError)   a network that does not fit on the chip
-      DataError         (ValueError)   a file that is not what it claims
+      DataError         (ValueError)   a file or an array with wrong content
       RunError          (OSError)      a run folder that cannot be used
       DownloadError     (OSError)      a file that could not be fetched
       MissingExtraError (ImportError)  an optional dependency that is not installed
 
-Every message says what must hold; what came. What to do. The command line shows the message
+Every message says what must hold, which value was given and what to do. The command line shows the message
 alone and ends with exit code 2.
 """
 
@@ -31,11 +31,11 @@ class SpikewiseError(Exception):
 
 
 class ParameterError(SpikewiseError, ValueError):
-    """A value the caller chose lies outside what is possible."""
+    """An argument or a setting has a value that is not allowed."""
 
 
 class ShapeError(SpikewiseError, ValueError):
-    """An array does not have the shape that is needed."""
+    """An array has the wrong shape."""
 
 
 class CapacityError(SpikewiseError, ValueError):
@@ -43,7 +43,7 @@ class CapacityError(SpikewiseError, ValueError):
 
 
 class DataError(SpikewiseError, ValueError):
-    """A file or an array is not what it claims to be."""
+    """A file or an array has wrong or damaged content."""
 
 
 class RunError(SpikewiseError, OSError):
@@ -51,15 +51,15 @@ class RunError(SpikewiseError, OSError):
 
 
 class DownloadError(SpikewiseError, OSError):
-    """A file could not be fetched."""
+    """A file could not be downloaded."""
 
 
 class MissingExtraError(SpikewiseError, ImportError):
-    """An optional dependency is needed and absent."""
+    """An optional dependency is needed but not installed."""
 
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> ParameterError:
-    """Error for a name that nobody knows, with the nearest known one.
+    """Return a ParameterError for an unknown name; its message lists the known names and suggests the closest.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> ParameterError:
 
 
 def whole_number(what: str, value: Any, least: int, most: int | None = None) -> int:
-    """The value as a plain int, whatever integer type it came in; raises ParameterError outside ``least..most``.
+    """Return the value of any integer type as an int; raise ParameterError if it lies outside ``least..most``.
 
     Examples
     --------
@@ -81,6 +81,7 @@ def whole_number(what: str, value: Any, least: int, most: int | None = None) -> 
     >>> whole_number("n_steps", np.int64(4), 1)
     4
     """
+    # operator.index takes NumPy integers and refuses 4.0. A bool is an int in Python, but True is not a count.
     try:
         found = None if isinstance(value, bool) else int(operator.index(value))
     except TypeError:
@@ -92,13 +93,14 @@ def whole_number(what: str, value: Any, least: int, most: int | None = None) -> 
 
 
 def positive_number(what: str, value: Any, most: float, *, zero: bool = False) -> float:
-    """The value as a plain float; raises ParameterError outside (0, most], or [0, most] where ``zero`` is allowed.
+    """Return the value as a float; raise ParameterError outside (0, most], or outside [0, most] if ``zero``.
 
     Examples
     --------
     >>> positive_number("gain", 6, 1000)
     6.0
     """
+    # float() would also convert text and bools. NaN stands for "not a number": no comparison below accepts it.
     try:
         found = math.nan if isinstance(value, (str, bytes, bool)) else float(value)
     except (TypeError, ValueError, OverflowError):
@@ -110,7 +112,7 @@ def positive_number(what: str, value: Any, most: float, *, zero: bool = False) -
 
 
 def require(module: str, extra: str) -> ModuleType:
-    """Import an optional module, or say which extra brings it.
+    """Import an optional module; if it is missing, the error names the extra that installs it.
 
     Parameters
     ----------
@@ -127,6 +129,7 @@ def require(module: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
+        # The module itself may be installed while one of its own imports is missing: our extra would not help then.
         if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
             raise
         raise MissingExtraError(

@@ -1,4 +1,4 @@
-r"""Fixed-point numbers: step, limits, rounding and saturation, defined once.
+r"""Fixed-point numbers: step, limits, rounding and saturation.
 
 A ``Qi.f`` number has one sign bit, *i* integer and *f* fraction bits: step :math:`2^{-f}`, range
 :math:`[-2^i, 2^i - 2^{-f}]`. The unsigned form drops the sign bit and starts at 0: weights in [0, 1)
@@ -18,14 +18,14 @@ from spikewise.errors import ParameterError
 
 @dataclass(frozen=True, slots=True)
 class QFormat:
-    """A fixed-point format.
+    """A fixed-point number format.
 
     Parameters
     ----------
     n_int, n_frac : int
         Integer and fraction bits, each at least 0.
     is_signed : bool
-        Whether a sign bit comes on top.
+        Whether there is a sign bit in addition.
 
     Examples
     --------
@@ -50,7 +50,7 @@ class QFormat:
     @property
     def n_bits(self) -> int:
         """Bits of one number, sign included."""
-        return self.n_int + self.n_frac + self.is_signed
+        return self.n_int + self.n_frac + self.is_signed  # a bool adds 0 or 1
 
     @property
     def step(self) -> float:
@@ -72,15 +72,16 @@ class QFormat:
         values : array
             Finite numbers of any shape.
         rounding : {"nearest", "truncate", "stochastic"}
-            To the closest number (ties to even), towards minus infinity, or up with the probability of the
-            distance, so that the mean is kept.
+            Round to the closest number (ties to even), towards minus infinity, or at random: up with a probability
+            equal to the fractional part, so that the mean is unchanged.
         rng : numpy.random.Generator, optional
-            Source of chance; needed by ``"stochastic"`` alone.
+            Random generator; needed by ``"stochastic"`` alone.
 
         Returns
         -------
         float array of the same shape
         """
+        # The step is a power of two, so neither this division nor the product below rounds.
         scaled = np.asarray(values, np.float64) / self.step
         if not np.isfinite(scaled).all():
             raise ParameterError("values must be finite; got NaN or infinity.")
@@ -91,6 +92,7 @@ class QFormat:
         elif rounding == "stochastic":
             if rng is None:
                 raise ParameterError("stochastic rounding needs rng; got None. Pass numpy.random.default_rng(seed).")
+            # P(up) is the fractional part, so the expected value of the result is the value itself.
             whole = np.floor(scaled + rng.random(scaled.shape))
         else:
             raise ParameterError(f"rounding must be truncate, nearest or stochastic; got {rounding!r}.")

@@ -1,8 +1,8 @@
-"""Readable prefixes for reports. Everything else in spikewise counts in SI base units.
+"""Format quantities with SI prefixes for reports. All other code uses SI base units.
 
 A number such as ``1.2e-9`` joules is shown as ``1.20 nJ``: three significant digits and the prefix that
-leaves one to three of them before the point. Areas jump by squares (µm² to mm²), memory is shown in
-bytes of eight bits with decimal prefixes (1 kB is 1000 bytes).
+leaves one to three digits before the decimal point. Areas are shown in mm² or µm², memory in bytes of eight bits
+with decimal prefixes (1 kB is 1000 bytes).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _MM2_FROM_M2 = 1e-8  # below a hundredth of a square millimetre, areas read bett
 
 
 def format_si(value: float, unit: str, digits: int = 3) -> str:
-    """Number with an SI prefix and a unit.
+    """Format a number with an SI prefix and a unit.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def format_si(value: float, unit: str, digits: int = 3) -> str:
 
 
 def format_area(area_m2: float, digits: int = 3) -> str:
-    """Area in mm², or in µm² where it is small.
+    """Format an area in mm², or in µm² if it is small.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def format_area(area_m2: float, digits: int = 3) -> str:
 
 
 def format_memory(n_bits: float, digits: int = 3) -> str:
-    """Memory in bytes with a decimal prefix, or in bits below one byte's thousand.
+    """Format a memory size in bytes with a decimal prefix, or in bits if it is below 1 kB.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def format_memory(n_bits: float, digits: int = 3) -> str:
 
 
 def format_share(share: float) -> str:
-    """Fraction as a percentage.
+    """Format a fraction as a percentage.
 
     Examples
     --------
@@ -76,8 +76,9 @@ def format_share(share: float) -> str:
 
 
 def _significant(value: float, digits: int) -> str:
-    """Fixed-point text with the given number of significant digits."""
+    """Format a number in fixed-point notation with this many significant digits."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
+    # The exponent is that of the rounded number, as in format_si.
     exponent = int(f"{value:.{digits - 1}e}".split("e")[1])
     return f"{value:.{max(0, digits - 1 - exponent)}f}"

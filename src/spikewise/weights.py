@@ -1,8 +1,8 @@
-"""Trained networks on disk: safetensors with a card inside, and a readable copy of the card beside.
+"""Write and read trained networks: a safetensors file with a card inside, and a readable copy of the card.
 
 The card (architecture, thresholds, quantisation, classes, ...) travels in the header of the weights
-file itself, so that no kill can part the two; the ``.json`` beside it is for people. A SHA-256 over card and
-arrays travels along, so that a file with a single flipped bit is refused. Nothing is ever unpickled.
+file itself, so that weights and card cannot be separated; the ``.json`` file next to it is for people. The header also
+holds a SHA-256 of card and arrays, so that a file with a single flipped bit is refused. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _NAME_A_FILE = "Name a file in it, such as model.safetensors."
 def write_weights(
     path: str | os.PathLike[str], tensors: Mapping[str, NDArray[Any]], card: Mapping[str, Any], *, sidecar: bool = True
 ) -> None:
-    """Write arrays and their card atomically, with a copy of the card beside them.
+    """Write arrays and their card to one file atomically, and a readable copy of the card next to it.
 
     Parameters
     ----------
     path : path
-        Target, by custom ``model.safetensors``; the copy of the card gets the suffix ``.json``.
+        Target file, usually ``model.safetensors``; the copy of the card gets the suffix ``.json``.
     tensors : mapping of str to array
         Named arrays.
     card : mapping
-        Anything JSON can hold; the key ``format`` names what it describes.
+        Values that JSON can hold; the key ``format`` names the kind of network.
     sidecar : bool
         Whether to write the readable copy.
 
@@ -49,18 +49,19 @@ def write_weights(
     """
     if Path(path).is_dir():
         raise ParameterError(f"path must be a file of weights; got the folder {path}. {_NAME_A_FILE}")
+    # Native byte order, in which arrays are read back: the checksum includes their types.
     arrays = {name: np.ascontiguousarray(value, value.dtype.newbyteorder("=")) for name, value in tensors.items()}
-    # One entry: safetensors does not keep the order of several, and equal weights shall be equal files.
+    # A single entry, because safetensors does not keep the order of several: equal weights give equal files.
     header = {"sha256": _digest(arrays, card), "card": card}
     content = safetensors.numpy.save(arrays, {_HEADER: json.dumps(header, allow_nan=False)})
-    if sidecar:  # first, so that whoever finds the weights finds the copy too
+    if sidecar:  # first, so that the copy is there whenever the weights are
         write_json(Path(path).with_suffix(".json"), dict(card))
     with replacing(path) as handle:
         handle.write(content)
 
 
 def read_weights(path: str | os.PathLike[str], expected_format: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Read arrays and card.
+    """Read the arrays and the card of a weights file, and check them against the checksum.
 
     Raises
     ------
@@ -90,9 +91,10 @@ def read_weights(path: str | os.PathLike[str], expected_format: str) -> tuple[di
 
 
 def _digest(arrays: Mapping[str, NDArray[Any]], card: Mapping[str, Any]) -> str:
-    """SHA-256 of the card and of each array's name, type, shape and bytes."""
+    """Return the SHA-256 of the card and of each array's name, type, shape and bytes."""
     digest = hashlib.sha256(json.dumps(card, allow_nan=False).encode())
     for name, values in sorted(arrays.items()):
         digest.update(json.dumps([name, values.dtype.str, values.shape]).encode())
+        # Flat, because an array without dimensions has no last axis that can be viewed as bytes.
         digest.update(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()

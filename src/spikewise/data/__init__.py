@@ -1,4 +1,4 @@
-"""Where samples come from: pictures and event recordings with labels, split by content, fetched once and checked."""
+"""Data sets: images and event recordings with labels, downloaded, checked and split by content."""
 
 from spikewise._lazy import lazy_exports
 

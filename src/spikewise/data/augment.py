@@ -1,12 +1,12 @@
-r"""Random variants of images, drawn for a whole batch at once and from a given generator.
+r"""Random augmentation of a whole batch of images at once, with a given generator.
 
-Moving, mirroring and blanking leave the label as it is. Mixing two images,
+Shift, flip and cutout do not change the label. Mixing two images,
 
 .. math:: x = \lambda x_i + (1 - \lambda) x_j, \qquad
           y = \lambda\, e_{y_i} + (1 - \lambda)\, e_{y_j}, \qquad \lambda \sim \mathrm{Beta}(\alpha, \alpha),
 
-gives a label that is shared by two classes. Every function indexes the whole batch; none loops over images. What
-is drawn comes from the generator on the CPU, so the variants are the same on every device.
+gives a label that is shared by two classes. No function loops over images. All random numbers are drawn on the
+CPU, so the results are the same on every device.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from .augmentation import Augmentation
 
 
 def vary(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
-    """Images moved, mirrored and blanked, in this order.
+    """Shift, flip and cut out images, in this order.
 
     Parameters
     ----------
     images : Tensor of shape (B, C, H, W) or (B, T, C, H, W)
         Any number type. All frames and channels of a sample are treated alike.
     augmentation : Augmentation
-        Which variants; mixing in pairs is :func:`mixup`.
+        Settings; :func:`mixup` is applied separately.
     generator : torch.Generator
-        Source of chance, on the CPU; equal generators give equal variants.
+        Random generator on the CPU; equal generators give equal variants.
 
     Examples
     --------
@@ -42,6 +42,7 @@ def vary(images: Tensor, augmentation: Augmentation, generator: torch.Generator)
     """
     if images.ndim not in (4, 5):
         raise ShapeError(f"images must be (B, C, H, W) or (B, T, C, H, W); got {tuple(images.shape)}.")
+    # Frames become channels, so that all frames of a recording are shifted, flipped and cut out alike.
     variants = random_shift(images.flatten(1, -3), augmentation.max_shift, generator)
     if augmentation.flip:
         variants = random_flip(variants, generator)
@@ -49,9 +50,9 @@ def vary(images: Tensor, augmentation: Augmentation, generator: torch.Generator)
 
 
 def random_shift(images: Tensor, max_shift: int, generator: torch.Generator) -> Tensor:
-    """Move each image by its own random offset; what enters is black.
+    """Shift each image by its own random offset and fill the border with black.
 
-    It is the random crop of the images with a border of ``max_shift`` black pixels.
+    This equals a random crop of the images padded with ``max_shift`` black pixels.
 
     Parameters
     ----------
@@ -60,7 +61,7 @@ def random_shift(images: Tensor, max_shift: int, generator: torch.Generator) -> 
     max_shift : int
         Offsets are whole pixels, uniform in -max_shift..max_shift for each axis; 0 changes nothing.
     generator : torch.Generator
-        Source of chance, on the CPU.
+        Random generator on the CPU.
 
     Examples
     --------
@@ -78,7 +79,7 @@ def random_shift(images: Tensor, max_shift: int, generator: torch.Generator) -> 
     columns = corners[1, :, None] + torch.arange(width, device=images.device)
     padded = functional.pad(images, (max_shift,) * 4)
     samples = torch.arange(n_samples, device=images.device)
-    # Indices around a slice put the channel axis last; it is moved back to where it was.
+    # NumPy-style indexing: index arrays on both sides of a slice move the sliced channel axis to the end.
     return padded[samples[:, None, None], :, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
 
 
@@ -92,7 +93,7 @@ def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def random_cutout(images: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    """Blank one square in each image; its middle is any pixel, so part of it may lie outside.
+    """Set one square of each image to black; its centre is any pixel, so part of it may lie outside.
 
     Parameters
     ----------
@@ -101,7 +102,7 @@ def random_cutout(images: Tensor, size: int, generator: torch.Generator) -> Tens
     size : int
         Side of the square in pixels; 0 changes nothing.
     generator : torch.Generator
-        Source of chance, on the CPU.
+        Random generator on the CPU.
 
     References
     ----------
@@ -115,6 +116,7 @@ def random_cutout(images: Tensor, size: int, generator: torch.Generator) -> Tens
     if whole_number("size", size, 0) == 0:
         return images
     n_samples, _, *sides = images.shape
+    # A square is the product of an interval of rows and one of columns: the mask grows by one axis at a time.
     blank = torch.ones((), dtype=torch.bool, device=images.device)
     for side, axis in zip(sides, (-2, -1), strict=True):
         starts = torch.randint(side, (n_samples, 1), generator=generator).to(images.device) - size // 2
@@ -127,7 +129,7 @@ def random_cutout(images: Tensor, size: int, generator: torch.Generator) -> Tens
 def mixup(
     images: Tensor, labels: Tensor, n_classes: int, alpha: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Mix each image with another of the batch.
+    """Mix each image and its label with those of another image of the batch.
 
     Parameters
     ----------
@@ -138,14 +140,14 @@ def mixup(
     n_classes : int
         Number of classes K.
     alpha : float
-        Both parameters of the Beta distribution of each image's own share; 0 mixes nothing.
+        Both parameters of the Beta distribution of each image's weight; 0 mixes nothing.
     generator : torch.Generator
-        Source of chance, on the CPU.
+        Random generator on the CPU.
 
     Returns
     -------
     images : Tensor of shape (B, ...)
-        The mixtures, floats; of bytes in the unit range.
+        Mixed images, floats; bytes are scaled to [0, 1] first.
     targets : float Tensor of shape (B, K)
         Share of each class; a row sums to 1. ``cross_entropy`` takes it in place of labels.
 
@@ -162,13 +164,13 @@ def mixup(
     """
     if alpha < 0:
         raise ParameterError(f"alpha must be at least 0; got {alpha}.")
-    if not images.is_floating_point():  # as bytes, events would not mix: a quarter of one event rounds to none
+    if not images.is_floating_point():  # in integers a quarter of one event would round to 0
         images = images / 255
     targets = functional.one_hot(labels.long(), n_classes).float()
     if alpha == 0:
         return images, targets
     partners = torch.randperm(len(images), generator=generator).to(images.device)
-    # torch draws no Beta from a given generator; NumPy does, seeded by it.
+    # torch.distributions.Beta accepts no generator, so NumPy draws, seeded by the given one.
     seed = int(torch.randint(2**62, (), generator=generator))
     share = torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, len(images))).float().to(images.device)
     weight = share.reshape(-1, *[1] * (images.ndim - 1))

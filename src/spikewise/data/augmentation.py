@@ -1,4 +1,4 @@
-"""Which random variants of its images a network sees: plain settings; :mod:`spikewise.data.augment` draws them."""
+"""Settings of image augmentation; :mod:`spikewise.data.augment` applies them."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class Augmentation(BaseModel):
 
     @classmethod
     def named(cls, data: str) -> Augmentation:
-        """The customary variants for a data set."""
+        """Return the usual augmentation of a named data set."""
         if data not in AUGMENTATIONS:
             raise unknown_name("augmentation", data, AUGMENTATIONS)
         return AUGMENTATIONS[data]
 
 
-# CIFAR-10 as in the code of DT-SNN (arXiv 2305.17346); CIFAR-100 there has AutoAugment besides, which is not here.
-# For Tiny-ImageNet, with twice the side, both lengths are doubled. CIFAR10-DVS as there, at 48x48, without rotations;
-# digits and gestures have no mirror image of the same class, so they are moved alone.
+# CIFAR-10 and CIFAR-100 as in the code of DT-SNN (arXiv 2305.17346), without its AutoAugment for CIFAR-100.
+# Tiny-ImageNet has images of twice the side, so both lengths are doubled. CIFAR10-DVS as in DT-SNN, at 48x48, without
+# its rotations. A mirrored digit or gesture may belong to no class or another, so these are only shifted.
 AUGMENTATIONS = {
     "cifar10": Augmentation(max_shift=4, flip=True),
     "cifar100": Augmentation(max_shift=4, flip=True, cutout=16),

@@ -1,4 +1,4 @@
-"""How recordings of events become frames: plain settings; :mod:`spikewise.data.frames` makes the frames."""
+"""Settings that say how event recordings become frames; :mod:`spikewise.data.frames` makes the frames."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Size = tuple[int, int]
 
 
 class Binning(BaseModel):
-    """How a recording becomes frames.
+    """Settings that turn an event recording into frames.
 
     Examples
     --------
@@ -35,12 +35,13 @@ class Binning(BaseModel):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if self.by == "count" and self.span_us is not None:
+            # ValueError, because pydantic reports it as an error of the settings.
             raise ValueError(f"span_us must be left out by count; got {self.span_us}")
         return self
 
     def frame_size(self, sensor: Size) -> Size:
-        """Height and width of the frames of a sensor, once they are known to be possible."""
-        kept = sensor
+        """Return height and width of the frames; raise ParameterError if crop or size exceeds what it is taken from."""
+        kept = sensor  # the crop is taken from the sensor, the frame from the crop
         for name in ("crop", "size"):
             asked = getattr(self, name)
             if asked is None:

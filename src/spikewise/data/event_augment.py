@@ -1,7 +1,7 @@
-"""Random variants of one event recording, drawn from a given generator; NumPy only.
+"""Random augmentation of one event recording, with a given generator; it needs NumPy only.
 
-Each function returns events on the same sensor in order of time. Events that leave the sensor are dropped, so
-none of the variants adds one.
+Each function returns events on the same sensor in order of time. Events that leave the sensor are dropped, and no
+function adds events.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class EventAugmentation(BaseModel):
     jitter_us: float = Field(0.0, ge=0, le=1e9, description="Standard deviation of a shift in time, in microseconds.")
 
     def vary(self, events: Events, sensor: Size, rng: np.random.Generator) -> Events:
-        """Events moved, mirrored, thinned and shifted in time, in this order.
+        """Shift and flip a recording, drop events and jitter their times, in this order.
 
         Parameters
         ----------
@@ -40,7 +40,7 @@ class EventAugmentation(BaseModel):
         sensor : tuple of int
             Height and width of the sensor.
         rng : numpy.random.Generator
-            Source of chance; equal generators give equal variants.
+            Random generator; equal generators give equal variants.
 
         Examples
         --------
@@ -56,11 +56,12 @@ class EventAugmentation(BaseModel):
 
 
 def shift_events(events: Events, sensor: Size, max_shift: int, rng: np.random.Generator) -> Events:
-    """Move a whole recording by whole pixels, uniform in -max_shift..max_shift for each axis."""
+    """Shift a whole recording by whole pixels, uniform in -max_shift..max_shift for each axis."""
     down, right = rng.integers(-max_shift, max_shift, 2, endpoint=True)
+    # Signed integers, because the stored coordinates are unsigned and would wrap around below 0.
     y, x = events["y"].astype(np.int64) + down, events["x"].astype(np.int64) + right
     is_inside = (y >= 0) & (y < sensor[0]) & (x >= 0) & (x < sensor[1])
-    moved: Events = events[is_inside]
+    moved: Events = events[is_inside]  # a mask copies, so the caller's events stay unchanged
     moved["y"], moved["x"] = y[is_inside], x[is_inside]
     return moved
 
@@ -74,13 +75,13 @@ def flip_events(events: Events, sensor: Size, rng: np.random.Generator) -> Event
 
 
 def drop_events(events: Events, probability: float, rng: np.random.Generator) -> Events:
-    """Leave out each event on its own with this probability."""
+    """Drop each event independently with this probability."""
     kept: Events = events[rng.random(len(events)) >= probability]
     return kept
 
 
 def jitter_events(events: Events, deviation_us: float, rng: np.random.Generator) -> Events:
-    """Move each event in time on its own, by a normal deviate in microseconds, but not before 0; then sort."""
+    """Add independent normal noise (in microseconds) to the event times, not below 0, and sort the events."""
     moved = events.copy()
     moved["t"] = np.maximum(events["t"] + np.rint(rng.normal(0.0, deviation_us, len(events))).astype(np.int64), 0)
     in_order: Events = moved[np.argsort(moved["t"], kind="stable")]

@@ -1,7 +1,7 @@
-"""Event recordings with labels, as they were recorded: one call from a name to a split.
+"""Load event recordings with labels: one call returns a split of a named data set.
 
-For training a network that takes frames, :func:`~spikewise.data.images.load_splits` bins each recording as it is
-read. Here the events themselves come, for augmentation in time, for other binnings, and for looking at them.
+For networks that take frames, :func:`~spikewise.data.images.load_splits` bins each recording while it is read. This
+module returns the events themselves, for augmentation in time, for other binnings, and for plots.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .splits import content_digest, digest_array, sha256_of_digests
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EventSet:
-    """Recordings of one split and their classes.
+    """Event recordings of one split with their labels.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class EventSet:
     name : str
         Name of the data set.
     split : str
-        Which samples of it these are.
+        Name of the split.
 
     Examples
     --------
@@ -66,7 +66,7 @@ class EventSet:
 
     def __post_init__(self) -> None:
         where = f"{self.name} ({self.split})"
-        recordings = tuple(self.recordings)
+        recordings = tuple(self.recordings)  # an iterator would be used up by the check
         if not recordings or any(events.dtype != EVENT or events.ndim != 1 for events in recordings):
             raise DataError(f"{where}: recordings must be arrays of events (t, x, y, p), at least one; they are not.")
         object.__setattr__(self, "recordings", recordings)
@@ -92,17 +92,17 @@ class EventSet:
 
     @property
     def sha256(self) -> str:
-        """Hash of events and labels, the same for any order of the samples."""
+        """SHA-256 of events and labels; it does not depend on the order of the samples."""
         return sha256_of_digests(_digests(self.recordings, self.labels), self.sensor)
 
     def subset(self, index: ArrayLike | slice) -> EventSet:
-        """The samples picked by indices, a mask or a slice, as a set of its own."""
+        """Return the samples at these indices, mask or slice as a new set."""
         rows = np.arange(self.n_samples)[index if isinstance(index, slice) else np.asarray(index)]
         picked = [self.recordings[row] for row in rows]
         return EventSet(picked, self.labels[rows], self.classes, self.sensor, self.name, self.split)
 
     def varied(self, augmentation: EventAugmentation, seed: int) -> EventSet:
-        """Random variants of the recordings; each depends on the seed and its place only."""
+        """Return the augmented recordings; each depends only on the seed and its index."""
         varied = [
             augmentation.vary(events, self.sensor, np.random.default_rng([seed, place]))
             for place, events in enumerate(self.recordings)
@@ -110,10 +110,11 @@ class EventSet:
         return EventSet(varied, self.labels, self.classes, self.sensor, self.name, self.split)
 
     def frames(self, n_steps: int, binning: Binning | None = None) -> ImageSet:
-        """The recordings as frames (T, B, 2, H, W) of 8 bits; see :func:`~spikewise.data.frames.bin_events`."""
+        """Bin the recordings into frames (T, B, 2, H, W) of 8 bits; see :func:`~spikewise.data.frames.bin_events`."""
         binned = []
         for events in self.recordings:
             binned.append(bin_events(events, self.sensor, n_steps, binning))
+            # Inside the loop: the first frame already tells whether all of them fit into memory.
             check_size((self.n_samples, *binned[0].shape), 1, "all frames together")
         return ImageSet(np.stack(binned, 1), self.labels, self.classes, self.name, self.split)
 
@@ -125,23 +126,23 @@ def load_events(
     *,
     validation_fraction: float = 0.1,
 ) -> EventSet:
-    """Read one split of a set of event recordings; the splits are those of its frames.
+    """Read one split of a set of event recordings; it holds the same recordings as the split of frames.
 
     Parameters
     ----------
     name : str or path
         ``nmnist``, ``cifar10-dvs`` or ``dvs128-gesture``, or the folder of one of them.
     split : {"train", "validation", "test", "all"}
-        Which samples. Reading any split needs memory for the whole part, 13 bytes an event.
+        Name of the split. Reading any split needs memory for the whole part, 13 bytes per event.
     root : path, optional
-        Folder looked at before ``$SPIKEWISE_DATA`` and the user's cache.
+        Folder searched before ``$SPIKEWISE_DATA`` and the user's cache.
     validation_fraction : float
-        Share of each class that ``train`` leaves to ``validation``, in [0, 1).
+        Share of each class that goes from ``train`` to ``validation``, in [0, 1).
 
     Raises
     ------
     ParameterError
-        If the name, the split or the fraction is not possible.
+        If the name, the split or the fraction is not valid.
     DataError
         If the set is absent, a file is damaged, or the split is empty.
     """
@@ -156,7 +157,7 @@ def load_events(
 
 
 def _collected(recordings: Recordings, name: str) -> Samples:
-    """All recordings of a part, as long as they fit into memory."""
+    """Read all recordings of a part; raise DataError if they do not fit into memory."""
     content, labels, n_events = [], [], 0
     for events, label in recordings():
         content.append(events)

@@ -1,16 +1,16 @@
-r"""Event recordings as frames: how many events each pixel had in each step.
+r"""Bin event recordings into frames: the number of events of each pixel in each step.
 
-Of a recording with times :math:`t_i` and n events, event i falls into step
+In a recording of n events with times :math:`t_i`, event i falls into step
 
 .. math:: \left\lfloor T \frac{t_i - t_0}{t_{n-1} - t_0 + 1} \right\rfloor
           \quad\text{(by time)}, \qquad
           \left\lfloor T \frac{i}{n} \right\rfloor \quad\text{(by count)}.
 
-Steps of equal time are what a device with a clock sees; steps of equal count follow the movement. A frame has one
-channel per polarity, OFF and then ON.
+Steps of equal time are what a clocked device sees; steps of equal count adapt to the speed of the movement. A frame
+has one channel per polarity, first OFF, then ON.
 
-A recording that is whole is divided into a given number of steps (:func:`bin_events`). Of a live one the end is not
-known, so there a step has a given length, a time or a number of events, and each frame is handed on as soon as it is
+A complete recording is divided into a given number of steps (:func:`bin_events`). The end of a live recording is not
+known, so its steps have a given length, a time or a number of events, and each frame is returned as soon as it is
 complete (:func:`arriving_frames`).
 """
 
@@ -38,7 +38,7 @@ def bin_events(
     binning: Binning | None = None,
     dtype: DTypeLike = np.uint8,
 ) -> NDArray[Any]:
-    """Frames of one recording.
+    """Bin the events of one recording into frames.
 
     Parameters
     ----------
@@ -49,15 +49,15 @@ def bin_events(
     n_steps : int
         Number of frames T, 1 to 1024.
     binning : Binning, optional
-        How; by time and of the sensor's size if absent.
+        Settings; if absent, steps of equal time and frames of the sensor's size.
     dtype : type
-        Integers stop at their largest value (uint8: 255 events of a pixel in a step); floats count on.
+        Integers saturate at their largest value (uint8: 255 events of a pixel in a step); floats do not.
 
     Returns
     -------
     array of shape (T, 2, H, W)
-        Number of events: channel 0 of polarity OFF, channel 1 ON. If the frame is smaller than what is kept, a pixel
-        counts the events of the several pixels that it covers.
+        Number of events: channel 0 of polarity OFF, channel 1 ON. If a frame is smaller than the crop, each of its
+        pixels counts the events of all sensor pixels that it covers.
 
     Examples
     --------
@@ -73,9 +73,11 @@ def bin_events(
     is_kept = steps < n_steps
     places = []
     for name, side, whole, kept in zip("yx", (height, width), sensor, binning.crop or sensor, strict=True):
+        # The crop lies in the middle of the sensor; signed numbers, because pixels left of it get negative places.
         place = events[name].astype(np.int64) - (whole - kept) // 2
         is_kept &= (place >= 0) & (place < kept)
         places.append(place * side // kept)
+    # One histogram over flat indices counts all events at once.
     index = ((steps * 2 + events["p"]) * height + places[0]) * width + places[1]
     shape = (n_steps, 2, height, width)
     counts = np.bincount(index[is_kept], minlength=math.prod(shape)).reshape(shape)
@@ -84,13 +86,14 @@ def bin_events(
 
 
 def _steps(events: Events, n_steps: int, binning: Binning) -> NDArray[np.int64]:
-    """Step of each event; n_steps or more for one that is too late."""
+    """Return the step of each event; n_steps or more for an event after the last step."""
     if binning.by == "count":
         return np.arange(len(events)) * n_steps // max(len(events), 1)
     t = events["t"].astype(np.int64)
     if binning.span_us is not None:
-        # The limit comes first: a time of any size must not overflow.
+        # The minimum comes first, so that the product with n_steps cannot overflow.
         return np.minimum(t, binning.span_us) * n_steps // binning.span_us
+    # "+ 1" puts the last event into the last step instead of one after it.
     return (t - t[:1]) * n_steps // (t[-1] - t[0] + 1) if len(t) else t
 
 
@@ -102,25 +105,25 @@ def arriving_frames(
     n_events: int | None = None,
     binning: Binning | None = None,
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yield a frame whenever a step's time is over, or it has its events.
+    """Yield a frame as soon as a step has its length in time or its number of events.
 
     Parameters
     ----------
     chunks : iterable of structured arrays
-        Events with ``t`` (microseconds), ``x``, ``y`` and ``p`` as they come, each array after the one before in time.
+        Arrays of events with ``t`` (microseconds), ``x``, ``y`` and ``p``, in order of time.
     sensor : tuple of int
         Height and width of the sensor.
     span_us : int, optional
         Length of a step in microseconds, from the first event on. A step without events is a frame of zeros.
     n_events : int, optional
-        Events of a step. Exactly one of the two is given.
+        Number of events of a step. Give exactly one of the two.
     binning : Binning, optional
-        Part of the sensor that is kept, and size of a frame; all of it if absent.
+        Crop and size of a frame; the whole sensor if absent.
 
     Yields
     ------
     uint8 array of shape (2, H, W)
-        Number of events, at most 255: channel 0 of polarity OFF, channel 1 ON. The last one may be incomplete.
+        Number of events, at most 255: channel 0 of polarity OFF, channel 1 ON. The last frame may be incomplete.
 
     Raises
     ------
@@ -153,6 +156,7 @@ def arriving_frames(
                 yield _frame(waiting[:length], sensor, binning)
                 waiting = waiting[length:]
             continue
+        # Steps follow the clock of the first event, so a quiet time gives frames of zeros.
         ends_at = int(waiting["t"][0]) + length if ends_at is None else ends_at
         while latest >= ends_at:
             n_done = int(np.searchsorted(waiting["t"], ends_at))
@@ -163,7 +167,7 @@ def arriving_frames(
 
 
 def _as_events(chunk: Events, sensor: Size) -> Events:
-    """Events as the readers make them: signed times, and polarities 0 and 1 inside the sensor."""
+    """Convert events to our type; raise ParameterError for a missing field or a value out of range."""
     names, wanted = getattr(chunk, "dtype", np.dtype(np.void)).names or (), EVENT.names or ()
     if not set(wanted) <= set(names):
         raise ParameterError(f"events must be arrays with the fields t, x, y and p; got {names or 'none'}.")
@@ -177,5 +181,6 @@ def _as_events(chunk: Events, sensor: Size) -> Events:
 
 
 def _frame(events: Events, sensor: Size, binning: Binning | None) -> NDArray[np.uint8]:
+    # Only crop and size are used: these events are one step already, whichever way it was cut.
     kept = Binning() if binning is None else Binning(crop=binning.crop, size=binning.size)
     return np.asarray(bin_events(events, sensor, 1, kept)[0], np.uint8)

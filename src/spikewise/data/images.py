@@ -1,8 +1,8 @@
-"""Pictures with labels, ready to learn from: one call from a name to a split.
+"""Load images with labels: one call returns a split of a named data set.
 
-Which samples a split holds is the same for everyone (see :mod:`~spikewise.data.split_rows`). Event recordings are
-binned into frames on the way (see :mod:`~spikewise.data.frames`); their splits follow from the events, so they are
-the same for every number of steps.
+The samples of a split are the same for every user (see :mod:`~spikewise.data.split_rows`). Event recordings are
+binned into frames while they are read (see :mod:`~spikewise.data.frames`); their splits depend on the events, so they
+are the same for every number of steps.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from .splits import content_sha256, sha256_of_digests
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageSet:
-    """Pictures of one split and their classes.
+    """Images, or frames of recordings, of one split with their labels.
 
     Parameters
     ----------
     images : uint8 array of shape (B, C, H, W) or (T, B, C, H, W)
-        Pixels, 0 to 255, of 1 to 4 channels; or T frames of each recording, event counts of two polarities.
+        Pixels, 0 to 255, with 1 to 4 channels; or T frames of each recording, event counts of two polarities.
     labels : int64 array of shape (B,)
         Class of each picture, an index into ``classes``.
     classes : tuple of str
@@ -39,7 +39,7 @@ class ImageSet:
     name : str
         Name of the data set.
     split : str
-        Which samples of it these are.
+        Name of the split.
 
     Examples
     --------
@@ -62,6 +62,7 @@ class ImageSet:
                 f"{where}: images must be uint8 (B, C, H, W) or (T, B, C, H, W), not empty; "
                 f"got {images.dtype} {images.shape}."
             )
+        # Frames count as further images here: the check looks at the channel axis only.
         check_channels(images.reshape(-1, *images.shape[-3:]), where)
         object.__setattr__(self, "images", images)
         object.__setattr__(self, "classes", tuple(self.classes))
@@ -96,11 +97,11 @@ class ImageSet:
 
     @property
     def sha256(self) -> str:
-        """Hash of pixels and labels, the same for any order of the samples."""
+        """SHA-256 of pixels and labels; it does not depend on the order of the samples."""
         return content_sha256(self._by_sample, self.labels)
 
     def subset(self, index: ArrayLike | slice) -> ImageSet:
-        """The samples picked by indices, a mask or a slice, as a set of its own.
+        """Return the samples at these indices, mask or slice as a new set.
 
         Examples
         --------
@@ -131,26 +132,26 @@ def load_images(
         ``tiny-imagenet``; the recordings ``nmnist``, ``cifar10-dvs`` or ``dvs128-gesture``; or the path of an
         ``.npz`` with ``images``, ``labels`` and perhaps ``classes``; or of a folder of class folders.
     split : {"train", "validation", "test", "all"}
-        Which samples.
+        Name of the split.
     root : path, optional
-        Folder looked at before ``$SPIKEWISE_DATA`` and the user's cache.
+        Folder searched before ``$SPIKEWISE_DATA`` and the user's cache.
     download : bool
-        Whether a set that is in none of them is fetched.
+        Whether to download a set that is in none of these folders.
     validation_fraction : float
-        Share of each class that ``train`` leaves to ``validation``, in [0, 1).
+        Share of each class that goes from ``train`` to ``validation``, in [0, 1).
     n_steps : int
         Frames T of each recording; pictures have none.
     binning : Binning, optional
-        How recordings become frames; by time and of the sensor's size if absent.
+        How recordings become frames; if absent, steps of equal time and frames of the sensor's size.
 
     Raises
     ------
     ParameterError
-        If the name, the split or the fraction is not possible.
+        If the name, the split or the fraction is not valid.
     DataError
         If a file is damaged, holds another data set, or the split is empty.
     DownloadError
-        If no mirror delivers.
+        If no mirror delivers the files.
 
     Examples
     --------
@@ -173,13 +174,13 @@ def load_splits(
     n_steps: int = 4,
     binning: Binning | None = None,
 ) -> dict[str, ImageSet]:
-    """Read ``train``, ``validation`` and ``test`` at once, each file a single time; see :func:`load_images`.
+    """Read ``train``, ``validation`` and ``test``, each file only once; see :func:`load_images`.
 
     Parameters
     ----------
     min_validation : int
-        About how many validation images are wished for. For them the fraction is enlarged, to at most 1/4, and a
-        class too small for its share gives up a sample all the same, unless duplicates would make it more than half.
+        Wanted number of validation images, approximately. To reach it, the fraction grows, to at most 1/4, and even a
+        class too small for its share gives one sample, unless its duplicates would make that more than half.
 
     Examples
     --------
@@ -195,7 +196,7 @@ def load_splits(
 def read_splits(
     source: Source, validation_fraction: float = 0.1, min_validation: int = 0, *, skip_empty: bool = False
 ) -> dict[str, ImageSet]:
-    """``train``, ``validation`` and ``test`` of a source that has been found; empty ones raise, or are left out."""
+    """Read ``train``, ``validation`` and ``test`` of a source; an empty split raises DataError or is left out."""
     share = Share(validation_fraction, min_validation)
     chosen = choose_all(_reader(source), source.test is not None, share)
     return {
@@ -204,7 +205,7 @@ def read_splits(
 
 
 def verify(source: Source, splits: Mapping[str, ImageSet]) -> bool:
-    """Whether these splits together are the published data set; False if nobody published a checksum.
+    """Whether these splits together are the published data set; False if no checksum is published.
 
     Raises
     ------
@@ -213,6 +214,7 @@ def verify(source: Source, splits: Mapping[str, ImageSet]) -> bool:
     """
     if not source.known or not source.known.content:
         return False
+    # The checksum does not depend on the order, so the two shuffled splits can simply be joined again.
     for part, names in {"train": ["train", "validation"], "test": ["test"]}.items():
         images = np.concatenate([splits[name].images for name in names])
         labels = np.concatenate([splits[name].labels for name in names])
@@ -225,11 +227,11 @@ def verify(source: Source, splits: Mapping[str, ImageSet]) -> bool:
 
 
 def _reader(source: Source) -> Callable[[str], Samples]:
-    """Function that reads an official part and makes sure that it is not another set's: file names are shared."""
+    """Return a function that reads an official part and checks that it is not that of another named set."""
 
     def read(part: str) -> Samples:
         samples = (source.test if part == "test" and source.test else source.train)()
-        if source.known:
+        if source.known:  # MNIST and Fashion-MNIST have the same file names
             digest = sha256_of_digests(samples.digests, samples.content.shape[1:])
             for other in NAMED_SETS.values():
                 if other is not source.known and digest in other.content.values():
@@ -244,5 +246,6 @@ def _reader(source: Source) -> Callable[[str], Samples]:
 def _as_set(source: Source, split: str, choice: Choice) -> ImageSet:
     choice.require(source.name, split)
     images = choice.content()
+    # Sources read recordings one after another (B, T, ...); networks need time first.
     time_first = np.ascontiguousarray(images.swapaxes(0, 1)) if images.ndim == 5 else images
     return ImageSet(time_first, choice.labels(), source.classes, source.name, split)

@@ -1,8 +1,8 @@
-"""Which samples make up a split, whatever a sample is.
+"""Choose the samples of a split, for any kind of sample.
 
-The splits of a name are the same for everyone (see :mod:`~spikewise.data.splits`). ``test`` is the official
-test set in its own order; a source that has none gives up a fifth of each class. ``validation`` is a share of
-what remains, ``train`` the rest, both ordered by content, so training does not depend on the order of a file.
+The splits of a data set are the same for every user (see :mod:`~spikewise.data.splits`). ``test`` is the official
+test set in its own order; without one it is a fifth of each class. ``validation`` is a share of the remaining
+samples, ``train`` the rest, both ordered by content, so training does not depend on the order of a file.
 ``all`` is every sample of the source, for cross-validation.
 """
 
@@ -25,7 +25,7 @@ Split = Literal["train", "validation", "test", "all"]
 Rows = NDArray[np.int64]
 
 TEST_FRACTION = 0.2  # of a source without an official test set
-_MAX_ENLARGED = 0.25  # validation is not enlarged further, however many samples are wished for
+_MAX_ENLARGED = 0.25  # largest share of validation, however many samples are wanted
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,11 +35,11 @@ class Samples:
     Parameters
     ----------
     content : array of shape (B, ...), or list of B recordings
-        What is learned from.
+        Images, frames or events.
     labels : int64 array of shape (B,)
         Classes.
     digests : bytes array of shape (B,)
-        What decides about splits; of the events, where the content is frames binned from them.
+        Digests that decide about splits; if the content is binned frames, those of the events.
     """
 
     content: Any
@@ -47,13 +47,13 @@ class Samples:
     digests: NDArray[np.bytes_]
 
     def take(self, rows: Rows) -> Any:
-        """Content of these rows."""
+        """Return the content of these rows."""
         if isinstance(self.content, list):
             return [self.content[row] for row in rows]
         return self.content[rows]
 
     def joined(self, other: Samples) -> Samples:
-        """These samples and then the others."""
+        """Return these samples followed by the others."""
         return Samples(
             self.content + other.content
             if isinstance(self.content, list)
@@ -64,13 +64,13 @@ class Samples:
 
 
 def image_samples(images: Pixels, labels: Labels) -> Samples:
-    """Images with the digests of their pixels."""
+    """Return images as samples, with the digests of pixels and labels."""
     return Samples(images, labels, content_digests(images, labels))
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How much of what is learned from goes to validation."""
+    """Share of the training samples that goes to validation."""
 
     fraction: float
     min_samples: int = 0
@@ -82,7 +82,7 @@ class Share:
             raise ParameterError(f"min_validation must be at least 0; got {self.min_samples}.")
 
     def of(self, n_samples: int) -> float:
-        """Fraction of this many samples."""
+        """Return the fraction for this many samples, enlarged to reach ``min_samples`` if possible."""
         return max(self.fraction, min(_MAX_ENLARGED, self.min_samples / n_samples))
 
 
@@ -93,24 +93,24 @@ class Choice:
     Parameters
     ----------
     samples : Samples
-        The part.
+        Samples of the part.
     rows : int64 array
-        Indices into it.
+        Indices of the chosen samples.
     """
 
     samples: Samples
     rows: Rows
 
     def content(self) -> Any:
-        """What the rows hold."""
+        """Return the content of the chosen samples."""
         return self.samples.take(self.rows)
 
     def labels(self) -> Labels:
-        """Their classes."""
+        """Return the labels of the chosen samples."""
         return self.samples.labels[self.rows]
 
     def require(self, name: str, split: str) -> Choice:
-        """Return this choice, unless it is empty: then an error says what there is and what would help."""
+        """Return this choice; raise DataError if it is empty, with the class sizes and a remedy."""
         if len(self.rows):
             return self
         part = self.samples
@@ -119,32 +119,32 @@ class Choice:
         span = f"{sizes.min()} to {sizes.max()}" if np.ptp(sizes) else f"{sizes[0]}"
         has = f"{len(part.labels)} samples in {len(sizes)} classes of {span}"
         advice = "Give more" + (", or a larger validation_fraction." if split == "validation" else ".")
-        if n_copies:
+        if n_copies:  # exact copies share a digest, so they cannot be divided between splits
             has += f", {n_copies} of them exact copies of another,"
             advice = "Copies are never divided between splits: give more different samples."
         raise DataError(f"{name}: the split {split} must hold a sample; {has} leave none for it. {advice}")
 
 
 def check_split(split: Split) -> Split:
-    """The name of a split, once it is known to be one."""
+    """Return the name of a split; raise ParameterError if it is unknown."""
     if split not in get_args(Split):
         raise unknown_name("split", split, get_args(Split))
     return split
 
 
 def choose(read: Callable[[str], Samples], split: str, has_test: bool, share: Share) -> Choice:
-    """The part and the rows of it that make up a split, read with as few files as it needs.
+    """Choose the samples of a split and read only the official parts that it needs.
 
     Parameters
     ----------
     read : callable
         Reads ``"train"`` or ``"test"``.
     split : {"train", "validation", "test", "all"}
-        Which split.
+        Name of the split.
     has_test : bool
         Whether there is an official test part.
     share : Share
-        How much goes to validation.
+        Share that goes to validation.
     """
     if split == "test" and has_test:
         part = read("test")
@@ -156,15 +156,16 @@ def choose(read: Callable[[str], Samples], split: str, has_test: bool, share: Sh
 
 
 def choose_all(read: Callable[[str], Samples], has_test: bool, share: Share) -> dict[str, Choice]:
-    """``train``, ``validation`` and ``test``, each part read once."""
+    """Choose ``train``, ``validation`` and ``test``; each official part is read once."""
     once = cache(read)
     return {split: choose(once, split, has_test, share) for split in ("train", "validation", "test")}
 
 
 def _chosen(part: Samples, split: str, has_test: bool, share: Share) -> Rows:
-    """Indices of a split, in the order of the digests."""
+    """Return the indices of a split, in the order of the digests."""
     if split == "all":
         return np.argsort(part.digests, kind="stable")
+    # Test samples go first: validation is a share of the remaining samples, so its size cannot change the test set.
     rest = np.arange(len(part.labels))
     if not has_test:
         rest, test = holdout_by_digest(part.digests, part.labels, TEST_FRACTION)

@@ -1,12 +1,12 @@
-r"""Splits that depend on what the samples are, never on where they lie in a file.
+r"""Split samples by their content, not by their place in a file.
 
-A random split of row numbers changes once a file is shuffled or read from another archive, and then test images
-of one user are training images of the other. Here each sample gets a digest of its pixels and label,
+A random split of row numbers changes if a file is shuffled or read from another archive, and then test images
+of one user are training images of another. Here each sample gets a digest of its pixels and label,
 
 .. math:: d_i = \mathrm{BLAKE2b}(\text{pixels}_i;\ \text{salt} = \text{label}_i),
 
-which is as good as a random number. Within each class the samples are ranked by it, and the first ranks are
-held out. So a split is stratified, the same for everyone and for any order of the samples, exact duplicates
+which acts as a random number. Within each class the samples are ranked by it, and the first ranks are
+held out. So a split is stratified and the same for every user and any order of the samples, exact duplicates
 stay together, and a larger fraction holds out a superset of a smaller one.
 """
 
@@ -25,7 +25,7 @@ DIGEST_BYTES = 16
 
 
 def content_digests(images: ArrayLike, labels: ArrayLike) -> NDArray[np.bytes_]:
-    """Digest of each sample's pixels and label, of 16 bytes.
+    """Return the digest (16 bytes) of each sample's pixels and label.
 
     Parameters
     ----------
@@ -39,6 +39,7 @@ def content_digests(images: ArrayLike, labels: ArrayLike) -> NDArray[np.bytes_]:
         raise ShapeError(f"images must be (B, ...) and labels (B,), not empty; got {pixels.shape}, {classes.shape}.")
     if classes.dtype.kind not in "iu":
         raise ParameterError(f"labels must be integers; got {classes.dtype}.")
+    # Slices of one view of all bytes: no sample is copied to be hashed.
     content = pixels.reshape(-1).view(np.uint8).data
     width = len(content) // len(classes)
     return digest_array(
@@ -47,18 +48,19 @@ def content_digests(images: ArrayLike, labels: ArrayLike) -> NDArray[np.bytes_]:
 
 
 def content_digest(content: bytes | memoryview, label: int) -> bytes:
-    """Digest of one sample's bytes and label, of 16 bytes."""
+    """Return the digest (16 bytes) of one sample's bytes and label."""
+    # The label as salt: equal images of different classes are different samples, not duplicates.
     salt = label.to_bytes(8, "little", signed=True)
     return hashlib.blake2b(content, digest_size=DIGEST_BYTES, salt=salt).digest()
 
 
 def digest_array(digests: Sequence[bytes]) -> NDArray[np.bytes_]:
-    """Digests of samples as an array (B,)."""
+    """Return digests of samples as an array (B,)."""
     return np.frombuffer(b"".join(digests), f"S{DIGEST_BYTES}")
 
 
 def rank_by_content(images: ArrayLike, labels: ArrayLike) -> IndexArray:
-    """Order (B,) of the samples by digest: as good as shuffled, yet the same for everyone.
+    """Return the order (B,) of the samples by digest: it looks shuffled but is the same for every user.
 
     Examples
     --------
@@ -72,7 +74,7 @@ def rank_by_content(images: ArrayLike, labels: ArrayLike) -> IndexArray:
 
 
 def stratified_holdout(images: ArrayLike, labels: ArrayLike, fraction: float) -> tuple[IndexArray, IndexArray]:
-    """Split samples in two, the same share of each class held out.
+    """Hold out the same share of each class.
 
     Parameters
     ----------
@@ -81,13 +83,13 @@ def stratified_holdout(images: ArrayLike, labels: ArrayLike, fraction: float) ->
     labels : int array of shape (B,)
         Classes.
     fraction : float
-        Share to hold out, in [0, 1]; of n samples of a class it is ``round(fraction * n)``, moved to the nearest
-        place that does not divide a group of exact duplicates.
+        Share to hold out, in [0, 1]. Of a class of n samples about ``round(fraction * n)`` are held out: the closest
+        number that does not divide a group of exact duplicates.
 
     Returns
     -------
     kept, held_out : int arrays
-        Indices, each in the order of the digests, so that the samples they pick do not depend on the input's order.
+        Indices in the order of the digests, so that the chosen samples do not depend on the order of the input.
 
     Examples
     --------
@@ -102,15 +104,16 @@ def stratified_holdout(images: ArrayLike, labels: ArrayLike, fraction: float) ->
 def holdout_by_digest(
     digests: NDArray[np.bytes_], labels: NDArray[np.integer], fraction: float, *, from_every_class: bool = False
 ) -> tuple[IndexArray, IndexArray]:
-    """:func:`stratified_holdout` of samples whose digests are known.
+    """Hold out the same share of each class, as :func:`stratified_holdout` does, given the digests.
 
-    With ``from_every_class`` even a class whose share rounds to none gives up a sample, or a whole group of
-    duplicates, unless that were more than half of it.
+    With ``from_every_class``, a class whose share rounds to 0 still gives one sample or group of duplicates,
+    unless that is more than half of the class.
     """
     if not 0 <= fraction <= 1:
         raise ParameterError(f"fraction must lie in [0, 1]; got {fraction}.")
     is_held_out = np.zeros(len(digests), bool)
     for ranked, group_starts in _classes_by_rank(digests, labels):
+        # A class may be cut only where a group of duplicates begins, or at its end.
         cuts = np.append(np.unique(group_starts), len(ranked))
         if from_every_class and (some := cuts[(cuts > 0) & (cuts <= max(fraction, 0.5) * len(ranked))]).size:
             cuts = some
@@ -121,10 +124,10 @@ def holdout_by_digest(
 
 
 def stratified_folds(images: ArrayLike, labels: ArrayLike, n_folds: int) -> IndexArray:
-    """Fold number (B,) of each sample, for cross-validation.
+    """Return the fold number (B,) of each sample, for cross-validation.
 
-    Every fold gets the same number of samples, in all and of each class, within one (or within a group of exact
-    duplicates, which share a fold).
+    All folds have the same size, in total and for each class, up to one sample (or one group of exact duplicates,
+    which share a fold).
 
     Examples
     --------
@@ -136,7 +139,7 @@ def stratified_folds(images: ArrayLike, labels: ArrayLike, n_folds: int) -> Inde
     if not 2 <= n_folds <= len(digests):
         raise ParameterError(f"n_folds must lie in 2..{len(digests)}, the number of samples; got {n_folds}.")
     folds = np.zeros(len(digests), np.int64)
-    n_dealt = 0  # whole rounds aside, the next class goes on where the last one stopped
+    n_dealt = 0  # surplus samples so far: each class continues at the next fold, so the folds stay equal in total
     for ranked, group_starts in _classes_by_rank(digests, np.asarray(labels)):
         share, rest = divmod(len(ranked), n_folds)
         ends = np.cumsum(share + (np.arange(n_folds) < rest))
@@ -148,17 +151,18 @@ def stratified_folds(images: ArrayLike, labels: ArrayLike, n_folds: int) -> Inde
 def _classes_by_rank(
     digests: NDArray[np.bytes_], labels: NDArray[np.integer]
 ) -> Iterator[tuple[IndexArray, IndexArray]]:
-    """For each class its samples (n,) by rank, and the rank (n,) of the first duplicate of each."""
+    """Yield for each class its samples (n,) by rank and, for each sample, the rank (n,) of its first duplicate."""
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         ranked = members[np.argsort(digests[members], kind="stable")]
         sorted_digests = digests[ranked]
         is_new = np.append(True, sorted_digests[1:] != sorted_digests[:-1])
+        # The running maximum spreads the rank of the first of equal digests over its group.
         yield ranked, np.maximum.accumulate(np.where(is_new, np.arange(len(ranked)), 0))
 
 
 def content_sha256(images: ArrayLike, labels: ArrayLike) -> str:
-    """SHA-256 of a whole set, the same for any order of its samples.
+    """Return the SHA-256 of a whole set; it does not depend on the order of the samples.
 
     Examples
     --------
@@ -172,5 +176,5 @@ def content_sha256(images: ArrayLike, labels: ArrayLike) -> str:
 
 
 def sha256_of_digests(digests: NDArray[np.bytes_], shape: tuple[int, ...]) -> str:
-    """:func:`content_sha256` of samples of one shape whose digests are known."""
+    """Return :func:`content_sha256` of samples of this shape, given their digests."""
     return hashlib.sha256(repr(shape).encode() + np.sort(digests).tobytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""Joules that were really spent: counters of the machine, and what a run keeps of them."""
+"""Measured energy: energy counters of the machine, and the measurements that a run stores."""
 
 from spikewise._lazy import lazy_exports
 

@@ -1,8 +1,8 @@
-"""What the stages of a run really took, on the machine that did them: seconds, and joules where they were measured.
+"""Measured time and energy of the stages of a run, on the machine that computed them.
 
-A run keeps these figures in a section of its own: apart from its metrics, since they change from run to run, and apart
-from its prices, since they answer another question. They are of a general-purpose machine that simulates a network; a
-price is of a chip that would be built for it.
+A run stores them in a separate section: not with its metrics, because they differ from run to run, and not with its
+prices, because they answer another question. They belong to a general-purpose machine that simulates a network; a
+price belongs to a chip that would be built for it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from .meter import EnergyMeter, source_of_watts
 
 TRAINING, LABELLING, INFERENCE, INFERENCE_EXIT = "training", "labelling", "inference", "inference_exit"
 OF_AN_EXIT = (INFERENCE, INFERENCE_EXIT)
-"""Stages that a run has once per exit setting."""
-_LATER = "; later "
+"""Stages that a run measures once per exit setting."""
+_LATER = "; later "  # joins the sources of measurements that differ
 
 
 class Recorded(Protocol):
-    """Whatever has the content of a ``run.json``."""
+    """An object with the content of a ``run.json``."""
 
     @property
     def record(self) -> Mapping[str, Any]:
@@ -40,13 +40,13 @@ class Measurement:
     seconds : float
         Wall time.
     joules : float or None
-        Energy of the machine meanwhile, or of the parts of it that count theirs; None if it was not measured.
+        Energy of the machine in this time, or of those of its parts that have counters; None if it was not measured.
     source : str
-        Where the joules come from; or why there are none, and what to do.
+        Source of the joules; or the reason why there are none, and what to do.
     n_samples : int
-        Samples behind these figures: presentations while learning, answers after it.
+        Number of samples: presentations during learning, answers after it.
     n_missing : int
-        Samples that were learned from besides, by a process that was killed before it could tell what they took.
+        Further samples that were learned by a process that was killed before it stored its measurement.
 
     Examples
     --------
@@ -65,49 +65,48 @@ class Measurement:
 
     @classmethod
     def of(cls, meter: EnergyMeter, n_samples: int, n_missing: int = 0) -> Measurement:
-        """What a meter read last."""
+        """Return the last reading of a meter as a measurement."""
         return cls(meter.seconds, meter.joules, meter.source, n_samples, n_missing)
 
     @property
     def joules_per_sample(self) -> float | None:
-        """Energy of one sample, mean; None if it was not measured."""
+        """Mean energy per sample; None if it was not measured."""
         return None if self.joules is None or not self.n_samples else self.joules / self.n_samples
 
     @property
     def seconds_per_sample(self) -> float | None:
-        """Time of one sample, mean."""
+        """Mean time per sample; None without samples."""
         return self.seconds / self.n_samples if self.n_samples else None
 
     def then(self, other: Measurement) -> Measurement:
-        """Both together; without a figure for one of them there is none for both."""
+        """Return the sum of both measurements; the sum has no joules if one of them has none."""
         n_missing = self.n_missing + other.n_missing
         for one, rest in ((self, other), (other, self)):
-            if not one.seconds:
+            if not one.seconds:  # nothing was done, so its missing joules say nothing about the sum
                 return replace(rest, n_missing=n_missing)
         joules = None if self.joules is None or other.joules is None else self.joules + other.joules
+        # A dictionary keeps each source once, in order.
         source = _LATER.join(dict.fromkeys([*self.source.split(_LATER), *other.source.split(_LATER)]))
         if joules is None and not source.startswith("not measured"):
             source = f"not measured throughout: {source}"
-        return Measurement(
-            self.seconds + other.seconds, joules, source, self.n_samples + other.n_samples, n_missing
-        )  # fmt: skip
+        return Measurement(self.seconds + other.seconds, joules, source, self.n_samples + other.n_samples, n_missing)
 
     def without(self, earlier: Measurement) -> Measurement:
-        """What came after an earlier reading of the same meter."""
+        """Return the difference to an earlier reading of the same meter."""
         joules = None if self.joules is None or earlier.joules is None else self.joules - earlier.joules
         return replace(self, seconds=self.seconds - earlier.seconds, joules=joules)
 
     def at_watts(self, watts: float) -> Measurement:
-        """The same time at this mean power of the machine, whatever was measured."""
+        """Return the same time with joules computed from this mean power; measured joules are replaced."""
         power = positive_number("watts", watts, 1e9)
         return replace(self, joules=power * self.seconds, source=source_of_watts(power))
 
     def to_dict(self) -> dict[str, Any]:
-        """What ``run.json`` keeps."""
+        """Return the fields as ``run.json`` stores them."""
         return asdict(self)
 
     def summary(self) -> dict[str, Any]:
-        """:meth:`to_dict` and what follows from it."""
+        """Return :meth:`to_dict` and the values per sample."""
         return {
             **self.to_dict(),
             "seconds_per_sample": self.seconds_per_sample,
@@ -116,12 +115,13 @@ class Measurement:
 
     @classmethod
     def from_dict(cls, raw: Any, what: str = "a measurement") -> Measurement:
-        """Inverse of :meth:`to_dict`, and of :meth:`summary`; raises DataError for anything else."""
+        """Build a measurement from the result of :meth:`to_dict` or :meth:`summary`; raise DataError otherwise."""
         try:
             joules = None if raw["joules"] is None else float(raw["joules"])
             found = cls(float(raw["seconds"]), joules, str(raw["source"]), int(raw["n_samples"]), int(raw["n_missing"]))
         except (KeyError, TypeError, ValueError, OverflowError):
             found = None
+        # The bounds also exclude NaN, which fails every comparison.
         figures = () if found is None else (found.seconds, found.joules or 0.0, found.n_samples, found.n_missing)
         if found is None or not all(0 <= figure < math.inf for figure in figures):
             keys = "seconds, joules, source, n_samples and n_missing"
@@ -130,11 +130,11 @@ class Measurement:
 
 
 NOTHING = Measurement(0.0, 0.0, "", 0)
-"""What no time took: it changes nothing it is added to."""
+"""The neutral element of :meth:`Measurement.then`: no time, no energy, no samples."""
 
 
 def entry(stage: str, exit_name: str = "") -> str:
-    """Key of a stage in the section ``measured`` of ``run.json``.
+    """Return the key of a stage in the section ``measured`` of ``run.json``.
 
     Examples
     --------
@@ -145,32 +145,32 @@ def entry(stage: str, exit_name: str = "") -> str:
 
 
 def measured_of(run: Recorded, exit_name: str = "", watts: float | None = None) -> dict[str, Measurement]:
-    """What learning, and answering the test images in full and with exit, took.
+    """Return the measurements of learning and of answering the test images, with full runs and with early exit.
 
     Parameters
     ----------
     run : Run
         A run, complete or not.
     exit_name : str
-        Exit setting whose look at the test images is meant; the one recorded last if empty.
+        Exit setting of the answers; if empty, the setting that was recorded last.
     watts : float, optional
-        Mean power of the machine that made the run: joules are then the recorded seconds times it, whatever was
-        measured.
+        Mean power of the machine that made the run. Joules are then this power times the recorded seconds, even if
+        they were measured.
 
     Returns
     -------
     dict
-        A measurement for each of ``"training"``, ``"labelling"``, ``"inference"`` and ``"inference_exit"`` that was
-        recorded; none of a run that was made before runs recorded them.
+        A measurement for each recorded stage of ``"training"``, ``"labelling"``, ``"inference"`` and
+        ``"inference_exit"``; empty for runs of older versions, which recorded none.
 
     Raises
     ------
     ParameterError
-        If ``watts`` is no positive number.
+        If ``watts`` is not a positive number.
     DataError
         If an entry is damaged.
     """
-    if watts is not None:
+    if watts is not None:  # checked here too, because a run without measurements never uses it
         positive_number("watts", watts, 1e9)
     section = run.record.get("measured") or {}
     last = [key.partition(" (")[2].removesuffix(")") for key in section if key.startswith(f"{INFERENCE} (")]

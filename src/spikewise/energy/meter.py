@@ -1,9 +1,9 @@
-"""Joules that were really spent: the machine's own counters around a block of code.
+"""Measure the energy of a block of code with the counters of the machine.
 
 Processors count the energy of their packages and memories (RAPL, read from Linux's powercap files), NVIDIA's graphics
-cards theirs (NVML). Both count *everything* that runs on the machine meanwhile, and leave out power supply, fans and
-disks. Where there are no counters, a wattmeter's reading times the time is a measurement too: pass ``watts``. Without
-either there is no number, and ``source`` says why; a guess would look like a measurement.
+cards theirs (NVML). Both count *everything* that runs on the machine in this time, but not power supply, fans
+and disks. If there are no counters, pass ``watts``, the reading of a wattmeter: the energy is then power times time.
+Without either there is no value and ``source`` says why, because an estimate would look like a measurement.
 """
 
 from __future__ import annotations
@@ -22,52 +22,52 @@ from spikewise.errors import positive_number
 
 POWERCAP = "/sys/class/powercap"
 _ADVICE = "Give watts, the machine's mean power from a wattmeter (--watts W on the command line)."
-_TICK_S = 60.0  # far less than the fullest load takes to bring a counter round
+_TICK_S = 60.0  # much shorter than the time in which a counter wraps around under full load
 
 
 class _UnavailableError(Exception):
-    """Says why a source counts nothing here."""
+    """The reason why a source of energy counters is not available here."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Counter:
-    """A counter of joules that starts again at 0 after ``period_j``, if it ever does."""
+    """A counter of joules that restarts at 0 after ``period_j``; None means never."""
 
     name: str
     read_j: Callable[[], float]
     period_j: float | None = None
 
     def between(self, before_j: float, after_j: float) -> float:
-        """Joules from one reading to the next, at most one period."""
+        """Return the joules between two readings, which must be less than one period."""
         wraps = self.period_j is not None and after_j < before_j
         return after_j - before_j + (self.period_j or 0.0) * wraps
 
 
 class EnergyMeter:
-    """Measures energy and time of a ``with`` block.
+    """Measure energy and time of a ``with`` block.
 
     Parameters
     ----------
     watts : float, optional
-        Mean power of the machine, if known from outside; it goes before every counter.
+        Mean power of the machine, from a wattmeter; it replaces all counters.
     root : path, optional
-        Where the powercap files are, if not where Linux has them.
+        Folder of the powercap files, if it is not that of Linux.
 
     Attributes
     ----------
     joules : float or None
-        Energy of the block, all counters together; None if nothing could be measured or the block never ended.
+        Energy of the block, summed over all counters; None if nothing could be measured or the block never ended.
     parts : dict of str to float
-        The same by counter.
+        Energy of the block by counter.
     seconds : float
         Wall time of the block.
     source : str
-        Where the joules come from; or why there are none, and what to do.
+        Source of the joules; or the reason why there are none, and what to do.
 
     Notes
     -----
-    A counter of a processor starts again at 0 after some ten minutes of full load. One such start is seen between two
-    readings; where there is such a counter, a thread reads it every minute.
+    A counter of a processor wraps around to 0 after about ten minutes of full load. Between two readings only one such
+    restart can be detected, so a thread reads these counters every minute.
 
     Examples
     --------
@@ -97,21 +97,23 @@ class EnergyMeter:
         self.parts = {counter.name: 0.0 for counter in self._counters}
         if self.watts is not None:
             self.source = source_of_watts(self.watts)
+        # A new event for each block, so that the thread of an earlier block cannot be revived.
         self._is_over = threading.Event()
         if any(counter.period_j is not None for counter in self._counters):
             threading.Thread(target=self._tick, args=(self._is_over,), daemon=True).start()
+        # Last of all, so that opening the counters does not count as time of the block.
         self._began = time.perf_counter()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Read them for the last time, also when the block failed."""
+        """Read the counters for the last time, even if the block failed."""
         self._is_over.set()
         self.update()
 
     def update(self) -> None:
-        """Read the counters inside the block: what it took so far."""
+        """Read the counters inside the block and update time and energy so far."""
         self.seconds = time.perf_counter() - self._began
         if self.watts is not None:
             self.joules = self.watts * self.seconds
@@ -125,14 +127,15 @@ class EnergyMeter:
             self._count()
 
     def _count(self) -> None:
-        """Add what the counters counted since they were last read."""
+        """Add the energy since the last reading to each counter."""
         with self._lock:
+            # Not strict: a reading that fails removes all counters and returns no values.
             for counter, before, after in zip(self._counters, self._last, now := self._readings(), strict=False):
                 self.parts[counter.name] += counter.between(before, after)
             self._last = now
 
     def _open(self) -> list[_Counter]:
-        """Counters of the processor and of graphics cards, and in ``source`` what is missing."""
+        """Open the counters of processor and graphics cards; ``source`` says what was found and what is missing."""
         counters: list[_Counter] = []
         found, missing = [], []
         for what in ("RAPL", "NVML"):
@@ -145,6 +148,7 @@ class EnergyMeter:
             found.append(f"{what} ({', '.join(counter.name for counter in opened)})")
         if not counters:
             self.source = f"not measured: {'; '.join(missing)}. {_ADVICE}"
+        # A missing graphics card needs no mention: most machines have none. A missing processor makes joules too low.
         elif found[0].startswith("RAPL"):
             self.source = " and ".join(found)
         else:
@@ -152,7 +156,7 @@ class EnergyMeter:
         return counters
 
     def _readings(self) -> list[float]:
-        """Joules of every counter; if one fails, none counts any more."""
+        """Read the joules of every counter; if one fails, all are dropped, because their sum would be wrong."""
         try:
             return [counter.read_j() for counter in self._counters]
         except (OSError, ValueError) as error:
@@ -162,18 +166,21 @@ class EnergyMeter:
 
 
 def source_of_watts(watts: float) -> str:
-    """What a measurement by power times time says of itself."""
+    """Describe the source of a measurement that is power times time."""
     return f"{watts:g} W given by the user, times the time"
 
 
 def _rapl(root: Path) -> list[_Counter]:
-    """Packages and their memories. Cores are part of a package, ``psys`` holds all of them: neither is added."""
+    """Open the counters of processor packages and their memories.
+
+    Cores are part of a package and ``psys`` includes all packages, so adding either would count energy twice.
+    """
     if not root.is_dir():
         raise _UnavailableError(
             f"the processor offers no energy counters ({root} is absent, as in most containers and virtual machines)"
         )
     zones = []
-    for zone in sorted(root.glob("intel-rapl:*")):  # AMD's are named so, too; intel-rapl-mmio counts the same again
+    for zone in sorted(root.glob("intel-rapl:*")):  # also the name on AMD; intel-rapl-mmio would count twice
         name = _text(zone / "name")
         if name.startswith("package"):
             zones.append((name, zone))
@@ -187,6 +194,7 @@ def _rapl(root: Path) -> list[_Counter]:
 def _rapl_counter(name: str, zone: Path) -> _Counter:
     file = zone / "energy_uj"
     try:
+        # Read once now, so that a missing permission is found before the block and not after it.
         int(file.read_text())
         period = int((zone / "max_energy_range_uj").read_text()) / 1e6
     except PermissionError:
@@ -207,7 +215,7 @@ def _text(file: Path) -> str:
 
 
 def _nvml() -> list[_Counter]:
-    """All graphics cards of NVIDIA's. The module pynvml is used where it is there, and never asked for."""
+    """Open the counters of all NVIDIA graphics cards; pynvml is used if it is installed and is not required."""
     try:
         nvml: Any = importlib.import_module("pynvml")
     except ImportError:
@@ -218,7 +226,7 @@ def _nvml() -> list[_Counter]:
         nvml.nvmlInit()
         cards = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
         counters = [_nvml_counter(nvml, index, card) for index, card in enumerate(cards)]
-        for counter in counters:
+        for counter in counters:  # older cards have a handle but no energy counter
             counter.read_j()
     except (nvml.NVMLError, OSError) as error:
         raise _UnavailableError(f"NVML counts no energy here ({error})") from None
@@ -229,12 +237,13 @@ def _nvml() -> list[_Counter]:
 
 def _nvml_counter(nvml: Any, index: int, card: Any) -> _Counter:
     name = nvml.nvmlDeviceGetName(card)
+    # Older versions of pynvml return bytes.
     label = name.decode() if isinstance(name, bytes) else name
 
     def read_j() -> float:
         try:
             return float(nvml.nvmlDeviceGetTotalEnergyConsumption(card)) / 1e3  # millijoules
         except nvml.NVMLError as error:
-            raise OSError(str(error)) from None
+            raise OSError(str(error)) from None  # as the files of the processor do, so that one handler serves both
 
     return _Counter(f"{label} {index}", read_j)

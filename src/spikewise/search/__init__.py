@@ -1,4 +1,4 @@
-"""Which design: constraints first, then training; the front of what is left, and the choice with its reasons."""
+"""Search for designs: apply constraints, train what remains, compute the Pareto front and choose with reasons."""
 
 from spikewise._lazy import lazy_exports
 

@@ -1,4 +1,4 @@
-"""What a design may cost at most, and reach at least."""
+"""Limits of a design: largest costs and least accuracy."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from spikewise.errors import ParameterError
 
-_QUANTITY = re.compile(r"\s*([0-9.]+(?:e[-+]?[0-9]+)?)\s*([fpnuµmkMGT]?)(B|b|bit|J|s|m2|mm2)\s*", re.ASCII)
+# K and Ki are left out on purpose, since their meaning (1000 or 1024) differs; ASCII digits only.
+_QUANTITY = re.compile(
+    r"\s*((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?)\s*([fpnuµmkMGT]?)(B|b|bit|J|s|m2|mm2)\s*", re.ASCII
+)
 _PREFIXES = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9,
              "T": 1e12}  # fmt: skip
 
 
 class Budget(BaseModel):
-    """Limits of a search; what is absent is not limited.
+    """Limits of a search; a quantity without a limit is None.
 
     Examples
     --------
@@ -34,7 +37,7 @@ class Budget(BaseModel):
     accuracy: float | None = Field(None, gt=0, le=1, description="Least accuracy, as a fraction.")
 
     def exceeded(self, figures: dict[str, float]) -> list[str]:
-        """Names of the limits that these figures miss; figures that are not there yet miss none."""
+        """Return the names of the limits that these figures violate; missing figures violate none."""
         found = []
         for key, value in figures.items():
             limit = getattr(self, key, None)
@@ -43,7 +46,7 @@ class Budget(BaseModel):
         return found
 
     def excess(self, figures: dict[str, float]) -> float:
-        """How far these figures miss the limits, in all and relative to them; 0 if they keep all.
+        """Return the sum of the relative violations of the limits; 0 if all are kept.
 
         Examples
         --------
@@ -54,19 +57,19 @@ class Budget(BaseModel):
 
 
 def quantity(words: str, unit: str) -> float:
-    """A number with prefix and unit in base units: bits for memory, joules, seconds.
+    """Convert text with a number, prefix and unit to base units: bits for memory, joules, seconds.
 
     Parameters
     ----------
     words : str
-        Such as ``200kB``, where k is 1000 and B eight bits, or ``20uJ``.
+        Quantity such as ``200kB``, where k is 1000 and B eight bits, or ``20uJ``.
     unit : {"bit", "J", "s"}
-        What it must measure.
+        Base unit that the quantity must have.
 
     Raises
     ------
     ParameterError
-        If it is something else.
+        If the text is not a quantity with this base unit.
 
     Examples
     --------
@@ -82,13 +85,10 @@ def quantity(words: str, unit: str) -> float:
     factor = {"B": 8.0, "b": 1.0, "bit": 1.0}.get(measured, 1.0)
     if ("bit" if measured in ("B", "b", "bit") else measured) != unit:
         raise ParameterError(f"a limit must be measured like {example} here; got {words!r}.")
-    try:
-        value = float(number)
-    except ValueError:
-        raise ParameterError(f"a limit must be a number with a unit, such as {example}; got {words!r}.") from None
-    total = value * _PREFIXES[prefix] * factor
+    total = float(number) * _PREFIXES[prefix] * factor
     if not 0 < total < math.inf:
         raise ParameterError(f"a limit must be above 0 and finite; got {words!r}.")
+    # "200mB" is most likely a typing error for MB.
     if unit == "bit" and _PREFIXES[prefix] < 1:
         raise ParameterError(f"a limit of memory must be in bits or bytes, k, M or G of them; got {words!r}.")
     return total
@@ -97,12 +97,12 @@ def quantity(words: str, unit: str) -> float:
 def budget_of(
     memory: str | None = None, energy: str | None = None, latency: str | None = None, accuracy: float | None = None
 ) -> Budget:
-    """A budget in words.
+    """Build a budget from limits as a user writes them.
 
     Parameters
     ----------
     memory, energy, latency : str, optional
-        Such as ``200kB``, ``20uJ`` and ``5ms``.
+        Limits such as ``200kB``, ``20uJ`` and ``5ms``.
     accuracy : float, optional
         Least accuracy, a fraction.
 

@@ -1,4 +1,4 @@
-"""What a search may choose: a design, and the space of all of them, as plain typed values."""
+"""Designs of a search and the space of all designs, as plain typed values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Drop = Annotated[float, Field(ge=0, lt=1)]
 
 
 class STDPDesign(BaseModel):
-    """A network that learns without labels.
+    """Design of a network that learns without labels.
 
     Examples
     --------
@@ -35,12 +35,12 @@ class STDPDesign(BaseModel):
 
     @property
     def name(self) -> str:
-        """Short and unique."""
+        """Short and unique name of the design."""
         return f"{self.family}-{self.n_neurons}-{self.n_bits}bit-{self.n_steps}-{self.rule}"
 
     @property
     def keywords(self) -> dict[str, Any]:
-        """Keywords of :class:`~spikewise.learn.stdp.STDPClassifier`."""
+        """Keyword arguments of :class:`~spikewise.learn.stdp.STDPClassifier`."""
         return self.model_dump(exclude={"family"})
 
 
@@ -65,17 +65,17 @@ class STDPSpace(BaseModel):
 
     @property
     def axes(self) -> dict[str, list[Any]]:
-        """Choices of each property, once each; numbers in rising order, names in the given one."""
+        """Choices of each property without duplicates; numbers in rising order, names in the given order."""
         return {
             name: list(dict.fromkeys(values)) if isinstance(values[0], str) else sorted(set(values))
             for name, values in self.model_dump().items()
         }
 
     def __len__(self) -> int:
-        """How many designs there are."""
+        """Return the number of designs."""
         return prod(len(values) for values in self.axes.values())
 
     def designs(self) -> list[STDPDesign]:
-        """All of them, in the order of the axes."""
+        """Return all designs, in the order of the axes."""
         axes = self.axes
         return [STDPDesign(**dict(zip(axes, values, strict=True))) for values in product(*axes.values())]

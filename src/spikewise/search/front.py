@@ -1,8 +1,8 @@
-r"""Designs that no other design beats, and how much they win together.
+r"""Pareto front of designs and its hypervolume.
 
-All objectives are to be small: an error, joules, bits. A design *dominates* another if it is nowhere worse and
-somewhere better. The front holds those that nobody dominates; its hypervolume is what it dominates of the box below
-a reference,
+All objectives are minimised: error, joules, bits. A design *dominates* another if it is not worse in any objective and
+better in at least one. The front holds the designs that no other dominates; its hypervolume is the volume that it
+dominates below a reference point,
 
 .. math:: H = \mathrm{volume} \bigcup_{x \in \text{front}} [x_1, r_1] \times \cdots \times [x_M, r_M] .
 """
@@ -16,12 +16,12 @@ from spikewise.errors import ParameterError, ShapeError
 
 
 def is_on_front(objectives: ArrayLike) -> NDArray[np.bool_]:
-    """Which designs are dominated by none; of equal ones, all are or none is.
+    """Return which designs no other design dominates; equal designs get the same answer.
 
     Parameters
     ----------
     objectives : array of shape (N, M)
-        M numbers of each design, finite, the smaller the better.
+        M finite numbers of each design; smaller is better.
 
     Examples
     --------
@@ -31,7 +31,8 @@ def is_on_front(objectives: ArrayLike) -> NDArray[np.bool_]:
     values = _checked(objectives)
     found = np.zeros(len(values), bool)
     best = np.empty((0, values.shape[1]))
-    # In lexicographic order whoever dominates a design comes before it, and somebody on the front does if anybody does.
+    # In lexicographic order a design comes after all that dominate it, and a dominated design is dominated by one of
+    # the front: comparing with the front so far is enough.
     for index in np.lexsort(values.T[::-1]):
         value = values[index]
         found[index] = not ((best <= value).all(1) & (best < value).any(1)).any()
@@ -41,14 +42,14 @@ def is_on_front(objectives: ArrayLike) -> NDArray[np.bool_]:
 
 
 def hypervolume(objectives: ArrayLike, reference: ArrayLike) -> float:
-    """Volume that designs dominate below a reference point; what lies beyond the reference adds nothing.
+    """Return the volume that the designs dominate below a reference point; designs beyond it add nothing.
 
     Parameters
     ----------
     objectives : array of shape (N, M)
         As for :func:`is_on_front`.
     reference : array of shape (M,)
-        The worst that counts.
+        Worst value of each objective that still counts.
 
     Examples
     --------
@@ -62,7 +63,7 @@ def hypervolume(objectives: ArrayLike, reference: ArrayLike) -> float:
 
 
 def _volume(values: NDArray[np.float64], worst: NDArray[np.float64]) -> float:
-    """Slices along the last objective: each is as deep as the way to the next design, and holds those before it."""
+    """Sum slices along the last objective, from one design to the next; each has the volume of the designs so far."""
     if not len(values):
         return 0.0
     if values.shape[1] == 1:

@@ -1,4 +1,4 @@
-"""What came out of a search: every trained design with each of its exits, the front of them, and the one to take."""
+"""Result of a search: each trained design with each of its exits, their Pareto front, and the chosen design."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .task import Point
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A trained design with one of its exits.
+    """A trained design with one of its exit thresholds.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Candidate:
     memory_bits : float
         Bits of weights and states.
     n_samples : int
-        Validation images behind the accuracy.
+        Number of validation images of the accuracy.
     """
 
     trial: int
@@ -44,7 +44,7 @@ class Candidate:
 
     @property
     def figures(self) -> dict[str, float]:
-        """Figures by the names of a budget."""
+        """Accuracy and costs, by the names of the limits of a budget."""
         point = self.point
         return {
             "accuracy": point.accuracy, "memory_bits": self.memory_bits, "energy_j": point.energy_j,
@@ -53,20 +53,21 @@ class Candidate:
 
     @property
     def objectives(self) -> tuple[float, float, float]:
-        """Error, bits, joules: all the smaller the better."""
+        """Error, bits, joules; smaller is better for all three."""
         return 1 - self.point.accuracy, self.memory_bits, self.point.energy_j
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return a dictionary that can be written as JSON."""
         extras = {"trial": self.trial, "max_drop": self.point.max_drop, "mean_steps": self.point.mean_steps}
         return {"name": self.design.name, "design": self.design.model_dump(), **self.figures, **extras}
 
 
 def candidates_of(trials: Sequence[Trial]) -> list[Candidate]:
-    """Every trained design with each of its exits, in the order of the trials; of equal exits the strictest."""
+    """Return each trained design with each of its exits, in the order of trials; of equal exits the strictest."""
     found = []
     for trial in trials:
         if trial.outcome == TRAINED and trial.findings and trial.design:
+            # Reversed twice: a dictionary keeps the last of equal keys, which is then the strictest threshold.
             distinct = {(point.accuracy, point.energy_j): point for point in reversed(trial.findings.points)}
             found += [
                 Candidate(trial.number, trial.design, point, trial.findings.memory_bits, trial.findings.n_samples)
@@ -76,12 +77,12 @@ def candidates_of(trials: Sequence[Trial]) -> list[Candidate]:
 
 
 def within(candidates: Sequence[Candidate], budget: Budget) -> list[Candidate]:
-    """Those whose measured figures keep the budget."""
+    """Return the candidates whose measured accuracy and costs keep the budget."""
     return [each for each in candidates if not budget.exceeded(each.figures)]
 
 
 def front_of(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Those that no other beats in error, memory and energy, the most accurate first."""
+    """Return the Pareto front in error, memory and energy, the most accurate candidate first."""
     if not candidates:
         return []
     is_best = is_on_front([each.objectives for each in candidates])
@@ -90,9 +91,9 @@ def front_of(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def volume_of(candidates: Sequence[Candidate], reference: Sequence[float]) -> float:
-    """Share of the box between nothing and the reference (error, bits, joules) that they dominate.
+    """Return the hypervolume of the candidates as a share of the reference box (error, bits, joules).
 
-    1 would be a network without error, memory and energy.
+    A network without error, memory and energy would have 1.
     """
     if not candidates:
         return 0.0
@@ -102,15 +103,16 @@ def volume_of(candidates: Sequence[Candidate], reference: Sequence[float]) -> fl
 
 
 def chosen_of(candidates: Sequence[Candidate]) -> tuple[Candidate, list[str]] | None:
-    """The design to take, with the reasons; None if there is none.
+    """Return the chosen design with the reasons; None if there are no candidates.
 
-    The most accurate counts, but as images are few, designs within one standard error of it are as good. Of these the
-    one with the least product of memory and energy is taken.
+    Candidates within one standard error of the highest accuracy count as equally accurate, because validation images
+    are few. Of these, the one with the least product of memory and energy is chosen.
     """
     if not candidates:
         return None
     best = max(candidates, key=lambda each: (each.point.accuracy, -each.point.energy_j))
     accuracy = best.point.accuracy
+    # Standard error of a share: n images are independent trials, each right with probability "accuracy".
     error = math.sqrt(accuracy * (1 - accuracy) / best.n_samples)
     as_good = [each for each in candidates if each.point.accuracy >= accuracy - error]
     taken = min(as_good, key=lambda each: (each.memory_bits * each.point.energy_j, each.trial))
@@ -128,7 +130,7 @@ def chosen_of(candidates: Sequence[Candidate]) -> tuple[Candidate, list[str]] | 
 
 
 def rewarded(candidates: Sequence[Candidate], budget: Budget) -> Candidate | None:
-    """The one that FSpiNN's reward prefers; None if there is none."""
+    """Return the candidate with the highest FSpiNN reward; None if there are none."""
     if not candidates:
         return None
     return max(candidates, key=lambda each: reward(each.point.accuracy, each.memory_bits, each.point.energy_j, budget))

@@ -1,11 +1,12 @@
-"""What a design will take, before anything is trained: memory exactly, energy from a measured input and a prior.
+"""Predict memory, energy and latency of a design before training.
 
-How many inputs fire per step is measured, by showing some images to a few neurons of the same rule. How many neurons
-will fire nobody knows yet: the prior is one spike in twenty steps, about what trained networks of the lean rule do with
-digits. No sample is assumed to leave early. So a prediction bounds the energy from above unless neurons are busier;
-it is checked against the measured workload once a design is trained.
+Memory is exact. Energy needs two firing rates. The number of inputs that fire per step is measured: some images are
+shown to a few neurons of the same rule. The number of neurons that will fire is unknown before training: the prior is
+one spike in twenty steps, about the rate of trained networks of the lean rule on digits. No early exit is assumed. So a
+prediction is an upper bound of the energy unless neurons fire more often; it is compared with the measured workload
+once a design is trained.
 
-Memory is that of the network, weights and states while it answers; buffers that a platform adds are its own.
+Memory means weights and states of the network during inference, without the buffers that a platform adds.
 """
 
 from __future__ import annotations
@@ -25,29 +26,31 @@ from spikewise.learn.stdp.engines.base import Settings
 from spikewise.learn.stdp.rules.base import resolve_rule
 from spikewise.price.digital.operations import state_bits_of, weight_bits_of
 from spikewise.price.platform import load_platform
-from spikewise.price.protocol import Platform
 from spikewise.workload.layer import LayerActivity, LayerShape
 from spikewise.workload.operations import OperationCounts
 from spikewise.workload.workload import Workload
 
 from .designs import STDPDesign
 
+_platform = lru_cache(maxsize=8)(load_platform)  # a search prices thousands of designs on the same platform
+
 OUT_SPIKES_PER_STEP = 0.05
-"""Output spikes of the whole layer per step that a prediction assumes."""
+"""Output spikes of the whole layer per step, the prior of a prediction."""
 
 _MEASURED = 200  # images
+# A few neurons are enough: they get the same input spikes as many.
 _FEW_NEURONS, _FEW_STEPS = 10, 100
 
 
 def inputs_per_step(images: NDArray[Any], design: STDPDesign) -> float:
-    """Input spikes per step, mean over some images.
+    """Measure the mean number of input spikes per step on some images.
 
     Parameters
     ----------
     images : array of shape (B, ...)
-        Training images, of which the first few hundred are shown.
+        Training images, of which the first 200 are used.
     design : STDPDesign
-        Its rule says how strongly images drive the inputs.
+        Design whose rule decides how strongly images drive the inputs.
 
     Examples
     --------
@@ -60,20 +63,21 @@ def inputs_per_step(images: NDArray[Any], design: STDPDesign) -> float:
         raise ParameterError("images must hold at least one image; got none.")
     rule = resolve_rule(design.rule, design.n_neurons)
     network = STDPClassifier(_FEW_NEURONS, rule=rule, n_steps=_FEW_STEPS, n_epochs=1, random_state=0)
+    # The labels do not matter: only input spikes are counted, but fitting needs two classes.
     with quiet():
         load = network.fit(some, np.arange(len(some)) % 2).workload(some)
     return float(np.mean(load.activity[0].in_spikes))
 
 
 def predicted_workload(design: STDPDesign, n_inputs: int, in_spikes: float) -> Workload:
-    """Workload that a design is expected to have, without early exit.
+    """Return the predicted workload of a design, without early exit.
 
     Parameters
     ----------
     design : STDPDesign
-        The design.
+        Design to predict.
     n_inputs : int
-        Inputs of the layer.
+        Number of inputs of the layer.
     in_spikes : float
         Input spikes per step, as :func:`inputs_per_step` measures them.
     """
@@ -85,6 +89,7 @@ def predicted_workload(design: STDPDesign, n_inputs: int, in_spikes: float) -> W
     )  # fmt: skip
     n = design.n_steps
     each, out = (in_spikes,) * n, (OUT_SPIKES_PER_STEP,) * n
+    # Event counters are integers, so the expected events of many samples are given, to be rounded only slightly.
     events = EventCounts(
         n_samples=_MEASURED, n_steps=_MEASURED * n, n_draws=round(_MEASURED * n * (1 + in_spikes)),
         in_spikes=round(_MEASURED * n * in_spikes), out_spikes=round(_MEASURED * n * OUT_SPIKES_PER_STEP),
@@ -94,12 +99,12 @@ def predicted_workload(design: STDPDesign, n_inputs: int, in_spikes: float) -> W
 
 
 def memory_bits_of(workload: Workload) -> float:
-    """Bits of all weights, and of all states while the network answers."""
+    """Return the bits of all weights and of all states during inference."""
     return sum(weight_bits_of(layer) + state_bits_of(layer, "inference") for layer in workload.layers)
 
 
 def predicted(workload: Workload, platform: str) -> dict[str, float]:
-    """Bits of memory, and energy and latency of an answer, that this workload takes on a platform.
+    """Return memory of a workload in bits, and energy and latency of an inference on a platform.
 
     Examples
     --------
@@ -108,17 +113,12 @@ def predicted(workload: Workload, platform: str) -> dict[str, float]:
     >>> small["memory_bits"] < large["memory_bits"], small["energy_j"] < large["energy_j"]
     (True, True)
     """
-    report = _loaded(platform).estimate(workload)
+    report = _platform(platform).estimate(workload)
     return {"memory_bits": memory_bits_of(workload), "energy_j": report.energy_j, "latency_s": report.latency_s}
 
 
-@lru_cache(maxsize=8)
-def _loaded(platform: str) -> Platform:
-    return load_platform(platform)
-
-
 class quiet(warnings.catch_warnings):  # noqa: N801
-    """Poor networks are expected while searching; the chosen one is trained again, and then warns."""
+    """Suppress warnings: poor networks are expected in a search; the chosen one is trained again and then warns."""
 
     def __enter__(self) -> None:
         super().__enter__()

@@ -1,7 +1,7 @@
-r"""Whether a design is not worth its training, by a first look.
+r"""Decide after little training whether a design is worth complete training.
 
-After little training it must keep up with every design that needs no more memory and energy. With accuracies
-:math:`p, q` on :math:`n` images each, it is hopeless if such a rival looks better by more than two standard errors,
+Its accuracy must then keep up with every trained design that needs no more memory and energy. With accuracies
+:math:`p, q` on :math:`n` images each, it is hopeless if such a rival is better by more than two standard errors,
 
 .. math:: q - p > 2 \sqrt{\frac{p(1-p) + q(1-q)}{n}} .
 """
@@ -18,18 +18,18 @@ _COSTS = ("memory_bits", "energy_j")
 def is_hopeless(
     predicted: Mapping[str, float], look: float, rivals: Iterable[tuple[Mapping[str, float], float]], n_images: int
 ) -> bool:
-    """Whether a rival that costs no more looks better, beyond chance.
+    """Whether a design with no higher costs is significantly better after the same little training.
 
     Parameters
     ----------
     predicted : mapping
-        Bits of memory and joules of the design.
+        Predicted memory (bits) and energy (joules) of the design.
     look : float
-        Its accuracy after little training.
+        Accuracy of the design after little training.
     rivals : iterable of (mapping, float)
-        The same of the designs that were trained.
+        The same two values of the trained designs.
     n_images : int
-        Images behind each accuracy.
+        Number of images of each accuracy.
 
     Examples
     --------

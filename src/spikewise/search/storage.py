@@ -1,4 +1,4 @@
-"""The database behind a study: opened with heartbeats, its failures told as errors of this package."""
+"""The database of a study: open it with heartbeats, and convert its failures to errors of this package."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _THE_STUDY = "the study"
 
 
 def url_of(path: Any) -> str:
-    """Address of a database in a file.
+    """Return the address of a SQLite database in a file.
 
     Examples
     --------
@@ -25,15 +25,17 @@ def url_of(path: Any) -> str:
 
 @contextmanager
 def calm() -> Iterator[None]:
-    """Without the warnings that parts of Optuna are experimental."""
+    """Suppress Optuna's warnings about its experimental parts in this block."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", require("optuna", "search").exceptions.ExperimentalWarning)
         yield
 
 
 def open_storage(url: str, grace_s: int, max_retry: int) -> Any:
-    """Optuna's storage in a database, in which trials of dead workers are enqueued again, so often at most."""
+    """Open Optuna's storage; a trial of a dead worker is enqueued again, at most ``max_retry`` times."""
     optuna = require("optuna", "search")
+    # SQLite locks the whole file while one worker writes, so others must wait longer than its default of 5 s. Six
+    # heartbeats fit into the grace period: a single late one does not count as a death.
     return optuna.storages.RDBStorage(
         url, engine_kwargs={"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None,
         heartbeat_interval=max(1, grace_s // 6), grace_period=grace_s,
@@ -42,18 +44,18 @@ def open_storage(url: str, grace_s: int, max_retry: int) -> Any:
 
 
 def shown(url: str) -> str:
-    """The address of a database without a password."""
+    """Return the address of a database without its password."""
     if url == _THE_STUDY:
         return url
     try:
         return str(require("sqlalchemy", "search").make_url(url).render_as_string(hide_password=True))
     except require("sqlalchemy", "search").exc.ArgumentError:
-        return "the storage"
+        return "the storage"  # an address that cannot be parsed may hold a password anywhere
 
 
 @contextmanager
 def guarded(url: str = _THE_STUDY) -> Iterator[None]:
-    """Failures of a database as errors of this package."""
+    """Convert failures of a database in this block to RunError and DataError."""
     optuna, sqlalchemy = require("optuna", "search"), require("sqlalchemy", "search")
     try:
         yield
@@ -68,6 +70,7 @@ def guarded(url: str = _THE_STUDY) -> Iterator[None]:
             "for MySQL: pip install pymysql."
         ) from None
     except (sqlalchemy.exc.SQLAlchemyError, RuntimeError) as error:
+        # Optuna raises a bare RuntimeError if the version of the storage does not fit.
         if isinstance(error, RuntimeError) and "storage" not in str(error).lower():
             raise
         raise DataError(
@@ -77,4 +80,5 @@ def guarded(url: str = _THE_STUDY) -> Iterator[None]:
 
 
 def _first_line(error: BaseException) -> str:
+    # The further lines of SQLAlchemy's messages are SQL statements.
     return str(error).strip().split("\n")[0][:200].rstrip(".")

@@ -1,8 +1,8 @@
-r"""In which order designs are tried.
+r"""Order in which a search tries designs.
 
 *Enumerate* trains every design that keeps the budget, in a seeded order. *Sample* leaves the choice to Optuna's
-tree-structured Parzen estimator, which learns from the trials so far what error, memory and energy to expect, and of
-which designs over budget it is told too. *FSpiNN* is the algorithm of that paper as reconstructed: the network grows
+tree-structured Parzen estimator, which learns from the trials so far what error, memory and energy to expect; it is
+also told which designs exceed the budget. *FSpiNN* is the algorithm of that paper as reconstructed: the network grows
 while it keeps the budget, and of all that were trained the one with the best reward is taken,
 
 .. math:: R = \text{accuracy} - \mu \, \text{memory} / \text{limit} - \varepsilon \, \text{energy} / \text{limit} .
@@ -22,11 +22,11 @@ from .budget import Budget
 from .designs import STDPDesign, STDPSpace
 
 MEMORY_WEIGHT = ENERGY_WEIGHT = 0.1
-"""Weights of memory and energy in the reward; the paper's are not known."""
+"""Weights of memory and energy in the reward; the paper does not state its values."""
 
 
 def resolve(strategy: Strategy, n_feasible: int, n_trials: int) -> Strategy:
-    """What "auto" comes to: all designs are tried where there are trials enough.
+    """Return the strategy that "auto" means: try all designs if there are enough trials, else sample.
 
     Examples
     --------
@@ -39,12 +39,12 @@ def resolve(strategy: Strategy, n_feasible: int, n_trials: int) -> Strategy:
 
 
 def growing(space: STDPSpace, is_within: Callable[[STDPDesign], bool]) -> list[STDPDesign]:
-    """FSpiNN's designs: more and more neurons while the budget is kept; the rest of the design as large as may be.
+    """Return FSpiNN's designs: neurons grow while the budget is kept; bits and presentation are the largest.
 
     Parameters
     ----------
     space : STDPSpace
-        Choices; most bits, longest presentation and first rule are taken.
+        Choices; the designs have the most bits, the longest presentation and the first rule.
     is_within : callable
         Whether a design keeps the budget.
 
@@ -61,18 +61,18 @@ def growing(space: STDPSpace, is_within: Callable[[STDPDesign], bool]) -> list[S
             n_neurons=n_neurons, n_bits=axes["n_bits"][-1], n_steps=axes["n_steps"][-1], rule=axes["rule"][0]
         )
         if not is_within(design):
-            break
+            break  # more neurons need more memory and energy, so no later design fits
         found.append(design)
     return found
 
 
 def shuffled(designs: Sequence[STDPDesign], seed: int) -> list[STDPDesign]:
-    """Designs in an order that the seed decides."""
+    """Return the designs in a random order that depends on the seed."""
     return [designs[place] for place in np.random.default_rng(seed).permutation(len(designs))]
 
 
 def reward(accuracy: float, memory_bits: float, energy_j: float, budget: Budget) -> float:
-    """FSpiNN's reward; what has no limit costs nothing.
+    """Return FSpiNN's reward; a quantity without a limit is not penalised.
 
     Examples
     --------

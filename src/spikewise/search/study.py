@@ -1,8 +1,8 @@
-"""Trials of a search in a database that several processes or machines share (Optuna's storage).
+"""Run the trials of a search from a database that several processes or machines share (Optuna's storage).
 
-A trial proposes a design. It is trained only if its prediction keeps the budget, nobody else trained it and there are
-trials left; what was decided stands in its record. A worker that dies stops its heartbeat: after half a minute another
-takes the trial up again, under a new number.
+A trial proposes a design. The design is trained only if its prediction keeps the budget, no other trial trained it and
+trials are left; the decision is stored with the trial. A worker that dies stops its heartbeat: after half a minute
+another worker repeats the trial under a new number.
 """
 
 from __future__ import annotations
@@ -32,49 +32,49 @@ OVER_BUDGET, KNOWN, SURPLUS, DIED = "over budget", "known", "surplus", "died"
 _DECIDED = (TRAINED, HOPELESS)
 
 GRACE_S = 30
-"""Seconds without a heartbeat after which a trial is taken for dead."""
+"""Seconds without a heartbeat after which the worker of a trial counts as dead."""
 
 Objectives = tuple[float, float, float]
 
-_MOST_DEATHS = 3  # workers that may die of a design until it is left alone
-_AGREE_S = 20.0  # longest wait for others to say what they are at
-_PATIENCE = 30  # proposals in a row that train nothing, until a design is drawn from those left
+_MOST_DEATHS = 3  # a design whose trials killed this many workers is not tried again
+_AGREE_S = 20.0  # longest wait until running trials have stored their designs
+_PATIENCE = 30  # after this many proposals in a row without a training, a remaining design is drawn at random
 _WAIT_S = 0.5
 
 
 class Task(Protocol):
-    """What a trial asks; see :class:`~spikewise.search.task.STDPTask`."""
+    """Evaluates a design for a trial; see :class:`~spikewise.search.task.STDPTask`."""
 
     def predict(self, design: Any) -> dict[str, float]:
-        """Figures before training."""
+        """Predict memory, energy and latency before training."""
 
     def look(self, design: Any) -> float | None:
-        """Accuracy after little training."""
+        """Return the accuracy after little training; None if it is not tested."""
 
     def train_fully(self, design: Any, progress: Progress) -> Findings:
-        """What it is in the end."""
+        """Train completely and return accuracy and costs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What is known of a trial.
+    """Stored state and results of a trial.
 
     Parameters
     ----------
     number : int
-        From 0, in the order of proposal.
+        Number from 0, in the order of proposal.
     state : str
-        Optuna's: WAITING, RUNNING, COMPLETE, PRUNED or FAIL.
+        State in Optuna: WAITING, RUNNING, COMPLETE, PRUNED or FAIL.
     outcome : str
-        trained, hopeless, over budget, known, surplus, or died with its worker; empty while it is open.
+        trained, hopeless, over budget, known, surplus or died (with its worker); empty while the trial is open.
     design : STDPDesign, optional
-        What it proposes; absent until a worker took it.
+        Proposed design; None until a worker starts the trial.
     predicted : dict
-        Figures before training.
+        Memory, energy and latency before training.
     look : float, optional
         Accuracy after little training.
     findings : Findings, optional
-        Of a design that was trained.
+        Results of a trained design.
     """
 
     number: int
@@ -92,21 +92,21 @@ class Study:
     Parameters
     ----------
     study : optuna.Study
-        The trials.
+        Optuna's study, which stores the trials.
     space : STDPSpace
-        What may be chosen.
+        Choices for each property of a design.
     feasible : sequence of STDPDesign
         Designs whose prediction keeps the budget.
     first : sequence of STDPDesign
         Designs to train before any other.
     planned : sequence of STDPDesign, or None
-        All that shall be trained, in this order; None leaves the choice to Optuna's sampler.
+        All designs to train, in this order; None leaves the choice to Optuna's sampler.
     budget : Budget
-        The limits.
+        Limits of a design.
     n_trials : int
-        Designs to train, at most.
+        Largest number of designs to train.
     seed : int
-        Of choices that no sampler makes.
+        Seed of the choices that Optuna's sampler does not make.
     """
 
     def __init__(
@@ -124,30 +124,30 @@ class Study:
         first: Sequence[STDPDesign], planned: Sequence[STDPDesign] | None, budget: Budget, n_trials: int, seed: int,
         name: str = "search", worker: int | None = 0, resume: bool = True, grace_s: int = GRACE_S,
     ) -> Study:  # fmt: skip
-        """Open the study in a database, or begin it there.
+        """Open the study in a database, or create it there.
 
         Parameters
         ----------
         url : str
             Address of the database, such as ``sqlite:///study.db``.
         identity : mapping
-            Everything that a study must agree in to be gone on with; ready for JSON.
+            Settings and data that must be equal for a study to be continued; values that JSON can hold.
         space, feasible, first, planned, budget, n_trials, seed
-            As for the class. A helper takes ``n_trials`` from the study.
+            As for the class. A helper uses the ``n_trials`` of the study.
         name : str
-            Of the study; a database may hold several.
+            Name of the study; a database may hold several.
         worker : int or None
-            0 begins the study if there is none; others help, each with choices of its own. None is a helper without a
-            number.
+            0 creates the study if there is none; other workers help, each with its own random choices. None is a helper
+            without a number.
         resume : bool
-            Whether one that is there already may be gone on with.
+            Whether an existing study may be continued.
         grace_s : int
-            Seconds without a heartbeat after which a trial is taken for dead.
+            Seconds without a heartbeat after which the worker of a trial counts as dead.
 
         Raises
         ------
         RunError
-            If the study there belongs to another search, there is none to help with, or the database cannot be used.
+            If the study belongs to another search, if a helper finds no study, or if the database cannot be used.
         """
         optuna = require("optuna", "search")
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -161,7 +161,10 @@ class Study:
                 storage=storage, study_name=name, directions=["minimize"] * 3, load_if_exists=True
             )
             who = f"{socket.gethostname()} {os.getpid()}" if worker is None else str(worker)
+            # Each worker needs another seed, or all would propose the same; the number of trials so far changes it when
+            # a search is continued. A checksum, because Python's hash of text differs from process to process.
             own = zlib.crc32(f"{seed} {who} {len(study.get_trials(deepcopy=False))}".encode())
+            # constant_liar: running trials count as bad, so that workers do not propose the same design.
             study.sampler = optuna.samplers.TPESampler(seed=own, multivariate=True, constant_liar=True)
             if worker == 0:
                 study.set_user_attr("n_trials", n_trials)
@@ -183,7 +186,7 @@ class Study:
     def work(
         self, task: Task, progress: Progress = lambda share, note: None, is_wanted: Callable[[], bool] = lambda: True
     ) -> None:
-        """Try designs until there are enough, or none is left, or nobody wants it any more."""
+        """Try designs until enough are trained, none is left, or ``is_wanted`` returns False."""
         with guarded(), calm():
             idle = 0
             while is_wanted():
@@ -197,9 +200,9 @@ class Study:
                 if n_decided >= self.n_trials or not (left or n_waiting or n_running):
                     return
                 if not n_waiting and (n_decided + n_running >= self.n_trials or not left):
-                    time.sleep(_WAIT_S)  # others are at the last ones; should they die, those are taken up here
+                    time.sleep(_WAIT_S)  # other workers run the last trials; if they die, this worker repeats those
                     continue
-                if not n_waiting and owed:  # it was interrupted
+                if not n_waiting and owed:  # the search was interrupted before this design was trained
                     self._enqueue(owed[0])
                 elif not n_waiting and idle >= _PATIENCE:
                     self._enqueue(left[np.random.default_rng([self._seed, len(trials)]).integers(len(left))])
@@ -208,11 +211,11 @@ class Study:
                 except ValueError as error:
                     if "Cannot tell" not in str(error):
                         raise
-                    self._latest = ""  # this process slept so long that another took the trial up
+                    self._latest = ""  # this process was suspended so long that another one repeats the trial
                 idle = 0 if self._latest in _DECIDED else idle + 1
 
     def trials(self) -> list[Trial]:
-        """All trials so far, by number."""
+        """Return all trials so far, ordered by number."""
         found = []
         for each in self._study.get_trials(deepcopy=False):
             notes = each.user_attrs
@@ -232,7 +235,7 @@ class Study:
             return self._decided(trial, task, progress)
         except (Exception, KeyboardInterrupt) as error:
             if not isinstance(error, require("optuna", "search").TrialPruned):
-                trial.set_user_attr("is_interrupted", True)  # which tells it from the trial of a dead worker
+                trial.set_user_attr("is_interrupted", True)  # a dead worker cannot set this
             raise
 
     def _decided(self, trial: Any, task: Task, progress: Progress) -> Objectives:
@@ -244,12 +247,14 @@ class Study:
         if self._budget.exceeded(predicted):
             self._skip(trial, OVER_BUDGET, self._budget.excess(predicted))
         others = self._others(trial)
+        # The sampler may propose a design again: its results are copied without another training.
         twin = next((t for t in others if t.design == design and t.outcome in _DECIDED), None)
         if twin is not None:
             return self._told(trial, KNOWN, twin.look, twin.findings, predicted)
         is_open = [t for t in others if t.number < trial.number and t.state == "RUNNING"]
         if any(t.design == design for t in is_open):
             self._skip(trial, KNOWN)
+        # Only lower numbers count, so that of several simultaneous trials the same ones go on in every process.
         n_before = len(is_open) + sum(t.number < trial.number and t.outcome in _DECIDED for t in others)
         is_unplanned = self._is_planned and design not in self._allowed
         if n_before >= self.n_trials or is_unplanned:
@@ -264,7 +269,8 @@ class Study:
         return self._told(trial, TRAINED, look, task.train_fully(design, progress), predicted)
 
     def _others(self, trial: Any) -> list[Trial]:
-        """All trials, once those with lower numbers have said what they are at: of twins the lowest goes on."""
+        """Wait until trials with lower numbers have stored their designs, then return all trials."""
+        # Of several trials with the same design only the one with the lowest number goes on.
         until = time.monotonic() + _AGREE_S
         while True:
             found = self.trials()
@@ -276,13 +282,14 @@ class Study:
     def _told(
         self, trial: Any, outcome: str, look: float | None, findings: Findings | None, predicted: Mapping[str, float]
     ) -> Objectives:
-        """Objectives of a trial: error, bits, joules; those of a hopeless one as far as they are known."""
+        """Store the outcome and return the objectives: error, bits, joules; predicted ones for a hopeless design."""
         if findings is not None:
             trial.set_user_attr("findings", findings.to_dict())
         trial.set_user_attr("outcome", outcome)
         self._latest = outcome
         if findings is None:
             return 1 - (look or 0.0), predicted["memory_bits"], predicted["energy_j"]
+        # Optuna knows one value per objective; the front later uses all points.
         best = max(findings.points, key=lambda point: point.accuracy)
         return 1 - best.accuracy, findings.memory_bits, best.energy_j
 
@@ -294,7 +301,7 @@ class Study:
 
     @staticmethod
     def _left(designs: Sequence[STDPDesign], trials: Sequence[Trial]) -> list[STDPDesign]:
-        """Those that nobody has taken yet, in their order, but for those of which workers keep dying."""
+        """Return the designs that no worker has taken yet, in order, without those that killed too many workers."""
         taken = {t.design for t in trials if t.design and (t.outcome in _DECIDED or t.state in ("RUNNING", "WAITING"))}
         died = Counter(t.design for t in trials if t.outcome == DIED)
         return [each for each in designs if each not in taken and died[each] < _MOST_DEATHS]

@@ -1,9 +1,10 @@
-"""Designs that need no training: exit threshold times bits times platform, priced all at once.
+"""Price designs that need no training, all at once: exit thresholds x bits x platforms.
 
-A *variant* is a trained network in some bits, whose scores were recorded. What a threshold does to recorded scores, and
-what a sample costs that leaves after step t on a platform, are known, so a design is a product of two arrays: thousands
-of them take a second. Energy by step is that of full runs of all samples; where it hangs on activity, samples that
-stay are a little busier or quieter than that, so the design that is taken should be priced again with its own workload.
+A *variant* is a trained network with some number of bits, whose scores were recorded. Recorded scores give the exit
+step of each sample for each threshold; a platform gives the cost of a sample that exits after step t. A design combines
+these two arrays, so thousands of designs take about a second. The cost of each step is measured on full runs of all
+samples. Where energy depends on activity, the samples that stay longer may be slightly more or less active, so the
+chosen design should be priced again with its own workload.
 """
 
 from __future__ import annotations
@@ -31,18 +32,18 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A trained network in some bits, and what was recorded of it.
+    """A trained network with some number of bits, its recorded scores and its workload.
 
     Parameters
     ----------
     name : str
-        For tables, such as "8 bits".
+        Name in tables, such as "8 bits".
     memory_bits : float
         Bits of weights and states.
     chosen_on, kept : ScoreTrace
-        Scores of full runs on validation images that choose, and on those that judge the choice.
+        Scores of full runs on the validation images that choose the design, and on those that judge the choice.
     load : Workload
-        Of full runs.
+        Workload of full runs.
     """
 
     name: str
@@ -54,18 +55,18 @@ class Variant:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sweep:
-    """Figures of V variants on P platforms with M thresholds.
+    """Accuracy and costs of V variants on P platforms with M thresholds.
 
     Parameters
     ----------
     variants : tuple of Variant
-        The networks.
+        Networks.
     platforms : tuple of str
-        Names.
+        Names of the platforms.
     path : ExitPath
-        The thresholds, from the strictest to the loosest.
+        Thresholds, from the strictest to the loosest.
     accuracy, accuracy_kept, mean_steps : float arrays of shape (V, M)
-        On the images that choose, and on those that judge; timesteps on the former.
+        Accuracy on the images that choose and on those that judge; mean timesteps on the former.
     energy_j, latency_s, edp_js : float arrays of shape (V, P, M)
         Means per sample; infinite where a network does not fit on a chip.
     """
@@ -82,12 +83,12 @@ class Sweep:
 
     @property
     def n_designs(self) -> int:
-        """Designs that were priced."""
+        """Number of priced designs."""
         return int(self.energy_j.size)
 
     @property
     def figures(self) -> dict[str, Floats]:
-        """Figures of all designs (V, P, M) by the names of a budget, and the energy-delay product."""
+        """Accuracy and costs of all designs (V, P, M), by the names of the limits of a budget, and the EDP."""
         shape = self.energy_j.shape
         memory = np.array([variant.memory_bits for variant in self.variants])
         return {
@@ -97,15 +98,15 @@ class Sweep:
         }  # fmt: skip
 
     def within(self, budget: Budget) -> NDArray[np.bool_]:
-        """Which designs (V, P, M) keep a budget, and fit on their chip."""
+        """Return which designs (V, P, M) keep a budget and fit on their chip."""
         figures = self.figures
-        kept = np.isfinite(self.energy_j)
+        kept = np.isfinite(self.energy_j)  # infinite energy marks a network that does not fit on its chip
         for key, limit in budget.model_dump(exclude_none=True).items():
             kept &= figures[key] >= limit if key == "accuracy" else figures[key] <= limit
         return np.asarray(kept)
 
     def best(self, is_allowed: NDArray[np.bool_]) -> tuple[int, int, int] | None:
-        """Place of the allowed design with the least energy-delay product; None if none is allowed."""
+        """Return the index of the allowed design with the least energy-delay product; None if none is allowed."""
         product = np.where(is_allowed, self.edp_js, np.inf)
         place = int(product.argmin())
         if not np.isfinite(product.flat[place]):
@@ -114,24 +115,25 @@ class Sweep:
         return int(v), int(p), int(m)
 
     def front(self, is_allowed: NDArray[np.bool_]) -> list[tuple[int, int, int]]:
-        """Places of the allowed designs that no other beats in error, energy and latency, the most accurate first."""
+        """Return the indices of the Pareto front in error, energy and latency, the most accurate design first."""
         places = np.argwhere(is_allowed)
         if not len(places):
             return []
         figures = self.figures
         columns = [figures[key][tuple(places.T)] for key in ("accuracy", "energy_j", "latency_s")]
         objectives = np.stack([1 - columns[0], *columns[1:]], 1)
-        _, distinct = np.unique(objectives, axis=0, return_index=True)  # of equal ones the strictest threshold
+        # The first of equal designs has the strictest threshold.
+        _, distinct = np.unique(objectives, axis=0, return_index=True)
         found = distinct[is_on_front(objectives[distinct])]
         found = found[np.lexsort(objectives[found].T[::-1])]
         return [(int(v), int(p), int(m)) for v, p, m in places[found]]
 
     def rule(self, place: tuple[int, int, int]) -> UncertaintyExit:
-        """Exit rule of a design."""
+        """Return the exit rule of a design."""
         return self.path.rules[place[2]]
 
     def to_dict(self, place: tuple[int, int, int]) -> dict[str, Any]:
-        """A design with its figures, ready for JSON."""
+        """Return a design with its accuracy and costs, as a dictionary that can be written as JSON."""
         v, p, m = place
         return {
             "network": self.variants[v].name, "platform": self.platforms[p], "accuracy": float(self.accuracy[v, m]),
@@ -142,14 +144,14 @@ class Sweep:
 
 
 def sweep(variants: Sequence[Variant], platforms: Mapping[str, Platform], path: ExitPath) -> Sweep:
-    """Price every combination.
+    """Price every combination of variant, platform and exit threshold.
 
     Parameters
     ----------
     variants : sequence of Variant
         Networks.
     platforms : mapping
-        Platforms by the names to show.
+        Platforms by the names that tables show.
     path : ExitPath
         Thresholds.
 
@@ -181,8 +183,9 @@ def sweep(variants: Sequence[Variant], platforms: Mapping[str, Platform], path: 
             try:
                 ledger = platform.estimate(variant.load).static.ledger
             except CapacityError as error:
-                problem = error
+                problem = error  # such designs stay infinite; an error only if nothing fits anywhere
                 continue
+            # Multiplied per exit step before the mean, because the mean of a product is not the product of means.
             energies, latencies = ledger.energies_j(), ledger.latencies_s()
             costs = (energies, latencies, energies * latencies)
             for figures, cost in zip((energy, latency, product), costs, strict=True):

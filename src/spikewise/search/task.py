@@ -1,7 +1,7 @@
-"""What a search asks about a design: what it will take, how it does after little training, and what it is in the end.
+"""Evaluate a design in three stages: predict its costs, test it after little training, and train it completely.
 
-A trial answers all of it for one design. Its figures hang on the design, the images and the seed alone, so a design
-that is tried again, on whichever machine, gives the same.
+The results depend only on the design, the images and the seed, so a design that is tried again gives the same results
+on every machine.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from .designs import STDPDesign
 from .predict import inputs_per_step, memory_bits_of, predicted, predicted_workload, quiet
 
 Progress = Callable[[float, str], None]
-"""Called with the share of a trial that is done, and a remark."""
+"""Called with the completed share of a trial, and a note."""
 
 DROPS = (0.0, 0.005, 0.01)
-"""Losses of accuracy for which an exit threshold is chosen: three points of the front from each trained network."""
+"""Tolerated losses of accuracy; each gives an exit threshold, so a trained network gives three candidates."""
 
-_LOOK = 0.2  # share of the training images that the first look learns from
-_LEAST_LOOK = 500  # images; smaller sets are not looked at early
+_LOOK = 0.2  # share of the training images for the early test
+_LEAST_LOOK = 500  # images; with fewer the early test is skipped, because chance would decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,13 @@ class Point:
     Parameters
     ----------
     max_drop : float
-        Loss of accuracy that the threshold was chosen for.
+        Tolerated loss of accuracy for which the threshold was chosen.
     accuracy : float
-        With early exit, on validation images that chose neither weights nor threshold.
+        Accuracy with early exit, on validation images that chose neither weights nor threshold.
     mean_steps : float
-        Timesteps of an answer.
+        Mean number of timesteps of an inference.
     energy_j, latency_s : float
-        Energy and time of an answer.
+        Mean energy and latency of an inference.
     """
 
     max_drop: float
@@ -60,7 +60,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the training of a design showed.
+    """Results of a completely trained design.
 
     Parameters
     ----------
@@ -69,13 +69,13 @@ class Findings:
     memory_bits : float
         Bits of weights and states.
     full : dict
-        Energy, latency of an answer without early exit.
+        Energy and latency of an inference without early exit.
     points : tuple of Point
-        With early exit.
+        Results with early exit, one for each threshold.
     seconds : float
         CPU seconds of the trial.
     n_samples : int
-        Validation images behind each accuracy.
+        Number of validation images of each accuracy.
     """
 
     accuracy_full: float
@@ -86,29 +86,29 @@ class Findings:
     n_samples: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return a dictionary that can be written as JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> Findings:
-        """Inverse of :meth:`to_dict`."""
+        """Build findings from the result of :meth:`to_dict`."""
         return cls(**{**raw, "points": tuple(Point(**point) for point in raw["points"])})
 
 
 @dataclass(slots=True)
 class STDPTask:
-    """Designs that learn without labels, on these images and this platform.
+    """Evaluates STDP designs on these images and this platform.
 
     Parameters
     ----------
     train : ImageSet
-        Images to learn from.
+        Training images.
     chosen_on, kept : ImageSet
-        Validation images that choose thresholds, and those that judge the result; they may be the same if few.
+        Validation images that choose thresholds, and those that judge the result; the same if there are few.
     platform : str
-        Where energy is spent.
+        Name of the platform that is priced.
     seed : int
-        Fixes every random choice.
+        Seed of all random choices.
     """
 
     train: ImageSet
@@ -119,25 +119,27 @@ class STDPTask:
     _in_spikes: dict[str, float] = field(default_factory=dict)
 
     def predict(self, design: STDPDesign) -> dict[str, float]:
-        """Memory, energy and latency before any training, of full runs: see :mod:`spikewise.search.predict`."""
+        """Predict memory, energy and latency of full runs before training; see :mod:`spikewise.search.predict`."""
+        # Input spikes depend on the images and on how strongly the rule drives the inputs, not on other choices.
         if design.rule not in self._in_spikes:
             self._in_spikes[design.rule] = inputs_per_step(self.train.images, design)
         n_inputs = int(np.prod(self.train.shape))
         return predicted(predicted_workload(design, n_inputs, self._in_spikes[design.rule]), self.platform)
 
     def look(self, design: STDPDesign) -> float | None:
-        """Accuracy after learning from a fifth of the images, on those that choose; None where there are too few."""
+        """Return the accuracy after training on a fifth of the images; None if there are too few images or classes."""
         n_images = int(_LOOK * self.train.n_samples)
         if n_images < _LEAST_LOOK or len(np.unique(self.train.labels[:n_images])) < 2:
             return None
         network = self._network(design, n_epochs=1)
         few = self.train.subset(slice(n_images))
+        # Tested on the images that choose: the others judge the final result and must not influence the search.
         with quiet():
             network.fit(few.images, few.labels)
         return float(np.mean(network.predict(self.chosen_on.images) == self.chosen_on.labels))
 
     def train_fully(self, design: STDPDesign, progress: Progress) -> Findings:
-        """Learn from all images, label, choose thresholds, and price what was computed."""
+        """Train on all images, assign labels, choose exit thresholds, and price the measured workloads."""
         began = time.process_time()
         network = self._network(design)
         with quiet():
@@ -156,7 +158,7 @@ class STDPTask:
             Point(drop, float(accuracy), float(mean_steps), report.energy_j, report.latency_s)
             for drop, accuracy, mean_steps, report in zip(DROPS, curve.accuracy, curve.mean_steps, reports, strict=True)
         )
-        static = reports[0].static
+        static = reports[0].static  # full runs cost the same for each rule
         return Findings(
             curve.accuracy_full, memory_bits_of(loads[0]),
             {"energy_j": static.energy_j, "latency_s": static.latency_s},
@@ -164,7 +166,7 @@ class STDPTask:
         )  # fmt: skip
 
     def check(self, design: STDPDesign) -> None:
-        """Raise ParameterError for what cannot be trained."""
+        """Raise ParameterError if the design cannot be trained."""
         keywords = {**design.keywords, "random_state": self.seed}
         try:
             STDPEncoder(**keywords).check_settings()

@@ -1,4 +1,4 @@
-"""Numbers to spike trains, and spikes to class scores."""
+"""Encode numbers as spike trains, and decode spikes into class scores."""
 
 from spikewise._lazy import lazy_exports
 

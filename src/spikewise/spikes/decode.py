@@ -1,8 +1,8 @@
-r"""From output spikes to class scores: three ways to read a network that learned without labels.
+r"""Decode output spikes into class scores: three decoders for a network that learned without labels.
 
-Labels are needed only here. From labelled samples one counts how often neuron *j* fired for class *k*,
-:math:`c_{kj}`, and the mean per sample, :math:`r_{kj}`. Each further spike of neuron *j* then adds evidence
-:math:`L_{kj}` to class *k*, so a score is usable at any time:
+Labels are needed only here. Labelled samples give the spikes of neuron *j* for class *k*, :math:`c_{kj}`, and their
+mean per sample, :math:`r_{kj}`. Each further spike of neuron *j* then adds evidence
+:math:`L_{kj}` to class *k*, so scores can be read at any time:
 
 * *votes* (all-activity, Diehl and Cook 2015): a neuron belongs to the class of its highest mean rate, and a class
   scores the mean count of its neurons, :math:`L_{kj} = [k = \arg\max_m r_{mj}] / N_k`;
@@ -24,7 +24,7 @@ from spikewise.errors import ShapeError, unknown_name
 
 
 def class_counts(spike_counts: ArrayLike, labels: ArrayLike, n_classes: int) -> NDArray[np.float64]:
-    """Spikes of each neuron summed over the samples of each class, shape (K, N).
+    """Sum the spikes of each neuron over the samples of each class; the result has shape (K, N).
 
     Parameters
     ----------
@@ -39,12 +39,13 @@ def class_counts(spike_counts: ArrayLike, labels: ArrayLike, n_classes: int) -> 
     if counts.ndim != 2 or classes.shape != counts.shape[:1]:
         raise ShapeError(f"spike_counts must be (B, N) and labels (B,); got {counts.shape} and {classes.shape}.")
     total = np.zeros((n_classes, counts.shape[1]))
+    # Not total[classes] += counts, which would add only the last of several samples of a class.
     np.add.at(total, classes, counts)
     return total
 
 
 def naive_bayes_evidence(counts: ArrayLike) -> NDArray[np.float64]:
-    """Evidence (K, N) that one spike of neuron j brings for class k.
+    """Return the evidence (K, N) for class k of one spike of neuron j: the log of its smoothed likelihood.
 
     Parameters
     ----------
@@ -56,12 +57,13 @@ def naive_bayes_evidence(counts: ArrayLike) -> NDArray[np.float64]:
     >>> np.exp(naive_bayes_evidence([[3, 0], [1, 1]])).tolist()
     [[0.8, 0.2], [0.5, 0.5]]
     """
+    # Laplace smoothing: a neuron that never fired for a class must not rule that class out.
     smoothed = np.asarray(counts, np.float64) + 1.0
     return np.asarray(np.log(smoothed / smoothed.sum(1, keepdims=True)))
 
 
 def neuron_classes(counts: ArrayLike, n_per_class: ArrayLike) -> NDArray[np.int64]:
-    """Class of the highest mean rate of each neuron, shape (N,); -1 for a neuron that never fired.
+    """Return the class (N,) for which each neuron has its highest mean rate; -1 for a neuron that never fired.
 
     Parameters
     ----------
@@ -75,12 +77,15 @@ def neuron_classes(counts: ArrayLike, n_per_class: ArrayLike) -> NDArray[np.int6
     >>> neuron_classes([[8, 0, 0], [6, 1, 0]], [10, 5]).tolist()
     [1, 1, -1]
     """
+    # Mean rates, not counts: a class with more samples must not win by its size.
     rates = _rates(counts, n_per_class)
     return np.where(rates.any(0), rates.argmax(0), -1)
 
 
 def votes_evidence(counts: ArrayLike, n_per_class: ArrayLike) -> NDArray[np.float64]:
-    """All-activity votes (K, N): one over the neurons of a class, for each of them; arguments as above.
+    """Return the evidence (K, N) of all-activity votes: 1 / N_k for each of the N_k neurons of class k.
+
+    The arguments are those of :func:`neuron_classes`.
 
     Examples
     --------
@@ -93,7 +98,9 @@ def votes_evidence(counts: ArrayLike, n_per_class: ArrayLike) -> NDArray[np.floa
 
 
 def proportion_evidence(counts: ArrayLike, n_per_class: ArrayLike) -> NDArray[np.float64]:
-    """Share (K, N) of each class in a neuron's mean rates; arguments as above.
+    """Return the share (K, N) of each class in a neuron's mean rates, summed over classes.
+
+    The arguments are those of :func:`neuron_classes`.
 
     Examples
     --------
@@ -106,6 +113,7 @@ def proportion_evidence(counts: ArrayLike, n_per_class: ArrayLike) -> NDArray[np
 
 
 DECODERS: dict[str, Callable[[ArrayLike, ArrayLike], NDArray[np.float64]]] = {
+    # A likelihood is normalised over the neurons, so it does not need the number of samples.
     "naive_bayes": lambda counts, _: naive_bayes_evidence(counts),
     "proportion": proportion_evidence,
     "votes": votes_evidence,
@@ -114,7 +122,7 @@ DECODERS: dict[str, Callable[[ArrayLike, ArrayLike], NDArray[np.float64]]] = {
 
 
 def evidence_of(decoder: str, counts: ArrayLike, n_per_class: ArrayLike) -> NDArray[np.float64]:
-    """Evidence (K, N) by the name of a decoder; raises ParameterError for an unknown one."""
+    """Return the evidence (K, N) of the named decoder; raise ParameterError for an unknown name."""
     if not isinstance(decoder, str) or decoder not in DECODERS:
         raise unknown_name("decoder", str(decoder), DECODERS)
     return DECODERS[decoder](counts, n_per_class)

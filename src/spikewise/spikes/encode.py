@@ -1,7 +1,7 @@
-"""From numbers to spike trains: direct and Poisson coding.
+"""Encode numbers as spike trains: direct and Poisson coding.
 
-*Direct coding* presents the same analog value at every step (DT-SNN): a view, never T copies.
-*Poisson coding* turns intensities into rates. The learning engines draw theirs lazily, from
+*Direct coding* presents the same analog value at every step (DT-SNN), as a view without copies.
+*Poisson coding* turns intensities into firing rates. The learning engines draw their spikes lazily, with
 :mod:`spikewise.spikes.streams`.
 
 References
@@ -39,7 +39,7 @@ def poisson_encode(intensity: ArrayLike, n_steps: int, rng: np.random.Generator)
     n_steps : int
         Length T of the train, at least 1.
     rng : numpy.random.Generator
-        Source of chance; equal generators give equal trains.
+        Random generator; equal generators give equal trains.
 
     Returns
     -------
@@ -58,6 +58,7 @@ def poisson_encode(intensity: ArrayLike, n_steps: int, rng: np.random.Generator)
     """
     _check_steps(n_steps)
     probability = np.asarray(intensity, np.float64)
+    # Positive form, so that NaN, which fails every comparison, is refused.
     if not ((probability >= 0) & (probability <= 1)).all():
         raise ParameterError("intensity must lie in [0, 1] everywhere. Scale the images first.")
     return np.asarray(rng.random((n_steps, *probability.shape)) < probability)

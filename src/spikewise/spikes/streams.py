@@ -1,8 +1,8 @@
-r"""Poisson spikes drawn lazily, in time order, at a cost per spike, from stateless hashes.
+r"""Draw Poisson spikes lazily from stateless hashes: in time order, at a cost proportional to their number.
 
 The inputs of a sample together are one Poisson process of :math:`\Lambda` events per step; each event belongs
-to input *i* with probability :math:`\lambda_i / \Lambda`. So a step draws its number of events from one table,
-and for each event an input from a second one, in which every input has slots in proportion to its intensity. An
+to input *i* with probability :math:`\lambda_i / \Lambda`. A step draws its number of events from one table,
+and for each event an input from a second table, in which every input has slots in proportion to its intensity. An
 input that is drawn twice in a step fires once, with probability :math:`1 - e^{-\lambda_i}` per step.
 
 All chance is a hash (the finaliser of SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number
@@ -24,29 +24,30 @@ from spikewise._compile import inlined, kernel
 from spikewise.errors import ParameterError, ShapeError
 
 BURST = 16
-"""Steps that are drawn at once, at most."""
+"""Largest number of steps that are drawn at once."""
 
 MAX_SPIKES = 32
-"""Inputs that fire in one step, at most: their 8-bit weights, times 8, fit in 16 bits."""
+"""Largest number of inputs that fire in one step, so that the sum of their 8-bit weights, times 8, fits in 16 bits."""
 
+# SplitMix64: the increment (2**64 over the golden ratio, odd) and the two multipliers of its finaliser.
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
-_STEP = np.uint64(0xD6E8FEB86659FD93)
-_PADDING = 128  # slots behind the last, so that they can be filled this many at a time, mostly all of an input's
-_GUIDE_BITS = np.uint64(8)
+_STEP = np.uint64(0xD6E8FEB86659FD93)  # another odd number, so that steps and events get different hashes
+_PADDING = 128  # slots after the last one, so that slots can be filled in blocks of this size
 
 
 class SpikeStream(NamedTuple):
-    """Tables and memory of one stream of spikes; a tuple so that it compiles. The spikes of step t are
-    ``spikes[ends[t]:ends[t + 1]]``, and ``drawn[t + 1]`` events were drawn up to and including it.
+    """Tables and buffers of one stream of spikes, a tuple because numba compiles tuples.
+
+    The spikes of step t are ``spikes[ends[t]:ends[t + 1]]``; up to and including it ``drawn[t + 1]`` events were drawn.
     """
 
     counts: NDArray[np.uint64]
-    guide: NDArray[np.uint8]  # first entry of counts that random bits can stand for, by their top 8
+    guide: NDArray[np.uint8]  # first entry of counts that random bits can mean, by their top 8 bits
     slots: NDArray[Any]
     active: NDArray[Any]  # inputs with slots
-    last_step: NDArray[np.int32]  # at which each input fired
+    last_step: NDArray[np.int32]  # last step at which each input fired
     candidates: NDArray[np.int32]
     spikes: NDArray[np.int32]
     ends: NDArray[np.int32]
@@ -54,12 +55,13 @@ class SpikeStream(NamedTuple):
 
 
 def spike_stream(events_per_step: float, n_inputs: int, n_steps: int) -> SpikeStream:
-    """Memory for the stream of one sample at a time.
+    """Allocate tables and buffers for the stream of one sample at a time.
 
-    Intensities are resolved by 8 slots per input, rounded up to a power of two and at least 8192.
+    Intensities have a resolution of 8 slots per input; slots are rounded up to a power of two, at least 8192.
     """
     counts = event_counts(events_per_step)
     edges = np.arange(2**8, dtype=np.uint64) << np.uint64(56)
+    # A power of two, so that a mask turns random bits into a slot without a division or a bias.
     n_slots = 2 ** int(np.ceil(np.log2(max(8192, 8 * n_inputs))))
     index = np.uint16 if n_inputs <= 2**16 else np.uint32
     return SpikeStream(
@@ -68,7 +70,7 @@ def spike_stream(events_per_step: float, n_inputs: int, n_steps: int) -> SpikeSt
         np.zeros(n_slots + _PADDING, index),
         np.zeros(n_inputs + 1, index),
         np.zeros(n_inputs, np.int32),
-        np.zeros(BURST * len(counts) + 8, np.int32),
+        np.zeros(BURST * len(counts) + 8, np.int32),  # 8: whole hashes begin before and end after a burst
         np.zeros(n_steps * MAX_SPIKES + 1, np.int32),
         np.zeros(n_steps + 1, np.int32),
         np.zeros(n_steps + 1, np.int32),
@@ -76,9 +78,9 @@ def spike_stream(events_per_step: float, n_inputs: int, n_steps: int) -> SpikeSt
 
 
 def spike_shares(features: ArrayLike) -> NDArray[np.uint16]:
-    """Share of each input in its sample's spikes, in 16 bits relative to the largest.
+    """Scale each row of features to 16 bits by its largest value: relative firing rates of the inputs.
 
-    Only proportions count, so dark and bright images give equally many spikes. A row of zeros is silent.
+    Only proportions matter, so dark and bright images give equally many spikes. A row of zeros is silent.
 
     Parameters
     ----------
@@ -109,20 +111,20 @@ def _shares(rows: NDArray[Any], highest: NDArray[Any]) -> NDArray[np.uint16]:
         row, top = rows[sample], np.float64(highest[sample])
         if top > 0:
             for index in range(row.shape[0]):
-                # Divided by the largest first, so that neither huge nor tiny features overflow or vanish.
+                # Division before the product, so that huge features do not overflow and tiny ones do not vanish.
                 shares[sample, index] = np.uint16(np.rint(np.float64(row[index]) / top * 65535.0))
     return shares
 
 
 def event_counts(events_per_step: float) -> NDArray[np.uint64]:
-    """Cumulative distribution of a Poisson number of events, in units of 2**-64.
+    """Return the cumulative distribution of a Poisson number of events, in units of 2**-64.
 
     A step has *n* events if its 64 random bits lie at or above entry ``n - 1`` and below entry ``n``.
 
     Parameters
     ----------
     events_per_step : float
-        Mean, in (0, 200].
+        Mean number of events, in (0, 200].
     """
     if not 0 < events_per_step <= 200:
         raise ParameterError(f"events_per_step must lie in (0, 200]; got {events_per_step}.")
@@ -138,7 +140,7 @@ def _poisson_table(events_per_step: float) -> list[int]:
         total += probability
         table.append(int(total * 2**64))
         probability *= mean / len(table)
-    table[-1] = 2**64 - 1
+    table[-1] = 2**64 - 1  # the rest, at most 2**-50, goes to the last entry
     return table
 
 
@@ -152,13 +154,13 @@ def mix(x: np.uint64) -> np.uint64:
 
 @kernel
 def stream_key(seed: np.uint64, stream: np.uint64) -> np.uint64:
-    """Key of one sample's spike stream."""
+    """Return the key of one sample's spike stream."""
     return mix(mix(seed + _GOLDEN) ^ (stream * _STEP + _GOLDEN))
 
 
 @kernel
 def stream_keys(seed: np.uint64, first: int, n_samples: int) -> NDArray[np.uint64]:
-    """Keys of the spike streams of samples that follow each other."""
+    """Return the keys of the spike streams of consecutive samples."""
     keys = np.empty(n_samples, np.uint64)
     for sample in range(n_samples):
         keys[sample] = stream_key(seed, np.uint64(first + sample))
@@ -167,14 +169,14 @@ def stream_keys(seed: np.uint64, first: int, n_samples: int) -> NDArray[np.uint6
 
 @kernel
 def content_keys(shares: NDArray[np.uint16], seed: np.uint64) -> NDArray[np.uint64]:
-    """Key of each row's inference stream, a function of the seed and the row's content alone."""
+    """Return the key of each row's inference stream, which depends on the seed and the row's content alone."""
     keys = np.empty(shares.shape[0], np.uint64)
     for sample in range(shares.shape[0]):
         digest = mix(seed ^ _STEP)
         for index in range(shares.shape[1]):
             share = shares[sample, index]
             if share > 0:
-                # A sum over non-zero inputs: every term is scrambled with its place.
+                # A sum does not depend on the order of its terms, so each term is hashed together with its index.
                 digest += mix(np.uint64(index + 1) * _GOLDEN + np.uint64(share))
         keys[sample] = mix(digest)
     return keys
@@ -182,13 +184,13 @@ def content_keys(shares: NDArray[np.uint16], seed: np.uint64) -> NDArray[np.uint
 
 @kernel
 def begin(stream: SpikeStream, shares: NDArray[np.uint16], sample: int) -> bool:
-    """Give each input of a sample slots in proportion to its share; returns whether any input is active.
+    """Assign slots to each input of a sample in proportion to its share; return whether any input is active.
 
-    Shares are rounded cumulatively to whole slots, so that all slots are filled and no error adds up.
+    The cumulative shares are rounded to whole slots, so that all slots are filled and rounding errors do not add up.
     """
     row, active = shares[sample], stream.active
     total, n_active = np.int64(0), np.uint64(0)
-    for index in range(row.shape[0]):  # without a branch that depends on the data
+    for index in range(row.shape[0]):  # no branch: an inactive input is overwritten by the next one
         total += np.int64(row[index])
         active[n_active] = index
         n_active += np.uint64(row[index] > 0)
@@ -202,11 +204,11 @@ def begin(stream: SpikeStream, shares: NDArray[np.uint16], sample: int) -> bool:
         so_far += np.int64(row[index])
         end = np.uint64(np.float64(so_far) * scale)
         while filled < end:
-            for slot in range(_PADDING):  # whole vectors; what lies beyond the end is overwritten by the next
+            for slot in range(_PADDING):  # a fixed length gives vector stores; the next input overwrites the surplus
                 slots[filled + np.uint64(slot)] = index
             filled += np.uint64(_PADDING)
         filled = end
-    for slot in range(filled, n_slots):  # a rounded product may end one short
+    for slot in range(filled, n_slots):  # rounding may leave the last slot empty
         slots[slot] = active[n_active - np.uint64(1)]
     stream.last_step[:] = -1
     stream.ends[0] = 0
@@ -216,11 +218,12 @@ def begin(stream: SpikeStream, shares: NDArray[np.uint16], sample: int) -> bool:
 
 @inlined
 def draw(stream: SpikeStream, key: np.uint64, first: int, stop: int) -> None:
-    """Draw the spikes of steps ``first`` to ``stop``, at most ``BURST`` of them; those before must have been drawn."""
+    """Draw the spikes of steps first..stop-1, at most ``BURST`` of them; all earlier steps must have been drawn."""
     counts, slots, last_step, spikes = stream.counts, stream.slots, stream.last_step, stream.spikes
     event = np.uint64(stream.drawn[first])
     begun = event
     for step in range(first, stop):
+        # Inverse transform: the number of events is the entry of the distribution in which 64 random bits fall.
         bits = mix(key ^ (np.uint64(step + 1) * _STEP))
         n_events = np.uint64(stream.guide[bits >> np.uint64(56)])
         while bits >= counts[n_events] and n_events < counts.shape[0] - 1:
@@ -235,6 +238,7 @@ def draw(stream: SpikeStream, key: np.uint64, first: int, stop: int) -> None:
         while place < last:
             index = np.uint64(stream.candidates[place])
             spikes[n_spikes] = index
+            # Always written, counted only if new and below MAX_SPIKES: a branch would be mispredicted.
             n_spikes += np.uint64((last_step[index] != step) & (n_spikes < full))
             last_step[index] = step
             place += np.uint64(1)
@@ -245,10 +249,13 @@ def draw(stream: SpikeStream, key: np.uint64, first: int, stop: int) -> None:
 def find_inputs(
     key: np.uint64, first: np.uint64, stop: np.uint64, slots: NDArray[Any], candidates: NDArray[np.int32]
 ) -> np.uint64:
-    """List the inputs of these events, by whole hashes; returns how many entries lie before the first event."""
+    """Write the inputs of these events to ``candidates``; return how many entries precede the first event.
+
+    One hash gives the inputs of several events, so entries begin at the first event of a hash.
+    """
     n_slots = np.uint64(slots.shape[0] - _PADDING)
     mask, place = n_slots - np.uint64(1), np.uint64(0)
-    if n_slots <= np.uint64(65536):  # a hash has four places of 16 bits
+    if n_slots <= np.uint64(65536):  # 16 bits choose a slot, so a hash serves four events
         begun = first >> np.uint64(2)
         for word in range(begun, (stop + np.uint64(3)) >> np.uint64(2)):
             bits = mix(key + (np.uint64(word) + np.uint64(1)) * _GOLDEN)
@@ -258,7 +265,7 @@ def find_inputs(
             candidates[place + np.uint64(3)] = slots[(bits >> np.uint64(48)) & mask]
             place += np.uint64(4)
         return first - (begun << np.uint64(2))
-    begun = first >> np.uint64(1)
+    begun = first >> np.uint64(1)  # more than 16 bits choose a slot, so a hash serves two events
     for word in range(begun, (stop + np.uint64(1)) >> np.uint64(1)):
         bits = mix(key + (np.uint64(word) + np.uint64(1)) * _GOLDEN)
         candidates[place] = slots[bits & mask]
@@ -269,7 +276,7 @@ def find_inputs(
 
 @kernel
 def stream_spikes(stream: SpikeStream, shares: NDArray[np.uint16], sample: int, key: np.uint64) -> int:
-    """Draw the whole stream of a sample at once; returns the number of its spikes."""
+    """Draw all steps of a sample's stream; return the number of its spikes."""
     n_steps = stream.ends.shape[0] - 1
     if not begin(stream, shares, sample):
         stream.ends[:] = 0

@@ -1,4 +1,4 @@
-"""What a network asks of hardware, as plain data: layers, their measured activity, counted operations."""
+"""Workloads: layers of a network, their measured activity and counted operations, as plain data."""
 
 from spikewise._lazy import lazy_exports
 

@@ -1,4 +1,4 @@
-"""One layer of a network as hardware sees it: its shape and precision, and how busy it was at each timestep."""
+"""One layer of a network as hardware sees it: its shape, its precision and its activity at each timestep."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ LayerKind = Literal["conv", "linear"]
 Lateral = Literal["none", "broadcast", "matrix"]
 
 MAX_BITS = 32
-MAX_SIZE = 2**24  # channels, sides: larger ones are slips of the pen, and no counter overflows below
-_MAX_MACS = 2**50
-_CHIP = "chip"  # the row of a report for what belongs to no layer
+MAX_SIZE = 2**24  # channels, height, width: larger values are typing errors, and up to here no counter overflows
+_MAX_MACS = 2**50  # well below 2**53, up to which a float holds every integer
+_CHIP = "chip"  # name of the row of a report with costs that belong to no layer
 _NO_NUMBERS = frozenset((str, bytes, bool, np.bool_, type(None)))
 _PAIRS = ("kernel", "stride", "pool")
 _MAPS = ("in_height", "in_width", "out_height", "out_width")
@@ -34,7 +34,7 @@ class LayerShape:
     name : str
         Unique name within the network; ``"chip"`` is taken.
     kind : {"conv", "linear"}
-        A linear layer is priced as a 1x1 convolution on a 1x1 map: its sizes below all are 1.
+        A linear layer is priced as a 1x1 convolution on a 1x1 map: all its sizes below are 1.
     in_channels, out_channels : int
         Channels, or features of a linear layer.
     kernel, stride : tuple of int
@@ -97,6 +97,7 @@ class LayerShape:
             self._set(key, _pair(f"{where}: {key}", getattr(self, key)))
         for key in ("weight_bits", "state_bits", "input_bits"):
             self._set(key, whole_number(f"{where}: {key}", getattr(self, key), 1, MAX_BITS))
+        # "Same" padding: the output has as many positions as the input, divided by the stride.
         for key, same in (
             ("in_height", self.out_height * self.stride[0]),
             ("in_width", self.out_width * self.stride[1]),
@@ -109,6 +110,7 @@ class LayerShape:
         self._check(where)
 
     def _set(self, key: str, value: object) -> None:
+        # The only way to normalise a field of a frozen dataclass.
         object.__setattr__(self, key, value)
 
     def _check(self, where: str) -> None:
@@ -136,42 +138,42 @@ class LayerShape:
 
     @property
     def n_positions(self) -> int:
-        """Output pixels: how often the kernel is applied."""
+        """Number of output pixels, which is how often the kernel is applied."""
         return self.out_height * self.out_width
 
     @property
     def fan_in(self) -> int:
-        """Inputs that one output reads."""
+        """Number of inputs that one output reads."""
         return self.in_channels // self.groups * self.kernel[0] * self.kernel[1]
 
     @property
     def n_weights(self) -> int:
-        """Stored weights."""
+        """Number of stored weights."""
         return self.fan_in * self.out_channels
 
     @property
     def n_neurons(self) -> int:
-        """Neurons of the layer: one per output, after any pooling that comes before them."""
+        """Number of neurons: one per output, after any pooling that comes before the neurons."""
         return self.out_channels * (self.out_height // self.pool[0]) * (self.out_width // self.pool[1])
 
     @property
     def n_inputs(self) -> int:
-        """Values of the input map."""
+        """Number of values of the input map."""
         return self.in_channels * self.in_height * self.in_width
 
     @property
     def n_unfolded(self) -> int:
-        """Inputs of all kernel applications together: positions x fan-in x groups."""
+        """Number of inputs of all kernel applications together: positions x fan-in x groups."""
         return self.n_positions * self.fan_in * self.groups
 
     @property
     def n_macs(self) -> int:
-        """Multiply-additions of a dense evaluation."""
+        """Number of multiply-additions if every input is active."""
         return self.out_channels * self.n_positions * self.fan_in
 
 
 def _pair(what: str, value: Any) -> tuple[int, int]:
-    """Height and width as plain integers."""
+    """Return height and width as integers; raise ParameterError for anything else."""
     if not isinstance(value, Iterable) or len(found := tuple(value)) != 2:
         raise ParameterError(f"{what} must hold a height and a width; got {value!r}.")
     return (
@@ -181,36 +183,38 @@ def _pair(what: str, value: Any) -> tuple[int, int]:
 
 
 def checked_name(what: str, name: Any) -> str:
-    """The name, once it is known to be one."""
+    """Return the name; raise ParameterError if it is empty or not text."""
     if not isinstance(name, str) or not name.strip():
         raise ParameterError(f"{what} must be text; got {name!r}.")
     return name
 
 
 def check_follows(layer: LayerShape, before: LayerShape) -> None:
-    """Check that a layer reads the channels that the one before writes, on a map of the same size or a pooled one.
+    """Check that a layer fits the output of the layer before it, whose map may have been pooled in between.
 
     Raises
     ------
     ParameterError
-        If it cannot.
+        If the layer does not fit.
     """
     n_in, n_out = layer.in_channels, before.out_channels
     told = f"the output of {before.name!r}"
     if layer.kind == before.kind and n_in != n_out:
         raise ParameterError(f"input channels must equal the {n_out} channels of {told}; got {n_in}.")
+    # Pooling between the two layers is not recorded, so a flattened map may have fewer positions, but whole channels.
     if layer.kind == "linear" and before.kind == "conv" and (n_in % n_out or n_in > n_out * before.n_positions):
         raise ParameterError(
             f"inputs must be the {n_out} channels of {told} times the positions of its map, which is "
             f"{before.out_height} x {before.out_width} before pooling; got {n_in}. Take channels x height x width "
             "after the last pooling."
         )
+    # The values of a linear layer are reshaped into a map: any height and width fits.
     if layer.kind == "conv" and before.kind == "linear" and n_out % n_in:
         raise ParameterError(f"input channels must divide the {n_out} values of {told}, their map; got {n_in}.")
     if layer.kind == before.kind == "conv":
         sides = (("height", layer.out_height, before.out_height), ("width", layer.out_width, before.out_width))
         for axis, (key, side, side_before) in enumerate(sides):
-            # The largest map that a kernel reaches, with padding on both sides as wide as the kernel allows.
+            # The largest possible output: padding on both sides is at most the kernel's side less one.
             largest = (side_before + layer.kernel[axis] - 2) // layer.stride[axis] + 1
             if side > largest:
                 raise ParameterError(
@@ -222,14 +226,14 @@ def check_follows(layer: LayerShape, before: LayerShape) -> None:
 
 @dataclass(frozen=True, slots=True)
 class LayerActivity:
-    """How busy a layer was, as a mean per sample, at each timestep.
+    """Activity of a layer at each timestep, as a mean per sample.
 
     Parameters
     ----------
     active_unfolded : sequence of float, length T
         Non-zero inputs counted once per kernel application that reads them, at most ``n_unfolded``.
     in_spikes, out_spikes : sequence of float, length T
-        Non-zero values of the input map and spikes of the layer's own neurons, at most ``n_inputs`` and
+        Non-zero values of the input map, at most ``n_inputs``; spikes of the layer's own neurons, at most
         ``n_neurons``.
     """
 
@@ -242,7 +246,7 @@ class LayerActivity:
             raw = getattr(self, item.name)
             try:
                 given = listed(item.name, raw)
-                # Text would be read as a number, and a switch as 0 or 1.
+                # float() would convert text and bools too; NaN fails the check below.
                 values = tuple(map(float, given)) if _NO_NUMBERS.isdisjoint(map(type, given)) else (math.nan,)
             except (TypeError, ValueError, OverflowError):
                 values = (math.nan,)
@@ -254,7 +258,7 @@ class LayerActivity:
 
     @classmethod
     def from_rates(cls, shape: LayerShape, in_rate: float, out_rate: float, n_steps: int) -> LayerActivity:
-        """Activity of a layer whose inputs and outputs are busy with these probabilities at every step."""
+        """Return the activity of a layer whose inputs and outputs are active with these probabilities at every step."""
         n_steps = whole_number("n_steps", n_steps, 1)
         for key, rate in (("in_rate", in_rate), ("out_rate", out_rate)):
             positive_number(f"{key} of layer {shape.name!r}", rate, 1.0, zero=True)

@@ -1,7 +1,7 @@
-r"""What a network takes, apart from any hardware: the algorithm metrics of NeuroBench.
+r"""Costs of a network that do not depend on hardware: the algorithm metrics of NeuroBench.
 
-Everything is per inference and a mean over the samples, with the exit: step *t* counts with the share of
-samples :math:`p_t` that compute it (``n_alive[t] / n_samples``). With :math:`u_t` the active unfolded inputs of a
+All metrics are means per inference and include early exit: step *t* has as weight the share of samples :math:`p_t`
+that compute it (``n_alive[t] / n_samples``). With :math:`u_t` the active unfolded inputs of a
 layer that has *g* groups, *P* positions, *F* inputs per output, *C* output channels and *N* neurons which emit
 :math:`s_t` spikes,
 
@@ -52,7 +52,7 @@ class Metrics:
     n_weights : int
         Synaptic weights.
     connection_sparsity : float or None
-        Share of weights that are zero; None where nobody told.
+        Share of weights that are zero; None if unknown.
     activation_sparsity : float or None
         Share of silent neuron outputs over all layers and steps; None where no layer has neurons.
     n_dense_macs : float
@@ -60,7 +60,7 @@ class Metrics:
     n_macs, n_acs : float
         Effective multiply-additions (inputs of several bits) and additions (spikes).
     n_membrane_updates : float
-        Neurons times the steps that they compute.
+        Number of neurons times the steps that they compute.
     mean_steps, n_steps : float, int
         Timesteps used, with the exit, and those of a full run.
     """
@@ -79,28 +79,30 @@ class Metrics:
 
     @property
     def footprint_bytes(self) -> float:
-        """Weights and states together."""
+        """Bytes of weights and states together."""
         return self.weight_bytes + self.state_bytes
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary, ready for JSON."""
+        """Return a dictionary that can be written as JSON."""
         return {"footprint_bytes": self.footprint_bytes, **asdict(self)}
 
 
 def count_metrics(workload: Workload, zero_weights: Mapping[str, int] | None = None) -> Metrics:
-    """Count what a network takes, with the workload's exit; of ``workload.without_exit()`` for a full run.
+    """Count operations, memory and sparsity of a workload with its early exit.
+
+    Pass ``workload.without_exit()`` for those of full runs.
 
     Parameters
     ----------
     workload : Workload
         Shapes and measured activity.
     zero_weights : mapping of str to int, optional
-        How many weights of each layer are zero, for the connection sparsity; a layer that is missing has none.
+        Number of zero weights of each layer, for the connection sparsity; 0 for a layer that is not listed.
 
     Raises
     ------
     ParameterError
-        If ``zero_weights`` names a layer that nobody knows, or more zeros than the layer has weights.
+        If ``zero_weights`` names an unknown layer, or gives more zeros than the layer has weights.
 
     Examples
     --------
@@ -113,6 +115,7 @@ def count_metrics(workload: Workload, zero_weights: Mapping[str, int] | None = N
     shares = [alive / workload.n_samples for alive in workload.n_alive]
     rows = list(zip(workload.layers, workload.alive_activity, strict=True))
     effective = [(layer, _effective(layer, busy, shares)) for layer, busy in rows]
+    # A read-out without neurons has sums but neither spikes nor membranes to update.
     spiking = [(layer, busy) for layer, busy in rows if layer.has_neurons]
     updates = sum(layer.n_neurons for layer, _ in spiking) * sum(shares)
     spikes = sum(_weighted(busy.out_spikes, shares) for _, busy in spiking)
@@ -121,8 +124,10 @@ def count_metrics(workload: Workload, zero_weights: Mapping[str, int] | None = N
         state_bytes=sum(layer.n_neurons * layer.state_bits for layer, _ in spiking) / 8,
         n_weights=sum(layer.n_weights for layer in workload.layers),
         connection_sparsity=None if zero_weights is None else _share_of_zeros(workload, zero_weights),
+        # Means are rounded, so the spikes may exceed the number of updates by a last digit.
         activation_sparsity=max(0.0, 1 - spikes / updates) if updates else None,
         n_dense_macs=sum(layer.n_macs * _n_runs(layer, shares) for layer in workload.layers),
+        # With inputs of one bit a product needs no multiplier: the weight is added or not.
         n_macs=sum((count for layer, count in effective if layer.input_bits > 1), 0.0),
         n_acs=sum((count for layer, count in effective if layer.input_bits == 1), 0.0),
         n_membrane_updates=updates,
@@ -132,25 +137,25 @@ def count_metrics(workload: Workload, zero_weights: Mapping[str, int] | None = N
 
 
 def _weighted(counts: tuple[float, ...], shares: list[float]) -> float:
-    """Sum over the steps, each with the share of samples that compute it."""
+    """Return the sum over the steps, each weighted by the share of samples that compute it."""
     return sum(count * share for count, share in zip(counts, shares, strict=True))
 
 
 def _effective(layer: LayerShape, busy: LayerActivity, shares: list[float]) -> float:
-    """Operations of a layer that meet an active input."""
+    """Return the number of operations with an active input."""
     fan_out = layer.out_channels // layer.groups
-    if layer.once_per_inference:
+    if layer.once_per_inference:  # the input is the same at every step; all samples compute the first
         return fan_out * busy.active_unfolded[0]
     return fan_out * _weighted(busy.active_unfolded, shares)
 
 
 def _n_runs(layer: LayerShape, shares: list[float]) -> float:
-    """How often a layer's sum is computed; everyone computes the first step."""
+    """Return how often a layer's weighted sum is computed, as a mean per sample."""
     return 1.0 if layer.once_per_inference else sum(shares)
 
 
 def _weight_bits(layer: LayerShape) -> int:
-    """Bits of a layer's weights; a stored lateral matrix has one weight per pair of neurons."""
+    """Return the bits of a layer's weights; a stored lateral matrix has one weight per pair of neurons."""
     lateral = layer.n_neurons**2 if layer.lateral == "matrix" else 0
     return (layer.n_weights + lateral) * layer.weight_bits
 
@@ -169,7 +174,7 @@ def _share_of_zeros(workload: Workload, zero_weights: Mapping[str, int]) -> floa
 
 
 def in_spike_share(load: Workload) -> float:
-    """Share of the input spikes of full runs that are left with early exit.
+    """Return the network's input spikes with early exit as a share of those of full runs.
 
     Examples
     --------

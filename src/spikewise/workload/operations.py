@@ -1,7 +1,7 @@
-"""Elementary operations of a network, counted by component: what an engine did, apart from any hardware.
+"""Elementary operations of a network, counted by component and independent of hardware.
 
 Components are the steps of an engine (integration, leak, inhibition, plasticity, ...), operations what each
-of them did (weight reads, additions, ...). Counts are means per sample.
+of them does (weight reads, additions, ...). Counts are means per sample.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ class Operations:
 
 @dataclass(frozen=True, slots=True)
 class OperationCounts:
-    """Operations by component (integration, leak, inhibition, plasticity, ...), training and inference apart."""
+    """Operations by component (integration, leak, inhibition, plasticity, ...), for training and for inference."""
 
     inference: Mapping[str, Operations] = field(default_factory=dict)
     training: Mapping[str, Operations] = field(default_factory=dict)
 
     @property
     def inference_total(self) -> Operations:
-        """Sum over the components of one inference."""
+        """Operations of one inference, summed over the components."""
         return sum(self.inference.values(), Operations())
 
     @property
     def training_total(self) -> Operations:
-        """Sum over the components of learning from one sample."""
+        """Operations of learning from one sample, summed over the components."""
         return sum(self.training.values(), Operations())

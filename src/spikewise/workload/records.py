@@ -1,4 +1,4 @@
-"""Plain data from plain files: dataclasses out of the objects of a JSON file, with an error that names the key."""
+"""Build dataclasses from the objects of a JSON file; errors name the key that is wrong."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from spikewise.errors import ParameterError, unknown_name
 
 _Record = TypeVar("_Record")
-_SHOWN = 60  # characters of a value that came
+_SHOWN = 60  # characters of a given value in a message
 
 
 def listed(what: str, values: Any) -> list[Any]:
-    """The values as a list; a text or a table is none.
+    """Return the values as a list; raise ParameterError for text, a mapping or anything that is not iterable.
 
     Examples
     --------
@@ -26,7 +26,7 @@ def listed(what: str, values: Any) -> list[Any]:
 
 
 def all_of(what: str, values: Any, kind: type[_Record]) -> tuple[_Record, ...]:
-    """The values, once all are known to be of a kind."""
+    """Return the values as a tuple; raise ParameterError unless all are instances of this class."""
     found = listed(what, values)
     wrong = [value for value in found if not isinstance(value, kind)]
     if wrong:
@@ -35,7 +35,7 @@ def all_of(what: str, values: Any, kind: type[_Record]) -> tuple[_Record, ...]:
 
 
 def record(what: str, build: Callable[..., _Record], raw: Any, form: type[Any] | None = None) -> _Record:
-    """Build something from an object whose keys are the fields of ``form``, or of the class that is built.
+    """Call ``build`` with the keys of a mapping, which must be the fields of ``form`` (of ``build`` itself if None).
 
     Raises
     ------
@@ -45,6 +45,7 @@ def record(what: str, build: Callable[..., _Record], raw: Any, form: type[Any] |
     if not isinstance(raw, Mapping):
         raise ParameterError(f"{what} must be a table of keys and values; got {repr(raw)[:_SHOWN]}.")
     known = {field.name: field for field in fields(build if form is None else form)}  # type: ignore[arg-type]
+    # Unknown keys first: a misspelled key would otherwise be reported as the missing right one.
     for key in raw:
         if key not in known:
             raise unknown_name(f"every key of {what}", str(key), known)

@@ -1,4 +1,4 @@
-r"""Networks written by hand: one row per layer, in CSV or TOML, becomes a workload that can be priced.
+r"""Read networks that are written by hand: a CSV or TOML table with one row per layer becomes a workload.
 
 In a CSV file the columns from ``kernel`` to ``width`` may be missing where no row needs them; blank lines and lines
 that begin with ``#`` are skipped::
@@ -23,20 +23,20 @@ lateral              none, broadcast or matrix: lateral inhibition
 once_per_inference   true if the layer sees an image that does not change and is computed once
 ==================== ===================================================================================
 
-Above the header stand settings, where wanted: ``name``, ``steps`` (1 if neither this nor a row with several rates says
+Settings may stand above the header: ``name``, ``steps`` (1 if neither this nor a row with several rates says
 more), ``exit_histogram`` (how many samples left after step 1, 2, ..., T, separated by ``;``), ``samples`` (what these
 counts must sum to) and ``final_rate``.
 
 TOML has the same settings and keys, the latter in one ``[[layer]]`` table each.
 
-**What a table cannot say is assumed.** Active inputs are spread evenly, so a share ``rate`` of the unfolded inputs
-is active too; zero padding counts as if it were as active as the rest, which makes it an upper estimate. A layer's
-neurons fire at the rate of the layer that reads it, those of the last layer at ``final_rate`` (0: a read-out that only
-accumulates). Neurons come before pooling. The input map has the size of the output times the stride. All samples are
-alike: those still running are as active as all.
+**Assumptions replace what a table cannot say.** Active inputs are spread evenly, so a share ``rate`` of the unfolded
+inputs is active too; zero padding counts as if it were as active as the rest, which gives an upper estimate. The
+neurons of a layer fire at the rate of the layer that reads it, those of the last layer at ``final_rate`` (0: a read-out
+that only accumulates). Neurons come before pooling. The input map has the size of the output times the stride. Samples
+that are still running are as active as all samples.
 
-A cell may come from CSV, where all are text, or from TOML, where a number is a number; both read alike. The layers are
-checked against each other as well: a layer must fit what it reads.
+Cells of CSV files are text, those of TOML files may be numbers; both are read in the same way. Each layer is also
+checked against the layer that it reads.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def read_layer_table(
     state_bits: int = 16,
     input_bits: int = 1,
 ) -> Workload:
-    r"""Read a network that was written by hand.
+    r"""Read a network from a layer table that was written by hand.
 
     Parameters
     ----------
@@ -74,18 +74,19 @@ def read_layer_table(
         Timesteps. If absent: the file's ``steps``, else as many as a row has rates, else as many as the histogram has
         counts, else 1.
     exit_histogram : sequence of int, optional
-        How many samples left after step 1, 2, ..., T, instead of the file's; all at the last step if neither says so.
+        Number of samples that exit after step 1, 2, ..., T; overrides the file. If neither says so, all exit at the
+        last step.
     final_rate : float, optional
-        Firing rate of the last layer, instead of the file's; 0 if neither says so.
+        Firing rate of the last layer; overrides the file. 0 if neither says so.
     weight_bits, state_bits, input_bits : int
-        Precision of a layer that states none itself, 1 to 32.
+        Precision of layers for which the table gives none, 1 to 32.
 
     Raises
     ------
     ParameterError
-        If a number of bits is impossible.
+        If a number of bits lies outside 1 to 32.
     DataError
-        If the table, or what was given instead of its settings, is wrong; the message names file, line and key.
+        If the table, or an argument that overrides one of its settings, is wrong; the message names file, line and key.
 
     Examples
     --------
@@ -109,29 +110,22 @@ def read_workload(path: str | os.PathLike[str]) -> Workload:
     Raises
     ------
     DataError
-        If the file is absent or wrong; the message names the place.
+        If the file is absent or wrong; the message names file and key.
     """
     return Workload(**_table_parts(path)) if is_table(path) else Workload.read(path)
 
 
+# Bounds on memory: without them a table of a few bytes could ask for gigabytes.
 _MAX_STEPS = 10_000
 _MAX_CELLS = 2**22  # layers x timesteps
 BITS = MappingProxyType({"weight_bits": 8, "state_bits": 16, "input_bits": 1})
-"""Precision of layers that state none themselves."""
+"""Precision of layers for which the table gives none."""
 
 
 def _table_parts(
     path: str | os.PathLike[str], given: Mapping[str, Any] = MappingProxyType({}), bits: Mapping[str, int] = BITS
 ) -> dict[str, Any]:
-    """Keyword arguments of a :class:`~spikewise.workload.Workload` for a layer table; what is given overrides the file.
-
-    Raises
-    ------
-    ParameterError
-        If an argument is impossible.
-    DataError
-        If the file is; the message names file, line and key.
-    """
+    """Return the arguments of a :class:`~spikewise.workload.Workload`; ``given`` overrides the settings of the file."""
     for key, value in bits.items():
         whole_number(key, value, 1, MAX_BITS)
     table = read_table(path)
@@ -141,7 +135,7 @@ def _table_parts(
     settings = dict(table.settings)
     settings.update({key: value for key, value in given.items() if value is not None})
     if given.get("exit_histogram") is not None:
-        settings.pop("samples", None)  # they belong to the file's histogram
+        settings.pop("samples", None)  # the number of samples belongs to the histogram of the file
     histogram = _histogram(path, settings)
     steps = _steps(path, table, settings, rates, histogram)
     if histogram and len(histogram) != steps:
@@ -160,14 +154,14 @@ def _table_parts(
 
 
 def _layer(row: TableRow, number: int, bits: Mapping[str, int]) -> LayerShape:
-    """Shape of one layer."""
+    """Return the shape that one row describes."""
     cells, where = row.cells, row.where
     kind: Any = cells["kind"].strip().lower() if isinstance(cells["kind"], str) else cells["kind"]
     if kind not in ("conv", "linear"):
         raise DataError(f"{where}: kind must be conv or linear; got {cells['kind']!r}. Choose one of them.")
     values: dict[str, Any] = {"in_channels": "in", "out_channels": "out", "out_height": "height", "out_width": "width"}
     for field, key in values.items():
-        must = key in ("in", "out") or kind == "conv"
+        must = key in ("in", "out") or kind == "conv"  # a linear layer has a 1x1 map
         values[field] = whole(f"{where}: {key}", cells.get(key, ""), None if must else 1)
     kernel = pair(f"{where}: kernel", cells.get("kernel", ""), None if kind == "conv" else (1, 1))
     stride = pair(f"{where}: stride", cells.get("stride", ""), (1, 1))
@@ -194,7 +188,7 @@ def _layer(row: TableRow, number: int, bits: Mapping[str, int]) -> LayerShape:
 
 
 def _check_chain(rows: Sequence[TableRow], layers: Sequence[LayerShape]) -> list[int | None]:
-    """Which earlier layer each one reads; raises DataError where they do not fit."""
+    """Return the index of the layer that each layer reads; raise DataError if the two do not fit."""
     known: dict[str, int] = {}
     sources: list[int | None] = []
     for number, (row, layer) in enumerate(zip(rows, layers, strict=True)):
@@ -206,6 +200,7 @@ def _check_chain(rows: Sequence[TableRow], layers: Sequence[LayerShape]) -> list
         after = row.cells.get("after", "")
         if after and (not isinstance(after, str) or after not in known):
             raise DataError(f"{row.where}: after must name an earlier layer; got {after!r}. Move it down, or mend it.")
+        # Without "after", a layer reads the one above; the first layer reads the input, which has no index.
         source = known[after] if after else number - 1 if number else None
         if source is not None:
             try:
@@ -219,7 +214,7 @@ def _check_chain(rows: Sequence[TableRow], layers: Sequence[LayerShape]) -> list
 
 
 def _rates(row: TableRow) -> list[float]:
-    """One rate, or one per timestep."""
+    """Return the rates of a row: one, or one per timestep."""
     raw = row.cells["rate"]
     parts = raw.split(";") if isinstance(raw, str) else raw if isinstance(raw, list) else [raw]
     if not parts:
@@ -234,7 +229,7 @@ def _steps(
     rates: Sequence[Sequence[float]],
     histogram: Sequence[int],
 ) -> int:
-    """Timesteps: as said, else as many as a row has rates or the histogram has counts, else one."""
+    """Return the number of timesteps: the setting, else the number of rates of a row or of counts, else 1."""
     steps = 0
     if "steps" in settings:
         steps = whole(f"{path}: steps", settings["steps"], None, _MAX_STEPS)
@@ -256,7 +251,7 @@ def _steps(
 
 
 def _histogram(path: str | os.PathLike[str], settings: dict[str, Any]) -> tuple[int, ...]:
-    """Samples that left after each step; empty where nothing is said."""
+    """Return the number of samples that exit after each step; empty if the file gives none."""
     what = f"{path}: samples"
     samples = whole(what, settings["samples"], None, 2**53) if "samples" in settings else None
     if "exit_histogram" not in settings:
@@ -293,11 +288,12 @@ def _activity(
     last: float,
     n_steps: int,
 ) -> list[LayerActivity]:
-    """Activity of each layer; it fires as often as the layer that reads it is driven."""
+    """Return the activity of each layer; its output rate is the input rate of the layer that reads it."""
     rows = [list(values) * (n_steps if len(values) == 1 else 1) for values in rates]
     activity = []
     for number, layer in enumerate(layers):
-        # A branch that nobody reads itself is summed into what the next one reads: hence "at least".
+        # The branches of a residual block are summed. If no layer names this branch as its source, the reader of the
+        # sum is the first layer whose source stands at or below this row: hence ">=".
         reader = next((n for n, source in enumerate(sources) if source is not None and source >= number), None)
         out = [last] * n_steps if reader is None else rows[reader]
         activity.append(

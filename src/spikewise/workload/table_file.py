@@ -1,7 +1,7 @@
-"""Hand-written layer tables as files: CSV or TOML in, rows of named cells out, each knowing where it stands.
+"""Parse hand-written layer tables: CSV or TOML files become rows of named cells with their line numbers.
 
-The form is checked here (size, encoding, syntax, known keys), and what one cell says: text or a number in, a checked
-value out. :mod:`spikewise.workload.table` asks what the cells of a layer mean together.
+This module checks the form (size, encoding, syntax, known keys) and single cells: text or a number becomes a checked
+value. :mod:`spikewise.workload.table` interprets the cells of a layer together.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _HEADER = ",".join(LAYER_KEYS[:9])
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """The cells of one layer, and where they stand: a line of a CSV file, or the number of a TOML table."""
+    """Cells of one layer and their place: the line of a CSV file, or the number of a TOML table."""
 
     where: str
     cells: dict[str, Any]
@@ -41,14 +41,14 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True)
 class TableFile:
-    """Rows in the order of the data, and what is said once for the whole network."""
+    """Rows of a table in the order of the data, and settings of the whole network."""
 
     rows: list[TableRow]
     settings: dict[str, Any] = field(default_factory=dict)
 
 
 def is_table(path: str | os.PathLike[str]) -> bool:
-    """Whether the name is that of a layer table.
+    """Whether a file name has the suffix of a layer table.
 
     Examples
     --------
@@ -64,7 +64,7 @@ def read_table(path: str | os.PathLike[str]) -> TableFile:
     Raises
     ------
     DataError
-        If the file is absent, too large, no text, of wrong syntax, without layers, or has a key that nobody knows.
+        If the file is absent, too large or not text, or has wrong syntax, an unknown key or no layer.
     """
     source = Path(path)
     if not is_table(source):
@@ -80,11 +80,12 @@ def read_table(path: str | os.PathLike[str]) -> TableFile:
 
 
 def _parse_csv(source: Path, text: str) -> TableFile:
-    """Settings, a header, rows below it; blank lines and lines that begin with # are skipped."""
+    """Parse settings, header and rows; blank lines and lines that begin with # are skipped."""
     header: list[str] = []
     settings: dict[str, Any] = {}
     rows = []
     lines = text.splitlines()
+    # A comment becomes an empty line instead of vanishing, so that line_num stays the line of the file.
     reader = csv.reader((line if line.lstrip()[:1] != "#" else "" for line in lines), strict=True)
     try:
         for raw in reader:
@@ -92,6 +93,7 @@ def _parse_csv(source: Path, text: str) -> TableFile:
             if not any(cells):
                 continue
             where = f"{source}, line {reader.line_num}"
+            # "name" is a setting and a column; only a header also has the column "kind".
             if not header and cells[0].lower() in SETTINGS and "kind" not in map(str.lower, cells):
                 settings[cells[0].lower()] = _setting(where, cells)
                 continue
@@ -112,7 +114,7 @@ def _parse_csv(source: Path, text: str) -> TableFile:
 
 
 def _setting(where: str, cells: list[str]) -> Any:
-    """The value beside the name of a setting; a spreadsheet adds empty cells."""
+    """Return the value of a setting; a spreadsheet may add empty cells after it."""
     if len(cells) < 2 or not cells[1] or any(cells[2:]):
         raise DataError(f"{where} must give {cells[0]} one value; got {cells[1:]!r}. Write {cells[0]},VALUE")
     return cells[1].split(";") if cells[0].lower() == "exit_histogram" else cells[1]
@@ -133,7 +135,7 @@ def _check_header(where: str, header: list[str]) -> list[str]:
 
 
 def _parse_toml(source: Path, text: str) -> TableFile:
-    """``[[layer]]`` tables, and the settings above them."""
+    """Parse ``[[layer]]`` tables and the settings above them."""
     try:
         raw = tomllib.loads(text)
     except RecursionError:
@@ -166,7 +168,7 @@ _NO, _YES = ("false", "no", "0"), ("true", "yes", "1")
 
 
 def whole(what: str, cell: Any, default: int | None, most: int = MAX_SIZE) -> int:
-    """A whole number of at least 1, from text or a number; the default where the cell is empty."""
+    """Return an integer of at least 1 from text or a number; the default if the cell is empty."""
     if cell == "" and default is not None:
         return default
     try:
@@ -177,7 +179,7 @@ def whole(what: str, cell: Any, default: int | None, most: int = MAX_SIZE) -> in
 
 
 def pair(what: str, cell: Any, default: tuple[int, int] | None) -> tuple[int, int]:
-    """Height and width from ``3``, ``3x5`` or a list of two numbers."""
+    """Return height and width from ``3``, ``3x5`` or a list of two numbers."""
     if cell == "" and default is not None:
         return default
     parts = cell.lower().replace("×", "x").split("x") if isinstance(cell, str) else cell
@@ -189,7 +191,7 @@ def pair(what: str, cell: Any, default: tuple[int, int] | None) -> tuple[int, in
 
 
 def flag(what: str, cell: Any) -> bool:
-    """True or false, from a boolean or a word; false where the cell is empty."""
+    """Return a bool from a boolean or a word; False if the cell is empty."""
     text = str(cell).strip().lower()
     if text not in ("", *_NO, *_YES):
         raise DataError(f"{what} must be true or false; got {cell!r}. Write one of them.")
@@ -197,8 +199,9 @@ def flag(what: str, cell: Any) -> bool:
 
 
 def share(what: str, cell: Any) -> float:
-    """A rate in [0, 1]."""
+    """Return a rate in [0, 1] from text or a number."""
     try:
+        # float(True) is 1.0, but a TOML boolean is not a rate; NaN fails the check below.
         rate = math.nan if isinstance(cell, bool) else float(cell)
     except (TypeError, ValueError, OverflowError):
         rate = math.nan

@@ -1,13 +1,13 @@
-"""What a network asks of hardware, as plain data: the handshake between learning and pricing.
+"""Workloads: plain data that describe to a hardware model what a network computes.
 
-A :class:`Workload` lists the layers of a network (:class:`LayerShape`), how busy each of them was at
-each timestep (:class:`LayerActivity`), how many samples were still running (``n_alive``) and, where an
+A :class:`Workload` lists the layers of a network (:class:`LayerShape`), their activity at
+each timestep (:class:`LayerActivity`), the number of samples still running (``n_alive``) and, if an
 engine counts them, its elementary operations (:class:`OperationCounts`). Deep networks, STDP
-networks, imported graphs and hand-written tables all become one, and every price comes from one.
+networks, imported graphs and hand-written tables all become workloads, and every price is computed from a workload.
 
-Activity is kept twice. ``activity`` is the mean over *all* samples, as if each ran to the last step;
+Activity is stored twice. ``activity`` is the mean over *all* samples, as if each ran to the last step;
 ``alive_activity`` is the mean over the samples *still running* at that step, which is what a chip that
-stops early really computes.
+stops early actually computes.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ __all__ = [
     "uniform_workload",
 ]  # fmt: skip
 
-_SLACK = 1 + 1e-6  # means of counts are rounded
+_SLACK = 1 + 1e-6  # means of counts are rounded, so they may exceed a bound slightly
 _MAX_FILE_BYTES = 64 * 2**20  # a workload of a thousand layers and steps needs under 40 MiB
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Everything a platform needs to price a network.
+    """A network with its measured activity: all that a platform needs to compute a price.
 
     Parameters
     ----------
@@ -55,16 +55,16 @@ class Workload:
     alive_activity : sequence of LayerActivity, optional
         One per layer, mean over the samples still running at each step; ``activity`` if absent.
     exit_histogram : sequence of int, length T, optional
-        How many samples left after step 1, 2, ..., T; all at the last step if absent, which the empty tuple says.
+        Number of samples that exit after step 1, 2, ..., T; if absent or the empty tuple, all exit at the last step.
     n_samples : int
-        Samples that were measured.
+        Number of measured samples.
     counts : OperationCounts, optional
-        Elementary operations, where an engine counts them.
+        Elementary operations, if an engine counts them.
 
     Notes
     -----
-    Whether one layer fits the next is not checked, since layers may branch and join: what is measured fits, and
-    networks written by hand are checked where they are read (:mod:`spikewise.workload.table`).
+    Whether one layer fits the next is not checked here, because layers may branch and join. Measured networks fit;
+    hand-written ones are checked when they are read (:mod:`spikewise.workload.table`).
 
     Examples
     --------
@@ -94,6 +94,7 @@ class Workload:
             raise ParameterError("a workload must have at least one layer; got none.")
         if self.n_steps < 1:
             raise ParameterError("a workload must have at least one timestep; got none.")
+        # The defaults need n_steps, hence a checked activity.
         if not self.alive_activity:
             object.__setattr__(self, "alive_activity", self.activity)
         if not self.exit_histogram:
@@ -122,12 +123,12 @@ class Workload:
 
     @property
     def n_steps(self) -> int:
-        """Timesteps T of a full run."""
+        """Number of timesteps T of a full run."""
         return len(self.activity[0].in_spikes) if self.activity else 0
 
     @property
     def n_alive(self) -> tuple[int, ...]:
-        """Samples that compute step 1, 2, ..., T."""
+        """Number of samples that compute step 1, 2, ..., T."""
         left, alive = self.n_samples, []
         for count in self.exit_histogram:
             alive.append(left)
@@ -136,13 +137,13 @@ class Workload:
 
     @property
     def mean_steps(self) -> float:
-        """Timesteps used, mean over the samples."""
+        """Mean number of timesteps that a sample computes."""
         return sum(self.n_alive) / self.n_samples
 
     def precision_note(self) -> str:
-        """How many bits weights, potentials and inputs have, in words.
+        """Describe the precision of weights, membrane potentials and inputs in words.
 
-        Spikes have one bit. Layers behind the first that read more are named, since they cost more.
+        Spikes have one bit. Later layers with wider inputs are named, because they cost more.
 
         Examples
         --------
@@ -164,11 +165,11 @@ class Workload:
         return ", ".join(notes)
 
     def without_exit(self) -> Workload:
-        """The same network run to the last step for every sample."""
+        """Return the same network with every sample run to the last step."""
         return replace(self, alive_activity=self.activity, exit_histogram=())
 
     def cut_at(self, step: int) -> Workload:
-        """The same network run for so many steps (1..T) and no longer, for every sample.
+        """Return the same network with every sample stopped after this step (1..T).
 
         Examples
         --------
@@ -183,7 +184,7 @@ class Workload:
         return Workload(self.name, self.layers, rows, n_samples=self.n_samples)
 
     def with_bits(self, n_bits: int) -> Workload:
-        """The same network with weights and membrane potentials of so many bits.
+        """Return the same network with this many bits for weights and membrane potentials.
 
         Examples
         --------
@@ -194,12 +195,12 @@ class Workload:
         return replace(self, layers=tuple(replace(each, weight_bits=n_bits, state_bits=n_bits) for each in self.layers))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary of lists and numbers, ready for JSON."""
+        """Return a dictionary of lists and numbers that can be written as JSON."""
         return {"format": "spikewise-workload-1", **asdict(self)}
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Workload:
-        """Inverse of :meth:`to_dict`; raises DataError if a key is missing, unknown or of the wrong kind."""
+        """Build a workload from the result of :meth:`to_dict`; raise DataError if a key is missing, unknown or bad."""
         if not isinstance(raw, Mapping) or raw.get("format") != "spikewise-workload-1":
             raise DataError("a workload must carry format 'spikewise-workload-1'. Is this the right file?")
         body = {key: value for key, value in raw.items() if key != "format"}
@@ -231,12 +232,12 @@ class Workload:
 
 
 def as_histogram(counts: Iterable[Any]) -> tuple[int, ...]:
-    """Samples that left after step 1, 2, ..., T as plain integers.
+    """Return the number of samples that exit after step 1, 2, ..., T as a tuple of int.
 
     Raises
     ------
     ParameterError
-        If one of them is no integer, such as a share, or negative.
+        If a count is negative or not an integer (a share, for instance), or all are 0.
     """
     found = tuple(whole_number("every count of exit_histogram", count, 0) for count in listed("exit_histogram", counts))
     if not sum(found):
@@ -245,11 +246,12 @@ def as_histogram(counts: Iterable[Any]) -> tuple[int, ...]:
 
 
 def _is_absent(histogram: Any) -> bool:
+    # Only the empty tuple is the default; an empty list was given by the caller and is an error.
     return isinstance(histogram, tuple) and not histogram
 
 
 def _operation_counts(**phases: Any) -> OperationCounts:
-    """Operations by phase and component."""
+    """Build operation counts from nested tables: phase, component, operation."""
     counts: dict[str, dict[str, Operations]] = {}
     for phase, parts in phases.items():
         if not isinstance(parts, Mapping):
@@ -259,7 +261,7 @@ def _operation_counts(**phases: Any) -> OperationCounts:
 
 
 def _bits(widths: Iterable[int]) -> str:
-    """One width, or the range of several."""
+    """Format one bit width, or the range of several."""
     least, most = min(found := set(widths)), max(found)
     return f"{least} bit{'s' * (least > 1)}" if least == most else f"{least} to {most} bits"
 
@@ -280,14 +282,14 @@ def _check_bounds(key: str, layer: LayerShape, row: LayerActivity) -> None:
 def uniform_workload(
     name: str, layers: Sequence[LayerShape], n_steps: int, rates: Sequence[float], exit_histogram: Sequence[int] = ()
 ) -> Workload:
-    """Workload of a chain whose layer *i* sees inputs busy with probability ``rates[i]`` at every step.
+    """Return the workload of a chain whose layer *i* has inputs that are active with probability ``rates[i]``.
 
-    The output rate of a layer is the input rate of the next; the last layer's output is silent.
+    The rates hold at every step. The output rate of a layer is the input rate of the next; the last layer is silent.
 
     Raises
     ------
     ParameterError
-        If a layer does not fit the one before, or a rate is no share.
+        If a layer does not fit the one before, or a rate lies outside [0, 1].
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Small trained networks that ship with the package, each with a card that says how it came about and what it does."""
+"""Small trained networks that ship with the package, each with a card of its training and its results."""
 
 from spikewise._lazy import lazy_exports
 

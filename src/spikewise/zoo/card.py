@@ -1,4 +1,4 @@
-"""What is known about a network of the zoo: where it comes from, and its figures beside what they compare with."""
+"""Model cards of the zoo: origin of a network, and its results with those that they are compared with."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
+# Unknown keys are errors, so that a card of another version is refused instead of half read.
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataCard(_Part):
-    """The data that a network was trained and tested on; digests of the split, so that it can be made again.
+    """Data on which a network was trained and tested, with digests of the splits, so that they can be reproduced.
 
-    ``n_chosen_on`` of the validation images, of the digest ``epoch_chosen_on``, chose the epoch, where one was chosen.
+    ``n_chosen_on`` validation images, with the digest ``epoch_chosen_on``, chose the epoch, if one was chosen.
     """
 
     name: str
@@ -30,10 +31,10 @@ class DataCard(_Part):
 
 
 class ExitCard(_Part):
-    """One exit setting, chosen on validation images: what it does on the test images.
+    """One exit setting, chosen on validation images, and its results on the test images.
 
-    ``calibration`` has its figures on the images that it was chosen on, ``profile`` how these left. Savings compare
-    with all timesteps, on the platform they name.
+    ``calibration`` has the results on the images that chose it, ``profile`` the exit steps of these images. Savings are
+    relative to full runs on the named platform.
     """
 
     rule: dict[str, Any]
@@ -57,29 +58,29 @@ class ModelCard(_Part):
     Parameters
     ----------
     name, kind : str
-        Its name, and "deep" or "stdp".
+        Name, and "deep" or "stdp".
     command : str
-        What was typed to train it.
+        Command line that trained it.
     seed : int
-        Of that command.
+        Seed of the training.
     versions : dict
-        Of the packages that were used.
+        Versions of the packages that trained it.
     sha256 : str
-        Of the file of weights.
+        SHA-256 of the weights file.
     settings : dict
-        Of the run, as it was trained: architecture and neurons, or plasticity.
+        Settings of the training: architecture and neurons, or plasticity.
     n_parameters : int
-        Weights that were learned.
+        Number of learned weights.
     n_steps : int
-        Timesteps T of a full run.
+        Number of timesteps T of a full run.
     data : DataCard
-        What it learned from.
+        Training and test data.
     validation_accuracy, accuracy : dict
-        Accuracy on validation and test images of full runs that end after a number of timesteps.
+        Accuracy on validation and test images without early exit, by number of timesteps.
     exits : dict of ExitCard
         Exit settings by name.
     test_evaluations : list of dict
-        Every look at the test images.
+        Every evaluation on the test images.
     """
 
     name: str

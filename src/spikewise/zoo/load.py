@@ -1,4 +1,4 @@
-"""Open a network of the zoo; it lies beside the code, so no network connection is needed."""
+"""Load a network of the zoo; its files are part of the package, so no internet connection is needed."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from spikewise.errors import DataError, ParameterError, require, unknown_name
 from .card import ExitCard, ModelCard
 
 FOLDER = Path(__file__).with_name("models")
-"""Where cards (``NAME.card.json``) and weights (``NAME.safetensors``) lie."""
+"""Folder of cards (``NAME.card.json``) and weights (``NAME.safetensors``)."""
 
 WEIGHTS, CARD = ".safetensors", ".card.json"
 
 
 def model_names() -> list[str]:
-    """Names of the networks that are there.
+    """Return the names of the available networks.
 
     Examples
     --------
@@ -37,7 +37,7 @@ def model_names() -> list[str]:
 
 
 def load_card(name: str) -> ModelCard:
-    """Card of a network.
+    """Read the card of a network.
 
     Raises
     ------
@@ -52,13 +52,13 @@ def load_card(name: str) -> ModelCard:
     try:
         return ModelCard.model_validate(read_json(path, "card of a model"))
     except ValidationError as error:
-        problem = error.errors()[0]
+        problem = error.errors()[0]  # the first is enough: a damaged card is replaced as a whole
         where = ".".join(str(part) for part in problem["loc"])
         raise DataError(f"{path} must be a card of a model; {where}: {problem['msg']}. Install it again.") from None
 
 
 def load_model(name: str) -> AnytimeClassifier:
-    """A trained network, ready to answer; a deep one needs the extra ``deep``.
+    """Load a trained network; a deep one needs the extra ``deep``.
 
     Parameters
     ----------
@@ -70,10 +70,11 @@ def load_model(name: str) -> AnytimeClassifier:
     ParameterError
         If there is no network of this name.
     DataError
-        If its file is not the one that the card is about.
+        If its weights file is absent or not the one that the card describes.
     MissingExtraError
-        If it is a deep network and torch is absent.
+        If it is a deep network and torch is not installed.
     """
+    # The checksum on the card ties the published results to exactly these weights.
     card, path = load_card(name), FOLDER / f"{name}{WEIGHTS}"
     try:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -81,6 +82,7 @@ def load_model(name: str) -> AnytimeClassifier:
         raise DataError(f"{path} must be there beside its card; {error}. Install it again.") from None
     if found != card.sha256:
         raise DataError(f"{path} must be the file that its card is about; its content differs. Install it again.")
+    # Imported here, because an STDP network must load on a machine without torch.
     if card.kind == "stdp":
         from spikewise.learn.stdp.classifier import STDPClassifier
 
@@ -92,17 +94,17 @@ def load_model(name: str) -> AnytimeClassifier:
 
 
 def load_rule(name: str, setting: str = "drop-0.005") -> UncertaintyExit | NeverExit:
-    """Exit rule of a network, chosen on validation images.
+    """Load an exit rule of a network, which was chosen on validation images.
+
+    A guarantee holds only for the version, precision and device with which it was made. Otherwise the rule is a
+    heuristic, and a ``UserWarning`` says what differs.
 
     Parameters
     ----------
     name : str
         One of :func:`model_names`.
     setting : str
-        One of the exit settings of its card: ``drop-0.005`` tolerates half a point of accuracy.
-
-    A rule with a guarantee is a heuristic where another version, precision or device computes: a ``UserWarning`` says
-    what differs.
+        One of the exit settings of its card: ``drop-0.005`` tolerates a loss of half a percentage point of accuracy.
     """
     found = _exit(name, setting)
     if found.certificate:
@@ -116,7 +118,7 @@ def load_rule(name: str, setting: str = "drop-0.005") -> UncertaintyExit | Never
 def load_monitor(
     name: str, setting: str = "drop-0.005", *, window: int = 500, false_alarms: float = 0.001
 ) -> DriftMonitor:
-    """Drift monitor of a network, which knows how the calibration images left.
+    """Load a drift monitor of a network, which compares exit steps with those of the calibration images.
 
     Parameters
     ----------
@@ -127,6 +129,7 @@ def load_monitor(
     """
     found = _exit(name, setting)
     rule = rule_from_dict(found.rule)
+    # A rule that never exits early gives the same exit step for all data, so there is nothing to compare.
     if not isinstance(rule, UncertaintyExit):
         raise ParameterError(f"setting must be one that stops early to be watched; got {setting!r}.")
     return DriftMonitor(ExitProfile.from_dict(found.profile), rule, window=window, false_alarms=false_alarms)

@@ -1,4 +1,4 @@
-"""The published data sets: names, files, checksums, where they are looked for and how they are fetched."""
+"""Published data sets: their names, files and checksums, where they are searched and how they are downloaded."""
 
 from spikewise._lazy import lazy_exports
 

@@ -1,9 +1,9 @@
-"""Fetch a file once, whole, and be sure that it is the right one.
+"""Download a file once, completely, and check that it is the right one.
 
-The bytes go to a ``.part`` file beside the target. A broken transfer is resumed where it stopped if the server
-honours HTTP ranges, else begun anew; a file that ends before its announced length counts as broken. Only a file
-whose checksum is right is renamed to the target, in one step, so the target is always whole or absent. A lock
-lets two processes that want the same file download it once.
+The bytes go to a ``.part`` file next to the target. A broken transfer is resumed where it stopped if the server
+supports HTTP ranges, else it starts again; a file that ends before its announced length counts as broken. Only a file
+with the right checksum is renamed to the target, in one step, so the target is always complete or absent. Because of
+a lock, two processes that want the same file download it once.
 """
 
 from __future__ import annotations
@@ -32,17 +32,19 @@ Progress = Callable[[int, int | None], None]
 
 _CHUNK_BYTES = 2**16
 _MAX_BYTES = 2**30  # a server must not fill the disk; the largest known file has 170 MB
+# HTTP: timeouts, too many requests, and failures of the server, which may pass.
 _TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
+# Errors of our own disk also are OSErrors, but another attempt or mirror cannot cure them.
 _DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
 _LOG = logging.getLogger(__name__)
 
 
 class _BrokenError(Exception):
-    """A transfer that may succeed if tried again."""
+    """The transfer failed but may succeed if it is repeated."""
 
 
 class _RefusedError(Exception):
-    """A mirror that will not deliver, however often it is asked."""
+    """The mirror cannot deliver the right file; repeating is useless."""
 
 
 def fetch(
@@ -55,14 +57,14 @@ def fetch(
     backoff_s: float = 0.5,
     progress: Progress | None = None,
 ) -> Path:
-    """Download a file unless it is there, and return its path.
+    """Download a file unless it is already there, and return its path.
 
     Parameters
     ----------
     mirrors : str or sequence of str
         Addresses of the same file, tried in this order.
     target : path
-        Where the file shall lie. What is there already stays if its checksum is right.
+        Path of the file. A file with the right checksum that is already there is kept.
     checksum : str
         ``"sha256:..."`` or ``"md5:..."`` with the hexadecimal digest.
     timeout_s : float
@@ -72,12 +74,12 @@ def fetch(
     backoff_s : float
         Pause before the first retry, in seconds; it doubles each time.
     progress : callable, optional
-        Called with the bytes so far and the bytes in all (None if the server does not tell).
+        Called with the number of bytes so far and in total (None if the server does not state it).
 
     Raises
     ------
     DownloadError
-        If no mirror delivers the right file, or it cannot be written.
+        If no mirror delivers the right file, or the file cannot be written.
     """
     urls = [mirrors] if isinstance(mirrors, str) else list(mirrors)
     algorithm, _, digest = checksum.partition(":")
@@ -88,6 +90,7 @@ def fetch(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
+            # Inside the lock: another process may have finished the download while this one waited.
             if path.is_file() and _digest(path, algorithm) == digest:
                 return path
             failures = []
@@ -117,7 +120,7 @@ def _from_mirror(
     backoff_s: float,
     progress: Progress | None,
 ) -> None:
-    """Fill the part file from one mirror until its checksum is right."""
+    """Download from one mirror into the part file; repeat until the checksum is right or no attempt is left."""
     for attempt in range(n_retries + 1):
         is_last = attempt == n_retries
         is_sure = False
@@ -132,15 +135,17 @@ def _from_mirror(
             if found == digest:
                 return
             part.unlink()
-            # An old beginning or an end too early may be to blame; a sure file would be as wrong the next time.
+            # A stale part file or an early end may be the cause, which another attempt cures. A file that came in one
+            # piece with its announced length would be as wrong the next time.
             if is_sure or is_last:
                 raise _RefusedError(f"wrong {algorithm}: {found}, should be {digest}; deleted")
         time.sleep(backoff_s * 2**attempt)
 
 
 def _transfer(url: str, part: Path, timeout_s: float, progress: Progress | None) -> bool:
-    """Ask once for what the part file lacks and append it; tell whether all came at once, at its announced length."""
+    """Request the missing bytes once and append them; return whether the whole file came with its announced length."""
     n_have = part.stat().st_size if part.exists() else 0
+    # "identity": lengths and ranges of a compressed body are not those of the file.
     headers = {"User-Agent": "spikewise", "Accept-Encoding": "identity"}
     if n_have:
         headers["Range"] = f"bytes={n_have}-"
@@ -149,13 +154,13 @@ def _transfer(url: str, part: Path, timeout_s: float, progress: Progress | None)
             return _receive(response, part, n_have, progress)
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == 416:  # the range is not there
+        if error.code == 416:  # the part file is not shorter than the file on the server
             part.unlink(missing_ok=True)
             raise _BrokenError("the file changed on the server") from None
         kind = _BrokenError if error.code in _TRY_AGAIN else _RefusedError
         raise kind(f"HTTP {error.code} {error.reason}") from None
     except urllib.error.URLError as error:
-        # An unknown name, a closed port or a bad certificate stays so: the mirror is gone, or this machine offline.
+        # An unknown host, a closed port or a bad certificate does not pass: the mirror is gone, or we are offline.
         is_gone = isinstance(error.reason, socket.gaierror | ConnectionRefusedError | ssl.SSLCertVerificationError)
         is_gone |= getattr(error.reason, "errno", None) in (errno.ENETUNREACH, errno.EHOSTUNREACH)
         raise (_RefusedError if is_gone else _BrokenError)(str(error.reason)) from None
@@ -168,7 +173,7 @@ def _transfer(url: str, part: Path, timeout_s: float, progress: Progress | None)
 
 
 def _receive(response: Any, part: Path, n_have: int, progress: Progress | None) -> bool:
-    """Write the body to the part file, after what is there if the server resumes exactly there."""
+    """Write the body to the part file; append only if the server resumes exactly at its end."""
     is_resumed = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {n_have}-")
     if response.status != 200 and not is_resumed:
         part.unlink(missing_ok=True)
@@ -177,7 +182,7 @@ def _receive(response: Any, part: Path, n_have: int, progress: Progress | None) 
     length = response.headers.get("Content-Length")
     n_total = n_done + int(length) if length is not None else None
     with part.open("ab" if is_resumed else "wb") as out:
-        # read1 returns what has come, so a connection that dies loses none of it.
+        # read1 returns what has arrived so far, so a broken connection loses none of it.
         while chunk := response.read1(_CHUNK_BYTES):
             out.write(chunk)
             n_done += len(chunk)

@@ -1,7 +1,7 @@
-"""Which files of a folder make up a published set of event recordings, read one recording at a time.
+"""Find the files of a published set of event recordings in a folder, and read one recording at a time.
 
-A set of recordings can be larger than memory (CIFAR10-DVS has some 2 billion events), so its parts are iterators:
-whoever wants frames bins each recording as it comes.
+A set of recordings can be larger than memory (CIFAR10-DVS has about 2 billion events), so its parts are iterators, and
+each recording can be binned into frames before the next one is read.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ Recordings = Callable[[], Iterator[tuple[Events, int]]]
 
 @dataclass(frozen=True, slots=True)
 class EventFiles:
-    """Files that have been found and are not read yet.
+    """Files of a set of recordings that were found but not read yet.
 
     Parameters
     ----------
     train : callable
-        Iterates over the recordings that are not for testing, and their labels.
+        Returns an iterator over recordings and labels that are not for testing.
     test : callable or None
-        Iterates over the official test recordings, if there are any.
+        Returns an iterator over the official test recordings and labels, if there are any.
     sensor : tuple of int
         Height and width of the sensor.
     """
@@ -42,7 +42,7 @@ class EventFiles:
 
 
 def event_set_of(name: str | os.PathLike[str]) -> NamedSet | None:
-    """The set of recordings of this name, or the one whose files lie in the folder of this path; None for all else.
+    """Return the set of recordings with this name, or whose files lie in this folder; None if there is none.
 
     Examples
     --------
@@ -52,18 +52,19 @@ def event_set_of(name: str | os.PathLike[str]) -> NamedSet | None:
     if isinstance(name, str) and name in EVENT_SETS:
         return named_set(name)
     folder = Path(name)
+    # Path("") is the current folder, which nobody means by an empty name.
     if not os.fspath(name) or not folder.is_dir():
         return None
     return next((known for known in map(named_set, sorted(EVENT_SETS)) if find_events(known, folder)), None)
 
 
 def find_events(known: NamedSet, folder: Path) -> EventFiles | None:
-    """The files of a set in this folder, or None if they are not all there."""
+    """Return the files of a set in this folder, or None if some are missing."""
     return _FINDERS[known.name](folder, known)
 
 
 def _find_nmnist(folder: Path, known: NamedSet) -> EventFiles | None:
-    """``train.npz`` and ``test.npz``, or the folders ``Train`` and ``Test`` of class folders of ``.bin``."""
+    """Find ``train.npz`` and ``test.npz``, or folders ``Train`` and ``Test`` with class folders of ``.bin`` files."""
     files = [folder / f"{part}.npz" for part in ("train", "test")]
     if all(path.is_file() for path in files):
         train, test = (partial(_from_npz, path) for path in files)
@@ -77,13 +78,13 @@ def _find_nmnist(folder: Path, known: NamedSet) -> EventFiles | None:
 
 
 def _find_cifar10_dvs(folder: Path, known: NamedSet) -> EventFiles | None:
-    """A folder of ``.aedat`` per class; there is no official test part."""
+    """Find one folder of ``.aedat`` files per class; there is no official test part."""
     files = _class_files(folder, known.classes, ".aedat")
     return EventFiles(partial(_from_files, files, _upright), None, aedat.SIZE) if files else None
 
 
 def _find_gesture(folder: Path, known: NamedSet) -> EventFiles | None:
-    """The ``.aedat`` files with their tables, and the two lists that say to which part they belong."""
+    """Find the two lists of the ``.aedat`` files of each part; the recordings themselves are checked when read."""
     lists = [folder / f"trials_to_{part}.txt" for part in ("train", "test")]
     if not all(path.is_file() for path in lists):
         return None
@@ -96,7 +97,7 @@ EVENT_SETS = frozenset(_FINDERS)
 
 
 def _class_files(folder: Path, classes: tuple[str, ...], suffix: str) -> list[tuple[Path, int]]:
-    """Files of all class folders with their labels; none if a class has none."""
+    """Return the files of all class folders with their labels; an empty list if a class has no file."""
     listed = [sorted((folder / name).glob(f"*{suffix}")) for name in classes]
     return [(path, label) for label, paths in enumerate(listed) for path in paths] if all(listed) else []
 
@@ -111,7 +112,7 @@ def _from_files(files: list[tuple[Path, int]], read: Callable[[Path], Events]) -
 
 
 def _upright(path: Path) -> Events:
-    """A recording of CIFAR10-DVS with its axes exchanged, as the readers of the field do: only then is it upright."""
+    """Read a recording of CIFAR10-DVS and exchange x and y, as other readers do: only then is it upright."""
     events = aedat.read_aedat2(path)
     turned = events.copy()
     turned["x"], turned["y"] = events["y"], events["x"]
@@ -123,4 +124,4 @@ def _from_trials(trials: Path) -> Iterator[tuple[Events, int]]:
         path = trials.with_name(name)
         if not path.is_file():
             raise DataError(f"{trials} must list files beside it; {name} is absent.")
-        yield from read_gestures(path)
+        yield from read_gestures(path)  # one file holds several gestures

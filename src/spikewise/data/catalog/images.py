@@ -1,4 +1,4 @@
-"""Which files of a folder make up a published set of images, in whichever of its formats they are there."""
+"""Find the files of a published set of images in a folder, in any of its formats."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Read = Callable[[], tuple[Pixels, Labels]]
 
 @dataclass(frozen=True, slots=True)
 class ImageFiles:
-    """Files that have been found and are not read yet.
+    """Files of a set of images that were found but not read yet.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class ImageFiles:
 
 @dataclass(frozen=True, slots=True)
 class _CifarFiles:
-    """One way in which a CIFAR set is published: the archive, the folder in it, and the batches in that."""
+    """File names of one published form of a CIFAR set: the archive, its folder and the batches in that folder."""
 
     archive: str
     folder: str
@@ -66,10 +66,11 @@ _CIFAR = {
 
 
 def find_images(known: NamedSet, folder: Path) -> ImageFiles | None:
-    """The files of a set in this folder, or None if they are not all there."""
+    """Return the files of a set in this folder, or None if some are missing."""
     if known.name == "tiny-imagenet":
         return _find_tiny_imagenet(folder)
     if known.name in _CIFAR:
+        # The grids of pictures are an unofficial form of CIFAR-10 and are searched last.
         layout, *ways = _CIFAR[known.name]
         found = next(filter(None, (_find_cifar(folder, files, layout) for files in ways)), None)
         found = found or (_find_grids(folder, known) if known.name == "cifar10" else None)
@@ -89,13 +90,15 @@ def _find_idx(folder: Path, n_classes: int) -> tuple[Read, Read] | None:
 
 
 def _idx_file(folder: Path, stem: str, n_dims: int) -> Path | None:
-    """The file under any of the names it goes by."""
+    """Return the IDX file under any of its usual names, or None."""
+    # Unpacking tools write "-idx3" or ".idx3", and the file may still be gzipped.
     names = [f"{stem}{dot}idx{n_dims}-ubyte{suffix}" for dot in "-." for suffix in (".gz", "")]
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def _find_cifar(folder: Path, files: _CifarFiles, layout: CifarLayout) -> tuple[Read, Read] | None:
     parts = (files.train, (files.test,))
+    # Unpacked batches come first: reading an archive takes longer.
     for below in (folder / files.folder, folder):
         train, test = ([below / name for name in names] for names in parts)
         if all(path.is_file() for path in (*train, *test)):
@@ -121,7 +124,7 @@ def _find_grids(folder: Path, known: NamedSet) -> tuple[Read, Read] | None:
 
 
 def _numbered(folder: Path) -> list[Path]:
-    """train-1.webp, train-2.webp, ... up to the first that is absent."""
+    """Return train-1.webp, train-2.webp, ... up to the first missing number."""
     pictures: list[Path] = []
     while (path := folder / f"train-{len(pictures) + 1}.webp").is_file():
         pictures.append(path)

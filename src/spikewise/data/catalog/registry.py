@@ -1,7 +1,7 @@
-"""The data sets that are known by name: their classes, files, checksums and mirrors.
+"""Data sets that are known by name: their classes, files, checksums and mirrors.
 
-Two kinds of checksum stand here. That of a *file* is what its publisher states, and a download must match it.
-That of the *content* (:func:`~spikewise.data.splits.content_sha256`) does not care for the format or the order
+There are two kinds of checksum. That of a *file* is stated by its publisher, and a download must match it.
+That of the *content* (:func:`~spikewise.data.splits.content_sha256`) does not depend on the format or the order
 of the samples, so it holds for raw and gzipped files, an archive and a grid of pictures alike.
 """
 
@@ -24,9 +24,9 @@ class NamedSet:
     Parameters
     ----------
     name : str
-        What the user types, and the folder it lies in.
+        Name that the user types, and name of its folder.
     classes : tuple of str
-        Names of the classes 0, 1, ...; none if the files themselves tell them.
+        Names of the classes 0, 1, ...; empty if they are read from the files.
     files : dict of str to str
         ``algorithm:hexdigest`` of each file to download.
     mirrors : tuple of str
@@ -34,9 +34,9 @@ class NamedSet:
     content : dict of str to str
         SHA-256 of the content of the official parts, ``train`` and ``test``.
     other_folders : tuple of str
-        Where other programs put the files, below a common root.
+        Folders in which other programs store the files, below a common root.
     homepage : str
-        Where the files can be had by hand, if they cannot be downloaded from here.
+        Page for a manual download, if there is no automatic one.
     """
 
     name: str
@@ -48,14 +48,15 @@ class NamedSet:
     homepage: str = ""
 
     def urls(self, file: str) -> tuple[str, ...]:
-        """Addresses of a file: the mirrors, or what SPIKEWISE_MIRROR says in their place.
+        """Return the addresses of a file: on the mirrors, or only on the one that SPIKEWISE_MIRROR names.
 
         Raises
         ------
         ParameterError
-            If the variable is set to something else than an address of the web.
+            If the variable does not start with http:// or https://.
         """
         own = os.environ.get(MIRROR_VARIABLE, "").strip()
+        # Other schemes, such as file://, would let a variable read from anywhere on this machine.
         if own and not own.startswith(("http://", "https://")):
             raise ParameterError(f"{MIRROR_VARIABLE} must start with http:// or https://; got {own!r}.")
         bases = (f"{own.rstrip('/')}/{self.name}/",) if own else self.mirrors
@@ -133,7 +134,8 @@ NAMED_SETS = {
             _CIFAR10,
             {"cifar-10-binary.tar.gz": "md5:c32a1d4ab5d03f1284b67883e8d87530"},
             ("https://www.cs.toronto.edu/~kriz/",),
-            # Computed from a lossless copy whose channel means and deviations equal the published ones.
+            # Not stated by the publisher: computed from a lossless copy whose channel means and standard deviations
+            # equal the published ones.
             {
                 "train": "da9d6a8662a459c369f515f06f83606361e2e65d0419447b83c10f8e28c311bc",
                 "test": "2a862bbf055f37f66ee37ebd56e4de56bc8d72ecae3c13c6b2de79e9e6235a14",
@@ -175,7 +177,7 @@ NAMED_SETS = {
 
 
 def named_set(name: str) -> NamedSet:
-    """Data set of this name.
+    """Return the data set with this name; raise ParameterError if it is unknown.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Where samples lie: which files of a folder make up a data set, and which folder is looked at first.
+"""Find the folder of a data set and the files in it.
 
-A named set is looked for in ``root``, then in ``$SPIKEWISE_DATA``, then in the user's cache, and downloaded
-if it is in none of them. Below each of these the files may lie in a folder of the set's name or directly.
+A named set is searched in ``root``, then in ``$SPIKEWISE_DATA``, then in the user's cache, and downloaded
+if it is in none of them. In each of these places the files may lie in a folder with the set's name or directly.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ FileProgress = Callable[[str, int, int | None], None]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A data set that has been found and is not read yet.
+    """A data set that was found but not read yet.
 
     Parameters
     ----------
     name : str
-        Name of the set, or of the file or folder.
+        Name of the data set, file or folder.
     where : str
-        The folder or file it is read from.
+        Folder or file from which it is read.
     classes : tuple of str
-        Names of the classes; those of a file are read with it.
+        Names of the classes.
     train : callable
         Reads all samples that are not for testing.
     test : callable or None
         Reads the official test samples, if there are any.
     known : NamedSet or None
-        The published set that it claims to be.
+        Published set of this name.
     """
 
     name: str
@@ -73,16 +73,16 @@ def open_source(
 ) -> Source:
     """Find a data set by its name, or by the path of an ``.npz``, of a folder of class folders or of recordings.
 
-    Event recordings will be read as ``n_steps`` frames, binned as said.
+    Event recordings will be read as ``n_steps`` frames, according to ``binning``.
 
     Raises
     ------
     ParameterError
-        If the name is unknown and nothing lies at that path.
+        If the name is unknown and there is no such path.
     DataError
         If the set is in none of the folders and must not be downloaded, or the file is damaged.
     DownloadError
-        If no mirror delivers it.
+        If no mirror delivers the files.
     """
     if name == "digits":
         return Source("digits", "scikit-learn", named_set("digits").classes, _hashed(_read_digits))
@@ -111,12 +111,12 @@ def open_source(
 def open_recordings(
     name: str | os.PathLike[str], root: str | os.PathLike[str] | None = None
 ) -> tuple[NamedSet, Path, EventFiles]:
-    """Find a set of event recordings by its name or its folder: which it is, where, and its files, not read yet.
+    """Find a set of event recordings by its name or folder; return the set, its folder and its unread files.
 
     Raises
     ------
     ParameterError
-        If it is neither the name nor the folder of a set of recordings.
+        If ``name`` is neither the name nor the folder of a set of recordings.
     DataError
         If the set is in none of the folders; these sets are not downloaded.
     """
@@ -130,7 +130,7 @@ def open_recordings(
 
 
 def search_folders(root: str | os.PathLike[str] | None = None) -> list[Path]:
-    """Folders that are looked at for a named set: root, $SPIKEWISE_DATA, the user's cache."""
+    """Return the folders in which named sets are searched: root, $SPIKEWISE_DATA, the user's cache."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spikewise"
     given = [Path(place) for place in (root, os.environ.get(DATA_VARIABLE)) if place]
     return [*given, cache]
@@ -148,9 +148,11 @@ def _download(
 ) -> Source:
     if not download:
         raise _absent(known, root, f"Give root, set {DATA_VARIABLE}, or allow the download.")
+    # Imported here: HTTP and TLS take time to load, and most calls find the files.
     from .download import fetch
 
     places = search_folders(root)
+    # Never into $SPIKEWISE_DATA, which may be shared or read-only.
     folder = (places[0] if root else places[-1]) / known.name
     for file, checksum in known.files.items():
         fetch(known.urls(file), folder / file, checksum, progress=partial(progress, file) if progress else None)
@@ -166,7 +168,7 @@ def _absent(known: NamedSet, root: str | os.PathLike[str] | None, advice: str) -
 
 
 def _find(known: NamedSet, folder: Path) -> Source | None:
-    """The images in this folder, in whichever format they are there."""
+    """Return the images of a named set in this folder, in any of its formats; None if there are none."""
     from .images import find_images
 
     files = find_images(known, folder)
@@ -180,18 +182,19 @@ def _hashed(read: Read) -> Part:
 
 
 def _framed(sensor: tuple[int, int], n_steps: int, binning: Binning, recordings: Recordings) -> Samples:
-    """Frames (B, T, 2, H, W) of recordings with the digests of their events."""
+    """Bin recordings into frames (B, T, 2, H, W), with the digests of their events."""
     frames, labels, digests = [], [], []
     for events, label in recordings():
         frames.append(bin_events(events, sensor, n_steps, binning))
         check_size((len(frames), *frames[0].shape), 1, "all frames together")
         labels.append(label)
+        # Of the events, not the frames: the splits are then the same for every number of steps.
         digests.append(content_digest(events.tobytes(), label))
     return Samples(np.stack(frames), np.array(labels, np.int64), digest_array(digests))
 
 
 def _open_folder(path: Path) -> Source:
-    """Class folders, or two folders named train and test with the same class folders each."""
+    """Open class folders, or two folders named train and test with the same class folders."""
     below = {entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")}
     if below != {"train", "test"}:
         images, labels, classes = read_class_folders(path)
@@ -204,7 +207,7 @@ def _open_folder(path: Path) -> Source:
 
 
 def _read_digits() -> tuple[Pixels, Labels]:
-    """The 1,797 digits of 8x8 pixels in 17 shades that come with scikit-learn, rescaled to 8 bits."""
+    """Read the 1,797 digits of 8x8 pixels and 17 grey levels that come with scikit-learn, scaled to 8 bits."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()

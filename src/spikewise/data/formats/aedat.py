@@ -1,7 +1,7 @@
-"""AEDAT, the files of the DVS128 event camera of 128x128 pixels, in its versions 2.0 and 3.1.
+"""Read AEDAT 2.0 and 3.1, the files of the DVS128 event camera with 128x128 pixels.
 
-Both begin with lines of text that start with ``#``. In version 2.0 (CIFAR10-DVS) then follow events of two
-*big-endian* 32-bit numbers, address and time in microseconds::
+Both begin with lines of text that start with ``#``. In version 2.0 (CIFAR10-DVS) events of two *big-endian* 32-bit
+numbers follow, address and time in microseconds::
 
     address: bit 0 polarity, 0 for ON; bits 1-7 column from the right; bits 8-14 row from the bottom
 
@@ -11,7 +11,7 @@ events, number of valid events: 32 bits) and the events::
 
     data: bit 1 polarity, 1 for ON; bits 2-16 row; bits 17-31 column        time: 31 bits of microseconds
 
-Packets of another type than polarity (1) are passed over. Times that jump back are put in order.
+Packets of other types than polarity (1) are skipped. Events are sorted by time.
 
 References
 ----------
@@ -27,7 +27,7 @@ import numpy as np
 
 from spikewise.errors import DataError
 
-from .checks import check_size
+from .checks import read_file
 from .event_checks import Events, as_events
 
 SIZE = (128, 128)
@@ -39,33 +39,34 @@ _MAX_HEADER_LINES = 1000
 
 
 def read_aedat2(path: Path) -> Events:
-    """Events of a DVS128 recording in AEDAT 2.0, the row counted from the top.
+    """Read the events of a DVS128 recording in AEDAT 2.0; rows are counted from the top.
 
     Raises
     ------
     DataError
-        If it is cut short, empty, or another version.
+        If the file is cut short, empty or of another version.
     """
-    body = _body(_content(path), b"2.0", path)
+    body = _body(path, b"2.0")
     if len(body) % 8:
         raise DataError(f"{path} must hold events of 8 bytes after its header; got {len(body)} bytes. Fetch it again.")
     address, t = np.frombuffer(body, ">u4").reshape(-1, 2).astype(np.int64).T
     if (address >> 15).any():
         raise DataError(f"{path} must hold addresses of a DVS128, below 32768; got {address.max()}. Is it damaged?")
     height, width = SIZE
+    # The camera counts columns from the right and rows from the bottom, and stores 0 for ON.
     x, y = width - 1 - (address >> 1 & 0x7F), height - 1 - (address >> 8)
     return as_events(t, x, y, 1 - (address & 1), SIZE, str(path))
 
 
 def read_aedat3(path: Path) -> Events:
-    """Polarity events of a DVS128 recording in AEDAT 3.1.
+    """Read the polarity events of a DVS128 recording in AEDAT 3.1.
 
     Raises
     ------
     DataError
         If a packet is cut short or contradicts itself, or there is no event.
     """
-    body = memoryview(_body(_content(path), b"3.1", path))
+    body = memoryview(_body(path, b"3.1"))
     words, place = [], 0
     while place < len(body):
         if len(body) - place < _PACKET.size:
@@ -81,26 +82,21 @@ def read_aedat3(path: Path) -> Events:
             if (n_bytes, time_place) != (_POLARITY_BYTES, 4) or overflow < 0:
                 raise DataError(f"{path}: polarity events must have 8 bytes with the time last; a packet has not.")
             packet = np.frombuffer(body, "<u4", 2 * n_events, place).reshape(-1, 2).astype(np.int64)
-            packet[:, 1] += overflow << 31
+            packet[:, 1] += overflow << 31  # a time has 31 bits; the packet counts how often it wrapped around
             words.append(packet)
         place += n_events * n_bytes
+    # The empty array keeps the shape if there was no packet; as_events then reports that there are no events.
     data, t = np.concatenate([np.empty((0, 2), np.int64), *words]).T
     return as_events(t, data >> 17, data >> 2 & 0x7FFF, data >> 1 & 1, SIZE, str(path))
 
 
-def _content(path: Path) -> bytes:
-    try:
-        check_size((path.stat().st_size,), 1, str(path))
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} must be an AEDAT file that can be read; {error.strerror}.") from None
-
-
-def _body(content: bytes, version: bytes, path: Path) -> bytes:
-    """What follows the lines of text, whose first must name the version."""
+def _body(path: Path, version: bytes) -> bytes:
+    """Read the bytes after the header, whose first line must name the version."""
+    content = read_file(path, "an AEDAT file")
     if not content.startswith(b"#!AER-DAT" + version):
         raise DataError(f"{path} must start with #!AER-DAT{version.decode()}; it starts with {content[:12]!r}.")
     place, has_end = 0, version.startswith(b"3")
+    # Version 2.0 has no end mark: its header ends at the first line that does not start with "#".
     for _ in range(_MAX_HEADER_LINES):
         is_text = content.startswith(b"#", place)
         if not is_text and not has_end:

@@ -1,7 +1,7 @@
-"""What every reader owes its caller: pixels of 8 bits, labels that name a class, and equal counts.
+"""Checks that every reader of images applies: pixels of 8 bits, valid labels, equal counts.
 
-Files come from anywhere, so their claims are checked once, here, before anything is trusted: sizes before
-memory is taken, ranges before a type is changed. Afterwards an image is ``uint8 (B, C, H, W)`` and a label an
+Files can come from anywhere, so their content is checked once, here: sizes before memory is allocated, ranges before
+a type is converted. Afterwards an image is ``uint8 (B, C, H, W)`` and a label an
 ``int64`` below the number of classes.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,12 @@ Pixels = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
 MAX_BYTES = 4 * 2**30  # of one array; Tiny-ImageNet has 1.2 GB
-MAX_CLASSES = 2**16  # a label beyond is a mistake, and must not make us name a billion classes
+MAX_CLASSES = 2**16  # a larger label is an error, and would make us create that many class names
 _CHANNELS = (1, 2, 3, 4)  # 2: event counts of two polarities
 
 
 def check_size(shape: Sequence[int], item_bytes: int, where: str) -> int:
-    """Bytes of an array that a header announces, once they are known to be reasonable.
+    """Return the bytes of an array that a header announces; raise DataError if it is empty or too large.
 
     Examples
     --------
@@ -40,15 +41,24 @@ def check_size(shape: Sequence[int], item_bytes: int, where: str) -> int:
     return n_bytes
 
 
+def read_file(path: Path, what: str) -> bytes:
+    """Read a file (``what`` in messages); raise DataError if it is empty, too large or cannot be read."""
+    try:
+        check_size((path.stat().st_size,), 1, str(path))
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} must be {what} that can be read; {error.strerror}.") from None
+
+
 def as_pixels(images: ArrayLike, where: str) -> Pixels:
-    """Images as writeable ``uint8 (B, C, H, W)``.
+    """Return images as writeable ``uint8 (B, C, H, W)``.
 
     Parameters
     ----------
     images : array of shape (B, H, W) or (B, C, H, W)
-        Bytes, or floats in [0, 1], which are stored as 8 bits by rounding.
+        Bytes, or floats in [0, 1], which are rounded to 8 bits.
     where : str
-        What to call the source in an error.
+        Name of the source in error messages.
 
     Examples
     --------
@@ -69,13 +79,14 @@ def as_pixels(images: ArrayLike, where: str) -> Pixels:
         values = _quantized(values, where)
     if values.dtype != np.uint8:
         raise DataError(f"{where}: pixels must be uint8, or floats in [0, 1]; got {values.dtype}. Convert them.")
+    # Arrays from np.frombuffer are read-only, and torch warns about them.
     return np.require(values, np.uint8, ["C", "W"])
 
 
 def check_values(
     values: NDArray[Any], what: str, verb: str = "be", error: type[SpikewiseError] = ParameterError
 ) -> None:
-    """Refuse what no network can read: all but bytes and finite floats in [0, 1]; ``what`` must be, or hold, such.
+    """Raise ``error`` unless the values are bytes or finite floats in [0, 1]; the message calls them ``what``.
 
     Examples
     --------
@@ -94,15 +105,15 @@ def check_values(
 
 
 def check_channels(images: NDArray[Any], where: str) -> None:
-    """Refuse (B, C, H, W) whose second axis is too long to be one of channels; most often it is another axis."""
+    """Raise DataError if the second axis of (B, C, H, W) is too long for channels; usually it is another axis."""
     if images.shape[1] not in _CHANNELS:
         known = f"{_CHANNELS[0]} to {_CHANNELS[-1]}"
         raise DataError(f"{where}: images must have {known} channels; got {images.shape}. Is place 1 another axis?")
 
 
 def _quantized(values: NDArray[np.floating], where: str) -> Pixels:
-    """Floats in [0, 1] rounded to 8 bits."""
-    low, high = values.min(), values.max()  # NaN spreads through both
+    """Round floats in [0, 1] to 8 bits; raise DataError for other values."""
+    low, high = values.min(), values.max()  # a single NaN makes both NaN
     if np.isnan(low):
         raise DataError(f"{where}: pixels must be numbers; got NaN.")
     if low < 0 or high > 1:
@@ -112,7 +123,7 @@ def _quantized(values: NDArray[np.floating], where: str) -> Pixels:
 
 
 def as_labels(labels: ArrayLike, n_classes: int | None, where: str) -> Labels:
-    """Labels as ``int64 (B,)``, each in 0..n_classes-1 (any class below 65,536 if n_classes is None)."""
+    """Return labels as ``int64 (B,)``, each in 0..n_classes-1 (0..65,535 if n_classes is None)."""
     values = np.asarray(labels)
     if values.ndim != 1 or not len(values):
         raise DataError(f"{where}: labels must have shape (B,), B at least 1; got {values.shape}.")
@@ -125,7 +136,7 @@ def as_labels(labels: ArrayLike, n_classes: int | None, where: str) -> Labels:
 
 
 def check_paired(images: Pixels, labels: Labels, where: str) -> tuple[Pixels, Labels]:
-    """Return both unchanged once there is one label per image."""
+    """Return both unchanged; raise DataError unless there is one label per image."""
     if len(images) != len(labels):
         raise DataError(f"{where}: there must be one label per image; got {len(images)} images, {len(labels)} labels.")
     return images, labels

@@ -1,9 +1,9 @@
-"""The batches of CIFAR-10 and CIFAR-100, binary or pickled, loose or in the archive that their publisher offers.
+"""Read batches of CIFAR-10 and CIFAR-100, binary or pickled, as files or in the published archive.
 
-A binary batch is record after record: the label (CIFAR-100: a byte of superclass, then the class), then the
-3 x 32 x 32 bytes of the picture. A pickled batch holds the same as a dictionary; it is decoded by
-:mod:`~spikewise.data.formats.plain_pickle`, which runs nothing. Members of an archive are picked by their exact name
-and read into memory; nothing is ever unpacked, so a hostile path goes nowhere.
+A binary batch is a sequence of records: the label (CIFAR-100: a byte of superclass, then the class), then the
+3 x 32 x 32 bytes of the picture. A pickled batch holds the same as a dictionary;
+:mod:`~spikewise.data.formats.plain_pickle` decodes it without running code. Members of an archive are selected by
+their exact name and read into memory; nothing is unpacked to disk, so a hostile path in an archive does no harm.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ import numpy as np
 
 from spikewise.errors import DataError
 
-from .checks import Labels, Pixels, as_labels, as_pixels, check_paired, check_size
+from .checks import Labels, Pixels, as_labels, as_pixels, check_paired, check_size, read_file
 from .plain_pickle import read_pickle
 
 _SHAPE = (3, 32, 32)
 _PIXEL_BYTES = 3 * 32 * 32
-_PICKLE = b"\x80\x02"  # of protocol 2
+_PICKLE = b"\x80\x02"  # first bytes of every pickle of protocol 2
 
 
 @dataclass(frozen=True, slots=True)
 class CifarLayout:
-    """What tells CIFAR-10 and CIFAR-100 apart.
+    """Differences between the files of CIFAR-10 and CIFAR-100.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class CifarLayout:
     label_bytes : int
         Bytes before each picture of a binary batch; the last of them is the class.
     label_key : str
-        Where a pickled batch keeps the classes.
+        Key of the classes in a pickled batch.
     """
 
     n_classes: int
@@ -50,19 +50,12 @@ CIFAR100 = CifarLayout(100, 2, "fine_labels")
 
 
 def read_cifar_batches(paths: Sequence[Path], layout: CifarLayout = CIFAR10) -> tuple[Pixels, Labels]:
-    """Images ``(B, 3, 32, 32)`` and labels of batches, one file after another."""
-    batches = []
-    for path in paths:
-        try:
-            check_size((path.stat().st_size,), 1, str(path))
-            batches.append(_decode(path.read_bytes(), str(path), layout))
-        except OSError as error:
-            raise DataError(f"{path} must be a CIFAR batch that can be read; {error.strerror}.") from None
-    return _joined(batches)
+    """Read images ``(B, 3, 32, 32)`` and labels of batches, in the order of the files."""
+    return _joined([_decode(read_file(path, "a CIFAR batch"), str(path), layout) for path in paths])
 
 
 def read_cifar_archive(path: Path, members: Sequence[str], layout: CifarLayout = CIFAR10) -> tuple[Pixels, Labels]:
-    """Images and labels of the named members of a ``.tar.gz``, in the order named.
+    """Read images and labels of the named members of a ``.tar.gz``, in the order of the names.
 
     Raises
     ------
@@ -71,6 +64,7 @@ def read_cifar_archive(path: Path, members: Sequence[str], layout: CifarLayout =
     """
     found: dict[str, tuple[Pixels, Labels]] = {}
     try:
+        # As a stream: members are read in the order of the archive, so the gzip is decompressed only once.
         with tarfile.open(path, "r|gz") as archive:
             for member in archive:
                 if member.name not in members or member.name in found:
@@ -91,8 +85,9 @@ def read_cifar_archive(path: Path, members: Sequence[str], layout: CifarLayout =
 
 
 def _decode(content: bytes, where: str, layout: CifarLayout) -> tuple[Pixels, Labels]:
-    """Images and labels of one batch; no class has the number with which every pickle starts."""
+    """Decode images and labels of one batch."""
     check_size((len(content),), 1, where)
+    # A binary batch starts with a label below 100, a pickle with 128.
     if content.startswith(_PICKLE):
         return _decode_pickle(content, where, layout)
     record = layout.label_bytes + _PIXEL_BYTES

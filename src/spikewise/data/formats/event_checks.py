@@ -1,4 +1,4 @@
-"""What every reader of event recordings owes its caller: events in order, each on a pixel of the sensor.
+"""Checks that every reader of event recordings applies: events in order of time, each on a pixel of the sensor.
 
 An event says that one pixel became brighter (polarity 1, ON) or darker (0, OFF) at one moment. A recording is
 an array of events with four fields: ``t`` in microseconds, column ``x``, row ``y`` downwards, polarity ``p``.
@@ -13,14 +13,13 @@ from spikewise.errors import DataError
 
 Events = NDArray[np.void]
 
-# Packed and little-endian, so that the bytes, and with them the splits, are the same everywhere.
+# Packed and little-endian, so that the bytes, and with them digests and splits, are the same on every machine.
 EVENT = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
-MAX_TIME_US = 2**48  # nine years; beyond it a binning could overflow
-MAX_SIDE = 2**12  # pixels
+MAX_TIME_US = 2**48  # nine years; larger times could overflow when they are binned
 
 
 def as_events(t: ArrayLike, x: ArrayLike, y: ArrayLike, p: ArrayLike, size: tuple[int, int], where: str) -> Events:
-    """Events in the order of their times; equal times keep their order.
+    """Return checked events in order of time; events with equal times keep their order.
 
     Parameters
     ----------
@@ -33,7 +32,7 @@ def as_events(t: ArrayLike, x: ArrayLike, y: ArrayLike, p: ArrayLike, size: tupl
     size : tuple of int
         Height and width of the sensor.
     where : str
-        What to call the source in an error.
+        Name of the source in error messages.
 
     Raises
     ------

@@ -1,10 +1,10 @@
-"""A folder of class folders: the name of the folder is the class, every picture in it a sample.
+"""Read a folder of class folders: the name of a folder is a class, each picture in it a sample.
 
 All pictures have the same height and width. They have one channel if all of them are grey, else three; an
 alpha channel is dropped. Classes are numbered in the alphabetical order of their names.
 
-Pictures are PNG, JPEG, BMP or WebP, whatever their suffix says. No other decoder is ever tried: some of those that the
-imaging library knows start programs, as PostScript starts Ghostscript.
+Pictures are PNG, JPEG, BMP or WebP, whatever their suffix says. Other decoders are never tried: some decoders of
+Pillow start programs, such as Ghostscript for PostScript.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _FORMATS = ("PNG", "JPEG", "BMP", "WebP")
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 _GREY = {"1", "L", "LA"}
 _COLOUR = {"RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr"}
-_SIXTEEN = re.compile(r"\w+;16[BLN]")  # as Pillow names 16 bits per channel in a file; BGR;16 are 16 bits of all
+_SIXTEEN = re.compile(r"\w+;16[BLN]")  # how Pillow names 16 bits per channel in a file; BGR;16 means 16 bits in total
 _MAX_PIXELS = 2**26  # of one picture; a grid of CIFAR-10 has 2**23.3
 
 
 def read_class_folders(path: Path) -> tuple[Pixels, Labels, tuple[str, ...]]:
-    """Images, labels and class names of a folder of class folders.
+    """Read images, labels and class names of a folder of class folders.
 
     Raises
     ------
@@ -44,6 +44,7 @@ def read_class_folders(path: Path) -> tuple[Pixels, Labels, tuple[str, ...]]:
             f"{path} must hold one folder of pictures ({', '.join(sorted(_SUFFIXES))}) per class; got none."
         )
     first = open_picture(pictures[0][1])
+    # The first picture gives the size of all of them, before memory is taken for the others.
     check_size((len(pictures), 3, *first.shape[1:]), 1, str(path))
     samples = [first, *(open_picture(file) for _, file in pictures[1:])]
     for (_, file), sample in zip(pictures, samples, strict=True):
@@ -59,20 +60,20 @@ def read_class_folders(path: Path) -> tuple[Pixels, Labels, tuple[str, ...]]:
 
 
 def open_picture(path: Path, n_channels: int | None = None) -> NDArray[np.uint8]:
-    """Pixels (C, H, W) of one picture: 1 channel if it is grey, else 3, or as many as asked for."""
+    """Read one picture as (C, H, W): by default 1 channel if it is grey, else 3."""
     return decode_picture(path, str(path), n_channels)
 
 
 def decode_picture(source: Path | BinaryIO, where: str, n_channels: int | None = None) -> NDArray[np.uint8]:
-    """:func:`open_picture` of a file or of bytes in memory; ``where`` is what an error calls them."""
+    """Decode a picture as :func:`open_picture` does, from a file or a stream that error messages call ``where``."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is stricter
             with Image.open(source, formats=_FORMATS) as picture:
                 return _decoded(picture, n_channels, where)
-    except DataError:
+    except DataError:  # it is a ValueError too, and its message is already complete
         raise
     except UnidentifiedImageError:
         raise DataError(f"{where} must be a whole picture; it is none of {', '.join(_FORMATS)}. Convert it.") from None
@@ -83,7 +84,7 @@ def decode_picture(source: Path | BinaryIO, where: str, n_channels: int | None =
 def _decoded(picture: Any, n_channels: int | None, where: str) -> NDArray[np.uint8]:
     if picture.width * picture.height > _MAX_PIXELS:
         raise DataError(f"{where} must have at most {_MAX_PIXELS} pixels; it has {picture.width}x{picture.height}.")
-    stored = _SIXTEEN.search(str(picture.tile))  # Pillow would drop the lower bits of a colour
+    stored = _SIXTEEN.search(str(picture.tile))  # Pillow silently drops the lower 8 bits of such colours
     if picture.mode not in _GREY | _COLOUR or stored:
         mode = stored[0] if stored else picture.mode
         raise DataError(f"{where} must have 8 bits per channel; its mode is {mode}. Convert it.")

@@ -1,7 +1,7 @@
-"""DVS128-Gesture: a person shows eleven gestures one after another in one AEDAT 3.1 file; a table says when.
+"""Read DVS128-Gesture: an AEDAT 3.1 file shows eleven gestures in a row, and a table gives their times.
 
-``user01_led_labels.csv`` beside ``user01_led.aedat`` has the columns ``class`` (1 to 11), ``startTime_usec`` and
-``endTime_usec``; the start belongs to the gesture, the end does not. ``trials_to_train.txt`` and
+``user01_led_labels.csv`` next to ``user01_led.aedat`` has the columns ``class`` (1 to 11), ``startTime_usec`` and
+``endTime_usec``; the start time belongs to the gesture, the end time does not. ``trials_to_train.txt`` and
 ``trials_to_test.txt`` list the files of each part.
 """
 
@@ -22,7 +22,7 @@ _MAX_TEXT = 2**20
 
 
 def read_gestures(path: Path) -> list[tuple[Events, int]]:
-    """The gestures of one file with their labels, 0 to 10; times start anew with each.
+    """Read the gestures of one file with their labels, 0 to 10; each gesture starts at time 0.
 
     Raises
     ------
@@ -34,6 +34,7 @@ def read_gestures(path: Path) -> list[tuple[Events, int]]:
     events = read_aedat3(path)
     gestures = []
     for row, (label, start, stop) in enumerate(rows, 2):
+        # Events are in order of time, so a gesture is a slice: first event at or after start, first at or after stop.
         first, last = np.searchsorted(events["t"], [start, stop])
         if first >= last:
             raise DataError(f"{table}, line {row}: a gesture must have an event of {path.name}; it has none.")
@@ -44,9 +45,10 @@ def read_gestures(path: Path) -> list[tuple[Events, int]]:
 
 
 def read_trials(path: Path) -> list[str]:
-    """Names of the recordings of a part, one per line."""
+    """Read the names of the recordings of a part, one per line."""
     names = [line.strip() for line in _text(path).splitlines() if line.strip()]
     for name in names:
+        # A path in a list must not lead out of the folder.
         if not name.endswith(".aedat") or "/" in name or "\\" in name:
             raise DataError(f"{path} must list .aedat files beside it; got {name!r}.")
     if not names or len(set(names)) < len(names):
@@ -55,13 +57,13 @@ def read_trials(path: Path) -> list[str]:
 
 
 def _rows(table: Path) -> list[tuple[int, int, int]]:
-    """Label (from 0), start and end of each gesture."""
+    """Read label (from 0), start and end of each gesture."""
     head, *lines = _text(table).splitlines() or [""]
     if [name.strip() for name in head.split(",")] != _COLUMNS or not lines:
         raise DataError(f"{table} must have the columns {', '.join(_COLUMNS)} and a row; it has not.")
     rows = []
     for number, line in enumerate(lines, 2):
-        cells = line.split(",")
+        cells = line.split(",")  # at most 19 digits: more than any time has, and int() of very long text is slow
         if len(cells) != len(_COLUMNS) or not all(cell.strip().isdecimal() and len(cell) < 20 for cell in cells):
             raise DataError(f"{table}, line {number}: a row must be three whole numbers; got {line[:60]!r}.")
         label, start, stop = map(int, cells)

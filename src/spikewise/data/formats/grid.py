@@ -1,4 +1,4 @@
-"""Many small pictures as tiles of a few large lossless ones, and their labels in an ``.npz``.
+"""Read small images that are tiles of a few large lossless pictures, with their labels in an ``.npz``.
 
 Lossless WebP packs CIFAR-10 into 100 MB, less than the official gzipped archive. A picture is a grid of tiles
 in row-major order; ``labels.npz`` holds ``train_labels``, ``test_labels`` and ``classes``.
@@ -22,18 +22,18 @@ from .npz import class_names, read_arrays
 def read_picture_grids(
     pictures: Sequence[Path], labels: Path, part: str, classes: Sequence[str], tile: int = 32
 ) -> tuple[Pixels, Labels]:
-    """Images ``(B, 3, tile, tile)`` and labels of the grids of one part, one picture after another.
+    """Read images ``(B, 3, tile, tile)`` and labels of one part.
 
     Parameters
     ----------
     pictures : sequence of Path
-        The grids, whose tiles in turn belong to the labels in turn.
+        The grids; their tiles are in the order of the labels.
     labels : Path
         The ``.npz`` with ``{part}_labels`` and ``classes``.
     part : str
         ``"train"`` or ``"test"``.
     classes : sequence of str
-        The names that the file must list, in this order.
+        Class names that the file must list, in this order.
     tile : int
         Height and width of one image, in pixels.
     """
@@ -46,10 +46,11 @@ def read_picture_grids(
 
 
 def _tiles(path: Path, tile: int) -> NDArray[np.uint8]:
-    """Cut one picture into its tiles (n, 3, tile, tile)."""
+    """Cut one picture into tiles (n, 3, tile, tile)."""
     picture = open_picture(path, n_channels=3)
     height, width = picture.shape[1:]
     if height % tile or width % tile:
         raise DataError(f"{path} must be a grid of {tile}x{tile} tiles; it has {height}x{width} pixels.")
     grid = picture.reshape(3, height // tile, tile, width // tile, tile)
+    # Both grid axes first, so that flattening them gives the tiles row by row.
     return grid.transpose(1, 3, 0, 2, 4).reshape(-1, 3, tile, tile)

@@ -1,11 +1,11 @@
-"""IDX, the format of MNIST and Fashion-MNIST.
+"""Read IDX, the file format of MNIST and Fashion-MNIST.
 
 A header of big-endian numbers, then the values in C order::
 
     00 00 TT DD   type (08: unsigned byte) and number of dimensions
     n1 ... nD     one 32-bit size per dimension
 
-The file may be gzipped; its first two bytes tell, whatever its name.
+The file may be gzipped: the first two bytes decide, not the name.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from .checks import Labels, Pixels, as_labels, as_pixels, check_paired, check_si
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _UNSIGNED_BYTE = 0x08
-_MAX_RATIO = 1032  # no deflate stream expands further: zlib's technical notes
+_MAX_RATIO = 1032  # largest expansion of a deflate stream, according to zlib's technical notes
 
 
 def read_idx(path: Path, n_dims: int) -> Pixels:
-    """Array of an IDX file of unsigned bytes.
+    """Read the array of an IDX file of unsigned bytes.
 
     Parameters
     ----------
     path : Path
         The file, raw or gzipped.
     n_dims : int
-        Dimensions it must have: 3 for images, 1 for labels.
+        Required number of dimensions: 3 for images, 1 for labels.
 
     Raises
     ------
@@ -50,12 +50,13 @@ def read_idx(path: Path, n_dims: int) -> Pixels:
     if content[:2] != _GZIP_MAGIC:
         shape, n_bytes = _header(content[:header_bytes], n_dims, path)
         return _body(content[header_bytes:], shape, n_bytes, path)
-    stream = zlib.decompressobj(wbits=31)
+    # The header is decompressed first, so that a small file cannot expand to fill the memory.
+    stream = zlib.decompressobj(wbits=31)  # 31: a gzip header and the largest window
     try:
         shape, n_bytes = _header(stream.decompress(content, header_bytes), n_dims, path)
         if n_bytes > _MAX_RATIO * len(content):
             raise DataError(f"{path} announces {n_bytes} bytes, more than {len(content)} gzipped ones can hold.")
-        body = stream.decompress(stream.unconsumed_tail, n_bytes + 1)
+        body = stream.decompress(stream.unconsumed_tail, n_bytes + 1)  # one byte more tells a file that is too long
     except zlib.error as error:
         raise DataError(f"{path} must be a whole gzip file; {error}. Fetch it again.") from None
     if len(body) <= n_bytes and not stream.eof:
@@ -64,16 +65,14 @@ def read_idx(path: Path, n_dims: int) -> Pixels:
 
 
 def read_idx_pair(images: Path, labels: Path, n_classes: int) -> tuple[Pixels, Labels]:
-    """Images ``(B, 1, H, W)`` and labels ``(B,)`` of two IDX files."""
+    """Read images ``(B, 1, H, W)`` and labels ``(B,)`` from two IDX files."""
     pixels = as_pixels(read_idx(images, 3), str(images))
     return check_paired(pixels, as_labels(read_idx(labels, 1), n_classes, str(labels)), str(images.parent))
 
 
 def _header(header: bytes, n_dims: int, path: Path) -> tuple[tuple[int, ...], int]:
-    """Shape and number of bytes that the header announces."""
-    if len(header) < 4:
-        raise DataError(f"{path} must be a whole IDX file; it ends within the header. Fetch it again.")
-    if header[:4] != bytes([0, 0, _UNSIGNED_BYTE, n_dims]):
+    """Return the shape and the number of bytes that the header announces."""
+    if len(header) >= 4 and header[:4] != bytes([0, 0, _UNSIGNED_BYTE, n_dims]):
         raise DataError(f"{path} must be an IDX file of {n_dims} dimensions of bytes; it starts {header[:4].hex(' ')}.")
     if len(header) < 4 + 4 * n_dims:
         raise DataError(f"{path} must be a whole IDX file; it ends within the header. Fetch it again.")

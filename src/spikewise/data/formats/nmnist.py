@@ -1,11 +1,11 @@
-"""N-MNIST: recordings of MNIST digits by an event camera that shakes, on 34x34 pixels for about 0.3 s.
+"""Read N-MNIST: MNIST digits seen by a moving event camera, 34x34 pixels for about 0.3 s.
 
-The published files hold one recording each, five bytes per event::
+Each published file holds one recording, five bytes per event::
 
     x   y   p t22..t16   t15..t8   t7..t0        p: top bit, 1 for ON; t in microseconds
 
-Many recordings together come as an ``.npz``: ``x``, ``y``, ``p``, ``t`` of all events one after another, ``labels``
-and ``offsets`` (n+1), where recording i is ``[offsets[i]:offsets[i+1]]``.
+An ``.npz`` holds many recordings: ``x``, ``y``, ``p``, ``t`` of all events one after another, ``labels``
+and ``offsets`` (n+1); recording i is ``[offsets[i]:offsets[i+1]]``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from spikewise.errors import DataError
 
-from .checks import Labels, as_labels, check_size
+from .checks import Labels, as_labels, read_file
 from .event_checks import Events, as_events
 from .npz import read_arrays
 
@@ -27,18 +27,14 @@ _EVENT_BYTES = 5
 
 
 def read_nmnist_bin(path: Path) -> Events:
-    """Events of one recording.
+    """Read the events of one recording.
 
     Raises
     ------
     DataError
         If the file is cut short, empty, or has an event outside 34x34 pixels.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} must be a recording that can be read; {error.strerror}.") from None
-    check_size((len(content),), 1, str(path))
+    content = read_file(path, "a recording")
     if len(content) % _EVENT_BYTES:
         raise DataError(f"{path} must hold events of {_EVENT_BYTES} bytes; got {len(content)} bytes. Fetch it again.")
     x, y, high, middle, low = np.frombuffer(content, np.uint8).reshape(-1, _EVENT_BYTES).astype(np.int64).T
@@ -46,7 +42,7 @@ def read_nmnist_bin(path: Path) -> Events:
 
 
 def read_nmnist_npz(path: Path) -> tuple[list[Events], Labels]:
-    """Recordings and labels of an ``.npz``."""
+    """Read the recordings and labels of an ``.npz``."""
     arrays = read_arrays(path, ["x", "y", "p", "t", "offsets", "labels"])
     labels = as_labels(arrays["labels"], N_CLASSES, str(path))
     offsets, n_events = arrays["offsets"], len(np.atleast_1d(arrays["t"]))

@@ -1,7 +1,7 @@
-"""NumPy's ``.npz``: a zip of arrays, read without pickles and without trusting what its headers announce.
+"""Read NumPy's ``.npz``, a zip of arrays, without pickles and without trust in its headers.
 
-Each member states its shape and type in a header of its own. That header is read first; only a plain type
-whose size fits into the member gets memory.
+Each member states its shape and type in a header. That header is read first; memory is allocated only for a plain
+type whose size fits into the member.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _DAMAGE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib
 
 
 def read_npz_images(path: Path) -> tuple[Pixels, Labels, tuple[str, ...]]:
-    """Images, labels and class names of an ``.npz`` with ``images``, ``labels`` and perhaps ``classes``.
+    """Read images, labels and class names of an ``.npz`` with ``images``, ``labels`` and optional ``classes``.
 
     Raises
     ------
     DataError
-        If a key is missing, pixels, labels or names are not what they must be, or without names a label is left out.
+        If a key is missing, pixels, labels or names are invalid, or a label never occurs and there are no names.
     """
     arrays = read_arrays(path, ["images", "labels"], optional=["classes"])
     classes = class_names(arrays["classes"], str(path)) if "classes" in arrays else None
@@ -39,8 +39,8 @@ def read_npz_images(path: Path) -> tuple[Pixels, Labels, tuple[str, ...]]:
 
 
 def _numbered(labels: Labels, where: str) -> tuple[str, ...]:
-    """Names "0", "1", ... of classes that each occur: without names, a gap is more often a slip than a class."""
-    used = np.unique(labels)
+    """Return the names "0", "1", ... of the classes; raise DataError if a label in between never occurs."""
+    used = np.unique(labels)  # without names, a gap is more likely a mistake than a class without samples
     n_classes = int(used[-1]) + 1
     if len(used) < n_classes:
         raise DataError(
@@ -51,7 +51,7 @@ def _numbered(labels: Labels, where: str) -> tuple[str, ...]:
 
 
 def class_names(values: NDArray[Any], where: str) -> tuple[str, ...]:
-    """Distinct names from an array of strings or bytes."""
+    """Return the distinct class names of an array of strings or bytes."""
     if values.ndim != 1 or values.dtype.kind not in "US" or not 1 <= len(values) <= MAX_CLASSES:
         raise DataError(f"{where}: classes must be a list of names; got {values.dtype} of shape {values.shape}.")
     try:
@@ -64,7 +64,7 @@ def class_names(values: NDArray[Any], where: str) -> tuple[str, ...]:
 
 
 def read_arrays(path: Path, names: Sequence[str], optional: Sequence[str] = ()) -> dict[str, NDArray[Any]]:
-    """The named arrays of an ``.npz``, the optional ones where present; never unpickles."""
+    """Read the named arrays of an ``.npz``, and the optional ones that exist; nothing is unpickled."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = {info.filename: info for info in archive.infolist()}
@@ -72,7 +72,7 @@ def read_arrays(path: Path, names: Sequence[str], optional: Sequence[str] = ()) 
                 raise DataError(f"{path} must hold {', '.join(names)}; {', '.join(absent)} is absent.")
             wanted = [name for name in (*names, *optional) if f"{name}.npy" in members]
             return {name: _read_member(archive, members[f"{name}.npy"], f"{path}: {name}") for name in wanted}
-    except DataError:
+    except DataError:  # it is a ValueError too, which _DAMAGE would describe less well
         raise
     except FileNotFoundError:
         raise DataError(f"{path} must be an .npz file; it does not exist. Check the path.") from None
@@ -86,10 +86,12 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) 
         if version not in _READERS:
             raise DataError(f"{where} must be an array of plain numbers or text; its format is {version}.")
         shape, _, dtype = _READERS[version](stream)
+        # The size that the zip states; more than that cannot be read from the member.
         n_left = member.file_size - stream.tell()
     if dtype.hasobject:
         raise DataError(f"{where} must be an array of plain numbers or text; it holds Python objects.")
     if check_size(shape or (1,), dtype.itemsize, where) > n_left:
         raise DataError(f"{where} must hold what its header says, {shape} of {dtype}; it is too short.")
+    # Opened again, because read_array reads the header itself.
     with archive.open(member) as stream:
         return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))

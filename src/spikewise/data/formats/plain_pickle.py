@@ -1,10 +1,10 @@
-"""Plain data out of a pickle, without running it.
+"""Decode plain data from a pickle without running it.
 
 A pickle is a program for a small stack machine, and two of its instructions, ``GLOBAL`` and ``REDUCE``, import and
-call whatever they name. Here the program is read by :func:`pickletools.genops`, which only splits it into
-instructions, and a machine of our own executes the harmless ones: numbers, strings, lists, dictionaries, tuples.
+call whatever they name. Here :func:`pickletools.genops` only splits the program into
+instructions, and our own machine executes the harmless ones: numbers, strings, lists, dictionaries, tuples.
 The three names with which NumPy pickles an array become inert tuples, and the array is built from its bytes.
-Every other name or instruction is refused. So a hostile file can at worst be rejected.
+All other names and instructions are refused, so a hostile file can do no harm.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from spikewise.errors import DataError
 
+# NumPy 2 renamed its module to _core.
 _RECONSTRUCT = {f"numpy.{core}.multiarray _reconstruct" for core in ("core", "_core")}
 _NAMES = _RECONSTRUCT | {"numpy ndarray", "numpy dtype"}
-_BYTE = "u1"  # the only type of array that is read
+_BYTE = "u1"  # unsigned bytes, the only type of array that is read
 
 _PUSH = {"INT", "BININT", "BININT1", "BININT2", "LONG1", "SHORT_BINSTRING", "BINSTRING", "BINUNICODE"}
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
@@ -30,7 +31,7 @@ _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
 class _ByteArray:
-    """A place for an array of bytes; only what NumPy's own pickles do to it is possible."""
+    """Placeholder of an array of bytes, which the BUILD instruction of NumPy's pickles fills."""
 
     def __init__(self) -> None:
         self.value: NDArray[np.uint8] | None = None
@@ -39,26 +40,26 @@ class _ByteArray:
         _, shape, dtype, is_fortran, content = state
         if dtype != ("dtype", _BYTE) or not all(type(side) is int and side >= 0 for side in shape):
             raise ValueError("an array is none of bytes")
-        raw = content.encode("latin-1")
+        raw = content.encode("latin-1")  # genops decodes byte strings as Latin-1, one character per byte
         if len(raw) != math.prod(shape):
             raise ValueError(f"an array holds {len(raw)} bytes where {shape} are announced")
         self.value = np.frombuffer(raw, np.uint8).reshape(shape, order="F" if is_fortran else "C")
 
 
 def read_pickle(content: bytes, where: str) -> Any:
-    """The value of a pickle of protocol 2, as Python 2 wrote them, made of plain values and arrays of bytes.
+    """Decode a pickle of protocol 2, as Python 2 wrote them, of plain values and arrays of bytes.
 
     Parameters
     ----------
     content : bytes
-        The pickle. Its byte strings come out as text, byte for character.
+        The pickle. Its byte strings are returned as text, one character per byte.
     where : str
-        What to call the source in an error.
+        Name of the source in error messages.
 
     Raises
     ------
     DataError
-        If it is damaged, or asks for anything but plain data.
+        If the pickle is damaged or contains anything but plain data.
 
     Examples
     --------
@@ -80,7 +81,7 @@ def read_pickle(content: bytes, where: str) -> Any:
 
 
 def _finished(value: Any) -> Any:
-    """The value with its arrays in place; they stand nowhere deeper in a batch."""
+    """Replace placeholders by their arrays; in a CIFAR batch they are never nested deeper."""
     if isinstance(value, dict):
         return {key: item.value if isinstance(item, _ByteArray) else item for key, item in value.items()}
     return value.value if isinstance(value, _ByteArray) else value
@@ -91,7 +92,7 @@ class _Machine:
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
-        self.marks: list[int] = []  # where groups of values begin on it
+        self.marks: list[int] = []  # positions on the stack where groups of values begin
         self.memo: dict[int, Any] = {}
 
     def execute(self, name: str, argument: Any) -> None:
@@ -112,7 +113,7 @@ class _Machine:
             self._compose(name, argument)
 
     def _compose(self, name: str, argument: Any) -> None:
-        """Run an instruction that works on values below the top."""
+        """Run an instruction that combines values on the stack."""
         match name:
             case "MARK":
                 self.marks.append(len(self.stack))
@@ -134,13 +135,14 @@ class _Machine:
                 self.stack.append(self._call(*self._last(2)))
             case "BUILD":
                 (state,) = self._last(1)
+                # The state of a dtype (byte order and the like) says nothing about unsigned bytes.
                 if isinstance(self.stack[-1], _ByteArray):
                     self.stack[-1].fill(state)
             case _:
                 raise ValueError(f"it uses the instruction {name}")
 
     def _call(self, function: Any, arguments: Any) -> Any:
-        """What the two calls in the pickle of an array stand for."""
+        """Return a stand-in for the result of the two calls in the pickle of an array; refuse all other calls."""
         if function == ("name", "numpy dtype"):
             return ("dtype", arguments[0])
         if function[0] == "name" and function[1] in _RECONSTRUCT:
@@ -148,6 +150,7 @@ class _Machine:
         raise ValueError("it calls what is no array")
 
     def _last(self, count: int) -> list[Any]:
+        # Values below the newest mark belong to an unfinished group and must not be taken.
         return self._cut(len(self.stack) - count, self.marks[-1] if self.marks else 0)
 
     def _since_mark(self) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Tiny-ImageNet as its publisher packs it, a folder or the zip itself.
+"""Read Tiny-ImageNet as published, from its folder or directly from its zip.
 
 ::
 
@@ -37,7 +37,7 @@ Read = Callable[[str, int], bytes]
 
 
 def read_classes(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """WordNet numbers of the classes, sorted, and the name of each: its first word, or the number itself."""
+    """Read the WordNet numbers of the classes, sorted, and their names: the first word, or the number itself."""
     with _opened(path) as (names, read):
         numbers = tuple(sorted(_text(read, "wnids.txt", path).split()))
         if not numbers or len(set(numbers)) < len(numbers):
@@ -46,12 +46,13 @@ def read_classes(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
         if "words.txt" in names:
             rows = (line.partition("\t") for line in _text(read, "words.txt", path).splitlines())
             words = {number: text.split(",")[0].strip() for number, _, text in rows}
+    # Several classes may share their first word; then the numbers are the only distinct names.
     named = tuple(words.get(number) or number for number in numbers)
     return numbers, named if len(set(named)) == len(named) else numbers
 
 
 def read_tiny_imagenet(path: Path, part: str, numbers: Sequence[str]) -> tuple[Pixels, Labels]:
-    """Images ``(B, 3, 64, 64)`` and labels of one part.
+    """Read images ``(B, 3, 64, 64)`` and labels of one part.
 
     Parameters
     ----------
@@ -65,7 +66,7 @@ def read_tiny_imagenet(path: Path, part: str, numbers: Sequence[str]) -> tuple[P
     Raises
     ------
     DataError
-        If a picture is absent, damaged or of another size, or names a class that is none.
+        If a picture is absent, damaged or of another size, or has an unknown class.
     """
     label_of = {number: label for label, number in enumerate(numbers)}
     with _opened(path) as (names, read):
@@ -82,7 +83,7 @@ def read_tiny_imagenet(path: Path, part: str, numbers: Sequence[str]) -> tuple[P
 
 
 def _listed_train(names: Sequence[str], label_of: dict[str, int]) -> list[tuple[str, int]]:
-    """Pictures of the class folders, by class and name."""
+    """List the pictures of the class folders, by class and name."""
     parts = ((name, name.split("/")) for name in names if name.endswith(".JPEG"))
     return sorted(
         (name, label_of[place[1]])
@@ -92,7 +93,7 @@ def _listed_train(names: Sequence[str], label_of: dict[str, int]) -> list[tuple[
 
 
 def _listed_val(read: Read, label_of: dict[str, int], path: Path) -> list[tuple[str, int]]:
-    """Pictures in the order of their annotations."""
+    """List the pictures in the order of their annotations."""
     listed = []
     for row, line in enumerate(_text(read, "val/val_annotations.txt", path).splitlines(), 1):
         name, number = (*line.split("\t"), "")[:2]
@@ -104,8 +105,9 @@ def _listed_val(read: Read, label_of: dict[str, int], path: Path) -> list[tuple[
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Sequence[str], Read]]:
-    """Names of the files below the data set's folder, and a function that reads one of at most so many bytes."""
+    """Yield the file names in the data set's folder, and a function that reads a file up to a number of bytes."""
     if path.is_dir():
+        # Only names that are listed below; those of the validation part come from its annotations.
         inside = [entry.relative_to(path).as_posix() for entry in sorted(path.glob("train/*/images/*.JPEG"))]
         yield [*inside, *(entry.name for entry in path.glob("*.txt"))], lambda name, most: _file(path, name, most)
         return
