@@ -1,4 +1,4 @@
-"""When to stop: one idea for both kinds of network, in NumPy alone."""
+"""Early exit: exit rules, their calibration and their guarantees, for both kinds of network, in NumPy alone."""
 
 from spikewise._lazy import lazy_exports
 

@@ -1,4 +1,4 @@
-"""Answers one after the other: what a network thinks of a sample after each timestep, and where it stops."""
+"""Answers step by step: the class that a network predicts after each timestep, and the step at which it stops."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spikewise.errors import ParameterError, whole_number
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """What a network thinks after a timestep.
+    """Prediction of a network after a timestep.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class Answer:
     label : int
         Class with the highest evidence.
     confidence : float
-        Its probability, by the softmax of the evidence that the rule reads.
+        Probability of that class: the softmax of the evidence that the rule reads.
     scores : float array of shape (K,)
         Summed scores.
     is_last : bool
@@ -40,23 +40,24 @@ class Answer:
 
     @classmethod
     def of(cls, scores: NDArray[np.floating], step: int, rule: ExitRule, *, is_last: bool) -> Answer:
-        """The answer that summed scores (K,) give after a step; the mean is read if the rule does not say."""
+        """Build the answer from summed scores (K,) after a step."""
+        # A rule written by a user need not have `scale`; then the softmax reads the mean over the steps.
         scale = rule.scale(step) if hasattr(rule, "scale") else 1 / step
         label = int(scores.argmax())
         return cls(step, label, float(softmax(scores * scale)[label]), scores, is_last)
 
 
 def answers_of(trace: ScoreTrace, rule: ExitRule, sample: int = 0) -> Iterator[Answer]:
-    """Replay the answers to one sample of a trace: where its evidence changes, and where it leaves.
+    """Replay the answers to one sample of a trace: one at each step where its scores change, and one where it leaves.
 
     Parameters
     ----------
     trace : ScoreTrace
-        Of full runs.
+        Scores of full runs.
     rule : ExitRule
-        When to stop.
+        Rule that decides when the sample stops.
     sample : int
-        Which sample of the trace.
+        Index of the sample in the trace.
 
     Examples
     --------
@@ -71,6 +72,7 @@ def answers_of(trace: ScoreTrace, rule: ExitRule, sample: int = 0) -> Iterator[A
     for step, scores in enumerate(trace.steps(), 1):
         is_last = step == trace.n_steps or bool(ask(rule, scores[[sample]], step)[0])
         if is_last or sample in trace.changes(step)[0]:
+            # A copy, because `trace.steps()` writes the next step into the same array.
             yield Answer.of(scores[sample].copy(), step, rule, is_last=is_last)
         if is_last:
             return

@@ -1,7 +1,7 @@
-"""The one face that every network shows: scores over time, a real early stop, and a workload.
+"""Interface of every trained network: scores over time, a real early stop, and a workload.
 
-Deep and STDP networks both are :class:`AnytimeClassifier`; the command line, shrinking, search and
-reports know nothing else about a network.
+Deep and STDP networks both implement :class:`AnytimeClassifier`; the command line, shrinking, search and
+reports use a network only through it.
 """
 
 from __future__ import annotations
@@ -46,21 +46,21 @@ class ExitResult:
 
     @property
     def mean_steps(self) -> float:
-        """Timesteps used, mean over the samples."""
+        """Mean number of timesteps used per sample."""
         return float(np.mean(self.steps))
 
     @property
     def histogram(self) -> NDArray[np.int64]:
-        """How many samples (T,) left after step 1, 2, ..., T."""
+        """Number of samples (T,) that left after step 1, 2, ..., T."""
         return np.bincount(self.steps - 1, minlength=self.n_steps).astype(np.int64)
 
 
 @runtime_checkable
 class AnytimeClassifier(Protocol):
-    """A classifier whose answer sharpens over time and can be taken at any step."""
+    """A classifier whose answer improves over time and can be read at any step."""
 
     def trace(self, X: Any, y: ArrayLike | None = None) -> ScoreTrace:
-        """Cumulative class scores of a full run, with the labels if given."""
+        """Return the cumulative class scores of a full run, with the labels if given."""
         ...
 
     def predict_with_exit(self, X: Any, rule: ExitRule) -> ExitResult:
@@ -68,17 +68,17 @@ class AnytimeClassifier(Protocol):
         ...
 
     def workload(self, X: Any, rule: ExitRule | None = None) -> Workload:
-        """What the network asks of hardware on these samples, with early exit if a rule is given."""
+        """Count the operations that hardware must do for these samples, with early exit if a rule is given."""
         ...
 
 
 @runtime_checkable
 class TrainedClassifier(AnytimeClassifier, Protocol):
-    """A network of a run: it also answers a single sample step by step, and says what a certificate must name."""
+    """A network of a training run: it also answers one sample step by step, and names what a certificate depends on."""
 
     @property
     def n_classes(self) -> int:
-        """Classes."""
+        """Number of classes."""
         ...
 
     @property
@@ -87,11 +87,11 @@ class TrainedClassifier(AnytimeClassifier, Protocol):
         ...
 
     def stream(self, sample: Any, rule: ExitRule) -> Iterator[Answer]:
-        """Answers of one sample, as they come."""
+        """Yield the answer to one sample after each step, as soon as it is computed."""
         ...
 
     def fingerprint(self) -> dict[str, str]:
-        """Identity of weights, engine, precision and device."""
+        """Return the identity of weights, engine, precision and device."""
         ...
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -100,7 +100,7 @@ class TrainedClassifier(AnytimeClassifier, Protocol):
 
 
 def replay_exit(trace: ScoreTrace, rule: ExitRule) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Exit steps and answers that a rule would give on recorded scores.
+    """Return the exit steps and answers that a rule gives on recorded scores.
 
     Parameters
     ----------
@@ -127,6 +127,7 @@ def replay_exit(trace: ScoreTrace, rule: ExitRule) -> tuple[NDArray[np.int64], N
     classes = np.zeros(trace.n_samples, np.int64)
     running = np.arange(trace.n_samples)
     for step, scores in enumerate(trace.steps(), start=1):
+        # At the last step every sample leaves, whatever the rule says.
         leaves = np.ones(len(running), bool) if step == trace.n_steps else ask(rule, scores[running], step)
         left = running[leaves]
         steps[left], classes[left] = step, scores[left].argmax(1)

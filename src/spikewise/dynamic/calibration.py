@@ -1,19 +1,20 @@
 r"""Choose the exit threshold on validation scores: for accuracy, for mean timesteps, or for a cost.
 
-One pass over a :class:`ScoreTrace` tells what every rule of a path does (:func:`exit_curve`). For a tolerated loss of
-accuracy :func:`calibrate` walks it from the strictest bound to the loosest, up to the last one before the loss, plus
-one standard error, first exceeds ``max_drop``. With :math:`n_{10}` samples that only the full run gets right and
-:math:`n_{01}` that only the early answer does,
+One pass over a :class:`ScoreTrace` finds accuracy and mean steps of every rule of a path (:func:`exit_curve`). For a
+tolerated loss of accuracy, :func:`calibrate` goes from the strictest bound to the loosest and stops before the first
+one whose loss, plus one standard error, exceeds ``max_drop``. With :math:`n_{10}` samples that only the full run gets
+right and :math:`n_{01}` that only the early answer gets right, a rule passes if
 
 .. math:: \frac{n_{10} - n_{01}}{n} + \frac{\sqrt{n_{10} + n_{01}}}{n} \le \mathrm{max\_drop}
 
-A few hundred samples rarely hold the one that a loose bound would spoil, so the last bound that passes lies too far
-out. The first bounds save most of the steps and the last ones hardly any: of the steps saved there,
-:math:`1 / \sqrt n` are given back for a stricter bound. Both margins vanish for many samples.
+A few hundred samples rarely contain the rare sample that a loose bound gets wrong, so the last bound that passes is
+too loose. The first bounds save most of the steps and the last ones hardly any. So the strictest bound is chosen that
+keeps a share :math:`1 - 1 / \sqrt n` of the steps saved by the last bound that passes. Both margins vanish for many
+samples.
 
-The result is still a *heuristic*: nothing is promised beyond the validation samples;
-:mod:`spikewise.dynamic.guarantee` promises. For mean steps or a cost it takes the strictest bound that keeps to the
-target.
+The result is still a *heuristic*: it promises nothing beyond the validation samples
+(:mod:`spikewise.dynamic.guarantee` does). For a target of mean steps or of cost, the strictest bound that meets the
+target is chosen.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from spikewise.errors import ParameterError
 from .exit_path import ExitPath
 from .uncertainty import UncertaintyExit
 
-_ROUNDING = 1e-9
+_ROUNDING = 1e-9  # slack of comparisons, so that float rounding does not reject a bound that meets the target exactly
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +68,22 @@ def calibrate(
     trace : ScoreTrace
         Scores of *validation* samples, with labels.
     path : ExitPath, optional
-        What to choose from; entropy of the mean along 161 bounds if absent.
+        Rules to choose from; by default, entropy of the mean scores with 161 bounds.
     max_drop : float, optional
         Tolerated loss of accuracy against full runs, as a fraction in [0, 1).
     min_accuracy : float, optional
-        Accuracy that must be left, in [0, 1]: a tolerated loss, counted from the other end.
+        Lowest accuracy allowed with early exit, in [0, 1].
     max_steps : float, optional
-        Mean timesteps that may be used.
+        Largest mean number of timesteps.
     max_cost : float, optional
-        Mean cost of a sample, in the unit of ``cost_by_exit``.
+        Largest mean cost of a sample, in the unit of ``cost_by_exit``.
     cost_by_exit : float array of shape (T,), optional
         Cost of a sample that leaves after step 1, 2, ..., T on some platform: its energy, latency or their product.
 
     Returns
     -------
     Calibration
-        With a rule that never stops early if even the strictest bound loses too much.
+        Its rule never stops early if even the strictest bound loses too much.
 
     Raises
     ------
@@ -127,16 +128,16 @@ def last_within(
     n_samples: int,
     most: float,
 ) -> int | None:
-    """Place of the rule that the equation in the module's docstring, and the steps given back, lead to.
+    """Return the index of the rule to choose: the equation and the second margin of the module's docstring.
 
     Parameters
     ----------
     n_harmed, n_helped : int arrays of shape (M,)
-        Samples that only the full run gets right, and that only the early answer does, under each rule of a path.
+        Samples that only the full run gets right, and that only the early answer gets right, for each rule of a path.
     saved : float array of shape (M,)
         Mean timesteps that each rule saves.
     n_samples : int
-        Samples that were counted.
+        Number of samples.
     most : float
         Tolerated loss of accuracy, as a fraction.
 
@@ -145,11 +146,14 @@ def last_within(
     int or None
         None if even the first rule loses too much.
     """
+    # Both sides of the equation times n. The square root is one standard error of n_harmed - n_helped.
     drop = n_harmed - n_helped + np.sqrt(n_harmed + n_helped)
     fails = drop > n_samples * most + _ROUNDING
+    # Only rules before the first failure count: a looser rule that passes again does so by chance.
     n_passed = int(fails.argmax()) if fails.any() else len(fails)
     if n_passed == 0:
         return None
+    # `saved` never falls along a path, so argmax finds the strictest rule that saves nearly as much.
     return int(np.argmax(saved >= saved[n_passed - 1] * (1 - 1 / np.sqrt(n_samples))))
 
 
@@ -158,6 +162,7 @@ def _heuristic(curve: ExitCurve, most: float) -> int | None:
 
 
 def _within(curve: ExitCurve, cost: NDArray[np.float64], most: float) -> Calibration:
+    # Relative, since a cost may be as small as 1e-12 J.
     fits = cost <= most * (1 + _ROUNDING)
     if not fits.any():
         raise ParameterError(

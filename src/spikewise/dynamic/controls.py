@@ -1,7 +1,7 @@
-"""The simplest rivals of early exit: as many steps at random, the same step for all, stop at the first spike.
+"""Control experiments for early exit: exits at random, the same step for all samples, and a stop at the first spike.
 
-Early exit is worth something only where it beats these, since each of them saves steps without knowing which samples
-are easy.
+Early exit is useful only where it beats these controls: each of them saves steps without knowing which samples are
+easy.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .trace import ScoreTrace
 
 
 def cut_at(mean_steps: float) -> int:
-    """Step at which the control that cuts all samples alike spends as many steps as early exit, rounded.
+    """Return the step at which the control that stops all samples together uses as many steps as early exit, rounded.
 
     Examples
     --------
@@ -26,9 +26,9 @@ def cut_at(mean_steps: float) -> int:
 
 
 def stop_at_first_spike(trace: ScoreTrace) -> tuple[float, float]:
-    """Accuracy and mean steps of the control that stops each sample when its scores first change.
+    """Return accuracy and mean steps of the control that stops each sample when its scores first change.
 
-    Of an STDP network that is its first output spike; a sample without one runs to the end.
+    In an STDP network this is the first output spike; a sample without an output spike runs to the end.
 
     Examples
     --------
@@ -44,10 +44,9 @@ def stop_at_first_spike(trace: ScoreTrace) -> tuple[float, float]:
 
 
 def random_exit_accuracy(trace: ScoreTrace, histogram: NDArray[np.integer]) -> float:
-    """Expected accuracy of the control that stops at random with the same exit histogram (T,).
+    """Return the expected accuracy of the control that stops samples at random, with the same exit histogram (T,).
 
-    The mean of the static accuracies weighted by the histogram: what the steps alone buy, without
-    knowing which samples are easy.
+    This is the mean of the accuracies of the static network, weighted by the histogram.
     """
     counts = np.asarray(histogram)
     if counts.shape != (trace.n_steps,) or (counts < 0).any() or not counts.any():

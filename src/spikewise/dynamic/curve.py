@@ -1,4 +1,4 @@
-"""What every rule of a path would do with the recorded samples, found in one pass over their scores."""
+"""Accuracy and exit steps of every rule of a path on recorded samples, found in one pass over their scores."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from .exit_path import ExitPath
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExitCurve:
-    """Exits and answers of each of the M rules of a path.
+    """Exit histograms and right answers of each of the M rules of a path.
 
     Parameters
     ----------
     path : ExitPath
         The rules.
     exits : int array of shape (M, T)
-        Samples that leave after step 1, 2, ..., T.
+        Number of samples that leave after step 1, 2, ..., T.
     harmed, helped : int arrays of shape (M, T)
-        Those of them that only the full run gets right (n10), and that only the early answer does (n01).
+        How many of these only the full run gets right (n10), and how many only the early answer gets right (n01).
     accuracy_full : float
         Accuracy of full runs.
     """
@@ -39,7 +39,7 @@ class ExitCurve:
 
     @property
     def n_samples(self) -> int:
-        """Samples B."""
+        """Number of samples B."""
         return int(self.exits[0].sum())
 
     @property
@@ -49,12 +49,12 @@ class ExitCurve:
 
     @property
     def n_harmed(self) -> NDArray[np.int64]:
-        """Samples (M,) that only the full run gets right."""
+        """Number of samples (M,) that only the full run gets right."""
         return np.asarray(self.harmed.sum(1))
 
     @property
     def n_helped(self) -> NDArray[np.int64]:
-        """Samples (M,) that only the early answer gets right."""
+        """Number of samples (M,) that only the early answer gets right."""
         return np.asarray(self.helped.sum(1))
 
     @property
@@ -68,7 +68,7 @@ class ExitCurve:
         return self.mean(np.arange(1, self.n_steps + 1))
 
     def mean(self, cost_by_exit: ArrayLike) -> NDArray[np.float64]:
-        """Mean over the samples (M,) of a cost that depends on the step at which one leaves.
+        """Return the mean over the samples (M,) of a cost that depends on the exit step.
 
         Parameters
         ----------
@@ -81,7 +81,7 @@ class ExitCurve:
         return np.asarray(self.exits @ cost / self.n_samples)
 
     def pareto(self) -> NDArray[np.int64]:
-        """Places on the path, ascending in mean steps, at which no other rule is as right with fewer steps.
+        """Return indices of the Pareto-optimal rules, by ascending mean steps: no other rule is as accurate with fewer.
 
         Examples
         --------
@@ -96,14 +96,14 @@ class ExitCurve:
 
 
 def exit_curve(trace: ScoreTrace, path: ExitPath | None = None) -> ExitCurve:
-    """What each rule of a path does on recorded scores, as :func:`~spikewise.dynamic.replay_exit` would find.
+    """Evaluate every rule of a path on recorded scores, with the results of :func:`~spikewise.dynamic.replay_exit`.
 
     Parameters
     ----------
     trace : ScoreTrace
         Scores of full runs, with labels.
     path : ExitPath, optional
-        Entropy of the mean along 161 bounds if absent.
+        By default, entropy of the mean scores with 161 bounds.
 
     Examples
     --------
@@ -113,7 +113,8 @@ def exit_curve(trace: ScoreTrace, path: ExitPath | None = None) -> ExitCurve:
     ([1.0, 1.0, 0.5], [2.0, 1.5, 1.0])
     """
     path = ExitPath.of() if path is None else path
-    # Changes from one rule to the next; the running sum over the rules is the count.
+    # A difference array: each exit adds 1 at its first rule and subtracts 1 after its last; the running sum over the
+    # rules is the count. The extra row takes the subtractions of exits that hold up to the loosest rule.
     size, shape = len(path.rules) + 1, (len(path.rules) + 1, trace.n_steps)
     exits, harmed, helped = (np.zeros(shape, np.int64) for _ in range(3))
     for left in _exits(trace, path):
@@ -125,9 +126,9 @@ def exit_curve(trace: ScoreTrace, path: ExitPath | None = None) -> ExitCurve:
 
 
 def outcomes(trace: ScoreTrace, path: ExitPath) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
-    """What early exit does to each sample: gain and exit step, both (M, B).
+    """Return the gain and the exit step of each sample under each rule, both (M, B).
 
-    The gain is 1 if the early answer alone is right, -1 if only the full run is, else 0.
+    The gain is 1 if only the early answer is right, -1 if only the full run is right, else 0.
 
     Examples
     --------
@@ -139,13 +140,14 @@ def outcomes(trace: ScoreTrace, path: ExitPath) -> tuple[NDArray[np.int8], NDArr
     gain, steps = np.zeros(shape, np.int8), np.zeros(shape, np.int32)
     for left in _exits(trace, path):
         for change, value in ((gain, left.gain), (steps, left.step)):
+            # `ufunc.at`, like `bincount` above, counts an index that occurs several times each time; += does not.
             np.add.at(change, (left.first, left.who), value)
             np.subtract.at(change, (left.until, left.who), value)
     return np.asarray(gain.cumsum(0, dtype=np.int8)[:-1]), np.asarray(steps.cumsum(0, dtype=np.int32)[:-1])
 
 
 class _Left(NamedTuple):
-    """Samples that leave after a step under the rules from the first place on, until a place; what that gains each."""
+    """Samples ``who`` leave after ``step`` under the rules ``first`` to ``until`` - 1, each with its ``gain``."""
 
     step: int
     who: NDArray[np.integer]
@@ -155,7 +157,7 @@ class _Left(NamedTuple):
 
 
 def _exits(trace: ScoreTrace, path: ExitPath) -> Iterator[_Left]:
-    """Every exit of every sample, each once for a whole row of rules."""
+    """Yield every exit of every sample, once for all neighbouring rules under which it leaves at the same step."""
     if not trace.is_labelled:
         raise ParameterError("calibration needs a labelled trace of at least one sample. Pass y to trace(X, y).")
     n_rules, n_steps = len(path.rules), trace.n_steps
@@ -171,7 +173,9 @@ def _exits(trace: ScoreTrace, path: ExitPath) -> Iterator[_Left]:
             yield _Left(step, everyone, np.zeros(trace.n_samples, np.int64), gone_from, nothing)
             return
         who = trace.changes(step)[0] if moves_alone and step > 1 else everyone
+        # A sample that even the strictest rule has let go needs no more work.
         who = who[gone_from[who] > 0]
+        # The first rule whose bound exceeds the uncertainty; "right", since a rule asks for less than its bound.
         first = np.searchsorted(bounds[:, step - 1], path.uncertainty(scores[who], step), side="right")
         fires = first < gone_from[who]
         who, first = who[fires], first[fires]

@@ -1,11 +1,11 @@
-r"""Is early exit cheaper than fewer steps for all? Its cost beside that of the static network *as accurate as it*.
+r"""Compare the cost of early exit with the cost of the static network *of the same accuracy*.
 
-A network cut after t steps has accuracy :math:`a_t` at cost :math:`c_t`. Straight lines between these points say what
-an accuracy costs without early exit: between two cuts it is what images cost if one sends some to the one and some to
-the other, by chance. Early exit saves something only where it lies below that line.
+A static network stopped after t steps has accuracy :math:`a_t` at cost :math:`c_t`. Straight lines between these
+points give the cost of any accuracy without early exit: a point between two of them is reached by choosing one of the
+two networks at random for each image. Early exit saves cost only where it lies below these lines.
 
-Near the top the line is steep, and a few samples decide; :func:`saving_interval` therefore draws the samples again and
-again, with replacement, and compares exit and cuts on the same draws.
+Near the highest accuracy the line is steep, and a few samples decide. So :func:`saving_interval` computes bootstrap
+intervals: it draws samples with replacement, and compares early exit and static networks on the same draws.
 """
 
 from __future__ import annotations
@@ -21,24 +21,26 @@ from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import ParameterError, ShapeError, whole_number
 
 FloatArray = NDArray[np.float64]
-_DRAWN_TOGETHER = 2**24  # numbers
+_DRAWN_TOGETHER = 2**24  # counts drawn at once, 128 MiB
 
 
 def cost_at_accuracy(accuracy_by_step: ArrayLike, cost_by_cut: ArrayLike, accuracy: float) -> float:
-    """Cost at which the static network reaches an accuracy.
+    """Return the cost at which the static network reaches an accuracy.
 
     Parameters
     ----------
     accuracy_by_step, cost_by_cut : float arrays of shape (T,)
-        Of the network cut after 1, 2, ..., T steps. A cut that is no better than a shorter one buys nothing.
+        Accuracy and cost of the network stopped after 1, 2, ..., T steps.
     accuracy : float
-        Below the first cut the first one is meant, above all cuts the best.
+        Accuracy to reach. Below that of the first step, the cost of the first step is returned; above all, the cost of
+        the most accurate.
 
     Examples
     --------
     >>> cost_at_accuracy([0.5, 0.7], [1.0, 3.0], 0.6), cost_at_accuracy([0.5, 0.7], [1.0, 3.0], 0.9)
     (2.0, 3.0)
     """
+    # A longer run that is less accurate than a shorter one buys nothing, and would make the search below ambiguous.
     heights = np.maximum.accumulate(np.asarray(accuracy_by_step, np.float64))
     costs = np.asarray(cost_by_cut, np.float64)
     if heights.shape != costs.shape or heights.ndim != 1 or not heights.size:
@@ -52,16 +54,18 @@ def cost_at_accuracy(accuracy_by_step: ArrayLike, cost_by_cut: ArrayLike, accura
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Early exit beside the static network and random exits, on the same samples.
+    """Early exit compared with the static network and with random exits, on the same samples.
+
+    Each tuple holds the value on the samples, then the lower and the upper end of its interval.
 
     Parameters
     ----------
     cost_ratio : tuple of float
-        Its cost over that of the static network as accurate as it: on the samples, and the ends of the interval.
+        Cost of early exit over the cost of the static network of the same accuracy.
     drop : tuple of float
-        Accuracy of the full run minus that of early exit, likewise.
+        Accuracy of the full run minus accuracy of early exit.
     above_random : tuple of float
-        Accuracy of early exit minus that of as many exits at every step of samples drawn at random, likewise.
+        Accuracy of early exit minus accuracy of random exits with the same exit histogram.
     """
 
     cost_ratio: tuple[float, float, float]
@@ -79,22 +83,22 @@ def saving_interval(
     n_draws: int = 1000,
     seed: int = 0,
 ) -> Comparison:
-    """Compare early exit with the static network, with intervals from samples drawn with replacement.
+    """Compare early exit with the static network, with bootstrap intervals (samples drawn with replacement).
 
     Parameters
     ----------
     trace : ScoreTrace
         Scores of full runs, with labels.
     rule : ExitRule
-        The rule; it is not chosen anew on a draw.
+        The rule. It is fixed: the interval leaves out the uncertainty of choosing it.
     cost_by_exit : float array of shape (T,)
         Cost of a sample that leaves after step t of a run with early exit.
     cost_by_cut : float array of shape (T,)
-        Cost of a sample if all are cut after step t.
+        Cost of a sample if all samples stop after step t.
     confidence : float
-        Of the intervals, in (0, 1).
+        Confidence of the intervals, in (0, 1).
     n_draws, seed : int
-        How often samples are drawn, and the seed of it.
+        Number of bootstrap draws, and their seed.
 
     Examples
     --------
@@ -115,7 +119,8 @@ def saving_interval(
     n_draws, n = whole_number("n_draws", n_draws, 1), trace.n_samples
     steps, answers = replay_exit(trace, rule)
     right = np.stack([scores.argmax(1) == trace.labels for scores in trace.steps()])
-    # A row per sample: right after each step, left after each step, right when it left.
+    # A row per sample: right after each step (T), left after each step (T), right when it left (1). All figures follow
+    # from the means of these columns, so a draw is a product with how often each sample was drawn.
     rows = np.concatenate(
         [right, steps == np.arange(1, trace.n_steps + 1)[:, None], [answers == trace.labels]]
     ).T.astype(np.float64)
@@ -131,7 +136,7 @@ def saving_interval(
 
 
 def _figures(shares: FloatArray, by_exit: FloatArray, by_cut: FloatArray) -> FloatArray:
-    """Cost ratio, drop and gain over random exits (R, 3) of mean rows (R, 2 T + 1)."""
+    """Return cost ratio, drop and gain over random exits (R, 3) from mean rows (R, 2 T + 1)."""
     n_steps = len(by_exit)
     accuracy, left, at_exit = shares[:, :n_steps], shares[:, n_steps:-1], shares[:, -1]
     equal = [cost_at_accuracy(row, by_cut, each) for row, each in zip(accuracy, at_exit, strict=True)]

@@ -1,13 +1,13 @@
-"""Rules in a row, from the strictest to the loosest: what a threshold is chosen from.
+"""Sequences of exit rules, from the strictest to the loosest, from which calibration chooses one.
 
-Choosing walks such a path from its strict end. Because the path is fixed *before* any sample is looked at, a
-statistical test may walk it too (:mod:`spikewise.dynamic.guarantee`). Along it only bounds change: each step has its
-own, and no bound gets stricter on the way.
+Calibration tests the rules in this order. Because the path is fixed *before* any sample is seen, a statistical test
+may use it too (:mod:`spikewise.dynamic.guarantee`). The rules differ in their bounds alone: each step has its own
+bound, and no bound gets stricter along the path.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from spikewise.errors import ParameterError, ShapeError, unknown_name
 from .uncertainty import PerStep, UncertaintyExit
 
 UNCERTAINTY_GRID: NDArray[np.float64] = np.geomspace(1e-4, 1.0, 161)
-"""Bounds from the strictest to the loosest, 40 per decade."""
+"""Default bounds, from the strictest to the loosest, 40 per decade."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ class ExitPath:
             for rule in self.rules
         ):
             raise ParameterError("the rules of a path must differ in their bounds alone.")
+        # A bound holds for all later steps, so the longest list of bounds shows every difference.
         if (np.diff(self.bounds(max(len(rule.bounds) for rule in self.rules)), axis=0) < 0).any():
             raise ParameterError("the rules of a path must be ordered: no bound may be smaller than the one before.")
 
@@ -64,22 +65,22 @@ class ExitPath:
         temperature: PerStep = 1.0,
         bounds: ArrayLike | None = None,
     ) -> ExitPath:
-        """Path of one kind of rule along bounds on uncertainty.
+        """Build a path of one kind of rule from a list of bounds on uncertainty.
 
         Parameters
         ----------
         kind : {"entropy", "confidence", "margin"}
-            What the rules read.
+            Measure of uncertainty that the rules read.
         accumulate, temperature
-            Of all rules.
+            Accumulation and temperature of all rules, as in :class:`~spikewise.dynamic.rule.EntropyExit`.
         bounds : float array of shape (M,) or (M, T - 1), optional
-            Bounds on uncertainty in [0, 1], ascending: one for all steps, or one for each; 161 from 1e-4 to 1 if
-            absent.
+            Bounds on uncertainty in [0, 1], ascending: one for all steps, or one per step. By default, 161 bounds from
+            1e-4 to 1.
 
         Raises
         ------
         ParameterError, ShapeError
-            If the kind is unknown, or the bounds are no ascending array of one or two dimensions.
+            If the kind is unknown, or the bounds are not an ascending array of one or two dimensions.
 
         Examples
         --------
@@ -91,20 +92,20 @@ class ExitPath:
         rows = UNCERTAINTY_GRID if bounds is None else np.asarray(bounds, np.float64)
         if rows.ndim not in (1, 2) or 0 in rows.shape:
             raise ShapeError(f"bounds must have shape (M,) or (M, T - 1), each at least 1; got {rows.shape}.")
-        values: Sequence[Any] = rows.tolist()
-        return cls(tuple(RULES[kind].at(_bound(value), accumulate, temperature) for value in values))
+        values: Iterable[Any] = map(tuple, rows.tolist()) if rows.ndim == 2 else rows.tolist()
+        return cls(tuple(RULES[kind].at(value, accumulate, temperature) for value in values))
 
     @classmethod
     def enabling(cls, rule: UncertaintyExit, n_steps: int) -> ExitPath:
-        """Path that ends at a rule: it lets samples leave after the last step but one, then after the one before, too.
+        """Build a path that ends at a rule and allows exits at one more step each time, from step T - 1 back to 1.
 
-        For guarantees that hold at every step: the fewer samples have left by a step, the less can be said about them,
-        so the early steps come last.
+        It serves guarantees that hold at every step: few samples leave at early steps, so little can be said about
+        them, and these steps come last.
 
         Parameters
         ----------
         rule : UncertaintyExit
-            Chosen on other samples than those that are to test the path.
+            Rule at the end of the path. Choose it on other samples than those that test the path.
         n_steps : int
             Timesteps T of a full run, at least 2.
 
@@ -116,6 +117,7 @@ class ExitPath:
         if n_steps < 2:
             raise ParameterError(f"n_steps must be at least 2, or nothing can stop early; got {n_steps}.")
         last = [rule.bound(step) for step in range(1, n_steps)]
+        # A bound of 0 never lets a sample leave, so it closes a step.
         rows = [[0.0] * closed + last[closed:] for closed in range(n_steps - 2, -1, -1)]
         return cls.of(rule.kind, rule.accumulate, rule.temperature, rows)
 
@@ -130,13 +132,9 @@ class ExitPath:
         return all(len(rule.bounds) == 1 for rule in self.rules) and not isinstance(self.rules[0].temperature, tuple)
 
     def bounds(self, n_steps: int) -> NDArray[np.float64]:
-        """Bounds on uncertainty (M, n_steps) of each rule after step 1, 2, ..."""
+        """Return the bounds on uncertainty (M, n_steps) of each rule after step 1, 2, ..."""
         return np.array([[rule.bound(step) for step in range(1, n_steps + 1)] for rule in self.rules])
 
     def uncertainty(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.float64]:
-        """Uncertainty (B,) of summed scores (B, K) after n_steps."""
+        """Return the uncertainty (B,) of summed scores (B, K) after n_steps."""
         return self.rules[0].uncertainty(score_sum, n_steps)
-
-
-def _bound(value: Any) -> PerStep:
-    return tuple(value) if isinstance(value, list) else float(value)

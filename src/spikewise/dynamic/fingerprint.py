@@ -1,4 +1,4 @@
-"""What a threshold was found on: of all that could change a network's answers, a name or a digest."""
+"""Identity of the network that a threshold was calibrated on: a name or a digest of all that changes its answers."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .anytime import AnytimeClassifier, TrainedClassifier
 
 
 def model_identity(network: AnytimeClassifier) -> dict[str, str]:
-    """Identity of a trained network and its engine, for :class:`~spikewise.dynamic.Certificate`.
+    """Return the identity of a trained network and its engine, for :class:`~spikewise.dynamic.Certificate`.
 
     Parameters
     ----------
     network : AnytimeClassifier
-        As it answers: with these weights, on its device, with its precision.
+        Network with the weights, device and precision in use.
 
     Returns
     -------
     dict of str to str
         Digest of weights and settings, engine with version, precision, platform (the kind of device that computes)
-        and timesteps; empty of a network of another kind, which says nothing of itself: a certificate of it is void.
+        and timesteps. Empty for a network that has no ``fingerprint``: a certificate without an identity is void.
     """
     return network.fingerprint() if isinstance(network, TrainedClassifier) else {}
 
@@ -41,10 +41,11 @@ def fingerprint_of(
     n_steps: int,
     more: Iterable[str] = (),
 ) -> dict[str, str]:
-    """Fingerprint of a network from the content of its file, and from what else changes its answers."""
+    """Return the fingerprint of a network, from the content of its file and all else that changes its answers."""
     digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
     for name in sorted(arrays):
         values = np.ascontiguousarray(arrays[name])
+        # Type and shape too: equal bytes can be different arrays.
         digest.update(f"{name} {values.dtype.str} {values.shape}".encode())
         digest.update(values.data)
     digest.update("".join(more).encode())

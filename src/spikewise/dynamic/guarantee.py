@@ -1,23 +1,24 @@
-r"""An exit threshold with a guarantee: it is :math:`1 - \delta` sure that early exit costs at most :math:`\varepsilon`.
+r"""Exit thresholds with a guarantee: accuracy falls by at most :math:`\varepsilon`, with confidence :math:`1 - \delta`.
 
-Each calibration sample is answered twice: by the full run, and at its exit. With :math:`p_{10}` the chance that only
-the full run is right and :math:`p_{01}` that only the early answer is, two statements can be certified:
+Each calibration sample has two answers: that of the full run, and that at its exit. With :math:`p_{10}` the
+probability that only the full run is right and :math:`p_{01}` that only the early answer is right, two statements can
+be certified:
 
 * ``drop``: the loss of accuracy :math:`p_{10} - p_{01}` is at most :math:`\varepsilon`;
-* ``harm``: even :math:`p_{10}` is, whatever early exit gains elsewhere. It implies the first.
+* ``harm``: :math:`p_{10}` alone is at most :math:`\varepsilon`, which implies the first statement.
 
-A rule passes at level :math:`\delta` on :math:`n` samples, of which :math:`n_{10}` and :math:`n_{01}` are of these
+A rule passes at level :math:`\delta` on :math:`n` samples, with counts :math:`n_{10}` and :math:`n_{01}` of these two
 kinds, if
 
 .. math:: \text{harm:}\quad \Pr[\mathrm{Bin}(n, \varepsilon) \le n_{10}] \le \delta, \qquad
           \text{drop:}\quad U(n_{10}; \delta/2) - L(n_{01}; \delta/2) \le \varepsilon,
 
-where U and L are one-sided Clopper-Pearson bounds, and the two halves of :math:`\delta` are a union bound. The rules
-of a path that was fixed beforehand are tested from the strictest on, each at the full level, up to the first that
-fails; the last that passed is kept. A wrong one is kept only if the first wrong one of the path passes, which happens
-with probability at most :math:`\delta`, however long the path is (Learn then Test with a fixed sequence, Angelopoulos
-et al., arXiv 2110.01052). The statement is about calibration and future samples drawn alike, and about one network as
-it is computed: the certificate says which weights, engine, precision and kind of device.
+where U and L are one-sided Clopper-Pearson bounds, each at half of :math:`\delta` (a union bound). The path is fixed
+beforehand. Its rules are tested from the strictest on, each at the full level, until the first one fails; the last one
+that passed is kept. A rule that breaks the statement can be kept only if the first such rule of the path passes, which
+happens with probability at most :math:`\delta`, however long the path is (Learn then Test with a fixed sequence,
+Angelopoulos et al., arXiv 2110.01052). The statement holds for future samples from the distribution of the calibration
+samples, and for one network on one engine: the certificate names weights, engine, precision and kind of device.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ _SHARES = ("max_drop", "confidence", "accuracy_full", "accuracy_exit")
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """An exit rule and what is promised about it.
+    """An exit rule and the guarantee that holds for it.
 
     Parameters
     ----------
@@ -57,19 +58,19 @@ class Certificate:
     kind : {"guarantee", "heuristic"}
         A heuristic promises nothing: there were fewer than ``n_needed`` samples.
     form : {"drop", "harm"}
-        What is bounded.
+        The bounded quantity.
     conditional : bool
-        Whether it holds also among the samples that leave by step t, for every t.
+        Whether the bound also holds among the samples that leave by step t, for every t.
     max_drop, confidence : float
         The bound, as a fraction, and the probability with which it holds.
     n_samples, n_needed : int
-        Calibration samples, and how many even a flawless network needs.
+        Number of calibration samples, and the smallest number with which a rule without any error passes.
     n_harmed, n_helped : int
-        Samples that only the full run got right, and that only the early answer did.
+        Samples that only the full run got right, and that only the early answer got right.
     accuracy_full, accuracy_exit, mean_steps : float
-        On the calibration samples.
+        Figures on the calibration samples.
     identity : mapping of str to str
-        What it was found on: hashes of network and data, precision, platform. If one of these changes it is void.
+        Hashes of network and data, engine, precision, platform. If one of these changes, the certificate is void.
     """
 
     rule: UncertaintyExit
@@ -88,13 +89,13 @@ class Certificate:
     identity: Mapping[str, str] = field(default_factory=dict)
 
     def check(self, identity: Mapping[str, str]) -> None:
-        """Raise DataError, naming what changed, unless this is what the certificate was found on.
+        """Raise DataError, which names what changed, unless the certificate belongs to the network in use.
 
         Parameters
         ----------
         identity : mapping of str to str
-            Of the network in use. All that the certificate names must be there and equal, except for "data", which says
-            what calibrated.
+            Identity of the network in use. Every entry of the certificate must be there and equal, except for "data",
+            which names the calibration samples.
         """
         if not self.identity.keys() - {"data"}:
             raise DataError("the certificate is void: it does not say what it was found on. Calibrate again.")
@@ -116,6 +117,7 @@ class Certificate:
         try:
             rule = rule_from_dict(raw["rule"])
             found = cls(**{**raw, "rule": rule})
+            # The constructor checks no types, and the file may have been written by hand.
             is_whole = all(isinstance(getattr(found, key), int) and getattr(found, key) >= 0 for key in _COUNTS)
             is_said = found.kind in ("guarantee", "heuristic") and found.form in FORMS
             is_share = all(0 <= getattr(found, key) <= 1 for key in _SHARES)
@@ -128,9 +130,9 @@ class Certificate:
 
 
 def samples_needed(max_drop: float, confidence: float = 0.95, form: Form = "drop") -> int:
-    """Calibration samples with which a rule passes that neither harms nor helps any of them.
+    """Return the smallest number of samples with which a rule passes that neither harms nor helps any of them.
 
-    With fewer only a rule could pass that helps more than it harms, and none is tried.
+    With fewer samples, only a rule that helps more samples than it harms could pass, so no rule is tested.
 
     Examples
     --------
@@ -138,6 +140,7 @@ def samples_needed(max_drop: float, confidence: float = 0.95, form: Form = "drop
     (598, 299, 368)
     """
     delta = _level(max_drop, confidence, form)
+    # Both tests with counts of 0 ask for (1 - max_drop)^n <= delta, or <= delta / 2 for the union bound of "drop".
     return math.ceil(math.log(delta if form == "harm" else delta / 2) / math.log1p(-max_drop))
 
 
@@ -156,26 +159,27 @@ def certify(
     Parameters
     ----------
     trace : ScoreTrace
-        Scores of calibration samples, with labels: drawn like those in use, and not used for training, for the choice
-        of an epoch, for temperatures, or for the path.
+        Scores of calibration samples, with labels: from the distribution of the samples in use, and not used for
+        training, for the choice of an epoch, for temperatures, or for the path.
     path : ExitPath, optional
-        Rules to test, fixed before any of these samples was seen; entropy of the mean along 161 bounds if absent.
+        Rules to test, fixed before any of these samples was seen; by default, entropy of the mean scores with 161
+        bounds.
     max_drop : float
         Tolerated loss, as a fraction in (0, 1).
     confidence : float
         Probability, over the draw of the calibration samples, that the statement is true; in (0, 1).
     form : {"drop", "harm"}
-        What is bounded; see the module.
+        The bounded quantity; see the module's docstring.
     conditional : bool
-        Bound it also among the samples that have left by step t, for every t at which any may leave. Where none of the
-        samples did, nothing can be said and the rule fails, so take :meth:`ExitPath.enabling` for the path.
+        Whether to bound it also among the samples that have left by step t, for every t at which samples may leave. If
+        none of them has left by such a step, the rule fails, so use :meth:`ExitPath.enabling` for the path.
     identity : mapping of str to str, optional
-        What the scores come from, for :meth:`Certificate.check`.
+        Identity of the network and the data of the scores, for :meth:`Certificate.check`.
 
     Returns
     -------
     Certificate
-        With a rule that never stops early if even the strictest one fails; a heuristic if the samples are too few.
+        Its rule never stops early if even the strictest one fails; it is a heuristic if there are too few samples.
 
     Examples
     --------
@@ -206,21 +210,22 @@ def certify(
 def passes(
     curve: ExitCurve, max_drop: float, confidence: float, form: Form = "drop", *, conditional: bool = False
 ) -> NDArray[np.bool_]:
-    """Which of the rules (M,) of a curve pass, each tested alone at the full level."""
+    """Tell which rules (M,) of a curve pass, each tested alone at the full level."""
     delta = _level(max_drop, confidence, form)
     if not conditional:
         return rules_out(curve.n_harmed, curve.n_helped, curve.n_samples, max_drop, delta, form)
+    # Counts of all samples that have left by step t, shape (M, T).
     left, harmed, helped = (counts.cumsum(1) for counts in (curve.exits, curve.harmed, curve.helped))
     may_leave = np.maximum.accumulate(curve.path.bounds(curve.n_steps) > 0, axis=1)
     may_leave[:, -1] = True
-    # Each step is a hypothesis of its own and all must be rejected, so that each may have the full level.
+    # An intersection-union test: each step is a hypothesis, and all must be rejected, so each has the full level.
     return np.asarray((rules_out(harmed, helped, left, max_drop, delta, form) | ~may_leave).all(1))
 
 
 def rules_out(
     n_harmed: ArrayLike, n_helped: ArrayLike, n_samples: ArrayLike, max_drop: float, delta: float, form: Form = "drop"
 ) -> NDArray[np.bool_]:
-    """Whether counts rule out a loss beyond ``max_drop`` at level ``delta``: the two tests of the module's docstring.
+    """Whether counts exclude a loss above ``max_drop`` at level ``delta``: the two tests of the module's docstring.
 
     Examples
     --------
@@ -230,13 +235,15 @@ def rules_out(
     harmed, helped, n = (np.asarray(counts, np.float64) for counts in (n_harmed, n_helped, n_samples))
     if form == "harm":
         return np.asarray(binom.cdf(harmed, n, max_drop) <= delta)
+    # Clopper-Pearson bounds are quantiles of the beta distribution. If all are harmed or none is helped, a parameter
+    # would be 0 and the quantile NaN, hence np.maximum; np.where then takes the trivial bound.
     highest = np.where(harmed < n, beta.ppf(1 - delta / 2, harmed + 1, np.maximum(n - harmed, 1)), 1.0)
     lowest = np.where(helped > 0, beta.ppf(delta / 2, np.maximum(helped, 1), n - helped + 1), 0.0)
     return np.asarray(highest - lowest <= max_drop)
 
 
 def last_passed(passed: ArrayLike) -> int:
-    """Place of the last rule before the first that fails; -1 if the first one fails.
+    """Return the index of the last rule before the first one that fails; -1 if the first rule fails.
 
     Examples
     --------

@@ -1,10 +1,10 @@
-"""Does the network still see what its threshold was chosen on? A watch over exit steps and uncertainties in use.
+"""Detect drift: inputs in use that differ from the calibration samples, found from exit steps and uncertainties.
 
-A threshold, with or without a guarantee, speaks about inputs like those of its calibration. When inputs change, labels
-rarely come along to tell; but exit steps and uncertainties do. The monitor collects the answers of a window and
-compares both with what they were on the calibration samples: exit steps by a chi-squared test, the uncertainty with
-which samples left by a Kolmogorov-Smirnov test. Each takes half of ``false_alarms``, so that among windows of unchanged
-inputs at most that share raises an alarm. It tells that something changed, not that answers are wrong.
+A threshold, with or without a guarantee, holds for inputs like those of its calibration. When inputs change, labels are
+rarely known, but exit steps and uncertainties are. The monitor collects the answers of a window and compares both with
+those of the calibration samples: exit steps by a chi-squared test, the uncertainty at the exit by a Kolmogorov-Smirnov
+test. Each test has half of ``false_alarms`` as its level, so at most that share of the windows of unchanged inputs
+raises an alarm. An alarm says that the inputs changed, not that the answers are wrong.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from spikewise.errors import DataError, ParameterError, ShapeError, whole_number
 
 from .uncertainty import UncertaintyExit
 
-_KEPT = 2048  # uncertainties of a profile
-_LEAST_EXPECTED = 5.0  # samples in a group of steps; fewer and the test is no test
+_KEPT = 2048  # uncertainties stored in a profile
+_LEAST_EXPECTED = 5.0  # samples in a group of steps; below, the chi-squared approximation does not hold
 _MOST_GROUPS = 10  # more would find sharp changes, which are rare, and miss slow ones
 
 
 class DriftWarning(UserWarning):
-    """Exit steps or uncertainties left the distribution that the threshold was chosen on."""
+    """Exit steps or uncertainties differ from those of the calibration samples."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExitProfile:
-    """How samples leave: a histogram of exit steps, and uncertainties in ascending order.
+    """Exit behaviour of a set of samples: a histogram of exit steps, and the uncertainties at the exits.
 
     Parameters
     ----------
     histogram : int array of shape (T,)
-        Samples that left after step 1, 2, ..., T.
+        Number of samples that left after step 1, 2, ..., T.
     uncertainties : float array of shape (M,)
-        Uncertainty at leaving, ascending; of many samples a few thousand evenly among them.
+        Uncertainty at the exit, ascending. Of many samples, 2048 evenly spaced quantiles are stored.
     """
 
     histogram: NDArray[np.int64]
@@ -50,7 +50,7 @@ class ExitProfile:
 
     @classmethod
     def of(cls, trace: ScoreTrace, rule: UncertaintyExit) -> ExitProfile:
-        """Profile of recorded scores under a rule; labels are not needed.
+        """Build the profile of recorded scores under a rule; labels are not needed.
 
         Examples
         --------
@@ -68,7 +68,7 @@ class ExitProfile:
 
     @classmethod
     def from_exits(cls, steps: NDArray[np.integer], uncertainties: NDArray[np.floating], n_steps: int) -> ExitProfile:
-        """Profile of samples that left at these steps with these uncertainties (B,)."""
+        """Build the profile of samples that left at these steps with these uncertainties (B,)."""
         if not len(steps):
             raise ParameterError("a profile needs at least one sample.")
         place = np.linspace(0, len(uncertainties) - 1, min(len(uncertainties), _KEPT)).round().astype(int)
@@ -77,11 +77,12 @@ class ExitProfile:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary, ready for JSON."""
+        # "doubts" is the name of older versions: kept, so that files of both can be read.
         return {"histogram": self.histogram.tolist(), "doubts": self.uncertainties.tolist()}
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> ExitProfile:
-        """Inverse of :meth:`to_dict`; raises DataError if it is none."""
+        """Inverse of :meth:`to_dict`; raises DataError if an entry is missing or impossible."""
         try:
             histogram, uncertainties = np.asarray(raw["histogram"], np.int64), np.asarray(raw["doubts"], np.float64)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -99,16 +100,16 @@ class ExitProfile:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A window of answers that do not fit.
+    """A window of answers that differs from the calibration samples.
 
     Parameters
     ----------
     what : {"exit steps", "uncertainty"}
-        What differs.
+        The figure that differs.
     p_value : float
-        How rarely unchanged inputs would differ as much.
+        Probability that unchanged inputs differ as much.
     first, last : int
-        Samples of the window, counted from 1.
+        First and last sample of the window, counted from 1.
     expected, found : float
         Mean exit step, or median uncertainty, on the calibration samples and in the window.
     """
@@ -130,16 +131,16 @@ class Drift:
 
 
 class DriftMonitor:
-    """Warns when exit steps or uncertainties leave the distribution that the threshold was chosen on.
+    """Warn when exit steps or uncertainties differ from those of the calibration samples.
 
     Parameters
     ----------
     profile : ExitProfile
-        Of the calibration samples under the rule in use.
+        Profile of the calibration samples under the rule in use.
     rule : UncertaintyExit
         The rule in use.
     window : int
-        Answers that are compared together: more find smaller changes, later.
+        Number of answers per test: a larger window finds smaller changes, but later.
     false_alarms : float
         Share of the windows of unchanged inputs that may raise an alarm, in (0, 1).
 
@@ -168,7 +169,7 @@ class DriftMonitor:
         self._uncertainties: list[NDArray[np.float64]] = []
 
     def watch(self, result: ExitResult) -> list[Drift]:
-        """See the answers of a network, and warn (:class:`DriftWarning`) of windows that do not fit."""
+        """Take the answers of a network, and warn (:class:`DriftWarning`) of windows that differ."""
         uncertainties = np.empty(len(result.steps))
         for step in np.unique(result.steps):
             left = result.steps == step
@@ -179,7 +180,7 @@ class DriftMonitor:
         return found
 
     def see(self, steps: NDArray[np.integer], uncertainties: NDArray[np.floating]) -> list[Drift]:
-        """Take exit steps and uncertainties (B,), and test each window that they complete."""
+        """Take exit steps and uncertainties (B,), and test each window that they complete; the rest waits."""
         n_steps = len(self.profile.histogram)
         if not np.isfinite(uncertainties).all():
             raise ParameterError(
@@ -191,10 +192,8 @@ class DriftMonitor:
             )
         if len(steps) and not (np.min(steps) >= 1 and np.max(steps) <= n_steps):
             raise ParameterError(f"steps must lie in 1..{n_steps}; got {np.min(steps)}..{np.max(steps)}.")
-        all_steps, all_uncertainties = (
-            np.concatenate([*self._steps, steps]),
-            np.concatenate([*self._uncertainties, uncertainties]),
-        )
+        all_steps = np.concatenate([*self._steps, steps])
+        all_uncertainties = np.concatenate([*self._uncertainties, uncertainties])
         found: list[Drift] = []
         n_windows = len(all_steps) // self.window
         for first in range(0, n_windows * self.window, self.window):
@@ -227,7 +226,8 @@ class DriftMonitor:
 
 
 def _same_histogram(before: NDArray[np.int64], now: NDArray[np.int64]) -> float:
-    """Probability that two histograms of one distribution differ as much; neighbours with few samples are merged."""
+    """Return the p-value of a chi-squared test of two histograms; neighbouring steps with few samples are merged."""
+    # Expected samples per step in the smaller of the two, if both have one distribution.
     n_least = int(min(before.sum(), now.sum()))
     share = (before + now) / (before.sum() + now.sum()) * n_least
     enough = max(_LEAST_EXPECTED, n_least / _MOST_GROUPS)
@@ -241,4 +241,5 @@ def _same_histogram(before: NDArray[np.int64], now: NDArray[np.int64]) -> float:
         groups[groups == group] = group - 1
     table = np.array([np.bincount(groups, counts) for counts in (before, now)])
     table = table[:, table.sum(0) > 0]
+    # With a single group there is nothing to compare.
     return float(stats.chi2_contingency(table, correction=False).pvalue) if table.shape[1] > 1 else 1.0

@@ -1,8 +1,8 @@
-r"""When has a network seen enough? The exit rules of early-stopping spiking networks.
+r"""Exit rules: when a spiking network may stop early.
 
 After step t the evidence is :math:`z_t = \sum_{s\le t} o_s`, or its mean :math:`z_t / t`. A rule reads from
-:math:`p = \mathrm{softmax}(z_t)` how much *uncertainty* is left, a number in [0, 1], and a sample stops once that falls
-below a bound.
+:math:`p = \mathrm{softmax}(z_t)` how much *uncertainty* is left, a number in [0, 1], and a sample stops once this
+number falls below a bound.
 
 =======================  =============================================  ===============================
 rule                     uncertainty                                    from
@@ -42,19 +42,20 @@ class ExitRule(Protocol):
 
 
 def check_rule(rule: ExitRule) -> ExitRule:
-    """The rule, once it is known to be one."""
+    """Return the rule, or raise ParameterError if it is not an exit rule."""
+    # A class has the method `ready` too, so a forgotten EntropyExit() would pass the protocol's check.
     if isinstance(rule, type) or not isinstance(rule, ExitRule):
         raise ParameterError(f"rule must be an exit rule; got {rule!r}. Give one such as EntropyExit(0.1).")
     return rule
 
 
 def ask(rule: ExitRule, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.bool_]:
-    """Which samples (B,) a rule lets stop, given their summed scores (B, K) after n_steps.
+    """Ask a rule which samples (B,) may stop, given their summed scores (B, K) after n_steps.
 
     Raises
     ------
     ParameterError
-        If the rule, somebody's own, answers otherwise than with a boolean per sample: numbers would select samples.
+        If a user's own rule does not return one boolean per sample. Integers would be taken as indices of samples.
 
     Examples
     --------
@@ -77,11 +78,11 @@ class EntropyExit(UncertaintyExit):
     Parameters
     ----------
     max_entropy : float or tuple of float
-        The bound, or one for each step. At most 0 never stops early; above 1 stops after the first step.
+        The bound, or one for each step. With at most 0 no sample stops early; above 1 all stop after the first step.
     accumulate : {"mean", "sum"}
         Whether the softmax reads the mean of the scores over the steps so far, or their sum.
     temperature : float or tuple of float
-        What the evidence is divided by, or one for each step; above 1 softens.
+        Divisor of the evidence, or one for each step; above 1 it makes the probabilities less certain.
 
     Examples
     --------
@@ -101,12 +102,12 @@ class EntropyExit(UncertaintyExit):
 
     @property
     def bounds(self) -> tuple[float, ...]:
-        """The bound of step 1, 2, ...; the last one holds for all later steps."""
+        """Bound of step 1, 2, ...; the last one holds for all later steps."""
         return as_tuple(self.max_entropy)
 
     @classmethod
     def at(cls, bound: PerStep, accumulate: Accumulate = "mean", temperature: PerStep = 1.0) -> EntropyExit:
-        """The rule with this bound on uncertainty, which is the entropy."""
+        """Build the rule with this bound on uncertainty, which is the entropy."""
         return cls(bound, accumulate, temperature)
 
 
@@ -117,8 +118,8 @@ class ConfidenceExit(UncertaintyExit):
     Parameters
     ----------
     min_confidence : float or tuple of float
-        The bound, or one for each step. At least 1 never stops early; below 0 stops after the first step. Closer to 1
-        than 1e-16 it is 1.
+        The bound, or one for each step. With at least 1 no sample stops early; below 0 all stop after the first step. A
+        bound closer to 1 than 1e-16 is 1 in floating point.
     accumulate, temperature
         As in :class:`EntropyExit`.
 
@@ -139,18 +140,19 @@ class ConfidenceExit(UncertaintyExit):
 
     @staticmethod
     def uncertainty_of(scores: ArrayLike) -> NDArray[np.float64]:
-        """Probability (...) of all classes but the best."""
+        """Return the probability (...) of all classes except the best."""
+        # Not 1 - max(p): that would lose every probability below 1e-16.
         others = np.exp(below_the_best(scores)).sum(-1)
         return np.asarray(others / (1 + others))
 
     @property
     def bounds(self) -> tuple[float, ...]:
-        """The bound of step 1, 2, ... on the probability of all other classes."""
+        """Bound of step 1, 2, ... on the probability of all other classes."""
         return tuple(1 - value for value in as_tuple(self.min_confidence))
 
     @classmethod
     def at(cls, bound: PerStep, accumulate: Accumulate = "mean", temperature: PerStep = 1.0) -> ConfidenceExit:
-        """The rule with this bound on uncertainty, the probability of all other classes."""
+        """Build the rule with this bound on uncertainty, the probability of all other classes."""
         return cls(mapped(lambda value: 1 - value, bound), accumulate, temperature)
 
 
@@ -158,13 +160,13 @@ class ConfidenceExit(UncertaintyExit):
 class MarginExit(UncertaintyExit):
     """Stop a sample once the evidence of the best class exceeds that of the second by a margin.
 
-    The difference of two logits is the logarithm of how many times likelier one class is than the other.
+    The difference of two logits is the logarithm of the ratio of their probabilities.
 
     Parameters
     ----------
     min_margin : float or tuple of float
-        The margin, or one for each step. Below 0 stops after the first step; above 745, where the smallest number
-        ends, it never stops early.
+        The margin, or one for each step. Below 0 all samples stop after the first step. Above 745 no sample stops
+        early, because exp(-745) is the smallest positive float.
     accumulate, temperature
         As in :class:`EntropyExit`.
 
@@ -185,21 +187,22 @@ class MarginExit(UncertaintyExit):
 
     @staticmethod
     def uncertainty_of(scores: ArrayLike) -> NDArray[np.float64]:
-        """How likely (...) the second class is for each time that the best one is."""
+        """Return the ratio (...) of the second largest probability to the largest."""
         return np.asarray(np.exp(below_the_best(scores)[..., -1]))
 
     @property
     def bounds(self) -> tuple[float, ...]:
-        """The bound of step 1, 2, ... on the ratio of the second probability to the first."""
+        """Bound of step 1, 2, ... on the ratio of the second probability to the first."""
+        # A negative margin gives a bound above 1, which always stops; min keeps exp from overflow for large ones.
         return tuple(math.exp(min(-value, 1.0)) for value in as_tuple(self.min_margin))
 
     @classmethod
     def at(cls, bound: PerStep, accumulate: Accumulate = "mean", temperature: PerStep = 1.0) -> MarginExit:
-        """The rule with this bound on uncertainty, the ratio of the two largest probabilities."""
+        """Build the rule with this bound on uncertainty, the ratio of the two largest probabilities."""
         return cls(mapped(lambda v: -math.log(v) if v > 0 else _NEVER_MARGIN, bound), accumulate, temperature)
 
 
-_NEVER_MARGIN = 1e9  # its exponential is 0
+_NEVER_MARGIN = 1e9  # finite, so that JSON holds it; exp(-1e9) is 0, and no uncertainty is below 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,16 +212,16 @@ class NeverExit:
     kind: ClassVar[str] = "never"
 
     def ready(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.bool_]:
-        """False for every sample."""
+        """Return False for every sample."""
         return np.zeros(len(score_sum), bool)
 
 
 RULES: dict[str, type[UncertaintyExit]] = {rule.kind: rule for rule in (EntropyExit, ConfidenceExit, MarginExit)}
-"""Rules with a bound, by the name of what they read."""
+"""Rules with a bound, by the name of the uncertainty that they read."""
 
 
 def rule_to_dict(rule: UncertaintyExit | NeverExit) -> dict[str, Any]:
-    """Rule as a plain dictionary, ready for JSON; a temperature of 1 is left out.
+    """Return a rule as a plain dictionary, ready for JSON; a temperature of 1 is left out.
 
     Examples
     --------
@@ -232,9 +235,10 @@ def rule_to_dict(rule: UncertaintyExit | NeverExit) -> dict[str, Any]:
 
 
 def rule_from_dict(raw: dict[str, Any]) -> UncertaintyExit | NeverExit:
-    """Inverse of :func:`rule_to_dict`; raises DataError if it is none."""
+    """Inverse of :func:`rule_to_dict`; raises DataError if the dictionary is not a rule."""
     rules: dict[str, Any] = {**RULES, "never": NeverExit}
     try:
+        # JSON has no tuples.
         body = {key: tuple(value) if isinstance(value, list) else value for key, value in dict(raw).items()}
         found: UncertaintyExit | NeverExit = rules[str(body.pop("kind"))](**body)
         return found

@@ -9,11 +9,12 @@ The decision :math:`H < \theta \log_2 K` needs no quotient, because :math:`S > 0
 
 .. math:: A < S \, (\theta \log_2 K - \log_2 S) .
 
-A power of two is a shift by the integer part of :math:`-y` and a table of its fraction; a logarithm is the place of the
-leading one and a table with linear interpolation of the bits below. A class costs one look-up and one small
-multiplication, a decision one more look-up, two multiplications and a comparison. The factor :math:`\log_2 e` costs
-nothing: the readout weights are scaled by it beforehand. Where the rule reads the mean over t steps, the distances are
-multiplied by a stored 1/t. All arithmetic is that of the unit, bit by bit; a quotient is taken for reading alone.
+A power of two needs a shift by the integer part of :math:`-y` and a table for its fraction; a logarithm needs the
+position of the leading one bit and a table, with linear interpolation, for the bits below. A class costs one look-up
+and one small multiplication, a decision one more look-up, two multiplications and a comparison. The factor
+:math:`\log_2 e` costs nothing: the readout weights are scaled by it beforehand. Where the rule reads the mean over t
+steps, the distances are multiplied by a stored 1/t. The code computes bit by bit what the unit computes; only
+:meth:`SigmaEUnit.entropy` divides, to show the value.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ from spikewise.errors import ParameterError, ShapeError, whole_number
 
 IntArray = NDArray[np.int64]
 EXPONENT_BITS = 5
-"""Bits of a distance before the point: a class 2^32 times less likely than the best is switched off."""
+"""Integer bits of a distance: a class 2^32 times less likely than the best is ignored."""
 
 
 class UnitEntropy(NamedTuple):
-    """Entropy as the unit sees it: an integer of ``n_log_bits`` fraction bits, and that as a share of log2 K."""
+    """Entropy in the unit: an integer with ``n_log_bits`` fraction bits, and the same as a fraction of log2 K."""
 
     code: IntArray
     value: NDArray[np.float64]
@@ -44,19 +45,19 @@ class UnitEntropy(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SigmaEUnit:
-    """A fixed-point softmax-entropy unit. The defaults are narrow, with a margin to 99.9 % of float's decisions.
+    """A fixed-point softmax-entropy unit. The default widths are narrow, yet agree with over 99.9 % of float decisions.
 
     Parameters
     ----------
     n_score_bits, n_score_frac : int
-        Width of a summed score, sign included, and its fraction bits. Scores beyond it saturate.
+        Width of a summed score, sign included, and its fraction bits. Larger scores saturate.
     n_exp_entries, n_exp_bits : int
         Table of 2^f for f in [0, 1): entries, a power of two, and bits of each. Differences of scores are rounded to
         the step of this table.
     n_log_entries, n_log_bits : int
-        Table of log2(1 + f): entries, a power of two, and fraction bits of each. A slope is stored beside each entry.
+        Table of log2(1 + f): entries, a power of two, and fraction bits of each. A slope is stored with each entry.
     n_sum_bits : int
-        Width of the two accumulators. As many bits as K needs stand before the point.
+        Width of the two accumulators. Their integer part has as many bits as K.
     n_threshold_bits : int
         Fraction bits of the bound, at most ``n_log_bits``.
     n_reciprocal_bits : int
@@ -65,7 +66,7 @@ class SigmaEUnit:
     Attributes
     ----------
     exp_table : int array of shape (n_exp_entries,)
-        Fraction of 2^(i / n_exp_entries), ``n_exp_bits`` bits; the one before the point is implied.
+        Fraction of 2^(i / n_exp_entries), ``n_exp_bits`` bits; the leading 1 is not stored.
     log_table : int array of shape (n_log_entries + 1,)
         log2(1 + i / n_log_entries), ``n_log_bits`` fraction bits; the slope of an interval is its difference.
 
@@ -106,7 +107,7 @@ class SigmaEUnit:
             raise ParameterError(
                 f"n_log_entries must be at most 2^n_log_bits; got {self.n_log_entries}. Raise the bits."
             )
-        # The leading one of 2^f is implied. Rounding may not carry into it.
+        # The leading one of 2^f is not stored, so rounding must not carry into it.
         mantissa = np.exp2(np.arange(self.n_exp_entries) / self.n_exp_entries) - 1
         top = 2**self.n_exp_bits
         self._keep("exp_table", np.minimum(np.rint(mantissa * top), top - 1))
@@ -134,24 +135,24 @@ class SigmaEUnit:
 
     @property
     def most_classes(self) -> int:
-        """Largest K that leaves four bits behind the point of a sum."""
+        """Largest K that leaves four fraction bits in a sum."""
         return int(2 ** (self.n_sum_bits - 4)) - 1
 
     def entropy(self, scores: ArrayLike, n_steps: int = 1) -> UnitEntropy:
-        """Entropy of the softmax of scores / n_steps over the last axis.
+        """Return the entropy of the softmax of scores / n_steps over the last axis.
 
         Parameters
         ----------
         scores : array of shape (..., K)
             Finite logits of at least two classes, summed over the steps.
         n_steps : int
-            Steps whose mean is meant; 1 takes the scores as they are.
+            Number of steps over which the rule takes the mean; 1 uses the scores unchanged.
 
         Returns
         -------
         UnitEntropy
-            ``code`` is the quotient that the unit never takes, rounded down: it lies below a bound exactly when the
-            unit says so. ``value`` is code / log2 K, in [0, 1].
+            ``code`` is the quotient that the unit avoids, rounded down: it is below a bound exactly when the unit's
+            own comparison holds. ``value`` is code / log2 K, in [0, 1].
         """
         total, product, n_frac, full = self._sums(scores, n_steps)
         log = self._log2(total, n_frac)
@@ -159,14 +160,15 @@ class SigmaEUnit:
         return UnitEntropy(code, code / full)
 
     def ready(self, scores: ArrayLike, max_entropy: float, n_steps: int = 1) -> NDArray[np.bool_]:
-        """Whether the entropy, scaled to [0, 1], lies below a bound: multiplications and a comparison, no quotient."""
+        """Whether the entropy, scaled to [0, 1], is below a bound: multiplications and a comparison, no division."""
         total, product, n_frac, full = self._sums(scores, n_steps)
         bound = self._bound(max_entropy, full)
         below = (product << self.n_log_bits) < total * (bound - self._log2(total, n_frac))
+        # Above 1 every sample stops, even where rounding makes the entropy exceed log2 K.
         return np.asarray(below | (bound > full))
 
     def _sums(self, scores: ArrayLike, n_steps: int) -> tuple[IntArray, IntArray, int, int]:
-        """S and A, their fraction bits, and log2 K as the unit knows it."""
+        """Return S and A, the fraction bits of S and A, and log2 K in the unit's arithmetic."""
         codes = self.codes(scores)
         K = codes.shape[-1]
         if self.most_classes < K:
@@ -174,9 +176,11 @@ class SigmaEUnit:
         n_frac = self.n_sum_bits - K.bit_length()
         y = self._distances(codes, whole_number("n_steps", n_steps, 1))
         is_on = y < self.n_exp_entries << EXPONENT_BITS
+        # An ignored class is masked below; a distance of 0 keeps its shifts and products small until then.
         y = np.where(is_on, y, 0)
         address, places = -y & (self.n_exp_entries - 1), -(-y >> self._exp_address)  # -y = -places + address / entries
         weight = self.exp_table[address] + (1 << self.n_exp_bits)
+        # S has n_frac fraction bits; A is a product with y, so it also drops the fraction bits of y.
         up = n_frac - self.n_exp_bits
         total = np.where(is_on, _shifted(weight, up - places), 0).sum(-1)
         product = np.where(is_on, _shifted(weight * y, up - self._exp_address - places), 0).sum(-1)
@@ -184,17 +188,18 @@ class SigmaEUnit:
         return total, product, n_frac, full
 
     def codes(self, scores: ArrayLike) -> IntArray:
-        """Scores in bits as saturated integers: what the readout, its weights scaled by log2 e, hands over."""
+        """Return scores in bits as saturated integers: the output of a readout whose weights are scaled by log2 e."""
         values = np.asarray(scores, np.float64)
         if values.ndim == 0 or values.shape[-1] < 2:
             raise ShapeError(f"scores must cover at least 2 classes on the last axis; got shape {values.shape}.")
         check_scores(values)
         edge = 2.0 ** (self.n_score_bits - 1)
+        # Clipped twice: first so that huge scores do not overflow the product, then to the integer range.
         scaled = np.rint(np.clip(values, -edge, edge) * (2.0**self.n_score_frac / math.log(2)))
         return np.clip(scaled, -edge, edge - 1).astype(np.int64)
 
     def _distances(self, codes: IntArray, n_steps: int) -> IntArray:
-        """Distance of each class from the best, divided by n_steps, rounded to the step of the exponential table."""
+        """Return each class's distance from the best over n_steps, rounded to the step of the exponential table."""
         below = codes.max(-1, keepdims=True) - codes
         mantissa, exponent = math.frexp(1 / n_steps)
         if mantissa == 0.5:  # a power of two is a shift
@@ -204,7 +209,7 @@ class SigmaEUnit:
         return _rounded(below * reciprocal, self._exp_address - self.n_score_frac + exponent - self.n_reciprocal_bits)
 
     def _log2(self, total: IntArray, n_frac: int) -> IntArray:
-        """log2 of a fixed-point number of at least 1."""
+        """Return log2 of a fixed-point number of at least 1."""
         top = np.frexp(np.asarray(total, np.float64))[1].astype(np.int64) - 1  # exact below 2^53
         below = _shifted(total - (np.int64(1) << top), self.n_log_bits - top)
         rest_bits = self.n_log_bits - self._log_address
@@ -214,22 +219,23 @@ class SigmaEUnit:
         return np.asarray(((top - n_frac) << self.n_log_bits) + self.log_table[index] + rise)
 
     def _bound(self, max_entropy: float, full: int) -> int:
-        """The bound times log2 K, rounded to the threshold's bits; beyond log2 K for bounds above 1."""
+        """Return the bound times log2 K, rounded to the threshold's bits; more than log2 K for bounds above 1."""
         if _one_bound(max_entropy) > 1:
             return full + 1
         drop = self.n_log_bits - self.n_threshold_bits
         rounded: int = round(max(max_entropy, 0.0) * full / 2**drop)
+        # Rounding up must not pass log2 K: only bounds above 1 may stop every sample.
         return min(rounded, full >> drop) << drop
 
 
 @dataclass(frozen=True, slots=True)
 class SigmaEExit:
-    """Entropy exit decided by the hardware unit: :class:`~spikewise.dynamic.rule.EntropyExit` in integers.
+    """Entropy exit computed by the hardware unit: :class:`~spikewise.dynamic.rule.EntropyExit` in integers.
 
     Parameters
     ----------
     max_entropy : float
-        The bound; it is rounded to the unit's threshold bits, so a very small one becomes 0 and never stops early.
+        The bound. It is rounded to the unit's threshold bits, so a very small bound becomes 0 and never stops early.
     accumulate : {"mean", "sum"}
         Whether the softmax reads the mean of the scores over the steps so far, or their sum.
     unit : SigmaEUnit
@@ -251,16 +257,16 @@ class SigmaEExit:
             raise ParameterError(f"unit must be a SigmaEUnit; got {self.unit!r}.")
 
     def scale(self, n_steps: int) -> float:
-        """Factor that makes the evidence of this step from summed scores."""
+        """Return the factor that turns summed scores into the evidence of this step."""
         return 1 / n_steps if self.accumulate == "mean" else 1.0
 
     def ready(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.bool_]:
-        """Tell for each sample (B,) whether its entropy lies below the bound."""
+        """Tell for each sample (B,) whether its entropy is below the bound."""
         return self.unit.ready(score_sum, self.max_entropy, n_steps if self.accumulate == "mean" else 1)
 
 
 def agreement(unit: SigmaEUnit, rule: EntropyExit, data: ScoreTrace | ArrayLike) -> float:
-    """Share of the decisions on which the unit agrees with the float rule.
+    """Return the share of decisions on which the unit agrees with the float rule.
 
     Parameters
     ----------
@@ -269,8 +275,8 @@ def agreement(unit: SigmaEUnit, rule: EntropyExit, data: ScoreTrace | ArrayLike)
     rule : EntropyExit
         The rule in floating point.
     data : ScoreTrace or array of shape (B, K)
-        From a trace every decision counts that the float rule is asked for: each sample at each step before T until
-        it leaves. An array is one decision per row, after one step.
+        In a trace, each sample is decided at each step before T until the float rule lets it leave. In an array, each
+        row is one decision, after one step.
 
     Examples
     --------
@@ -278,6 +284,7 @@ def agreement(unit: SigmaEUnit, rule: EntropyExit, data: ScoreTrace | ArrayLike)
     >>> agreement(SigmaEUnit(), EntropyExit(0.3), rng.normal(0, 3, (1000, 10))) > 0.99
     True
     """
+    # Two equal steps, because at the last step of a trace nothing is decided.
     trace = data if isinstance(data, ScoreTrace) else ScoreTrace.dense(np.stack([np.atleast_2d(np.asarray(data))] * 2))
     if rule.temperature != 1:
         raise ParameterError(
@@ -289,7 +296,7 @@ def agreement(unit: SigmaEUnit, rule: EntropyExit, data: ScoreTrace | ArrayLike)
     for step, scores in enumerate(trace.steps(), start=1):
         if step == trace.n_steps:
             break
-        # The entropy of a sum moves only where a score changed: elsewhere the answers are those of the step before.
+        # The entropy of a sum changes only where a score changed; elsewhere both answers are those of the step before.
         is_all = rule.accumulate == "mean" or step == 1
         who = np.flatnonzero(running) if is_all else trace.changes(step)[0][running[trace.changes(step)[0]]]
         ready = ask(rule, scores[who], step)
@@ -302,7 +309,7 @@ def agreement(unit: SigmaEUnit, rule: EntropyExit, data: ScoreTrace | ArrayLike)
 
 
 def _one_bound(max_entropy: Any, accumulate: Accumulate = "mean") -> float:
-    """The bound, if the float rule takes it too; the unit holds one for all steps."""
+    """Return the bound if the float rule accepts it and it is one number; the unit stores one bound for all steps."""
     bound = EntropyExit(max_entropy, accumulate).max_entropy
     if isinstance(bound, tuple):
         raise ParameterError(f"max_entropy must be a finite number, one for all steps; got {max_entropy!r}.")
@@ -316,5 +323,5 @@ def _shifted(values: IntArray, places: IntArray | int) -> IntArray:
 
 
 def _rounded(values: IntArray, places: int) -> IntArray:
-    """Shift as above, rounding to nearest, halves up."""
+    """Shift as :func:`_shifted`, but round to nearest, halves up."""
     return _shifted(values + (1 << (-places - 1) if places < 0 else 0), places)

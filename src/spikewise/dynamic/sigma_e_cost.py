@@ -1,4 +1,4 @@
-"""What the softmax-entropy unit asks of hardware for one decision: look-ups, operations, bits. No joules here."""
+"""Work of the softmax-entropy unit for one decision: look-ups, operations and bits, without energies."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from spikewise.errors import ParameterError, whole_number
 
 @dataclass(frozen=True, slots=True)
 class UnitWork:
-    """What the unit does per decision and what it keeps.
+    """Operations of the unit per decision, and the bits that it stores.
 
     Parameters
     ----------
     n_exp_lookups, n_log_lookups, n_reciprocal_lookups : int
         Reads of the three tables.
     n_additions, n_comparisons, n_shifts : int
-        Operations of the data path. Subtractions are additions.
+        Operations of the data path. Subtractions count as additions.
     multiplications : tuple of (int, int, int)
-        How many of which two widths, since the energy of one grows with the product of its widths.
+        Count and the two widths in bits; the energy of a multiplication grows with the product of its widths.
     exp_table_bits, log_table_bits, reciprocal_table_bits : int
         Bits of the tables.
     register_bits : int
@@ -44,12 +44,12 @@ class UnitWork:
 
     @property
     def n_lookups(self) -> int:
-        """Table reads together."""
+        """Total number of table reads."""
         return self.n_exp_lookups + self.n_log_lookups + self.n_reciprocal_lookups
 
     @property
     def n_multiplications(self) -> int:
-        """Multiplications together."""
+        """Total number of multiplications."""
         return sum(count for count, *_ in self.multiplications)
 
     @property
@@ -64,7 +64,7 @@ class UnitWork:
 
 
 def work_per_decision(unit: SigmaEUnit, n_classes: int, accumulate: Accumulate = "sum", n_steps: int = 1) -> UnitWork:
-    """Count the work of one decision over K classes. Saturating the scores belongs to the readout and is left out.
+    """Count the work of one decision over K classes, without saturation of the scores, which the readout does.
 
     Parameters
     ----------
@@ -73,9 +73,9 @@ def work_per_decision(unit: SigmaEUnit, n_classes: int, accumulate: Accumulate =
     n_classes : int
         Classes K.
     accumulate : {"sum", "mean"}
-        A rule that reads the mean multiplies K times more and stores 1/t of each step.
+        A rule that reads the mean needs K more multiplications, and stores 1/t for each step.
     n_steps : int
-        Steps T of a full run; matters for the mean alone.
+        Steps T of a full run; used only for the mean.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def work_per_decision(unit: SigmaEUnit, n_classes: int, accumulate: Accumulate =
     """
     if not isinstance(unit, SigmaEUnit):
         raise ParameterError(f"unit must be a SigmaEUnit; got {unit!r}.")
-    EntropyExit(0.0, accumulate)  # knows the names
+    EntropyExit(0.0, accumulate)  # raises ParameterError if the name of the accumulation is unknown
     K = whole_number("n_classes", n_classes, 2, unit.most_classes)
     n_kept = whole_number("n_steps", n_steps, 1) if accumulate == "mean" else 0
     is_mean = n_kept > 0

@@ -1,12 +1,12 @@
-r"""Are the probabilities true? Temperature scaling and calibration error of every timestep.
+r"""Temperature scaling, and the calibration error of the predicted probabilities at every timestep.
 
-Evidence divided by a temperature :math:`\tau_t` gives the same answers with other probabilities. The temperature that
-makes the labels of some samples most likely,
+Evidence divided by a temperature :math:`\tau_t` gives the same answers with other probabilities. The temperature of
+maximum likelihood,
 
 .. math:: \tau_t = \arg\min_\tau \; -\sum_i \log \mathrm{softmax}(z_{t,i} / \tau)_{y_i},
 
-is the usual cure for networks that are too sure of themselves (Guo et al., arXiv 1706.04599). One for each step makes
-the uncertainty of different steps comparable, so that one bound means the same at all of them.
+is the usual remedy for overconfident networks (Guo et al., arXiv 1706.04599). One temperature per step makes the
+uncertainties of different steps comparable, so that one bound means the same at all of them.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from spikewise.errors import ParameterError, whole_number
 
 from .uncertainty import PerStep
 
-_LEAST, _MOST = 0.05, 20.0  # temperatures; answers that are all right would ask for 0, and then nothing is uncertain
+_LEAST, _MOST = 0.05, 20.0  # of temperatures; if all answers are right, the fit would go to 0
 
 
 def fit_temperature(trace: ScoreTrace, accumulate: Accumulate = "mean") -> tuple[float, ...]:
-    """Temperature of each step, between 1/20 and 20; 1 where all scores are equal and any would do.
+    """Fit the temperature of each step, between 1/20 and 20; 1 where all scores are equal, so that all fit alike.
 
     Parameters
     ----------
     trace : ScoreTrace
         Scores of samples that neither trained the network nor will calibrate a guarantee, with labels.
     accumulate : {"mean", "sum"}
-        Evidence that the temperature divides.
+        Whether the evidence is the mean of the scores over the steps so far, or their sum.
 
     Returns
     -------
     tuple of float
-        One for step 1, 2, ..., T, as the exit rules take it.
+        Temperature of step 1, 2, ..., T, in the form that the exit rules take.
 
     Examples
     --------
@@ -61,6 +61,7 @@ def _best(evidence: NDArray[np.float64], labels: NDArray[np.integer]) -> float:
         sharpness = np.exp(log_sharpness)
         return float(np.mean(logsumexp(sharpness * below, axis=1) - sharpness * own))
 
+    # In the logarithm of 1 / tau: the loss is convex in 1 / tau, so it has one minimum on this axis too.
     found = minimize_scalar(loss, bounds=(-np.log(_MOST), -np.log(_LEAST)), method="bounded", options={"xatol": 1e-6})
     return float(np.exp(-found.x))
 
@@ -68,7 +69,7 @@ def _best(evidence: NDArray[np.float64], labels: NDArray[np.integer]) -> float:
 def calibration_error(
     trace: ScoreTrace, accumulate: Accumulate = "mean", temperature: PerStep = 1.0, n_bins: int = 15
 ) -> NDArray[np.float64]:
-    r"""Expected calibration error after each step, in [0, 1].
+    r"""Return the expected calibration error after each step, in [0, 1].
 
     .. math:: \mathrm{ECE} = \sum_b \frac{n_b}{n} \, \lvert \mathrm{accuracy}_b - \mathrm{confidence}_b \rvert
 
@@ -77,7 +78,7 @@ def calibration_error(
     trace : ScoreTrace
         Scores with labels.
     accumulate, temperature
-        Of the evidence, as in :class:`EntropyExit`.
+        Accumulation and temperature of the evidence, as in :class:`EntropyExit`.
     n_bins : int
         Bins of equal width into which samples are sorted by the probability of their answer.
 
@@ -99,6 +100,7 @@ def calibration_error(
 def _error(evidence: NDArray[np.float64], labels: NDArray[np.integer], n_bins: int) -> float:
     confidence = np.exp(log_softmax(evidence, axis=1).max(1))
     is_right = evidence.argmax(1) == labels
+    # A confidence of exactly 1 belongs to the last bin.
     place = np.minimum((confidence * n_bins).astype(np.int64), n_bins - 1)
     gap = np.bincount(place, is_right, n_bins) - np.bincount(place, confidence, n_bins)
     return float(np.abs(gap).sum() / len(labels))

@@ -1,6 +1,6 @@
 """Class scores over time of a set of samples: all that an exit rule needs to know about a network.
 
-After step t a network has gathered the evidence ``z_t = o_1 + ... + o_t`` (DT-SNN, Eq. 1, as a sum). A
+After step t a network has accumulated the evidence ``z_t = o_1 + ... + o_t`` (DT-SNN, Eq. 1, as a sum). A
 :class:`ScoreTrace` stores these *cumulative sums*, shape ``(T, B, K)``, but only where they change: a
 deep network changes every score at every step, an STDP network only when an output neuron fires, so
 350 steps of 10,000 images need a few megabytes instead of 140.
@@ -59,7 +59,7 @@ class ScoreTrace:
 
     @classmethod
     def dense(cls, score_sum: ArrayLike, labels: ArrayLike | None = None) -> ScoreTrace:
-        """Trace of scores that change at every step, from an array of shape (T, B, K)."""
+        """Build a trace of scores that change at every step, from an array of shape (T, B, K)."""
         values = np.asarray(score_sum)
         if values.ndim != 3 or 0 in values.shape:
             raise ShapeError(f"score_sum must have shape (T, B, K), each at least 1; got {values.shape}.")
@@ -76,7 +76,7 @@ class ScoreTrace:
     def from_changes(
         cls, steps: ArrayLike, samples: ArrayLike, scores: ArrayLike, n_steps: int, labels: ArrayLike
     ) -> ScoreTrace:
-        """Trace from M changes: at step ``steps[i]`` (1..T) the scores of ``samples[i]`` become ``scores[i]``.
+        """Build a trace from M changes: at step ``steps[i]`` (1..T) the scores of ``samples[i]`` become ``scores[i]``.
 
         Raises
         ------
@@ -102,7 +102,7 @@ class ScoreTrace:
         check_scores(value)
         if label.size and label.max() >= value.shape[1]:
             raise ParameterError(f"labels must lie below the {value.shape[1]} classes; got {label.max()}.")
-        order = np.lexsort((sample, step))
+        order = np.lexsort((sample, step))  # by step, then by sample: the last key counts first
         step, sample = step[order], sample[order]
         if len(step) > 1 and ((np.diff(step) == 0) & (np.diff(sample) == 0)).any():
             raise ParameterError("a sample must change at most once per step; got two changes.")
@@ -121,21 +121,22 @@ class ScoreTrace:
 
     @property
     def n_samples(self) -> int:
-        """Samples B."""
+        """Number of samples B."""
         return len(self.labels)
 
     @property
     def n_classes(self) -> int:
-        """Classes K."""
+        """Number of classes K."""
         return int(self.scores.shape[1])
 
     def changes(self, step: int) -> tuple[IntArray, FloatArray]:
-        """Samples whose scores change at this step (1..T), and their new cumulative scores."""
+        """Return the samples whose scores change at this step (1..T), and their new cumulative scores."""
         rows = slice(self.change_offsets[step - 1], self.change_offsets[step])
         return self.samples[rows], self.scores[rows]
 
     def steps(self) -> Iterator[FloatArray]:
-        """Cumulative scores (B, K) after step 1, 2, ..., T. The array is reused: copy it to keep it."""
+        """Yield cumulative scores (B, K) after step 1, 2, ..., T. The array is reused: copy it to keep it."""
+        # Before its first change a sample has no evidence: equal scores, hence full uncertainty.
         current = np.zeros((self.n_samples, self.n_classes), self.scores.dtype)
         for step in range(1, self.n_steps + 1):
             samples, scores = self.changes(step)
@@ -143,20 +144,20 @@ class ScoreTrace:
             yield current
 
     def final_scores(self) -> FloatArray:
-        """Cumulative scores (B, K) after the last step."""
+        """Return the cumulative scores (B, K) after the last step."""
         last = np.zeros((self.n_samples, self.n_classes), self.scores.dtype)
         # Changes are sorted by step, and with repeated indices the last assignment wins.
         last[self.samples] = self.scores
         return last
 
     def accuracy_by_step(self) -> NDArray[np.float64]:
-        """Accuracy (T,) of the static network that stops after step 1, 2, ..., T; needs all labels."""
+        """Return the accuracy (T,) of the static network that stops after step 1, 2, ..., T; needs all labels."""
         if not self.is_labelled:
             raise ParameterError("accuracy needs the label of every sample; some are unknown. Pass y to trace(X, y).")
         return np.array([np.mean(scores.argmax(1) == self.labels) for scores in self.steps()])
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write to an ``.npz`` file, replacing an old one only when the new one is complete."""
+        """Write to an ``.npz`` file; an old file is replaced only when the new one is complete."""
         arrays = {key: getattr(self, key) for key in _ARRAYS}
         with replacing(path) as handle:
             np.savez_compressed(handle, **arrays)
@@ -169,13 +170,15 @@ class ScoreTrace:
             with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
                 offsets, samples, scores, labels = (file[key] for key in _ARRAYS)
             steps = np.repeat(np.arange(1, len(offsets)), np.diff(offsets))
+            # Not cls(...): from_changes checks what a damaged or foreign file may hold.
             return cls.from_changes(steps, samples, scores, len(offsets) - 1, labels)
         except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise DataError(f"{path} must be a score trace written by spikewise; {error}") from None
 
 
 def check_scores(scores: Scores) -> Scores:
-    """The scores, once they are known to be numbers: an exit rule would take NaN for an answer."""
+    """Return the scores, or raise ParameterError if one is NaN or infinite."""
+    # The argmax of NaN is a class like any other, so an exit rule would report it as an answer.
     if not np.isfinite(scores).all():
         raise ParameterError("scores must be finite; got NaN or infinity. Did training diverge?")
     return scores

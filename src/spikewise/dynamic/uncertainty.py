@@ -1,4 +1,4 @@
-"""What the exit rules share: how much uncertainty evidence leaves, and bounds that may differ from step to step."""
+"""Base of the exit rules: measures of uncertainty, and bounds that may differ from step to step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PerStep = float | tuple[float, ...]
 
 
 def normalized_entropy(scores: ArrayLike) -> NDArray[np.float64]:
-    """Entropy of softmax(scores) over the last axis, scaled to [0, 1].
+    """Return the entropy of softmax(scores) over the last axis, scaled to [0, 1].
 
     Parameters
     ----------
@@ -52,13 +52,14 @@ def _distances(scores: ArrayLike) -> NDArray[np.float64]:
 
 
 def below_the_best(scores: ArrayLike) -> NDArray[np.float64]:
-    """Distances (..., K - 1) of all classes but the best from it, at most 0, in any order but the last the nearest."""
+    """Return logits (..., K - 1) of all classes except the best, minus that of the best; the nearest comes last."""
+    # A full sort is not needed: the places of the best and of the second are enough.
     below = _distances(scores)
     return np.partition(below, (-2, -1), axis=-1)[..., :-1]
 
 
 class UncertaintyExit(ABC):
-    """What the rules share: a sample stops once its uncertainty, in [0, 1], falls below the bound of the step.
+    """Base class of rules: a sample stops once its uncertainty, in [0, 1], falls below the bound of the step.
 
     A bound of at most 0 never stops early; one above 1 always stops.
     """
@@ -71,40 +72,41 @@ class UncertaintyExit(ABC):
     @staticmethod
     @abstractmethod
     def uncertainty_of(scores: ArrayLike) -> NDArray[np.float64]:
-        """Uncertainty (...) of evidence (..., K), a logit per class."""
+        """Return the uncertainty (...) of evidence (..., K), a logit per class."""
 
     @property
     @abstractmethod
     def bounds(self) -> tuple[float, ...]:
-        """The bound of step 1, 2, ...; the last one holds for all later steps."""
+        """Bound of step 1, 2, ...; the last one holds for all later steps."""
 
     @classmethod
     @abstractmethod
     def at(cls, bound: PerStep, accumulate: Accumulate = "mean", temperature: PerStep = 1.0) -> Any:
-        """The rule with this bound on uncertainty."""
+        """Build the rule with this bound on uncertainty."""
 
     def never(self) -> Any:
-        """The rule that reads the same and never stops early."""
+        """Return a rule that reads the same uncertainty and never stops early."""
         return self.at(0.0, self.accumulate, self.temperature)
 
     def scale(self, n_steps: int) -> float:
-        """Factor that makes the evidence of this step from summed scores."""
+        """Return the factor that turns summed scores into the evidence of this step."""
         return 1 / (_at(self.temperature, n_steps) * (n_steps if self.accumulate == "mean" else 1))
 
     def bound(self, n_steps: int) -> float:
-        """Bound on uncertainty after so many steps."""
+        """Return the bound on uncertainty after n_steps."""
         return _at(self.bounds, n_steps)
 
     def uncertainty(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.float64]:
-        """The uncertainty (B,) that is held against the bound, given summed scores (B, K) after n_steps."""
+        """Return the uncertainty (B,) that is compared with the bound, given summed scores (B, K) after n_steps."""
         return self.uncertainty_of(np.asarray(score_sum, np.float64) * self.scale(n_steps))
 
     def ready(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.bool_]:
-        """Tell for each sample (B,) whether its uncertainty lies below the bound."""
+        """Tell for each sample (B,) whether its uncertainty is below the bound."""
         return np.asarray(self.uncertainty(score_sum, n_steps) < self.bound(n_steps))
 
     def _check(self) -> None:
         for field in fields(self):  # type: ignore[arg-type]
+            # All other fields are numbers: the bound, by its name in each rule, and the temperature.
             if field.name != "accumulate":
                 object.__setattr__(self, field.name, _per_step(field.name, getattr(self, field.name)))
         if self.accumulate not in ("sum", "mean"):
@@ -118,17 +120,17 @@ def _at(values: PerStep, n_steps: int) -> float:
 
 
 def as_tuple(values: PerStep) -> tuple[float, ...]:
-    """All numbers, one if it is the same for all steps."""
+    """Return the numbers as a tuple, of length 1 if one holds for all steps."""
     return values if isinstance(values, tuple) else (values,)
 
 
 def mapped(function: Callable[[float], float], values: PerStep) -> PerStep:
-    """A function of one number, of each."""
+    """Apply a function to the number, or to each of the numbers."""
     return tuple(map(function, values)) if isinstance(values, tuple) else function(values)
 
 
 def _per_step(name: str, values: Any) -> PerStep:
-    """Finite numbers: one, or a tuple of one per step."""
+    """Return one finite number, or a tuple of one per step; raise ParameterError for anything else."""
     is_row = isinstance(values, Sequence | np.ndarray) and not isinstance(values, str | bytes) and np.ndim(values) > 0
     try:
         if is_row and len(values):
@@ -141,4 +143,5 @@ def _per_step(name: str, values: Any) -> PerStep:
 def _finite(value: Any) -> float:
     if isinstance(value, str | bytes | bool) or not math.isfinite(value):
         raise ValueError
+    # NumPy's numbers become floats, which JSON can hold; an int stays an int.
     return value if isinstance(value, int | float) else float(value)

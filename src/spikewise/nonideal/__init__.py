@@ -1,4 +1,4 @@
-"""Networks on imperfect crossbars: how accuracy and early exit fare with cells, wires and converters as they are."""
+"""Networks on non-ideal crossbars: accuracy and early exit with real cells, wires and converters."""
 
 from spikewise._lazy import lazy_exports
 

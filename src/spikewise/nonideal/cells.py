@@ -1,18 +1,18 @@
-r"""Which cell holds what: integer weights on the crossbars of a chip, and how numbers come back.
+r"""Write integer weights to the cells of crossbars, and read signed outputs from their columns.
 
-Weights lie as :mod:`~spikewise.price.imc.mapping` places them: input channels (or with im2col all inputs of a kernel)
-on the rows in blocks of ``n_rows``, the digits of neighbouring weights on the columns in blocks of ``n_cols``. Signs
-come back by one of four read-outs of the columns :math:`c_{o,p}` of an output and of the reference r of its crossbar
-x(o):
+Weights are placed as in :mod:`~spikewise.price.imc.mapping`: input channels (or, with im2col, all inputs of a kernel)
+on the rows in blocks of ``n_rows``, the digits of neighbouring weights on the columns in blocks of ``n_cols``. Cells
+have no sign, so one of four read-outs restores it, from the columns :math:`c_{o,p}` of an output and the reference r of
+its crossbar x(o):
 
 .. math:: y_o = \sum_p m_p \, c_{o,p} - s \, r_{x(o)}, \qquad r = \begin{cases}
           0, \; m = (2^{c p}, -2^{c p}) & \text{differential} \\
           \text{one column of mid-level cells, shared by the crossbar} & \text{offset} \\
           \text{the inputs, counted exactly as numbers} & \text{count, two's complement} \end{cases}
 
-where :math:`m_p = 2^{c p}` (in two's complement the highest counts negative), and s makes a weight of zero read zero
-on a chip without fault, pedestal of :math:`G_{min}` included. A weight whose digits lie on two crossbars takes the
-reference of its last one.
+where :math:`m_p = 2^{c p}` (in two's complement the highest one is negative). The scale s is such that a weight of zero
+gives zero on an ideal chip, pedestal of :math:`G_{min}` included. A weight whose digits lie on two crossbars uses the
+reference of the last one.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class ReadOut:
     Parameters
     ----------
     digits : tuple of float
-        What each of the P columns of a weight counts.
+        Factor of each of the P columns of a weight.
     reference : float
-        What the reference of a crossbar counts, to be subtracted.
+        Factor of the reference of a crossbar, which is subtracted.
     crossbar_of : Tensor of shape (O,), optional
-        Which of the references belongs to an output; absent if there are none.
+        Index of the reference of each output; absent if there are no references.
 
     Examples
     --------
@@ -55,7 +55,7 @@ class ReadOut:
     crossbar_of: Tensor | None = None
 
     def __call__(self, columns: Tensor) -> Tensor:
-        """Outputs of all columns: digits side by side, references behind them."""
+        """Return the outputs of all columns: first the digits of each weight side by side, then the references."""
         if self.crossbar_of is None:
             own, references = columns, None
         else:
@@ -72,12 +72,13 @@ class ReadOut:
 
     @property
     def squared(self) -> ReadOut:
-        """The map that variances take."""
+        """The read-out of variances."""
+        # Variances add with squared factors. A reference is subtracted by __call__, so its sign is turned here.
         return ReadOut(tuple(count**2 for count in self.digits), -(self.reference**2), self.crossbar_of)
 
 
 def n_digits(array: CrossbarArray, weight_bits: int) -> int:
-    """Digits of a weight, or of each of its two parts, from the number of cells that are priced.
+    """Return the digits of a weight, or of each side of a differential pair, from the number of cells that are priced.
 
     Examples
     --------
@@ -88,38 +89,40 @@ def n_digits(array: CrossbarArray, weight_bits: int) -> int:
 
 
 def _bits(chip: Nonideal) -> int:
-    """Bits of a cell that are used: no more than there are in a magnitude."""
+    """Return the bits of a cell that are used: at most those of a magnitude."""
     return min(chip.array.cell_bits, chip.weight_bits - (chip.array.sign == "differential"))
 
 
 def _offset(chip: Nonideal) -> float:
-    """What is added to weights so that they have no sign, if that is how they are stored."""
+    """Return the offset that makes weights non-negative, if they are stored with an offset; else 0."""
     return 2.0 ** (chip.weight_bits - 1) if chip.array.sign in ("offset", "count") else 0.0
 
 
 def _is_counted(array: CrossbarArray) -> bool:
-    """Whether the reference is a number, the counted inputs, and no column."""
+    """Whether the reference is the number of counted inputs instead of a column."""
     return array.sign in ("count", "twos_complement")
 
 
 def read_out(chip: Nonideal, n_outputs: int) -> ReadOut:
-    """Read-out of a group of this many outputs."""
+    """Return the read-out of a group with this many outputs."""
     bits, array = _bits(chip), chip.array
     place = tuple(2.0 ** (bits * digit) for digit in range(n_digits(array, chip.weight_bits)))
     if array.sign == "differential":
         return ReadOut((*place, *(-count for count in place)))
     if array.sign == "twos_complement":
         place = (*place[:-1], -place[-1])
+    # A stored zero conducts the offset and a pedestal per digit; the reference must take both away.
     pedestal = device.pedestal(2**bits - 1, chip.on_off)
     stored = _offset(chip) + pedestal * sum(place)
     if _is_counted(array):
         return ReadOut(place, stored, torch.zeros(n_outputs, dtype=torch.long))
+    # A reference cell is programmed to the middle level, so it conducts that level and one pedestal.
     last_digits = torch.arange(1, n_outputs + 1) * len(place) - 1
     return ReadOut(place, stored / (2.0 ** (bits - 1) + pedestal), last_digits // array.n_cols)
 
 
 def kinds_of(reads: ReadOut, n_columns: int, array: CrossbarArray) -> Tensor:
-    """Converter range of each column: one for each digit, one for the references; none for counted inputs."""
+    """Return the converter range of each column: one per digit, one for the references, -1 for counted inputs."""
     per_weight = len(reads.digits)
     n_own = n_columns if reads.crossbar_of is None else len(reads.crossbar_of) * per_weight
     kinds = torch.full((n_columns,), -1 if _is_counted(array) else per_weight)
@@ -128,7 +131,7 @@ def kinds_of(reads: ReadOut, n_columns: int, array: CrossbarArray) -> Tensor:
 
 
 def write(integers: Tensor, chip: Nonideal, generator: torch.Generator) -> Iterator[tuple[slice, Tensor]]:
-    """Input channels of each block of rows, and conductances (G, N, C, h, w) that its columns seem to have.
+    """Yield the input channels of each block of rows, and the effective conductances (G, N, C, h, w) of its columns.
 
     Parameters
     ----------
@@ -137,7 +140,7 @@ def write(integers: Tensor, chip: Nonideal, generator: torch.Generator) -> Itera
     chip : Nonideal
         The design.
     generator : torch.Generator
-        The luck of this chip.
+        Source of the random deviations of this chip.
     """
     array, per_weight = chip.array, n_digits(chip.array, chip.weight_bits)
     if array.sign == "differential":
@@ -157,7 +160,8 @@ def write(integers: Tensor, chip: Nonideal, generator: torch.Generator) -> Itera
         last = min(first + array.n_rows, n_rows)
         channels = slice(first // per_channel, -(-last // per_channel))
         cells = _side_by_side(levels[:, :, first:last], chip, generator)
-        if array.scheme == "im2col":  # a block may begin and end within a channel
+        # With im2col a block may begin and end within a channel: zeros fill the taps that other blocks hold.
+        if array.scheme == "im2col":
             margins = first - channels.start * per_channel, channels.stop * per_channel - last
             whole = functional.pad(cells, (0, 0, *margins))
             cells = whole[:, 0].unflatten(1, (-1, n_taps)).transpose(1, 2)
@@ -165,7 +169,7 @@ def write(integers: Tensor, chip: Nonideal, generator: torch.Generator) -> Itera
 
 
 def _side_by_side(levels: Tensor, chip: Nonideal, generator: torch.Generator) -> Tensor:
-    """Conductances of the columns of a block of rows (G, taps, rows, columns), and behind them of its references."""
+    """Return the conductances of the columns of a block of rows (G, taps, rows, columns), then of its references."""
     crossbars = [_crossbar(block, chip, generator) for block in levels.split(chip.array.n_cols, 3)]
     if chip.array.sign == "offset":
         return torch.cat([*(cells[..., :-1] for cells in crossbars), *(cells[..., -1:] for cells in crossbars)], 3)
@@ -175,7 +179,7 @@ def _side_by_side(levels: Tensor, chip: Nonideal, generator: torch.Generator) ->
 
 
 def _crossbar(levels: Tensor, chip: Nonideal, generator: torch.Generator) -> Tensor:
-    """Conductances that the columns of one crossbar seem to have, in cell levels."""
+    """Return the effective conductances of the columns of one crossbar, in cell levels."""
     bits = _bits(chip)
     top = 2**bits - 1
     if chip.array.sign == "offset":

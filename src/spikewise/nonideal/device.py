@@ -1,16 +1,17 @@
-r"""What a resistive crossbar makes of a weighted sum: cells, wires and converters, as tensor functions.
+r"""Model of a resistive crossbar: cells, wires and converters, as tensor functions.
 
 A digit d of at most :math:`D = 2^c - 1` in a cell of c bits becomes
 
 .. math:: G = G_{min} + (G_{max} - G_{min}) \frac{d}{D}, \qquad
           g = \frac{G \, D}{G_{max} - G_{min}} = d + \frac{D}{on/off - 1} .
 
-Everything below is in these units, g, of one *cell level*: an ideal column then carries an exact integer. Programming
-spreads cells as :math:`g (1 + \sigma \varepsilon)`, cut off at 0; a stuck cell is at one end whatever was written.
+All conductances below are in units g of one *cell level*: the current of an ideal column is then an exact integer.
+Programming spreads cells as :math:`g (1 + \sigma \varepsilon)`, clipped at 0; a stuck cell has the largest or the
+smallest conductance, whatever was written.
 
 *Wires.* Rows are driven on the left, columns end in a virtual ground at the bottom, rows without a spike are held at
-ground. The circuit is linear, so wires of r ohm per cell only change the conductance that a column seems to have. To
-first order in r the drop along row i and the rise along column j sum the currents of all cells behind each segment:
+ground. The circuit is linear, so wires of r ohm per cell only change the effective conductance of a cell. To first
+order in r, the voltage drop along row i and the rise along column j sum the currents of all cells behind each segment:
 
 .. math:: \tilde g_{ij} = \frac{g_{ij}}{1 + x_{ij}}, \qquad
           x_{ij} = r ( \sum_l (\min(j, l) + 1) \, G_{il} + \sum_m (n - \max(i, m)) \, G_{mj} ) .
@@ -28,7 +29,7 @@ N_BINS = 4096  # of the histogram from which a converter's range is read
 
 
 def quantize_weights(weights: Tensor, n_bits: int) -> tuple[Tensor, float]:
-    """Symmetric integers of a layer and the step between them; the largest weight becomes 2^(b-1) - 1.
+    """Round weights to symmetric integers, and return these and their step; the largest weight becomes 2^(b-1) - 1.
 
     Examples
     --------
@@ -43,19 +44,20 @@ def quantize_weights(weights: Tensor, n_bits: int) -> tuple[Tensor, float]:
 
 
 def digits_of(magnitudes: Tensor, n_bits: int, n_digits: int) -> Tensor:
-    """Digits (..., n_digits) of ``n_bits`` each, lowest first, of whole numbers; of negative ones in complement.
+    """Split integers into digits (..., n_digits) of ``n_bits`` each, lowest first; negative ones in two's complement.
 
     Examples
     --------
     >>> digits_of(torch.tensor([35.0]), 4, 2)
     tensor([[3., 2.]])
     """
+    # floor and % round towards minus infinity, which gives the complement of negative numbers.
     place = 2.0 ** (n_bits * torch.arange(n_digits, device=magnitudes.device))
     return (magnitudes[..., None] / place).floor() % 2**n_bits
 
 
 def pedestal(top: int, on_off: float) -> float:
-    """What a cell of digit 0 conducts, in cell levels.
+    """Return the conductance of a cell of digit 0, in cell levels.
 
     Examples
     --------
@@ -75,16 +77,16 @@ def program(
     stuck_on: float = 0.0,
     stuck_off: float = 0.0,
 ) -> Tensor:
-    """Conductances of cells in units of a level, as they come out of programming.
+    """Program cells, and return their conductances in cell levels.
 
     Parameters
     ----------
     levels : Tensor
-        Digits that were to be written, 0..top.
+        Digits to write, 0..top.
     top : int
         Largest digit.
     generator : torch.Generator
-        The chip. The same chip draws the same luck for each cell, however large the spread.
+        Source of chance of this chip. For one seed, a cell has the same random numbers whatever the spread.
     on_off : float
         Largest over smallest conductance, above 1.
     variation : float
@@ -98,6 +100,7 @@ def program(
     [1.0, 10.0]
     """
     lowest = pedestal(top, on_off)
+    # Drawn even without variation or stuck cells, and on the CPU: a seed is the same chip at any setting and device.
     luck = torch.randn(levels.shape, generator=generator).to(levels.device)
     fate = torch.rand(levels.shape, generator=generator).to(levels.device)
     cells = ((levels + lowest) * (1 + variation * luck)).clamp(min=0)
@@ -106,10 +109,10 @@ def program(
 
 
 def wire_drop(cells: Tensor, wire: float) -> Tensor:
-    """Conductances that the columns seem to have behind resistive wires, to first order.
+    """Return the effective conductances of cells behind resistive wires, to first order.
 
-    Against the exact circuit of 64 x 64 random cells, the drop of a column's current is off by 1 % of itself where the
-    largest x is 0.13, by 3 % at 0.64 and by 4 % at 2.6. (Its neighbour 1 - x is off by 10, 47 and 184 %.)
+    Compared with the exact circuit of 64 x 64 random cells, the error of the drop of a column's current is 1 % of the
+    drop if the largest x is 0.13, 3 % at 0.64 and 4 % at 2.6. (With 1 - x instead of 1 / (1 + x): 10, 47 and 184 %.)
 
     Parameters
     ----------
@@ -132,7 +135,7 @@ def wire_drop(cells: Tensor, wire: float) -> Tensor:
 
 
 def converter_step(full_scale: Tensor, n_bits: int) -> Tensor:
-    """Step of a converter that reaches ``full_scale`` with its 2^b - 1 steps; never finer than a cell level.
+    """Return the step of a converter that reaches ``full_scale`` with its 2^b - 1 steps; at least one cell level.
 
     Examples
     --------
@@ -143,7 +146,7 @@ def converter_step(full_scale: Tensor, n_bits: int) -> Tensor:
 
 
 def convert(currents: Tensor, step: Tensor, n_bits: int) -> Tensor:
-    """What a converter makes of currents, in place: rounded to its step, cut off at both ends.
+    """Convert currents in place: round them to the step, and clip them to the range of the converter.
 
     Halves are rounded up, so that two columns with the same pedestal are rounded alike and their difference is exact.
 
@@ -156,12 +159,13 @@ def convert(currents: Tensor, step: Tensor, n_bits: int) -> Tensor:
 
 
 def histogram(currents: Tensor, largest: float) -> Tensor:
-    """Counts (N_BINS,) of the currents above 0; no column carries more than ``largest``."""
+    """Return the counts (N_BINS,) of the currents above 0; no column carries more than ``largest``."""
+    # In a sparse network most currents are 0; counted, they would leave less than the share to clip.
     return torch.histc(currents[currents > 0], N_BINS, 0.0, max(largest, 1e-9))
 
 
 def full_scale(counts: Tensor, largest: float, clip: float) -> float:
-    """Current that all but a share ``clip`` of the counted ones stay below; ``largest`` if none was seen.
+    """Return the current that a share ``clip`` of the counted currents exceeds; ``largest`` if none was counted.
 
     Examples
     --------

@@ -5,13 +5,13 @@ as numbers:
 
 .. math:: y = \sum_{block} \mathrm{read\_out}( ADC( \ldots ) ) .
 
-Inputs that are not spikes go in as codes, :math:`x \approx low + step \cdot code`, one bit plane after the other; what
-:math:`low` adds is known when the weights are written, and is added as a number. So a normalised image takes as many
-planes as it has bits, and no pass for its sign.
+Inputs that are not spikes are applied as codes, :math:`x \approx low + step \cdot code`, one bit plane after the other.
+The contribution of :math:`low` is known when the weights are written, and is added digitally. So a normalised image
+needs as many bit planes as it has bits, and no extra plane for its sign.
 
-Sample i of chip s, of S chips that run together, is row i S + s of the batch: all other layers need not know.
-Leaves out: unused rows and columns (they lie far from drivers and converters, and carry nothing), several groups on
-one crossbar (``pack_groups``; each is treated as if alone).
+If S chips run together, sample i of chip s is row i S + s of the batch, so other layers need no change.
+Leaves out: unused rows and columns (they are far from drivers and converters, and carry no current), several groups on
+one crossbar (``pack_groups``; each group is computed as if it were alone).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class InputCodes:
 
     @classmethod
     def spanning(cls, least: float, most: float, n_bits: int) -> InputCodes:
-        """Codes from the least value, or 0, to the largest one, or 0."""
+        """Return codes whose range holds the least value, the largest value and 0."""
         low = min(least, 0.0)
         return cls(low, (max(most, 0.0) - low) / (2**n_bits - 1))
 
@@ -58,15 +58,15 @@ class Crossbars(nn.Module):
     Parameters
     ----------
     weights : Tensor of shape (O, C, h, w)
-        Of a convolution; a linear layer is one with a kernel of 1 x 1.
+        Weights of a convolution; those of a linear layer have a kernel of 1 x 1.
     geometry : dict
         Stride, padding, dilation and groups, as ``torch.nn.functional.conv2d`` takes them.
     nonideal : Nonideal
         The design.
     codes : InputCodes, optional
-        Of inputs that are not spikes; absent for spikes.
+        Codes of inputs that are not spikes; absent for spikes.
     seeds : sequence of int
-        Of this layer on each chip.
+        Seed of this layer on each chip.
     noise : ReadNoise, optional
         Shared by the layers of the chips.
     begins : bool
@@ -96,11 +96,11 @@ class Crossbars(nn.Module):
         self.blocks = nn.ModuleList(self._blocks(grouped, seeds))
 
     def _blocks(self, grouped: Tensor, seeds: Sequence[int]) -> Iterator[RowBlock]:
-        """Blocks of rows of all chips, of weights (groups, O, C, h, w)."""
+        """Build the blocks of rows of all chips from weights (groups, O, C, h, w)."""
         chip, reads = self.nonideal, self.read_out
         is_exact = chip.adc_bits is None
-        # What is linear may be read out before the run: of P columns that makes one. Not so a noisy reference, whose
-        # noise all weights of a crossbar share.
+        # A linear read-out is applied to the cells once, before the run, which turns P columns into one. A noisy
+        # reference column prevents this, since all weights of a crossbar share its noise.
         is_linear = is_exact and not (chip.read_noise and chip.array.sign == "offset")
         if is_linear:
             self.read_out = ReadOut((1.0,))
@@ -116,7 +116,7 @@ class Crossbars(nn.Module):
             yield RowBlock(channels, cells, power, kinds, len(seeds), chip.adc_bits, taps_apart=apart)
 
     def _written(self, grouped: Tensor, seeds: Sequence[int], *, together: bool) -> Iterable[tuple[slice, Tensor]]:
-        """Channels and cells (chips * groups, N, C, h, w) of each block of rows, or of all blocks together."""
+        """Return channels and cells (chips * groups, N, C, h, w) of each block of rows, or of all blocks together."""
         chips = [write(grouped, self.nonideal, torch.Generator().manual_seed(seed)) for seed in seeds]
         blocks = [(parts[0][0], torch.cat([cells for _, cells in parts])) for parts in zip(*chips, strict=True)]
         if not together:
@@ -127,9 +127,9 @@ class Crossbars(nn.Module):
         return [(slice(None), whole)]
 
     def whole_sums(self, x: Tensor, squares: Tensor | None = None) -> Tensor:
-        """Weighted sums (B, O, H, W) of spikes or whole numbers (B, C, H, W) and the integer weights.
+        """Compute weighted sums (B, O, H, W) of spikes or whole numbers (B, C, H, W) and the integer weights.
 
-        ``squares`` are those of the inputs, for read noise; spikes are their own. B is chips within samples.
+        ``squares`` of the inputs are for read noise; those of spikes are the spikes. B orders chips within samples.
         """
         shape = (-1, self.n_chips * int(self.geometry.get("groups", 1)), self.integers.shape[1], *x.shape[2:])
         x = x.reshape(shape)
@@ -141,7 +141,7 @@ class Crossbars(nn.Module):
         return total.reshape(-1, len(self.integers), *total.shape[3:])
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weighted sums (B, O, H, W) of inputs (B, C, H, W)."""
+        """Compute weighted sums (B, O, H, W) of inputs (B, C, H, W)."""
         chip, codes = self.nonideal, self.codes
         if self.begins and chip.read_noise:
             self.noise.begin(x[:: self.n_chips])
@@ -149,7 +149,7 @@ class Crossbars(nn.Module):
             return self.whole_sums(x) * self.weight_step
         whole = ((x - codes.low) / codes.step).round_().clamp_(0, 2**chip.input_bits - 1)
         if chip.adc_bits is None:
-            # Without rounding the bits need not be read apart; only their noise counts apart.
+            # Exact converters are linear, so one pass replaces the bit planes; only noise must be summed by plane.
             squares = None
             if chip.read_noise:
                 squares = sum((worth**2 * plane for worth, plane in self._planes(whole)), torch.zeros_like(whole))
@@ -165,18 +165,18 @@ class Crossbars(nn.Module):
         return sums * (codes.step * self.weight_step)
 
     def _planes(self, codes: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """Bits of whole numbers, each with what it is worth."""
+        """Yield the bit planes of whole numbers, each with its place value."""
         for bit in range(self.nonideal.input_bits):
             yield 2**bit, (codes / 2**bit).floor() % 2
 
 
 class CrossbarConv2d(nn.Conv2d):
-    """A convolution on crossbars; its weights are kept as they were, for reference.
+    """A convolution on crossbars; it keeps its trained weights for reference.
 
     Parameters
     ----------
     conv : Conv2d
-        The layer that is replaced; padded with a number of zeros.
+        The layer that is replaced; its padding must be zeros.
     chip : dict
         Further arguments of :class:`Crossbars`.
     """
@@ -186,13 +186,13 @@ class CrossbarConv2d(nn.Conv2d):
             raise ParameterError(f"padding_mode must be 'zeros' on crossbars; got {conv.padding_mode!r}.")
         geometry: dict[str, Any] = {key: getattr(conv, key) for key in ("stride", "padding", "dilation", "groups")}
         size: Any = conv.kernel_size
-        # On "meta" the fresh weights, which are not wanted, draw no chance from torch's own state.
+        # On "meta" the initial weights, which are replaced below, do not change torch's global random state.
         super().__init__(conv.in_channels, conv.out_channels, size, bias=False, device="meta", **geometry)
         self.weight, self.bias = conv.weight, conv.bias
         self.crossbars = Crossbars(conv.weight.detach(), geometry, **chip)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weighted sums (B, O, H, W)."""
+        """Compute weighted sums (B, O, H, W) of inputs (B, C, H, W)."""
         sums: Tensor = self.crossbars(x)
         return sums if self.bias is None else sums + self.bias[:, None, None]
 
@@ -214,6 +214,6 @@ class CrossbarLinear(nn.Linear):
         self.crossbars = Crossbars(linear.weight.detach()[:, :, None, None], {"groups": 1}, **chip)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weighted sums (..., O) of inputs (..., C)."""
+        """Compute weighted sums (..., O) of inputs (..., C)."""
         sums: Tensor = self.crossbars(x.reshape(-1, self.in_features, 1, 1)).reshape(*x.shape[:-1], -1)
         return sums if self.bias is None else sums + self.bias

@@ -1,8 +1,8 @@
 r"""A trained network on the crossbars of imperfect chips.
 
-:func:`design_crossbars` puts a trained network on crossbars and calibrates, once and on a chip without luck, the ranges
-of the converters and of inputs that are not spikes. Each seed is then one chip of that design: spread and stuck
-cells are drawn once per chip, read noise at every read. Pooling, normalisation, biases and neurons stay exact.
+:func:`design_crossbars` maps a trained network to crossbars. On a chip without random deviations it calibrates, once,
+the ranges of the converters and of inputs that are not spikes. Each seed is then one chip of that design: spread and
+stuck cells are drawn once per chip, read noise at every read. Pooling, normalisation, biases and neurons stay exact.
 A direct-coded first layer is read once per image, so its read noise does not average out over the steps.
 """
 
@@ -32,18 +32,18 @@ _MAX_SEED = 2**63 - 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CrossbarDesign:
-    """A network on crossbars, calibrated: one chip per seed. Made by :func:`design_crossbars`.
+    """A calibrated network on crossbars, with one chip per seed; made by :func:`design_crossbars`.
 
     Parameters
     ----------
     network : SpikingNetwork
-        The network as it was trained.
+        The trained network.
     nonideal : Nonideal
-        How its chips fall short.
+        Crossbars and non-idealities of its chips.
     input_codes : mapping
-        Per layer the codes of its inputs; None for spikes.
+        Codes of the inputs of each layer; None for spikes.
     converter_steps : mapping
-        Per layer the steps (K, 1, 1) of the converters of each block of rows; empty where they are exact.
+        Steps (K, 1, 1) of the converters of each block of rows, by layer; empty if the converters are exact.
     """
 
     network: SpikingNetwork
@@ -52,11 +52,11 @@ class CrossbarDesign:
     converter_steps: Mapping[str, tuple[Tensor, ...]]
 
     def chip(self, seed: int) -> SpikingNetwork:
-        """Chip of this seed: a copy of the network that computes on its own crossbars."""
+        """Return the chip of this seed: a copy of the network that computes on its own crossbars."""
         return self.chips((seed,))
 
     def chips(self, seeds: Sequence[int]) -> SpikingNetwork:
-        """Chips of these S seeds in one network, which takes each image S times in a row: row i S + s is for chip s."""
+        """Return S chips in one network, which takes each image S times in a row: row i S + s is for chip s."""
         checked = tuple(whole_number("seed", seed, 0, _MAX_SEED) for seed in seeds)
         if not checked:
             raise ParameterError("seeds must name at least one chip; got none.")
@@ -70,18 +70,18 @@ class CrossbarDesign:
 def design_crossbars(
     network: SpikingNetwork, nonideal: Nonideal, calibration_images: ArrayLike | Tensor, n_steps: int = 4
 ) -> CrossbarDesign:
-    """Put a trained network on crossbars, and calibrate what its chips have in common.
+    """Map a trained network to crossbars, and calibrate the ranges that all its chips share.
 
     Parameters
     ----------
     network : SpikingNetwork
-        Left as it is.
+        Trained network; it is not changed.
     nonideal : Nonideal
-        How its chips fall short.
+        Crossbars and non-idealities of the chips.
     calibration_images : array of shape (B, C, H, W) or (T, B, C, H, W)
-        Images or recordings that fix ranges, all in one batch; a few dozen of those for training will do.
+        Images or recordings that determine the ranges, all in one batch; a few dozen training images are enough.
     n_steps : int
-        Timesteps that are looked at.
+        Number of timesteps for the calibration.
     """
     if not isinstance(nonideal, Nonideal):
         raise ParameterError(f"nonideal must be a Nonideal; got {nonideal!r}. Nonideal() is a chip without fault.")
@@ -96,7 +96,8 @@ def design_crossbars(
     n_steps = whole_number("n_steps", n_steps, 1)
     checked = check_images(calibration_images, network.spec.in_shape, "calibration_images", n_frames=n_steps)
     if checked.ndim == 5 and nonideal.read_noise:
-        # Noise begins anew where the first layer runs: with each frame, which would repeat it in frames that are alike.
+        # The noise restarts, from the content of the input, whenever the first layer runs: equal frames of a recording
+        # would get equal noise.
         raise ParameterError(
             f"read_noise must be 0 for recordings; got {nonideal.read_noise:g}. Give pictures, or chips without it."
         )
@@ -111,7 +112,7 @@ def design_crossbars(
 def on_crossbars(
     network: SpikingNetwork, nonideal: Nonideal, *, seed: int, calibration_images: ArrayLike | Tensor, n_steps: int = 4
 ) -> SpikingNetwork:
-    """One chip with a trained network on it; see :func:`design_crossbars` and :meth:`CrossbarDesign.chip`.
+    """Return one chip of a trained network; see :func:`design_crossbars` and :meth:`CrossbarDesign.chip`.
 
     Examples
     --------
@@ -127,12 +128,12 @@ def on_crossbars(
 
 
 def clip_share(network: nn.Module) -> float:
-    """Share of the conversions so far whose current lay beyond the converter's range."""
+    """Return the share of conversions so far whose current exceeded the range of the converter."""
     return float(clip_shares(network).mean())
 
 
 def clip_shares(network: nn.Module) -> NDArray[np.float64]:
-    """The same for each chip (S,) of a network."""
+    """Return :func:`clip_share` for each chip (S,) of a network."""
     blocks = _blocks(network)
     n_clipped = np.sum([block.n_clipped for block in blocks], 0)
     return np.asarray(n_clipped / max(1, sum(block.n_converted for block in blocks)), np.float64)
@@ -146,6 +147,7 @@ def _on_chips(
     for index, (name, codes) in enumerate(input_codes.items()):
         layer: Any = chips.get_submodule(name)
         kind = CrossbarConv2d if isinstance(layer, nn.Conv2d) else CrossbarLinear
+        # A seed per layer, so that a layer's deviations do not depend on the sizes of the layers before it.
         own_seeds = [seed_of(seed, index) for seed in seeds]
         replaced = kind(layer, nonideal=nonideal, codes=codes, seeds=own_seeds, noise=noise, begins=index == 0)
         parent, _, key = name.rpartition(".")
@@ -161,7 +163,7 @@ def _blocks(module: nn.Module) -> list[RowBlock]:
 def _input_codes(
     network: SpikingNetwork, nonideal: Nonideal, images: Tensor, n_steps: int
 ) -> dict[str, InputCodes | None]:
-    """Codes of the inputs of each layer, in the order they run: they span what was seen."""
+    """Return the codes of the inputs of each layer, in the order of execution, from the range of the inputs."""
     seen: dict[str, tuple[float, float] | None] = {}
 
     def watch(name: str) -> Any:
@@ -189,11 +191,11 @@ def _converter_steps(
     images: Tensor,
     n_steps: int,
 ) -> dict[str, tuple[Tensor, ...]]:
-    """Steps of the converters of each layer, from what flows on a chip without luck and with exact converters."""
+    """Return the steps of the converters of each layer, from the currents of a chip without random deviations."""
     assert nonideal.adc_bits is not None
     chip = _on_chips(network, nonideal.nominal, input_codes, (0,))
     for block in _blocks(chip):
-        block.n_bits = None
+        block.n_bits = None  # exact, so that rounding in one layer does not change the currents of the next
         block.seen = torch.zeros(len(block.largest), device.N_BINS, device=images.device)
     chip(images, n_steps)
     steps = {}

@@ -1,7 +1,7 @@
 r"""One block of rows of crossbars: currents, read noise and converters.
 
-The currents of all taps of a block are summed before the converter, or each is converted on its own
-(``tap_sum = "digital"``). Every kind of column (a digit, a sign, the references) has a converter range of its own:
+The currents of all taps of a block are summed before the converter, or each is converted separately
+(``tap_sum = "digital"``). Every kind of column (a digit, a sign, the references) has its own converter range:
 
 .. math:: ADC( \sum_{tap} \sum_{row} x \, \tilde g + \eta ), \qquad
           \eta \sim N(0, \sigma_{read}^2 \sum x^2 \tilde g^2) .
@@ -27,12 +27,12 @@ Geometry = dict[str, Any]  # stride, padding, dilation and groups, as torch.nn.f
 
 
 class ReadNoise:
-    """Source of the read noise of chips; begins anew with every batch, at a place that follows from its content.
+    """Source of the read noise of chips; it restarts with every batch, from a seed made of the batch's content.
 
     Parameters
     ----------
     seeds : sequence of int
-        Of the chips.
+        Seeds of the chips.
     """
 
     def __init__(self, seeds: Sequence[int]) -> None:
@@ -40,13 +40,14 @@ class ReadNoise:
         self.generators = [torch.Generator() for _ in self.seeds]
 
     def begin(self, x: Tensor) -> None:
-        """Start a run on these first inputs (B, ...) of each chip."""
+        """Restart the noise for a run with these first inputs (B, ...) of each chip."""
+        # A hash of the inputs: the same images give the same noise, in whatever order batches run.
         digest = hashlib.blake2b(x.detach().cpu().contiguous().numpy().tobytes(), digest_size=8).digest()
         place = int.from_bytes(digest, "big")
         self.generators = [torch.Generator(x.device).manual_seed(seed_of(seed, place)) for seed in self.seeds]
 
     def draw(self, currents: Tensor) -> Tensor:
-        """Standard normal numbers (B, chips * groups, ...), the same for a chip whatever runs beside it."""
+        """Draw standard normal numbers (B, chips * groups, ...); those of a chip do not depend on other chips."""
         n_samples, n_groups, *others = currents.shape
         shape = n_samples, n_groups // len(self.seeds), *others
         lucks = [torch.randn(shape, generator=each, device=currents.device) for each in self.generators]
@@ -57,7 +58,7 @@ class ReadNoise:
 
 
 def seed_of(*entropy: int) -> int:
-    """One seed from several."""
+    """Combine several seeds into one of 63 bits."""
     return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
@@ -67,19 +68,19 @@ class RowBlock(nn.Module):
     Parameters
     ----------
     channels : slice
-        Input channels of a group that lie on these rows.
+        Input channels of a group that are placed on these rows.
     cells : Tensor of shape (chips * groups, N, C, h, w)
         Conductances of the columns of weights and references, in cell levels.
     power : Tensor of the same shape, optional
         Variance of each cell's current from read to read; absent without read noise.
     kinds : Tensor of shape (N,)
-        Which converter range a column has, 0..K - 1; -1 for inputs that are counted and not converted, which come last.
+        Converter range of each column, 0..K - 1; -1 for counted inputs, which are not converted and come last.
     n_chips : int
-        How many chips there are.
+        Number of chips.
     n_bits : int, optional
-        Of the converters; exact if absent.
+        Resolution of the converters; exact if absent.
     taps_apart : bool
-        Whether each tap of a kernel is converted on its own.
+        Whether each tap of a kernel is converted separately.
     """
 
     kernel: Tensor
@@ -112,7 +113,7 @@ class RowBlock(nn.Module):
         self.n_converted = 0  # on each chip
 
     def forward(self, x: Tensor, squares: Tensor, geometry: Geometry, noise: ReadNoise) -> Tensor:
-        """What the converters give, (B, chips * groups, N, H, W), for inputs (B, chips * groups, C, H, W)."""
+        """Return converted currents (B, chips * groups, N, H, W) of inputs (B, chips * groups, C, H, W)."""
         currents = _weighted(x[:, :, self.channels], self.kernel, geometry)
         if self.power is not None:
             variance = _weighted(squares[:, :, self.channels], self.power, geometry)
@@ -126,7 +127,7 @@ class RowBlock(nn.Module):
         return currents if self.n_taps == 1 else currents.unflatten(2, (-1, self.n_taps)).sum(3)
 
     def _convert(self, measured: Tensor) -> None:
-        """Convert in place, and count what lies beyond a range."""
+        """Convert in place, and count the currents beyond the range."""
         assert self.n_bits is not None
         step = self.step[self.kinds]
         is_clipped = (measured > step * (2**self.n_bits - 0.5)).chunk(len(self.n_clipped), 1)
@@ -136,14 +137,14 @@ class RowBlock(nn.Module):
 
 
 def _apart(cells: Tensor) -> Tensor:
-    """Every tap as a column of its own: (G, N, C, h, w) as (G, N * h * w, C, h, w), zero but for one tap."""
+    """Make each tap a separate column: (G, N, C, h, w) becomes (G, N * h * w, C, h, w), zero except for one tap."""
     n_taps = cells.shape[3] * cells.shape[4]
     masks = torch.eye(n_taps, device=cells.device).reshape(n_taps, 1, *cells.shape[3:])
     return (cells[:, :, None] * masks).flatten(1, 2)
 
 
 def _weighted(x: Tensor, kernel: Tensor, geometry: Geometry) -> Tensor:
-    """Weighted sums (B, G, N, H, W) of inputs (B, G, C, H, W) with kernels (G * N, C, h, w)."""
+    """Compute weighted sums (B, G, N, H, W) of inputs (B, G, C, H, W) with kernels (G * N, C, h, w)."""
     n_groups = x.shape[1]
     if "padding" not in geometry:  # a linear layer: of one pixel
         products = x.flatten(2).transpose(0, 1) @ kernel.flatten(1).unflatten(0, (n_groups, -1)).transpose(1, 2)

@@ -1,7 +1,7 @@
-r"""How a chip falls short of exact integers: plain settings, on the crossbars of a priced chip.
+r"""Settings of a non-ideal chip: its crossbars, and their deviations from exact integer arithmetic.
 
 :meth:`Nonideal.of` takes crossbars and converters from a platform, so that price and accuracy belong to the same chip.
-Where a price has no say (spread, noise, on/off ratio, stuck cells, wires) the defaults are a chip without fault.
+Settings that do not change a price (spread, noise, on/off ratio, stuck cells, wires) are ideal by default.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _PHYSICAL = CrossbarArray(n_rows=64, n_cols=64, cell_bits=4, sign="differential"
 
 @dataclass(frozen=True, slots=True)
 class Nonideal:
-    """A chip's crossbars, and how they fall short of exact integers; the defaults do not.
+    """Crossbars of a chip and their non-idealities; by default they compute exact integers.
 
     Parameters
     ----------
     variation : float
         Standard deviation over mean of a programmed conductance, in [0, 1].
     read_noise : float
-        The same, of a conductance from one read to the next.
+        Standard deviation over mean of a conductance from one read to the next, in [0, 1].
     on_off : float
         Largest over smallest conductance, above 1.
     adc_bits : int, optional
@@ -38,13 +38,13 @@ class Nonideal:
     wire_ohm : float
         Resistance of a wire from one cell to the next.
     r_on_ohm : float
-        Resistance of a cell at the largest conductance; only wires ask for it.
+        Resistance of a cell at the largest conductance; used only with ``wire_ohm``.
     weight_bits, input_bits : int
         Bits of a weight with its sign (2 to 8), and of an input that is not a spike (1 to 8).
     array : CrossbarArray
-        Where the weights lie and how their sign is stored; that of ``rram-64-32nm-physical`` if absent.
+        Placement of the weights and storage of their sign; by default that of ``rram-64-32nm-physical``.
     clip : float
-        Share of the non-zero currents of calibration that may lie beyond a converter's range.
+        Share of the non-zero currents of calibration that may exceed the range of a converter.
 
     Examples
     --------
@@ -86,14 +86,14 @@ class Nonideal:
 
     @classmethod
     def of(cls, platform: str | os.PathLike[str] | ImcChip, **settings: Any) -> Self:
-        """Crossbars and converters of a priced chip; further settings as of the class.
+        """Build settings with the crossbars and converters of a priced chip.
 
         Parameters
         ----------
         platform : str, path or ImcChip
-            As :func:`spikewise.price.load_platform` takes it.
+            Platform, or an argument of :func:`spikewise.price.load_platform`.
         settings : dict
-            ``adc_bits`` replaces the converters of the chip, None by exact ones.
+            Arguments of the class. ``adc_bits`` replaces that of the chip; with None the converters are exact.
 
         Examples
         --------
@@ -109,11 +109,12 @@ class Nonideal:
 
     @property
     def nominal(self) -> Nonideal:
-        """The same design without luck: no spread, no noise, no stuck cell."""
+        """The same design without random deviations: no spread, no noise, no stuck cell."""
         return replace(self, variation=0.0, read_noise=0.0, stuck_on=0.0, stuck_off=0.0)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary, ready for JSON; exact values are None."""
+        """Return a plain dictionary, ready for JSON; exact values are None."""
+        # JSON has no infinity, so an infinite on/off ratio is None too.
         values = {**asdict(self), "array": self.array.model_dump()}
         return {key: None if value == math.inf else value for key, value in values.items()}
 

@@ -1,9 +1,9 @@
-r"""Accuracy and early exit of many imperfect chips: does leaving early suffer more than running to the end?
+r"""Study of many non-ideal chips: is early exit more sensitive to non-idealities than a full run?
 
-:func:`study` runs many chips and answers with mean and spread: accuracy of all steps; of early exit with the bound of
-the clean model; and with a bound that was calibrated anew on each chip, on validation images. The chip distorts the
-scores, hence their entropy, so the clean bound meets another distribution than it was chosen for. A chip's own
-bound is a heuristic like any other (:mod:`~spikewise.dynamic.calibration`): it aims at a loss and promises none.
+:func:`study_chips` runs many chips and returns, per chip, the accuracy of a full run, of early exit with the bound of
+the clean model, and of early exit with a bound calibrated on that chip, on validation images. A chip distorts the
+scores and so their entropy, so the bound of the clean model was chosen for another distribution. The bound of a chip is
+a heuristic (:mod:`~spikewise.dynamic.calibration`): it aims at a loss of accuracy, but guarantees none.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ Samples = tuple[ArrayLike, ArrayLike]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StudyRow:
-    """How the chips of one design did on the test images; one value per seed (S,) and design.
+    """Results of the chips of one design on the test images, with one value per seed (S,).
 
     Parameters
     ----------
     nonideal : Nonideal
         The design.
     accuracy_static : float array of shape (S,)
-        Of all steps.
+        Accuracy of full runs.
     accuracy_clean, steps_clean : float array of shape (S,)
-        Of early exit with the given rule, and its mean steps.
+        Accuracy and mean steps of early exit with the given rule.
     accuracy_chip, steps_chip, bound_chip : float array of shape (S,)
-        Of early exit with the bound that was calibrated on this chip, and that bound.
+        Accuracy and mean steps of early exit with the bound calibrated on this chip, and that bound.
     clipped : float array of shape (S,)
-        Share of conversions beyond a converter's range.
+        Share of conversions beyond the range of a converter.
     """
 
     nonideal: Nonideal
@@ -60,15 +60,15 @@ class StudyRow:
     clipped: NDArray[np.float64]
 
     def mean(self) -> dict[str, float]:
-        """Mean of each figure over the chips."""
+        """Return the mean of each figure over the chips."""
         return {key: float(np.mean(values)) for key, values in self._figures().items()}
 
     def spread(self) -> dict[str, float]:
-        """Standard deviation of each figure over the chips (n - 1); 0 for a single one."""
+        """Return the standard deviation of each figure over the chips (with n - 1); 0 for a single chip."""
         return {key: float(np.std(v, ddof=1)) if len(v) > 1 else 0.0 for key, v in self._figures().items()}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary, ready for JSON; exact values are None."""
+        """Return a plain dictionary, ready for JSON; exact values are None."""
         return {"nonideal": self.nonideal.to_dict(), **{key: each.tolist() for key, each in self._figures().items()}}
 
     def _figures(self) -> dict[str, NDArray[np.float64]]:
@@ -89,30 +89,30 @@ def study_chips(
     batch_size: int = 64,
     n_together: int = 4,
 ) -> StudyRow:
-    """Accuracy and early exit of many chips of one design. Test images choose nothing.
+    """Measure accuracy and early exit of many chips of one design; test images are used for results only.
 
     Parameters
     ----------
     network : SpikingNetwork
-        As it was trained.
+        Trained network.
     nonideal : Nonideal
         The design.
     validation, test : pair of arrays
-        Images (B, C, H, W) or recordings (T, B, C, H, W), and labels: to calibrate each chip's own bound on, and to
-        report on.
+        Images (B, C, H, W) or recordings (T, B, C, H, W), and labels: the first pair calibrates the bound of each chip,
+        the second gives the results.
     rule : EntropyExit
-        Calibrated on the clean model.
+        Rule calibrated on the clean model.
     seeds : sequence of int
-        The chips.
+        Seeds of the chips.
     max_drop : float
-        Loss of accuracy that a chip's own calibration tolerates.
+        Loss of accuracy that the calibration on each chip tolerates.
     n_steps : int
-        Of the full run.
+        Timesteps of a full run.
     calibration_images : array, optional
-        Images or recordings for the design; the first 64 for validation if absent.
+        Images or recordings for the design; by default, the first 64 validation samples.
     batch_size, n_together : int
-        Images, and chips, that run together: memory grows with their product. Figures do not depend on ``n_together``,
-        up to the rounding of sums in float32.
+        Number of images, and of chips, that run together: memory grows with their product. Results do not depend on
+        ``n_together``, except for the rounding of sums in float32.
     """
     if not isinstance(rule, EntropyExit):
         raise ParameterError(f"rule must be an EntropyExit; got {rule!r}. Calibrate one on the clean model.")
@@ -138,13 +138,14 @@ def study_chips(
 def chip_traces(
     chips: SpikingNetwork, n_chips: int, images: ArrayLike, labels: ArrayLike, n_steps: int = 4, batch_size: int = 64
 ) -> list[ScoreTrace]:
-    """Trace of each chip of a network of :meth:`CrossbarDesign.chips`, as if it ran alone in batches of this size."""
+    """Return the trace of each chip of :meth:`CrossbarDesign.chips`, as if it ran alone in batches of this size."""
     images = check_images(images, chips.spec.in_shape, n_frames=n_steps)
     axis = sample_axis(images)
     n_samples = images.shape[axis]
     labels = check_labels(labels, n_samples, chips.spec.n_classes)
     classifier = SpikingClassifier(chips, n_steps, batch_size=batch_size * n_chips)
     score_sum = np.empty((n_steps, n_samples, n_chips, chips.spec.n_classes), np.float32)
+    # Copies are made batch by batch: n_chips copies of all images at once would need much memory.
     for first in range(0, n_samples, batch_size):
         some = images[_rows(images, first, first + batch_size)]
         trace = classifier.trace(np.repeat(some, n_chips, axis))
@@ -154,12 +155,13 @@ def chip_traces(
 
 
 def _rows(images: NDArray[Any], first: int, end: int) -> tuple[slice, ...]:
-    """Where some of the samples lie."""
+    """Return the index of some of the samples, in images or in recordings."""
     return (*[slice(None)] * sample_axis(images), slice(first, end))
 
 
 def _one_chip(validation: ScoreTrace, test: ScoreTrace, rule: EntropyExit, max_drop: float) -> tuple[float, ...]:
-    """Figures of one chip, in the order of :class:`StudyRow`."""
+    """Return the figures of one chip, in the order of :class:`StudyRow`."""
+    # Calibrated on validation scores of this very chip, with the accumulation of the clean rule.
     own = calibrate(validation, ExitPath.of("entropy", rule.accumulate), max_drop=max_drop).rule
     return float(test.accuracy_by_step()[-1]), *_exit(test, rule), *_exit(test, own), own.bound(1)
 

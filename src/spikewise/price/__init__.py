@@ -1,4 +1,4 @@
-"""What a network costs on hardware: energy, latency, area and memory, with a band and a breakdown that adds up."""
+"""Price of a network on hardware: energy, latency, area and memory, with uncertainty bands and breakdowns."""
 
 from spikewise._lazy import lazy_exports
 

@@ -1,14 +1,14 @@
-r"""The one way to charge: unit costs entered into accounts for each of so many events, one report at the end.
+r"""Accounts of a price: every platform charges unit costs times counts of events, and gets a report at the end.
 
-A platform charges a unit cost (low, nominal, high) for each of so many events of a layer at a step,
+A platform charges a unit cost (low, nominal, high) for each event of a layer at a step,
 
 .. math:: E_{step, layer, component} = \sum_{event} n_{event, step, layer} \cdot e_{event, layer},
 
-from the activity of the samples still running and from that of all samples alike. Work that does not change over time
-(the weighted sums of a direct-coded image) is entered once per inference instead: :class:`Accounts` sorts both.
+twice: for the activity of the samples still running, and for that of all samples. Work that does not change over time
+(the weighted sums of a direct-coded image) is charged once per inference; :class:`Accounts` separates the two.
 
-Where nobody knows what is done once, a price has several :class:`Option` values. The first is the nominal one; the low
-and the high corner are those of the cheapest and the dearest.
+Where it is unknown which work is done once, a price has several :class:`Option` values. The first one is nominal; the
+low corner is that of the cheapest option, the high corner that of the most expensive.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ _NOMINAL = CORNERS.index("nominal")
 
 
 class Accounts:
-    """Charges by corner, activity (running, all), step, layer and component, until they are closed as a report.
+    """Charges by corner, activity (running, all), step, layer and component, from which a report is made.
 
-    Unit costs have shape (3,), (3, L) or (3, 2, T, L); counts any shape that broadcasts to (2, T, L). Both may have
-    L + 1 columns, the last for the chip as a whole.
+    Unit costs have shape (3,), (3, L) or (3, 2, T, L); counts have any shape that broadcasts to (2, T, L). Both may
+    have L + 1 columns, the last for the chip as a whole.
 
     Parameters
     ----------
     layers, components : sequence of str
-        Names; the layer ``"chip"`` is added.
+        Names; a last layer ``"chip"`` is added.
     n_steps : int
         Timesteps T.
     is_once : sequence of bool, length L, optional
@@ -62,7 +62,7 @@ class Accounts:
 
     @classmethod
     def of(cls, workload: Workload, components: Sequence[str]) -> Accounts:
-        """Accounts of the layers of a workload."""
+        """Open accounts for the layers of a workload."""
         names, is_once = zip(*((layer.name, layer.once_per_inference) for layer in workload.layers), strict=True)
         return cls(names, components, workload.n_steps, is_once)
 
@@ -79,7 +79,8 @@ class Accounts:
         self.once_j[..., self._column[component]] += self._padded(joules)
 
     def leave(self, component: str, joules: FloatArray) -> None:
-        """Charge energy (3, T, L) to samples that leave after a step, for what was begun in vain."""
+        """Charge energy (3, T, L) to samples that leave after a step, for later steps that had begun already."""
+        # The same for running samples and for all, hence the new axis.
         self.leave_j[..., self._column[component]] += self._padded(joules)[:, None]
 
     def area(self, component: str, square_metres: ArrayLike) -> None:
@@ -91,33 +92,35 @@ class Accounts:
         self.memory_bits[:, self._column[component]] += self._padded(n_bits)
 
     def on_chip(self, value: ArrayLike) -> FloatArray:
-        """A number, or an array of them, for the chip as a whole and nothing for its layers."""
+        """Return values for the chip as a whole, with 0 for each layer."""
         values = np.asarray(value, np.float64)
         return np.concatenate([np.zeros((*values.shape, self.n_layers)), values[..., None]], axis=-1)
 
     def leak(self, component: str, watts: FloatArray) -> None:
-        """Charge power for as long as everything takes: (3,) to the layer at work, (3, L + 1) to the one that leaks."""
+        """Charge power for the whole run time: (3,) to the layer at work, (3, L + 1) to the layer that leaks."""
         column = self._column[component]
         for energy, time in ((self.step_j, self.step_s), (self.once_j, self.once_s)):
+            # A layer leaks while others work too, so with a power per layer the time of all layers counts.
             busy = time.sum(-1) if watts.ndim == 1 else time.sum((-2, -1))[..., None]
             energy[..., column] += _by_corner(watts, busy.ndim) * busy
 
     def spend(self, watts: FloatArray) -> None:
-        """Charge power (3,) to each component for as long as it takes: all energy of a processor that is always on."""
+        """Charge power (3,) to each component for its own time: all energy of a processor with constant power."""
         for energy, time in ((self.step_j, self.step_s), (self.once_j, self.once_s)):
             energy += _by_corner(watts, time.ndim) * time
 
     def scale_run_time(self, seconds: FloatArray) -> None:
-        """Multiply all times by what makes a full run of all samples take so long (3,)."""
+        """Multiply all times by one factor, so that a full run of all samples takes this time (3,)."""
+        # Index 1 is the activity of all samples: the measured time is that of a run without early exit.
         factor = seconds / (self.once_s.sum((-1, -2)) + self.step_s.sum((-1, -2))[:, 1].sum(1))
         for time in (self.step_s, self.once_s):
             time *= _by_corner(factor, time.ndim)
 
-    # What follows is worked out once, so it is to be asked for when everything is charged.
+    # The properties below are cached: read them only when everything is charged.
 
     @cached_property
     def per_step_j(self) -> FloatArray:
-        """Energy (3,) of the layers at a step: all samples, mean over the steps."""
+        """Energy (3,) of all layers per step, mean over the steps, for the activity of all samples."""
         return np.asarray(self.step_j[:, 1, :, :-1].sum((2, 3)).mean(1))
 
     @cached_property
@@ -128,7 +131,7 @@ class Accounts:
 
     @cached_property
     def latencies_s(self) -> FloatArray:
-        """Time (2, T) to its answer, with nominal constants."""
+        """Time (2, T) to the answer of a sample that leaves after step 1, 2, ..., T, with nominal constants."""
         return np.asarray(self.once_s[_NOMINAL].sum() + np.cumsum(self.step_s[_NOMINAL].sum((2, 3)), axis=1))
 
     @cached_property
@@ -136,9 +139,10 @@ class Accounts:
         return np.ceil(self.memory_bits).astype(np.int64)
 
     def ledger(self, corner: int, who: int, fixed_j: float) -> Ledger:
-        """One corner of the running (0) or of all (1) samples, with an energy on top that is paid once."""
+        """Return the ledger of one corner, for the running (0) or for all (1) samples, with an energy paid once."""
         once_j = self.once_j[corner]
         if fixed_j:
+            # A copy: options with different fixed energies share these accounts.
             once_j = once_j.copy()
             once_j[-1, self._column[FIXED]] += fixed_j
         return Ledger(
@@ -150,7 +154,7 @@ class Accounts:
         self, platform: Platform, workload: Workload, histogram: Sequence[int], notes: Sequence[str], source: str = "",
         tag: Tag = "verified",
     ) -> CostReport:  # fmt: skip
-        """Close the accounts where there is one way to charge; see :func:`report_of`."""
+        """Make the report of accounts that have one option; see :func:`report_of`."""
         return report_of([Option("none", self, np.zeros(3))], platform, workload, histogram, notes, source, tag)
 
     def _padded(self, values: ArrayLike) -> FloatArray:
@@ -165,25 +169,26 @@ class Accounts:
         cost = unit[:, None, None, None] if unit.ndim == 1 else _by_corner(self._padded(unit), 4)
         charge, column = cost * self._padded(counts), self._column[component]
         if once and self.has_once:
-            every = np.broadcast_to(charge, step.shape[:-1])[:, 1, 0]  # as at the first step of all samples
+            # Once-work sees the same input at every step, so the charge of the first step of all samples stands for it.
+            every = np.broadcast_to(charge, step.shape[:-1])[:, 1, 0]
             single[..., column] += np.where(self._is_once, every, 0.0)
             charge = np.where(self._is_once, 0.0, charge)
         step[..., column] += charge
 
 
 class Option(NamedTuple):
-    """One way to charge what is done once per inference: accounts, and an energy (3,) on top of them."""
+    """One way to charge work done once per inference: accounts, and an energy (3,) to add to them."""
 
     mode: OnceMode
     accounts: Accounts
     fixed_j: FloatArray
 
     def full_j(self) -> FloatArray:
-        """Energy (3,) of a full run, mean over all samples."""
+        """Return the energy (3,) of a full run, mean over all samples."""
         return np.asarray(self.fixed_j + self.accounts.energies_j[:, 1, -1])
 
     def figures(self, leaves: FloatArray) -> OnceFigures:
-        """Mean energy and EDP saving, all nominal; ``leaves`` is the share of samples (T,) that leave at each step."""
+        """Return nominal mean energy and EDP saving; ``leaves`` is the share of samples (T,) that leave per step."""
         energies, latencies = self.accounts.energies_j[_NOMINAL] + self.fixed_j[_NOMINAL], self.accounts.latencies_s
         static = energies[1, -1] * latencies[1, -1]
         saving = 1 - leaves @ (energies[0] * latencies[0]) / static if static else 0.0
@@ -194,7 +199,7 @@ def report_of(
     options: Sequence[Option], platform: Platform, workload: Workload, histogram: Sequence[int], notes: Sequence[str],
     source: str = "", tag: Tag = "verified",
 ) -> CostReport:  # fmt: skip
-    """Close accounts as a report; label, notes, sources and tags are the platform's, and those of one table it uses."""
+    """Make a report of accounts; ``source`` and ``tag`` are those of a table that the platform uses."""
     leaves, constants = np.asarray(histogram) / workload.n_samples, platform.quantities()
     shown = [options[0]] * len(CORNERS)
     modes: tuple[OnceFigures, ...] = ()
@@ -222,5 +227,5 @@ def report_of(
 
 
 def _by_corner(values: FloatArray, n_axes: int) -> FloatArray:
-    """Values of shape (3, ...) with so many axes: the new ones come behind that of the corners."""
+    """Give values of shape (3, ...) the wanted number of axes: new axes follow the axis of the corners."""
     return values.reshape(3, *[1] * (n_axes - values.ndim), *values.shape[1:])

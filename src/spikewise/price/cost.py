@@ -1,4 +1,4 @@
-r"""The report that a platform gives for a network.
+r"""Cost report: the price of a network on a platform.
 
 A :class:`Ledger` holds what each layer (L) costs in each component (C): once per inference and per step
 (T). A sample that leaves after step t has cost
@@ -9,9 +9,9 @@ With :math:`p_t` the share of samples that leave at t, a :class:`CostReport` giv
 :math:`\sum_t p_t E(t)` and :math:`\sum_t p_t D(t)`, and the energy-delay product as the mean of products
 :math:`\sum_t p_t E(t) D(t)`, which depends on the spread of the exits and not on their mean alone.
 
-Constants are uncertain, so there is a ledger for all of them low, nominal and high together; exit is judged
-against running every step, so there is one for the activity of *all* samples beside the one for those still
-*running*. :meth:`CostReport.at` and :attr:`CostReport.static` are views onto these.
+Constants are uncertain, so there is a ledger with all constants low, one with all nominal and one with all high. Early
+exit is compared with full runs, so each of them exists twice: for the activity of the samples still *running*, and for
+that of *all* samples. :meth:`CostReport.at` and :attr:`CostReport.static` are views of these ledgers.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ONCE_MODES: tuple[OnceMode, ...] = get_args(OnceMode)
 
 @dataclass(frozen=True, slots=True)
 class OnceFigures:
-    """Mean energy per sample, and EDP saving by early exit, for one way to charge once-work; all else nominal."""
+    """Mean energy per sample and EDP saving by early exit, for one way to charge work done once; all else nominal."""
 
     mode: OnceMode
     energy_j: float
@@ -47,7 +47,7 @@ class OnceFigures:
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> OnceFigures:
-        """From JSON; raises ValueError for an unknown mode or figures that are no numbers."""
+        """Build from JSON; raises ValueError if the mode is unknown or a figure is not a finite number."""
         found = cls(raw["mode"], float(raw["energy_j"]), float(raw["edp_saving"]))
         if found.mode not in ONCE_MODES or not np.isfinite([found.energy_j, found.edp_saving]).all():
             raise ValueError(f"once_modes must hold finite figures of {', '.join(ONCE_MODES)}; got {raw!r:.80}")
@@ -63,17 +63,17 @@ class CostReport:
     platform, workload : str
         Names, for display.
     exit_histogram : sequence of int, length T
-        How many samples left after step 1, 2, ..., T.
+        Number of samples that left after step 1, 2, ..., T.
     layers, components : sequence of str
-        Names of the L layers and C components; chip-wide parts sit in a last layer ``"chip"``.
+        Names of the L layers and C components; costs of the whole chip are in a last layer ``"chip"``.
     running, full : sequence of three Ledger
         Low, nominal and high; from the activity of samples still running, and from that of all samples.
     once_modes : sequence of OnceFigures
-        Where it is not known what is done once per inference: the figures of each way to charge it.
+        Figures for each way to charge work done once per inference, where it is unknown which work that is.
     assumptions, sources, weakest_tag : sequence of str, sequence of str, str
-        What was taken for granted, where the constants come from, and the least certain tag among them.
+        Assumptions, sources of the constants, and the least certain tag among the constants.
     corner : {"low", "nominal", "high"}
-        Where the figures are read; see :meth:`at`.
+        Corner that the figures are read at; see :meth:`at`.
 
     Examples
     --------
@@ -111,7 +111,7 @@ class CostReport:
             raise ShapeError(f"running and full must hold three ledgers of shape {shape} (T, L, C) each; got {found}.")
 
     def at(self, corner: Corner) -> CostReport:
-        """The same report with all constants low, nominal or high together."""
+        """Return the same report with all constants low, nominal or high together."""
         if corner not in CORNERS:
             raise unknown_name("corner", corner, CORNERS)
         return replace(self, corner=corner)
@@ -125,6 +125,7 @@ class CostReport:
     def static(self) -> CostReport:
         """The same network and platform with every sample run to the last step."""
         histogram = (0,) * (self.n_steps - 1) + (self.n_samples,)
+        # Without once_modes, because their figures are those of early exit.
         return replace(self, running=self.full, exit_histogram=histogram, once_modes=())
 
     @property
@@ -141,9 +142,11 @@ class CostReport:
         return self.ledger.latencies_s()
 
     def band(self, figure: str) -> tuple[float, float, float]:
-        """Lowest, nominal and highest value of a figure, such as ``"energy_j"``, over corners and once-modes."""
+        """Return lowest, nominal and highest value of a figure, such as ``"energy_j"``, over corners and once-modes."""
         if figure not in _BANDS:
             raise unknown_name("figure", figure, _BANDS)
+        # Sorted anew: a saving need not grow with the constants. Low and high ledgers already span the energies of the
+        # once-modes, but not their savings.
         values = [float(getattr(report, figure)) for report in self._corners]
         modes = [mode.edp_saving for mode in self.once_modes] if figure == "edp_saving" else []
         return min(values + modes), values[1], max(values + modes)
@@ -155,7 +158,7 @@ class CostReport:
 
     @property
     def n_samples(self) -> int:
-        """Samples behind the exit histogram."""
+        """Number of samples in the exit histogram."""
         return sum(self.exit_histogram)
 
     @property
@@ -166,19 +169,20 @@ class CostReport:
     @property
     def alive_shares(self) -> FloatArray:
         """Share of samples (T,) that compute each step: 1 at the first."""
+        # Sums from the last step back: who leaves after step t computes steps 1..t.
         return np.cumsum(self.exit_shares[::-1])[::-1]
 
     @property
     def mean_steps(self) -> float:
-        """Timesteps used, mean over the samples."""
+        """Mean number of timesteps used per sample."""
         return float(self.alive_shares.sum())
 
     def energy_at(self, step: int) -> float:
-        """Energy of a sample that leaves after this step (1..T)."""
+        """Return the energy of a sample that leaves after this step (1..T)."""
         return float(self._energies_j[self._index(step)])
 
     def latency_at(self, step: int) -> float:
-        """Time until a sample that leaves after this step (1..T) has its answer."""
+        """Return the time to the answer of a sample that leaves after this step (1..T)."""
         return float(self._latencies_s[self._index(step)])
 
     def _index(self, step: int) -> int:
@@ -188,19 +192,19 @@ class CostReport:
 
     @property
     def energy_j(self) -> float:
-        """Energy per sample, mean."""
+        """Mean energy per sample."""
         return float(self.exit_shares @ self._energies_j)
 
     @property
     def latency_s(self) -> float:
-        """Time to the answer, mean."""
+        """Mean time to the answer."""
         return float(self.exit_shares @ self._latencies_s)
 
     def latency_quantile(self, quantile: float) -> float:
-        """Time within which this share of the samples (0..1) has its answer."""
+        """Return the time within which this share of the samples (0..1) has its answer."""
         if not 0 <= quantile <= 1:
             raise ParameterError(f"quantile must lie in [0, 1]; got {quantile}.")
-        served = np.cumsum(self.exit_histogram)  # counts: 95 of 100 samples are exactly 95 %
+        served = np.cumsum(self.exit_histogram)  # counts, not shares: 95 of 100 samples are exactly 95 %
         return self.latency_at(int(np.searchsorted(served, quantile * self.n_samples * (1 - 1e-12))) + 1)
 
     @property
@@ -210,7 +214,7 @@ class CostReport:
 
     @property
     def edp_of_means_js(self) -> float:
-        """Mean energy times mean delay: smaller than :attr:`edp_js` whenever exits spread."""
+        """Mean energy times mean delay: smaller than :attr:`edp_js` whenever samples leave at different steps."""
         return self.energy_j * self.latency_s
 
     @property
@@ -231,14 +235,14 @@ class CostReport:
 
     @property
     def total(self) -> Cost:
-        """The four figures as one :class:`Cost`."""
+        """Energy, latency, area and memory as one :class:`Cost`."""
         return Cost(self.energy_j, self.latency_s, self.area_m2, self.memory_bits)
 
     def breakdown(self, by: By = "component") -> dict[str, Cost]:
-        """Shares of the total by ``"component"``, ``"layer"`` or ``"timestep"``; they sum to :attr:`total`.
+        """Split the total by ``"component"``, ``"layer"`` or ``"timestep"``; the parts sum to :attr:`total`.
 
-        A step's entry is weighted with the share of samples that compute it; area and memory, which
-        are built once, stand in the entry ``"once"``.
+        The entry of a step is weighted with the share of samples that compute it; area and memory, which
+        are built once, are in the entry ``"once"``.
         """
         if by not in BREAKDOWNS:
             raise unknown_name("by", by, BREAKDOWNS)
@@ -247,7 +251,7 @@ class CostReport:
         return dict(zip(names, self.ledger.split(by, self.alive_shares), strict=True))
 
     def summary(self) -> dict[str, Any]:
-        """The figures, their bands and breakdowns as a plain dictionary: all but the arrays behind them."""
+        """Return figures, bands and breakdowns as a plain dictionary, without the ledgers."""
         static = self.static
         return {
             "format": _FORMAT,
@@ -272,7 +276,8 @@ class CostReport:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """:meth:`summary` and the ledgers, ready for JSON."""
+        """Return :meth:`summary` and the ledgers, ready for JSON."""
+        # Without early exit both sets of ledgers are equal, and the file holds one of them.
         same = all(a.same_as(b) for a, b in zip(self.running, self.full, strict=True))
         running, full = ([ledger.to_dict() for ledger in ledgers] for ledgers in (self.running, self.full))
         names = {"layers": list(self.layers), "components": list(self.components)}
@@ -280,7 +285,7 @@ class CostReport:
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> CostReport:
-        """Inverse of :meth:`to_dict`; the figures are computed anew. Raises DataError if it is not a report."""
+        """Inverse of :meth:`to_dict`; recomputes the figures. Raises DataError if the dictionary is not a report."""
         if not isinstance(raw, Mapping) or raw.get("format") != _FORMAT:
             raise DataError(f"a cost report must carry format {_FORMAT!r}. Is this the right file?")
         try:

@@ -1,4 +1,4 @@
-"""Costs, how they combine, and the arrays behind a price: each layer in each component, once and at each step."""
+"""Costs, how they combine, and the ledger of a price: cost of each layer in each component, once and per step."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Cost:
     memory_bits: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """The four figures by name."""
+        """Return the four figures by name."""
         return {key: getattr(self, key) for key in self.__slots__}
 
     def then(self, other: Cost) -> Cost:
-        """Cost of one after the other, each on its own part: everything adds, latency too."""
+        """Return the cost of both in series, each on hardware of its own: energy, latency, area and memory add up."""
         return Cost(
             energy_j=self.energy_j + other.energy_j,
             latency_s=self.latency_s + other.latency_s,
@@ -61,7 +61,7 @@ class Ledger:
     area_m2 : float array of shape (L, C)
     memory_bits : int array of shape (L, C)
     leave_energy_j : float array of shape (T, L, C)
-        Paid by a sample that leaves after the step, for what was begun in vain.
+        Paid by a sample that leaves after the step, for later steps that had begun already.
     """
 
     once_energy_j: FloatArray
@@ -82,19 +82,20 @@ class Ledger:
                 raise ShapeError(f"{key} must have shape {steps[1:]} (L, C); got {getattr(self, key).shape}.")
 
     def energies_j(self) -> FloatArray:
-        """Energy (T,) of a sample that leaves after step 1, 2, ..., T."""
+        """Return the energy (T,) of a sample that leaves after step 1, 2, ..., T."""
         in_vain = self.leave_energy_j.sum((1, 2))
         return np.asarray(self.once_energy_j.sum() + np.cumsum(self.step_energy_j.sum((1, 2))) + in_vain)
 
     def latencies_s(self) -> FloatArray:
-        """Time (T,) to the answer of a sample that leaves after step 1, 2, ..., T."""
+        """Return the time (T,) to the answer of a sample that leaves after step 1, 2, ..., T."""
         return np.asarray(self.once_latency_s.sum() + np.cumsum(self.step_latency_s.sum((1, 2))))
 
     def split(self, by: By, alive: FloatArray) -> list[Cost]:
-        """Energy, latency, area and memory of each layer, of each component, or of once and then each step.
+        """Return the cost of each layer, of each component, or of the once-work and then each step.
 
         Steps are weighted with ``alive``, the share of samples (T,) that compute them.
         """
+        # Who computes a step but not the next one leaves after it.
         leaves = alive - np.append(alive[1:], 0.0)
         if by == "timestep":
             rest, in_vain = np.zeros(len(alive), np.int64), leaves * self.leave_energy_j.sum((1, 2))
@@ -116,7 +117,7 @@ class Ledger:
         return [Cost(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
     def to_dict(self) -> dict[str, Any]:
-        """Nested lists, ready for JSON."""
+        """Return nested lists, ready for JSON."""
         return {item.name: getattr(self, item.name).tolist() for item in fields(self)}
 
     @classmethod
@@ -126,11 +127,12 @@ class Ledger:
             key: np.asarray(value, np.int64 if key == "memory_bits" else np.float64) for key, value in raw.items()
         }
         for key, array in arrays.items():
-            least = -np.inf if key == "step_latency_s" else 0.0  # a pipeline saves time
+            # The overlap of a pipeline is a negative latency.
+            least = -np.inf if key == "step_latency_s" else 0.0
             if not np.isfinite(array).all() or (array < least).any():
                 raise ValueError(f"{key} must hold finite numbers of at least {least:g}")
         return cls(**arrays)
 
     def same_as(self, other: Ledger) -> bool:
-        """True if every entry is equal."""
+        """Whether every entry is equal."""
         return all(np.array_equal(getattr(self, item.name), getattr(other, item.name)) for item in fields(self))

@@ -1,4 +1,4 @@
-"""Platforms: whatever turns a workload into a cost report, by name or from a file of its own."""
+"""Load a platform by its name or from a file, and price a workload on it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ KINDS = {
 
 
 def settings_of(kind: str) -> Any:
-    """Class of the settings of a kind, one of :data:`KINDS`: they are a platform, checked as they are read."""
+    """Return the settings class of a kind of :data:`KINDS`; its instances are platforms."""
+    # Imported only now, so that pricing on one kind does not import the others.
     module, name = KINDS[kind]
     return getattr(import_module(f"spikewise.price.{module}"), name)
 
@@ -42,10 +43,11 @@ def load_platform(name: str | os.PathLike[str]) -> Platform:
     Raises
     ------
     ParameterError
-        If nobody knows the name.
+        If the name is unknown.
     DataError
         If the file is absent or one of its keys is wrong; the message names the key.
     """
+    # Only shipped platforms are cached: a user's file may change between two calls.
     if not isinstance(name, str | os.PathLike):
         raise ParameterError(f"platform must be a platform, its name or the path of its file; got {repr(name)[:60]}.")
     return _preset(str(name)) if str(name) in platform_names() else _read(str(name))
@@ -57,7 +59,7 @@ def _preset(name: str) -> Platform:
 
 
 def varied(name: str, changes: Mapping[str, Any]) -> Platform:
-    """A platform with some of its settings changed.
+    """Load a platform with some of its settings changed.
 
     Parameters
     ----------
@@ -70,7 +72,7 @@ def varied(name: str, changes: Mapping[str, Any]) -> Platform:
     Raises
     ------
     ParameterError
-        If a key is not there, or its value cannot be.
+        If a key does not exist, or its new value is not allowed.
 
     Examples
     --------
@@ -91,13 +93,15 @@ def varied(name: str, changes: Mapping[str, Any]) -> Platform:
 
 
 def _with(raw: Mapping[str, Any], key: str, value: Any, name: str) -> dict[str, Any]:
-    """The table with one of its values changed, which must be there."""
+    """Return the table with one value changed; raise ParameterError if the table has no such key."""
     *path, last = key.split(".")
     inner: Any = raw
     for part in path:
         inner = inner.get(part) if isinstance(inner, Mapping) else None
+    # A top-level key must be a table, such as a constant: name, kind and label do not vary.
     if not isinstance(inner, Mapping) or last not in inner or (not path and not isinstance(inner[last], Mapping)):
         tables = {group: table for group, table in raw.items() if isinstance(table, Mapping)}
+        # A top-level constant is named by its own key, all other settings by group and key.
         known = [
             group if "value" in table and each == "value" else f"{group}.{each}"
             for group, table in tables.items() for each in table if "value" not in table or each == "value"

@@ -1,12 +1,13 @@
-"""Platforms as files: presets, and files of one's own that change a few constants of another platform.
+"""Platform files: presets, and files of the user that change a few constants of another platform.
 
-A file that begins with ``extends = "rram-64-32nm"`` says only what differs. Tables are joined key by key, all else
-replaces what was there. A constant that gets a new value loses the band, source and tag of the old one: unless the file
+A file that begins with ``extends = "rram-64-32nm"`` contains only what differs. Tables are merged key by key; any other
+value replaces the old one. A constant with a new value loses the band, source and tag of the old one: unless the file
 gives them, the band is the value itself and the source is the file, *unverified*. Parts of the chip are changed under
-``[components.NAME]``, where NAME must be known, and added under ``[new_components.NAME]``.
+``[components.NAME]``, where NAME must exist, and added under ``[new_components.NAME]``.
 
-Name and label are never inherited, since they stand for the original's own numbers: a file without a ``name`` is called
-like itself, and one without a ``label`` says what it changes. A shipped platform's name is taken.
+Name and label are never inherited, since they describe the numbers of the original: a file without a ``name`` is named
+after the file, and one without a ``label`` gets a label that lists its changes. The name of a shipped platform must not
+be used.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _SUFFIX = ".toml"
 _MAX_BYTES = 2**20
 _MOST_NAMED = 5  # changes that a label names
 _OF_A_CONSTANT = frozenset(("value", "low", "high", "unit", "source", "tag", "per"))
-_WORDS = ("name", "label", "notes")  # say something of a platform, and change no price
+_WORDS = ("name", "label", "notes")  # descriptions, which change no price
 
 
 def platform_names() -> tuple[str, ...]:
@@ -42,7 +43,7 @@ def platform_names() -> tuple[str, ...]:
 
 
 def find_platform(name: str, folder: Path | None = None) -> Path | Traversable:
-    """File of a platform: a preset by its name, or a path that ends in ``.toml``, relative to a folder if given."""
+    """Return the file of a platform: a preset by its name, or a path that ends in ``.toml``, relative to a folder."""
     path = Path(name)
     if path.suffix.lower() == _SUFFIX:
         return path if folder is None else folder / path
@@ -54,13 +55,14 @@ def find_platform(name: str, folder: Path | None = None) -> Path | Traversable:
 
 
 def read_platform_table(source: Path | Traversable) -> dict[str, Any]:
-    """Read a platform file, with what it extends filled in.
+    """Read a platform file, merged with the file that it extends.
 
     Raises
     ------
     DataError
-        If a file is absent, too large or no TOML, changes a part that is not there, or extends itself.
+        If a file is absent, too large or not TOML, changes a part that does not exist, or extends itself.
     """
+    # From the complete file at the end of the chain back to the one that was asked for.
     chain = _chain(source)
     file, whole = chain.pop()
     whole = {"name": _stem(file), **whole}
@@ -69,13 +71,14 @@ def read_platform_table(source: Path | Traversable) -> dict[str, Any]:
         change = _with_new_parts(file, raw, whole)
         changed |= dict.fromkeys(_changes(change, whole))
         whole = merged(_unlabelled(whole, _stem(file), original, list(changed)), change, file.name)
+        # A label lists the changes against the last shipped platform of the chain, not against what that one extends.
         if is_shipped(file):
             original, changed = whole["name"], {}
     return whole
 
 
 def is_shipped(source: Path | Traversable) -> bool:
-    """Whether a file is one of the package itself."""
+    """Whether a file ships with the package."""
     return _place(source) in {_place(item) for item in PRESETS.iterdir()}
 
 
@@ -89,7 +92,7 @@ def read_toml(source: Path | Traversable) -> dict[str, Any]:
 
 
 def merged(base: Mapping[str, Any], change: Mapping[str, Any], who: str) -> dict[str, Any]:
-    """A table with changes: tables key by key, constants with a new band and source, all else replaced.
+    """Return a table with changes: tables merged key by key, constants with new band and source, all else replaced.
 
     Examples
     --------
@@ -98,6 +101,7 @@ def merged(base: Mapping[str, Any], change: Mapping[str, Any], who: str) -> dict
     {'adc': {'value': 5.0, 'unit': 'pJ', 'source': 'mine.toml', 'tag': 'unverified'}}
     """
     result = dict(base)
+    # Only a constant has the key "value". Its old band, source and tag say nothing about a new value.
     if "value" in change:
         for key in ("low", "high"):
             result.pop(key, None)
@@ -110,7 +114,7 @@ def merged(base: Mapping[str, Any], change: Mapping[str, Any], who: str) -> dict
 
 
 def _chain(source: Path | Traversable) -> list[tuple[Path | Traversable, dict[str, Any]]]:
-    """The file and what it says, then what it extends, and so on to a complete one."""
+    """Return a file with its content, then the file that it extends, and so on to a complete one."""
     chain = [(source, read_toml(source))]
     while "extends" in chain[-1][1]:
         source, raw = chain[-1]
@@ -129,7 +133,7 @@ def _chain(source: Path | Traversable) -> list[tuple[Path | Traversable, dict[st
 
 
 def _with_new_parts(file: Path | Traversable, raw: Mapping[str, Any], whole: Mapping[str, Any]) -> dict[str, Any]:
-    """Changes of a file, with new components among the others; old ones must be known, new ones must not."""
+    """Return the changes of a file, with new components merged into the others; check that their names fit."""
     change = dict(raw)
     tables = {key: raw[key] for key in ("components", "new_components") if key in raw}
     known = whole.get("components", {})
@@ -154,7 +158,7 @@ def _with_new_parts(file: Path | Traversable, raw: Mapping[str, Any], whole: Map
 
 
 def _changes(change: Mapping[str, Any], base: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    """Dotted keys of what differs from the base; a constant counts once, whatever is said of it."""
+    """Yield the dotted keys that differ from the base; a constant counts once, even if several of its keys differ."""
     for key, value in change.items():
         before = base.get(key)
         is_constant = isinstance(value, Mapping) and not _OF_A_CONSTANT.isdisjoint(value)
@@ -165,11 +169,12 @@ def _changes(change: Mapping[str, Any], base: Mapping[str, Any], above: str = ""
 
 
 def _unlabelled(base: Mapping[str, Any], stem: str, original: str, changed: Sequence[str]) -> dict[str, Any]:
-    """A table whose name, label and notes claim nothing of the original for what was changed."""
+    """Return the table with a new name and label, and with a warning before the notes of the original."""
     told = ", ".join(changed[:_MOST_NAMED])
     if len(changed) > _MOST_NAMED:
         told += f" and {len(changed) - _MOST_NAMED} more"
     what = f"changes {len(changed)} setting{'s' * (len(changed) > 1)} of {original}: {told}"
+    # Each file of a chain adds this note; an older copy is dropped below.
     caution = f"the notes below were written for {original}; where they speak of what was changed, they may not hold."
     notes = [note for note in base.get("notes", ()) if note != caution]
     label = f"{stem}: {what if changed else f'the same as {original}'}."
@@ -181,5 +186,5 @@ def _stem(source: Path | Traversable) -> str:
 
 
 def _place(source: Path | Traversable) -> str:
-    """Where a file really is, whatever it is called."""
+    """Return the real path of a file, so that two names of one file compare equal."""
     return os.path.realpath(str(source))

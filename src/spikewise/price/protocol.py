@@ -1,4 +1,4 @@
-"""The protocol of a platform: all that prices, tables and searches ask of it."""
+"""Protocol of a platform: the interface that prices, tables and searches use."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from .quantity import Quantity
 
 @runtime_checkable
 class Platform(Protocol):
-    """Hardware that can be asked for a price."""
+    """Hardware that can price a workload."""
 
     @property
     def name(self) -> str:
-        """Shown in reports."""
+        """Name shown in reports."""
 
     @property
     def kind(self) -> str:
-        """One of :data:`spikewise.price.platform.KINDS`, or a kind of one's own."""
+        """One of :data:`spikewise.price.platform.KINDS`, or a kind defined by the user."""
 
     @property
     def label(self) -> str:
-        """One line on how far to trust it."""
+        """One line on the accuracy of the platform's constants."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -33,10 +33,10 @@ class Platform(Protocol):
 
     @property
     def beside(self) -> str | None:
-        """Name of the platform that tables show beside this one."""
+        """Name of the platform that tables show together with this one."""
 
     def quantities(self) -> Sequence[Quantity]:
-        """Every constant: a report takes its sources and its weakest tag from them."""
+        """Return every constant: a report takes its sources and its weakest tag from them."""
 
     def estimate(self, workload: Workload) -> CostReport:
-        """Energy, latency, area and memory of a workload, by layer, component and step."""
+        """Return energy, latency, area and memory of a workload, by layer, component and step."""

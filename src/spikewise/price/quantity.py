@@ -1,9 +1,9 @@
-"""Constants of hardware, each with its band, its unit, its source and how sure we are of it.
+"""Hardware constants, each with its uncertainty band, unit, source and a tag that says how certain it is.
 
-A number without a source is a rumour. Every constant of a platform is a :class:`Quantity`, written in
-TOML as ``{ value = 0.79, low = 0.23, high = 0.92, unit = "pJ", source = "...", tag = "verified" }``. Tags, from
-the surest to the weakest: ``verified`` (read in the named source), ``run`` (output of a public tool),
-``derived`` (own arithmetic on such), ``unverified`` (second-hand). A total inherits the weakest.
+Every constant of a platform is a :class:`Quantity`, written in TOML as
+``{ value = 0.79, low = 0.23, high = 0.92, unit = "pJ", source = "...", tag = "verified" }``. Tags, from the most
+certain to the least: ``verified`` (read in the named source), ``run`` (output of a public tool), ``derived`` (own
+arithmetic from such numbers), ``unverified`` (second-hand). A report has the least certain tag of its constants.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 def parse_unit(unit: str) -> tuple[float, Dimension]:
-    """Factor to SI base units and dimension of a unit such as ``"pJ"``, ``"µm2"`` or ``"KiB"``.
+    """Return the factor to SI base units and the dimension of a unit such as ``"pJ"``, ``"µm2"`` or ``"KiB"``.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def parse_unit(unit: str) -> tuple[float, Dimension]:
 
 
 def _without_band(schema: dict[str, Any]) -> None:
-    """A file need not give low and high: they default to the value."""
+    """Make low and high optional in the JSON schema: they default to the value."""
     schema["required"] = [key for key in schema["required"] if key not in ("low", "high")]
 
 
@@ -116,7 +116,7 @@ class Quantity(BaseModel):
 
 
 def of_dimension(*dimensions: Dimension) -> AfterValidator:
-    """Pydantic check that a quantity, or each of several, has one of these dimensions."""
+    """Return a pydantic check that a quantity, or each of several, has one of these dimensions."""
 
     def check(value: Quantity | Sequence[Quantity]) -> Quantity | Sequence[Quantity]:
         for quantity in [value] if isinstance(value, Quantity) else value:
@@ -140,11 +140,11 @@ class PlatformSettings(BaseModel):
 
     @property
     def constants(self) -> dict[str, Quantity]:
-        """Every constant, by dotted key."""
+        """Every constant, by its dotted key."""
         return dict(constants_of(self))
 
     def quantities(self) -> tuple[Quantity, ...]:
-        """Every constant."""
+        """Return every constant."""
         return tuple(self.constants.values())
 
 
@@ -152,7 +152,7 @@ Ratio = Annotated[Quantity, of_dimension("ratio")]
 
 
 def constants_of(settings: Any, key: str = "") -> Iterator[tuple[str, Quantity]]:
-    """Every constant in a settings model, at any depth, with its dotted key."""
+    """Yield every constant in a settings model, at any depth, with its dotted key."""
     if isinstance(settings, Quantity):
         yield key, settings
         return
@@ -162,14 +162,14 @@ def constants_of(settings: Any, key: str = "") -> Iterator[tuple[str, Quantity]]
     elif isinstance(settings, Mapping):
         items = settings.items()
     elif isinstance(settings, tuple):
-        # One rate alone needs no number.
+        # A file may give a single rate without a list, so its key has no number.
         items = (("" if len(settings) == 1 else str(place), item) for place, item in enumerate(settings))
     for name, item in items:
         yield from constants_of(item, ".".join(part for part in (key, name) if part))
 
 
 def weakest(tags: Iterable[Tag]) -> Tag:
-    """Least certain of several tags.
+    """Return the least certain of several tags.
 
     Examples
     --------
@@ -185,7 +185,7 @@ def read_settings(model: type[_Model], source: Path | Traversable) -> _Model:
 
 
 def checked(model: type[_Model], raw: Mapping[str, Any], name: str) -> _Model:
-    """A settings model with these values.
+    """Build a settings model from these values.
 
     Raises
     ------

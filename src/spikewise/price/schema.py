@@ -1,8 +1,8 @@
-"""A JSON schema for platform files, so that an editor completes and checks them.
+"""JSON schema of platform files, with which an editor completes and checks them.
 
-A file may be complete, or say only what differs from the platform that it ``extends``
-(:mod:`spikewise.price.preset`). The schema is that of a change, in which nothing is required; what extends nothing must
-satisfy the schema of a complete file as well. Where a complete file has a list of rates, one rate may stand alone.
+A file is complete, or contains only what differs from the platform that it ``extends``
+(:mod:`spikewise.price.preset`). The schema is that of a change, in which nothing is required; a file without
+``extends`` must also satisfy the schema of a complete file. A single rate may stand for a list of one rate.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _REFERENCE = "#/$defs/"
 
 
 def platform_schema(kind: str) -> dict[str, Any]:
-    """JSON schema of the files of a kind of platforms.
+    """Return the JSON schema of the files of one kind of platform.
 
     Examples
     --------
@@ -30,7 +30,7 @@ def platform_schema(kind: str) -> dict[str, Any]:
         raise unknown_name("kind of platform", kind, KINDS)
     complete = _one_or_many(settings_of(kind).model_json_schema())
     parts = complete.pop("$defs")
-    # A file without a name is called like itself.
+    # A platform without a name is named after its file.
     complete["required"] = [key for key in complete["required"] if key != "name"]
     change = _change_of(complete)
     change["properties"]["extends"] = {"type": "string", "description": "a platform, or a TOML file beside this one"}
@@ -51,7 +51,7 @@ def platform_schema(kind: str) -> dict[str, Any]:
 
 
 def _one_or_many(schema: Any) -> Any:
-    """Let one rate stand for a list of one, as the files are read."""
+    """Let one rate stand for a list of one, as in :mod:`spikewise.price.imc.components`."""
     if isinstance(schema, list):
         return [_one_or_many(each) for each in schema]
     if not isinstance(schema, dict):
@@ -64,7 +64,7 @@ def _one_or_many(schema: Any) -> Any:
 
 
 def _change_of(schema: Any) -> Any:
-    """The same with nothing required, down to the lists, which are replaced as a whole."""
+    """Return the same schema with nothing required, except inside lists, which a change replaces as a whole."""
     if isinstance(schema, list):
         return [_change_of(each) for each in schema]
     if not isinstance(schema, dict) or schema.get("type") == "array":

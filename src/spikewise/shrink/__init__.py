@@ -1,4 +1,4 @@
-"""Fewer bits: networks in fixed point, with and without further training."""
+"""Quantization: networks in fixed point with few bits, with or without fine-tuning."""
 
 from spikewise._lazy import lazy_exports
 

@@ -1,4 +1,4 @@
-"""A network in whole numbers as a classifier: stops early, is saved, streamed and priced as any other."""
+"""Fixed-point network as a classifier: it stops early, is saved, streamed and priced like any other."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .format import FixedFormat
 
 FORMAT = "spikewise-fixed-1"
 _SHIFT_BITS = 8  # shift and sign
-_FRACTION = "scale"  # all other numbers of the network are whole
+_FRACTION = "scale"  # the only array of the network that is not of integers
 
 
 class FixedClassifier(SpikingClassifier):
@@ -37,7 +37,7 @@ class FixedClassifier(SpikingClassifier):
     model : FixedNetwork
         The network.
     form : FixedFormat
-        Its bits.
+        Bits of its weights and potentials.
     n_steps, class_names, batch_size
         As for :class:`~spikewise.network.classifier.SpikingClassifier`.
     """
@@ -53,15 +53,15 @@ class FixedClassifier(SpikingClassifier):
     def of(
         cls, network: SpikingClassifier, form: FixedFormat, typical: Any, steps: Steps | None = None
     ) -> FixedClassifier:
-        """The fixed point of a network; ``typical`` and ``steps`` as for :func:`~spikewise.shrink.shrink_network`."""
+        """Quantize a network; ``typical`` samples and ``steps`` as for :func:`~spikewise.shrink.shrink_network`."""
         fixed = shrink_network(network.model, form, typical, network.n_steps, steps)
         return cls(fixed, form, network.n_steps, network.class_names)
 
     def workload(self, X: ArrayLike | Tensor, rule: ExitRule | None = None) -> Workload:
-        """What the network asks of hardware, each layer with its own bits."""
+        """Count the operations that hardware must do, with the bits of each layer."""
         load = super().workload(X, rule)
         first, *others = (self._with_bits(layer) for layer in load.layers)
-        signed = bool(self.model.mean.any())  # a pixel less the mean has a sign
+        signed = bool(self.model.mean.any())  # a pixel minus the mean needs a sign bit
         return replace(load, layers=(replace(first, input_bits=first.input_bits + signed), *others))
 
     def _with_bits(self, layer: LayerShape) -> LayerShape:
@@ -70,12 +70,12 @@ class FixedClassifier(SpikingClassifier):
 
     @property
     def channel_bits(self) -> int:
-        """Bits of what is kept for each channel: bias, threshold and reset, shift and sign."""
+        """Bits that are stored for the channels: bias, threshold and reset, shift and sign."""
         populations = [module for module in self.model.modules() if isinstance(module, FixedLIF)]
         return sum(len(each.shift) for each in populations) * (3 * self.form.membrane_bits + _SHIFT_BITS)
 
     def content(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """What a file of the network holds: whole numbers in the shortest type, and the card beside them."""
+        """Return the arrays, as the shortest integers that hold them, and the card of the network's file."""
         arrays, card = super().content()
         whole = {key: value if key == _FRACTION else _shortest(value) for key, value in arrays.items()}
         return whole, {**card, "format": FORMAT, "fixed": self.form.to_dict()}
@@ -87,6 +87,7 @@ class FixedClassifier(SpikingClassifier):
         try:
             network = FixedNetwork(ModelSpec.from_dict(card["model"]))
             network.load_state_dict({key: torch.as_tensor(value) for key, value in arrays.items()})
+            # Decided anew: only the weights are in the file, not the type that they need.
             network = network if fits_in_float(network) else network.double()
             return cls(network, FixedFormat.from_dict(card["fixed"]), card["n_steps"], card["class_names"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -94,7 +95,7 @@ class FixedClassifier(SpikingClassifier):
 
 
 def _shortest(values: NDArray[Any]) -> NDArray[Any]:
-    """Whole numbers in the shortest type of integers that holds them."""
+    """Convert whole numbers to the shortest integer type that holds them."""
     low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
     for kind in (np.int8, np.int16, np.int32):
         if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:

@@ -1,4 +1,4 @@
-"""From a trained network to whole numbers: fold the normalisation, choose steps and units, round."""
+"""Convert a trained network to fixed point: fold the normalisation, choose steps and units, round."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ Steps = Mapping[str, NDArray[np.float64]]
 """Step of each output channel (C,), by name of the layer."""
 
 _EXACT_IN_FLOAT = 2**24
-_EXACT_IN_TENSOR_FLOAT = 2**11  # what GPUs keep of a factor by default
+_EXACT_IN_TENSOR_FLOAT = 2**11  # GPUs round factors to TF32 by default, with 11 significant bits
 _QUARTERS = 4
-_ROOM = 1.01  # times the threshold, so that a potential can reach it
+_ROOM = 1.01  # times the threshold is the least range of potentials, so that a neuron can fire
 
 
 def shrink_network(
     network: SpikingNetwork, form: FixedFormat, images: Any, n_steps: int, steps: Steps | None = None,
     largest: Mapping[str, Tensor] | None = None,
 ) -> FixedNetwork:  # fmt: skip
-    """The same network in whole numbers.
+    """Convert a network to fixed point.
 
     Parameters
     ----------
     network : SpikingNetwork
-        Trained; it stays as it is.
+        Trained network; it is not changed.
     form : FixedFormat
-        Bits, and how weights are rounded.
+        Bits and rounding of the weights.
     images : array of shape (B, C, H, W) or (T, B, C, H, W)
-        Typical samples, from the training set, say: potentials must have room for what they bring.
+        Typical samples, such as training samples: they determine the range of the potentials.
     n_steps : int
         Timesteps T.
     steps : mapping, optional
-        Steps of the weights, as :func:`weight_steps` gives them, if the network was trained with them: then they are
-        rounded to nearest, as training did.
+        Steps of the weights, from :func:`weight_steps`, if the network was fine-tuned with them: then weights are
+        rounded to nearest, as in training.
     largest : mapping, optional
-        What :func:`~spikewise.shrink.layers.largest_potentials` found for these images, if it is known already.
+        Result of :func:`~spikewise.shrink.layers.largest_potentials` for these images, if it is known already.
 
     Examples
     --------
@@ -82,6 +82,7 @@ def shrink_network(
             weights = folded_weights(network, name)
             shift = line_of(layer.norm)[1] + _border(network, fixed, name, weights)
             shortcut = shortcut_of.get(name)
+            # The neurons receive the shortcut's current too, so its shift joins their bias.
             if isinstance(shortcut, Shortcut):
                 shift += line_of(shortcut.norm)[1]
             modules[f"layers.{name}"].synapses.weight.copy_(rounded(name, weights))
@@ -91,9 +92,11 @@ def shrink_network(
         mine, neurons = modules[f"layers.{key}"], modules[f"layers.{name}"].neurons
         if isinstance(mine, FixedShortcut):
             mine.synapses.weight.copy_(rounded(key, folded_weights(network, key)))
+            # From the shortcut's own steps into the unit of the neurons; the quotient is a power of two.
             mine.shift.copy_(neurons.shift + torch.from_numpy(np.log2(steps[key] / steps[name])))
             mine.limit.copy_(neurons.limit)
         elif isinstance(mine, FixedIdentity):
+            # Without weights a spike adds a current of 1, which is 1 / unit counts.
             unit = torch.from_numpy(steps[name]) * torch.exp2(-neurons.shift.double())
             mine.worth.copy_((1 / unit).round().clamp(max=float(neurons.limit) - 1))
     _set_readout(fixed, network, steps[READOUT], rounded)
@@ -101,10 +104,10 @@ def shrink_network(
 
 
 def weight_steps(network: SpikingNetwork, form: FixedFormat) -> dict[str, NDArray[np.float64]]:
-    """Step of each output channel's weights, by name of the layer.
+    """Choose the step of the weights of each output channel, by name of the layer.
 
-    A shortcut's are those of the neurons it reaches, times powers of two, so that both currents can be shifted into
-    one unit. All scores share one step, a power of two.
+    The steps of a shortcut are those of the layer whose neurons it reaches, times powers of two, so that both currents
+    can be shifted into one unit. All scores share one step, a power of two.
     """
     layers, found = normalized_layers(network), {}
     for name, layer in layers.items():
@@ -119,19 +122,21 @@ def weight_steps(network: SpikingNetwork, form: FixedFormat) -> dict[str, NDArra
             found[key] = found[name] * 2.0 ** np.ceil(np.log2(np.where(ratio > 0, ratio, 1)))
     readout: Any = network.readout
     found[READOUT] = choose_steps(readout.weight.detach().double().numpy(), form.of(READOUT), "power2", form.rounding)
+    # In the order of the layers, since shortcuts were added last.
     return {**{name: found[name] for name in layers}, READOUT: found[READOUT]}
 
 
 def folded_weights(network: SpikingNetwork, name: str) -> Tensor:
-    """Weights (C, ...) of a layer as they act on spikes, or on pixels of 0 to 255, with the normalisation folded in."""
+    """Return the weights (C, ...) that act on spikes, or on pixels of 0 to 255, with the normalisation folded in."""
     weights: Tensor = normalized_layers(network)[name].synapses.weight.detach().double()
     return weights * fold_factors(network, name, weights.ndim)
 
 
 def fold_factors(network: SpikingNetwork, name: str, ndim: int) -> Tensor:
-    """What folding multiplies weights by, of a shape that fits them.
+    """Return the factors by which folding multiplies the weights, in a shape that broadcasts to them.
 
-    A negative scale of the normalisation stays outside: the largest of several sums would become the smallest.
+    The sign of a negative scale is not folded in, but applied by the neurons: before a max-pooling it would turn the
+    largest sum into the smallest.
     """
     layer = normalized_layers(network)[name]
     scale, _ = line_of(layer.norm)
@@ -142,18 +147,18 @@ def fold_factors(network: SpikingNetwork, name: str, ndim: int) -> Tensor:
 
 
 def _shortcut_before(name: str) -> str:
-    """Name of the shortcut whose current is added to that of a block's last layer."""
+    """Return the name of the shortcut whose current is added to that of the last layer of its block."""
     return f"{name.rpartition('.')[0]}.shortcut"
 
 
 def _shortcuts(network: SpikingNetwork) -> dict[str, nn.Module]:
-    """The shortcut that reaches a layer's neurons, by name of the layer."""
+    """Return the shortcuts by name of the layer whose neurons they reach."""
     blocks = network.layers.items()
     return {f"{name}.conv2": block.shortcut for name, block in blocks if isinstance(block, ResidualBlock)}
 
 
 def _border(network: SpikingNetwork, fixed: FixedNetwork, name: str, weights: Tensor) -> Tensor | float:
-    """What the first layer's sums lack because a whole number is taken from each pixel and not its mean."""
+    """Return the correction of the first layer's sums for subtracting a rounded mean from each pixel."""
     if name != next(iter(network.layers)):
         return 0.0
     lacking = fixed.mean.double() - WHITE * network.mean.double()
@@ -165,7 +170,7 @@ def _set_neurons(
     fixed: FixedLayer, layer: SpikingLayer, shift: Tensor, steps: NDArray[np.float64], largest: Tensor,
     form: FixedFormat,
 ) -> None:  # fmt: skip
-    """Numbers of the neurons, in their units."""
+    """Set the numbers of the neurons, each in the unit of its channel."""
     params = layer.neurons.current_params()
     most = torch.maximum(largest.double(), shift.abs()).clamp(min=max(_ROOM * params.v_threshold, abs(params.v_reset)))
     decay = round(params.decay * 2**DECAY_BITS)
@@ -196,7 +201,7 @@ def _set_readout(fixed: FixedNetwork, network: SpikingNetwork, steps: NDArray[np
 
 
 def _n_pixels(network: SpikingNetwork) -> int:
-    """Pixels over which the read-out is averaged."""
+    """Return the number of pixels over which the read-out is averaged."""
     if isinstance(network.readout, nn.Linear):
         return 1
     with torch.no_grad():

@@ -1,14 +1,14 @@
-r"""A spiking network whose every number is whole: weights, currents, potentials, thresholds.
+r"""A spiking network in fixed point: weights, currents, potentials and thresholds are integers.
 
-Each neuron counts in its own unit (:mod:`spikewise.shrink.format`). With weighted sums a, shift k, sign g (that of the
-normalisation, which is folded in), bias b, decay d / 256 and a potential of m bits,
+Each neuron has its own unit (:mod:`spikewise.shrink.format`). With weighted sums a, shift k, sign g of the folded
+normalisation, bias b, decay d / 256 and a potential of m bits,
 
 .. math:: x_t = \langle g\,\lfloor a_t\,2^k + \tfrac12 \rfloor + b \rangle, \qquad
           u_t = \langle \lfloor d\,v_{t-1} / 256 + \tfrac12 \rfloor + x_t \rangle, \qquad s_t = [u_t \ge \theta]
 
-where the brackets hold a number within m bits. Weighted sums take 32 bits. Here the whole numbers are kept in
-floating-point tensors, which hold them exactly up to :math:`2^{24}` (or :math:`2^{53}`, if that is not enough), so
-that torch's convolutions may be used; :mod:`spikewise.shrink.integer` does the same with integers alone.
+where the angle brackets clip a number to m bits. Weighted sums take 32 bits. This module stores the integers in
+floating-point tensors, which are exact up to :math:`2^{24}` (or :math:`2^{53}`, if that is not enough), so that torch's
+convolutions can be used; :mod:`spikewise.shrink.integer` computes the same with integers alone.
 """
 
 from __future__ import annotations
@@ -30,24 +30,25 @@ WHITE = 255  # the brightest pixel
 
 
 def held(values: Tensor, limit: Tensor) -> Tensor:
-    """Numbers within [-limit, limit - 1]."""
+    """Clip numbers to [-limit, limit - 1]."""
     return torch.minimum(torch.maximum(values, -limit), limit - 1)
 
 
 def shifted(values: Tensor, shifts: Tensor) -> Tensor:
-    """``floor(values * 2**shifts + 1/2)``: a shift to the left, or one to the right that rounds to nearest."""
+    """Return ``floor(values * 2**shifts + 1/2)``: a shift to the left, or to the right with rounding to nearest."""
+    # ldexp changes only the exponent, so the product is exact.
     return torch.ldexp(values, shifts).add_(0.5).floor_()
 
 
 class FixedLIF(nn.Module):
-    """LIF neurons that count in whole numbers; see the module's equation.
+    """LIF neurons with integer potentials; see the module's equation.
 
     Parameters
     ----------
     n_channels : int
-        Channels C, each with a unit of its own.
+        Channels C, each with its own unit.
     params : LIFParams
-        Tells how neurons are reset.
+        Parameters of the trained neurons, of which only the kind of reset is used.
     """
 
     emits_spikes = True
@@ -71,7 +72,7 @@ class FixedLIF(nn.Module):
         self, sums: Tensor, v0: Tensor | None = None, norm: Any = None, n_steps: int | None = None,
         residual: Tensor | None = None, *, means: bool = False,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Spikes (T, B, C, ...) and last potential for weighted sums (T, B, C, ...), or (1, B, C, ...) of an image."""
+        """Return spikes (T, B, C, ...) and the last potential from sums (T, B, C, ...), or (1, B, ...) of an image."""
         each = (-1, *[1] * (sums.ndim - 3))
         bias, threshold, v_reset = (part.view(each) for part in (self.bias, self.threshold, self.v_reset))
         constant = held(shifted(sums, self.shift.view(each)).mul_(self.sign.view(each)).add_(bias), self.limit)
@@ -88,7 +89,7 @@ class FixedLIF(nn.Module):
 
 
 class FixedLayer(SpikingLayer):
-    """Synapses of whole numbers - pooling - :class:`FixedLIF`."""
+    """A layer in fixed point: integer synapses, pooling, :class:`FixedLIF`."""
 
     def __init__(self, layer: SpikingLayer) -> None:
         nn.Module.__init__(self)
@@ -98,7 +99,7 @@ class FixedLayer(SpikingLayer):
 
 
 class FixedShortcut(Shortcut):
-    """Current of a shortcut in the units of the neurons that receive it."""
+    """A shortcut in fixed point, with its current in the units of the neurons that receive it."""
 
     shift: Tensor
     limit: Tensor
@@ -110,12 +111,12 @@ class FixedShortcut(Shortcut):
         self.register_buffer("limit", torch.zeros(()))
 
     def forward(self, spikes: Tensor) -> Tensor:
-        """Current (M, C, ...) for spikes (M, n_in, ...)."""
+        """Return the current (M, C, ...) for spikes (M, n_in, ...)."""
         return held(shifted(self.pool(self.synapses(spikes)), self.shift.view(-1, 1, 1)), self.limit)
 
 
 class FixedIdentity(nn.Module):
-    """Current of a shortcut without weights: what one spike is worth to each channel."""
+    """A shortcut without weights: each spike adds the current ``worth`` of its channel."""
 
     worth: Tensor
 
@@ -124,12 +125,12 @@ class FixedIdentity(nn.Module):
         self.register_buffer("worth", torch.zeros(n_channels))
 
     def forward(self, spikes: Tensor) -> Tensor:
-        """Current (M, C, ...) for spikes (M, C, ...)."""
+        """Return the current (M, C, ...) for spikes (M, C, ...)."""
         return spikes * self.worth.view(-1, 1, 1)
 
 
 def _fix_block(block: Any) -> None:
-    """Let a residual block count in whole numbers."""
+    """Replace the layers and the shortcut of a residual block by those in fixed point."""
     block.conv1, block.conv2 = FixedLayer(block.conv1), FixedLayer(block.conv2)
     if isinstance(block.shortcut, Shortcut):
         block.shortcut = FixedShortcut(block.shortcut)
@@ -138,10 +139,10 @@ def _fix_block(block: Any) -> None:
 
 
 class FixedNetwork(SpikingNetwork):
-    """A :class:`~spikewise.network.SpikingNetwork` in whole numbers; made by :func:`spikewise.shrink.shrink_network`.
+    """A :class:`~spikewise.network.SpikingNetwork` in fixed point; made by :func:`spikewise.shrink.shrink_network`.
 
-    ``mean`` holds the whole number that is taken from each pixel of a channel, ``scale`` what one count of a score is
-    worth. It is for use, not for training.
+    ``mean`` is the integer that is subtracted from each pixel of a channel, ``scale`` the value of one count of a
+    score. The network cannot be trained.
     """
 
     scale: Tensor
@@ -155,11 +156,11 @@ class FixedNetwork(SpikingNetwork):
             else:
                 self.layers[name] = FixedLayer(found)
         self.register_buffer("scale", torch.ones(()))
-        del self.std  # pixels are counted as they are
+        del self.std  # the division is folded into the weights of the first layer
         self.requires_grad_(requires_grad=False).eval()
 
     def normalize_by(self, images: Tensor) -> None:
-        """Refused: what is taken from each pixel was chosen when the network was shrunk."""
+        """Raise ParameterError: the mean of the pixels was fixed when the network was converted."""
         raise ParameterError(
             "a network in fixed point must not be trained; got images to train it on. Train, then shrink it."
         )
@@ -173,11 +174,11 @@ class FixedNetwork(SpikingNetwork):
         return self.counts(spikes) * self.scale
 
     def counts(self, spikes: Tensor) -> Tensor:
-        """Scores (T, B, K) of last spikes (T, B, ...), in counts."""
+        """Return the scores (T, B, K) in counts, from the spikes of the last layer (T, B, ...)."""
         if isinstance(self.readout, nn.Linear):
             found: Tensor = self.readout(spikes.flatten(2))
             return found
         sums = self.readout(spikes.flatten(0, 1))
-        # The mean, since it is a module and so is seen by whoever watches; rounding gives the sum back exactly.
+        # A mean, because it is a module and so hooks see it; the rounding restores the exact sum.
         counts = torch.round(self.average(sums) * sums[0, 0].numel())
         return counts.reshape(*spikes.shape[:2], -1)

@@ -1,11 +1,11 @@
-r"""Which whole numbers stand for the weights of a layer, and for the potentials of its neurons.
+r"""Fixed-point formats: integers for the weights of a layer, and for the potentials of its neurons.
 
-A weight is :math:`w \approx s_c\,q` with a whole number q of b bits and a step :math:`s_c`: one per output channel, or
-one power of two for the whole layer, which is the classical Qi.f. The step is the one with the least squared error: at
-few bits it pays to cut the longest weights off.
+A weight is :math:`w \approx s_c\,q` with an integer q of b bits and a step :math:`s_c`: one per output channel, or one
+power of two for the whole layer, which is the classical Qi.f. The step is the one with the least squared error: with
+few bits it is better to clip the largest weights.
 
-Everything that reaches a neuron is counted in its own unit :math:`u_c = s_c\,2^{-k_c}`, so a weighted sum only has to
-be *shifted* into it: no multiplication by scales is left. The shift leaves room for the largest potential:
+All inputs of a neuron are in its own unit :math:`u_c = s_c\,2^{-k_c}`, so a weighted sum only has to be *shifted* into
+this unit, and no multiplication by scales is left. The shift leaves room for the largest potential:
 
 .. math:: k_c = \left\lfloor \log_2 \frac{2^{m - 1}\,s_c}{\max_t |u_t|} \right\rfloor
 
@@ -15,7 +15,7 @@ for potentials of m bits.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -30,9 +30,9 @@ SCALES: tuple[Scale, ...] = get_args(Scale)
 ROUNDINGS: tuple[Rounding, ...] = get_args(Rounding)
 
 MIN_BITS, MAX_BITS = 2, 16
-_CUTS = np.linspace(1.0, 0.3, 29)  # share of the longest weight that is still held
-_FARTHEST = 62  # shift of 64-bit integers
-_FINER = 3  # powers of two that are tried below the one that holds every weight
+_CUTS = np.linspace(1.0, 0.3, 29)  # clipping thresholds to try, as shares of the largest weight
+_FARTHEST = 62  # largest shift of 64-bit integers
+_FINER = 3  # number of powers of two to try below the one that clips no weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +42,15 @@ class FixedFormat:
     Parameters
     ----------
     bits : int or mapping of str to int
-        Of the weights: of every layer, or by name of the layer, 2 to 16.
+        Bits of the weights, 2 to 16: one number for all layers, or one per layer by its name.
     membrane_bits : int
-        Of the potentials, 4 to 16.
+        Bits of the potentials, 4 to 16.
     scale : {"channel", "power2"}
         A step for each output channel, or a power of two for each layer.
     rounding : {"nearest", "truncate", "stochastic"}
-        Of the weights.
+        Rounding of the weights.
     seed : int
-        Of stochastic rounding.
+        Seed of stochastic rounding.
 
     Examples
     --------
@@ -62,7 +62,7 @@ class FixedFormat:
     membrane_bits: int = 16
     scale: Scale = "channel"
     rounding: Rounding = "nearest"
-    seed: int = field(default=0)
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if isinstance(self.bits, Mapping):
@@ -79,7 +79,7 @@ class FixedFormat:
             raise unknown_name("rounding", self.rounding, ROUNDINGS)
 
     def of(self, layer: str) -> int:
-        """Bits of a layer's weights."""
+        """Return the bits of a layer's weights."""
         if isinstance(self.bits, int):
             return self.bits
         if layer not in self.bits:
@@ -87,7 +87,7 @@ class FixedFormat:
         return self.bits[layer]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary, ready for JSON."""
+        """Return a plain dictionary, ready for JSON."""
         bits = self.bits if isinstance(self.bits, int) else dict(self.bits)
         others = {key: getattr(self, key) for key in ("membrane_bits", "scale", "rounding", "seed")}
         return {"bits": bits, **others}
@@ -104,14 +104,14 @@ class FixedFormat:
 def choose_steps(
     weights: ArrayLike, bits: int, scale: Scale = "channel", rounding: Rounding = "nearest"
 ) -> NDArray[np.float64]:
-    """Step of each output channel that loses least to rounding and to cutting off.
+    """Choose the step of each output channel that has the least error of rounding and clipping.
 
     Parameters
     ----------
     weights : array of shape (C, ...)
-        Of a layer.
+        Weights of a layer.
     bits : int
-        Of one weight, its sign included.
+        Bits of a weight, its sign included.
     scale : {"channel", "power2"}
         Whether each channel has a step, or all have the same power of two.
     rounding : {"nearest", "truncate", "stochastic"}
@@ -147,7 +147,7 @@ def whole_numbers(
     weights: ArrayLike, steps: NDArray[np.float64], bits: int, rounding: Rounding = "nearest",
     rng: np.random.Generator | None = None,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Weights (C, ...) as whole numbers of their steps (C,)."""
+    """Return weights (C, ...) as whole multiples of their steps (C,)."""
     values = np.asarray(weights, np.float64)
     return QFormat(bits - 1, 0).quantize(values / steps.reshape(-1, *[1] * (values.ndim - 1)), rounding, rng)
 
@@ -155,7 +155,7 @@ def whole_numbers(
 def choose_shifts(
     steps: NDArray[np.float64], largest: NDArray[np.float64], membrane_bits: int, scale: Scale = "channel"
 ) -> NDArray[np.int64]:
-    """Shift k of each channel, given the largest potential (C,) that its neurons must hold.
+    """Choose the shift k of each channel, given the largest potential (C,) of its neurons.
 
     Examples
     --------
@@ -168,7 +168,8 @@ def choose_shifts(
 
 
 def _error(rows: NDArray[np.float64], steps: NDArray[np.float64], bits: int, rounding: Rounding) -> NDArray[np.float64]:
-    """Squared error (C,) of rounding each row to its step; chance is taken for nearest, which it is on the mean."""
+    """Return the squared error (C,) of rounding each row to its step."""
+    # Stochastic rounding is judged as rounding to nearest, so that the choice of a step needs no random numbers.
     found = whole_numbers(rows, steps, bits, "truncate" if rounding == "truncate" else "nearest")
     lost: NDArray[np.float64] = ((rows - found * steps[:, None]) ** 2).sum(1)
     return lost

@@ -1,12 +1,11 @@
-"""The network in integers alone, event by event: only what is not zero is added, and no number has a fraction.
+"""Run a fixed-point network with integers alone, event by event: zero inputs are skipped.
 
-What a microcontroller or a digital chip would do, and the proof that
-:class:`~spikewise.shrink.fixed.FixedNetwork` keeps its word: both give the same counts, bit for bit.
+A microcontroller or a digital chip would compute in this way. It also verifies
+:class:`~spikewise.shrink.fixed.FixedNetwork`: both give the same counts, bit for bit.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ Ints = NDArray[np.int64]
 
 
 def run_integer(network: FixedNetwork, images: ArrayLike, n_steps: int) -> Ints:
-    """Counts of every class at every step, not accumulated, by integer arithmetic alone.
+    """Compute the counts of every class at every step, not accumulated, with integer arithmetic alone.
 
     Parameters
     ----------
@@ -36,7 +35,7 @@ def run_integer(network: FixedNetwork, images: ArrayLike, n_steps: int) -> Ints:
     Returns
     -------
     int array of shape (T, B, K)
-        In counts of ``network.scale``.
+        Scores in units of ``network.scale``.
 
     Examples
     --------
@@ -56,16 +55,16 @@ def run_integer(network: FixedNetwork, images: ArrayLike, n_steps: int) -> Ints:
             f"are recordings; got {values.dtype} of shape {values.shape}."
         )
     n_steps = whole_number("n_steps", n_steps, 1, len(values) if values.ndim == 5 else None)
-    # Channels last: what one event adds to all output channels then lies side by side.
+    # Channels last: the sums that one event changes are then neighbours in memory.
     pixels = np.moveaxis(values.astype(np.int64) - _ints(network.mean)[:, None, None], -3, -1)
-    layers = [_layer_of(layer) for layer in network.layers.values()]
+    layers = [
+        _Population(layer) if isinstance(layer, FixedLayer) else _Block(layer) for layer in network.layers.values()
+    ]
     readout, scores = _Synapses(network.readout), []
     for step in range(n_steps):
         x = pixels[step] if values.ndim == 5 else pixels
         for layer in layers:
             x = layer.run(x)
-        if isinstance(network.readout, nn.Linear):
-            x = np.moveaxis(x, -1, 1).reshape(len(x), 1, 1, -1)
         scores.append((readout.sums(x) + _ints(network.readout.bias)).sum((1, 2)))
     return np.stack(scores)
 
@@ -74,12 +73,8 @@ def _ints(values: Any) -> Ints:
     return np.asarray(values.detach().cpu().numpy(), np.int64)
 
 
-def _layer_of(layer: nn.Module) -> Any:
-    return _Population(layer) if isinstance(layer, FixedLayer) else _Block(layer)
-
-
 class _Synapses:
-    """Weights as (height, width, in, out), how they move over a map, and how their sums are pooled."""
+    """Weights as (height, width, in, out), with stride, padding and pooling."""
 
     def __init__(self, synapses: Any, pool: nn.Module | None = None) -> None:
         weights = _ints(synapses.weight)
@@ -91,7 +86,8 @@ class _Synapses:
         self.pool = pool
 
     def sums(self, x: Ints) -> Ints:
-        """Weighted sums (B, H, W, C) of (B, H, W, n_in)."""
+        """Return the weighted sums (B, H, W, C) of inputs (B, H, W, n_in)."""
+        # Weights of a linear layer expect maps flattened with channels first, as torch does.
         if self.is_linear and x.shape[1:3] != (1, 1):
             x = np.moveaxis(x, -1, 1).reshape(len(x), 1, 1, -1)
         size, edge = self.weights.shape[0], 2 * self.padding
@@ -101,26 +97,19 @@ class _Synapses:
         return out.astype(np.int64)
 
     def currents(self, x: Ints, shifts: Ints) -> Ints:
-        """Pooled sums, shifted into the units of the neurons."""
+        """Return the pooled sums, shifted into the units of the neurons."""
         sums, pool = self.sums(x), self.pool
         if pool is None or isinstance(pool, nn.Identity):
             return _shifted(sums, shifts)
-        squares = _squares(sums, int(pool.kernel_size), ceil=bool(pool.ceil_mode))  # type: ignore[arg-type]
+        values, filled, sizes = _windows(sums, int(pool.kernel_size), ceil=bool(pool.ceil_mode))  # type: ignore[arg-type]
         if isinstance(pool, nn.MaxPool2d):
-            return _shifted(squares.values.max((2, 4)), shifts)
-        # Means: squares hold 1, 2 or 4 sums, so the division is a shift too.
-        return _shifted(squares.filled.sum((2, 4)), shifts - np.log2(squares.sizes).astype(np.int64)[..., None])
+            return _shifted(values.max((2, 4)), shifts)
+        # Means: windows hold 1, 2 or 4 sums, so the division is a shift too.
+        return _shifted(filled.sum((2, 4)), shifts - np.log2(sizes).astype(np.int64)[..., None])
 
 
-@dataclass(frozen=True, slots=True)
-class _Squares:
-    values: Ints
-    filled: Ints
-    sizes: Ints
-
-
-def _squares(sums: Ints, side: int, *, ceil: bool) -> _Squares:
-    """Sums (B, h, side, w, side, C) by square; those beyond the edge count least, or nothing, and are not counted."""
+def _windows(sums: Ints, side: int, *, ceil: bool) -> tuple[Ints, Ints, Ints]:
+    """Return windows (B, h, side, w, side, C) padded with the least integer and with 0, and their sizes (h, w)."""
     height, width = sums.shape[1:3]
     n_rows, n_cols = (-(-size // side) if ceil else size // side for size in (height, width))
     there = sums[:, : n_rows * side, : n_cols * side]
@@ -130,11 +119,11 @@ def _squares(sums: Ints, side: int, *, ceil: bool) -> _Squares:
     sizes = is_there.reshape(n_rows, side, n_cols, side).sum((1, 3))
     least = np.iinfo(np.int32).min
     values, filled = (np.pad(there, missing, constant_values=fill).reshape(shape) for fill in (least, 0))
-    return _Squares(values, filled, sizes)
+    return values, filled, sizes
 
 
 def _shifted(values: Ints, shifts: Ints) -> Ints:
-    """Shift to the left, or to the right with rounding to nearest."""
+    """Shift to the left, or to the right with rounding to nearest, halves up, as in :mod:`spikewise.shrink.fixed`."""
     left, right = np.maximum(shifts, 0), np.maximum(-shifts, 0)
     half = np.where(right > 0, 1 << np.maximum(right - 1, 0), 0)
     return ((values << left) + half) >> right
@@ -153,7 +142,8 @@ class _Population:
         self.v: Ints | int = 0
 
     def run(self, x: Ints, residual: Ints | None = None) -> Ints:
-        """Spikes of one step."""
+        """Return the spikes of one step."""
+        # Clipped after each addition, in the order of FixedLIF: another order gives other results where it saturates.
         current = self.held(self.sign * self.synapses.currents(x, self.shift) + self.bias)
         if residual is not None:
             current = self.held(current + residual)
@@ -163,12 +153,12 @@ class _Population:
         return fired.astype(np.int64)
 
     def held(self, values: Ints) -> Ints:
-        """Numbers within the bits of a potential."""
+        """Clip numbers to the bits of a potential."""
         return np.clip(values, -self.limit, self.limit - 1)
 
 
 class _Block:
-    """Two populations and a shortcut around them."""
+    """A residual block: two populations and a shortcut."""
 
     def __init__(self, block: Any) -> None:
         self.first, self.second = _Population(block.conv1), _Population(block.conv2)
@@ -180,7 +170,7 @@ class _Block:
             self.worth = _ints(shortcut.worth)
 
     def run(self, x: Ints) -> Ints:
-        """Spikes of one step."""
+        """Return the spikes of one step."""
         if self.synapses is None:
             return self.second.run(self.first.run(x), x * self.worth)
         residual = self.second.held(self.synapses.currents(x, self.shift))

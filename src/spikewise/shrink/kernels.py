@@ -1,4 +1,4 @@
-"""The compiled loop of integer networks: each event adds its weights where they belong."""
+"""Compiled loop of integer networks: each non-zero input adds its weights to the outputs that it reaches."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def add_events(
                     value = x[sample, row, col, channel]
                     if value == 0:
                         continue
+                    # Output o reads row o * stride - padding + ky, so a tap ky reaches an output if y divides evenly.
                     for ky in range(size_y):
                         y = row + padding - ky
                         if y < 0 or y % stride or y // stride >= out.shape[1]:

@@ -1,4 +1,4 @@
-"""What a network consists of, seen by whoever wants to shorten its numbers: synapses by name, and what follows them."""
+"""Access to the layers of a network for quantization: synapses and normalisations by name, largest potentials."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ READOUT = "readout"
 
 
 def layer_names(network: SpikingNetwork) -> list[str]:
-    """Names of all layers of synapses, in order.
+    """Return the names of all layers with synapses, in order.
 
     Examples
     --------
@@ -32,7 +32,7 @@ def layer_names(network: SpikingNetwork) -> list[str]:
 
 
 def synapses_of(network: SpikingNetwork) -> dict[str, nn.Module]:
-    """Every convolution and linear layer by name."""
+    """Return every convolution and linear layer by name."""
     if not isinstance(network, SpikingNetwork):
         raise ParameterError(
             f"network must be one of build_model; got {type(network).__name__}. Its layers would not be known."
@@ -42,7 +42,7 @@ def synapses_of(network: SpikingNetwork) -> dict[str, nn.Module]:
 
 
 def normalized_layers(network: SpikingNetwork) -> dict[str, Any]:
-    """Every layer with a normalisation by name: spiking ones, and shortcuts of a residual network."""
+    """Return every layer with a normalisation by name: spiking layers, and shortcuts of a residual network."""
     return {
         name.removeprefix("layers."): module
         for name, module in network.named_modules()
@@ -51,18 +51,19 @@ def normalized_layers(network: SpikingNetwork) -> dict[str, Any]:
 
 
 def line_of(norm: BatchNorm) -> tuple[Tensor, Tensor]:
-    """Scale and shift (C,) of a normalisation in use, float64."""
+    """Return scale and shift (C,) of a normalisation in inference, as float64."""
     scale, shift = line(norm, *of_running(norm))
     return scale.detach().double(), shift.detach().double()
 
 
 @contextmanager
 def frozen_norms(network: SpikingNetwork) -> Iterator[None]:
-    """Let no normalisation measure while the block runs: its scale stays, its shift may still be trained."""
+    """Freeze statistics and scale of every normalisation while the block runs; its shift may still be trained."""
     norms = [layer.norm for layer in normalized_layers(network).values()]
     for norm in norms:
         norm.eval()
         norm.weight.requires_grad_(False)
+        # Training calls network.train(), which would let the normalisation measure batches again.
         norm.train = lambda mode=True, norm=norm: norm
     try:
         yield
@@ -76,12 +77,12 @@ def frozen_norms(network: SpikingNetwork) -> Iterator[None]:
 def largest_potentials(
     network: SpikingNetwork, images: Tensor, n_steps: int, batch_size: int = 64
 ) -> dict[str, Tensor]:
-    """Largest potential or current of each channel, by absolute value and before resets, of every layer with neurons.
+    """Return the largest absolute potential or current of each channel, before resets, of every layer with neurons.
 
     Parameters
     ----------
     network : SpikingNetwork
-        In eval mode.
+        Network in eval mode.
     images : Tensor of shape (B, C, H, W) or (T, B, C, H, W)
         Typical samples.
     n_steps : int
@@ -92,6 +93,7 @@ def largest_potentials(
     layers = {key: each for key, each in normalized_layers(network).items() if isinstance(each, SpikingLayer)}
     found: dict[str, Tensor] = {}
     for name, layer in layers.items():
+        # In the instance's dictionary, which hides the method of the class until it is deleted below.
         vars(layer.neurons)["forward"] = _Watching(layer, found, name)
     try:
         for batch in torch.split(images, batch_size, images.ndim - 4):
@@ -103,7 +105,7 @@ def largest_potentials(
 
 
 class _Watching:
-    """Neurons step by step, by the oracle, that note their largest potential and current."""
+    """Forward pass of neurons, step by step with :func:`lif_step`, that records the largest potential and current."""
 
     def __init__(self, layer: SpikingLayer, found: dict[str, Tensor], name: str) -> None:
         self.layer, self.found, self.name = layer, found, name

@@ -1,8 +1,8 @@
-"""How many bits each layer needs: the layer that minds least loses its bits first.
+"""Choose the bits of each layer (mixed precision): the least sensitive layer loses bits first.
 
-Every layer alone is tried at every smaller width, which tells how much accuracy each saved bit costs. Then bits are
-taken in that order, as long as the network as a whole stays within the tolerated loss: layers together may mind more
-than each alone, so every choice is measured.
+First each layer alone is tried at every smaller width, which gives the increase in cross-entropy per saved bit. Then
+bits are removed in this order, as long as the whole network stays within the tolerated loss of accuracy. Layers
+together may lose more than each alone, so every choice is measured.
 """
 
 from __future__ import annotations
@@ -22,34 +22,34 @@ from .format import FixedFormat
 from .layers import largest_potentials, layer_names, synapses_of
 
 Evaluate = Callable[[FixedFormat], tuple[float, float]]
-"""Accuracy and mean cross-entropy of a network in these bits."""
+"""Function that returns accuracy and mean cross-entropy of a network in a format."""
 
 
 def choose_bits(
     names: Sequence[str], sizes: Sequence[int], allowed: Sequence[int], form: FixedFormat, evaluate: Evaluate,
     max_drop: float, progress: Callable[[int, int, str], None] | None = None,
 ) -> tuple[FixedFormat, list[dict[str, Any]]]:  # fmt: skip
-    """Bits of each layer, taken one after the other as long as accuracy stays within a tolerated loss.
+    """Choose the bits of each layer: remove bits one layer at a time, while accuracy stays within a tolerated loss.
 
     Parameters
     ----------
     names, sizes : sequence
-        Layers, and how many weights each of them has.
+        Names of the layers, and their numbers of weights.
     allowed : sequence of int
-        Widths, two at least; all layers begin with the largest.
+        Widths to choose from, at least two; all layers begin with the largest.
     form : FixedFormat
-        Everything but the bits.
+        Format that gives everything except the bits of the weights.
     evaluate : callable
-        Called with a format, on images that are not test images.
+        Called with a format; it must not use test images.
     max_drop : float
-        Tolerated loss of accuracy against the largest width, a fraction.
+        Tolerated loss of accuracy against the largest width, as a fraction.
     progress : callable, optional
-        Called with trials done, trials in all at most, and a remark.
+        Called with the number of trials so far, the largest possible number, and a remark.
 
     Returns
     -------
     form, rows
-        The format with its bits, and a row per trial: what was changed, accuracy, loss, and whether it was kept.
+        The format with its bits, and a row per trial: the change, accuracy, loss, and whether it was kept.
 
     Examples
     --------
@@ -80,8 +80,10 @@ def choose_bits(
         for width in widths[1:]:
             found = tried(f"{name} alone {width}", {**bits, name: width})
             saved = (widths[0] - width) * n_weights[name]
+            # By cross-entropy, which also shows changes that are too small to turn an answer.
             harm[name, width] = (found["loss"] - whole["loss"]) / saved
     for name, width in sorted(harm, key=lambda key: harm[key]):
+        # A layer that has lost more bits already does not get any back.
         if width < bits[name]:
             found = tried(f"{name} {width}", {**bits, name: width})
             found["is_kept"] = found["accuracy"] >= whole["accuracy"] - max_drop
@@ -93,25 +95,25 @@ def choose_bits(
 def evaluator(
     network: SpikingNetwork, images: Any, n_steps: int, held_out: tuple[Any, Any], batch_size: int = 256
 ) -> tuple[list[str], list[int], Evaluate]:
-    """Names and sizes of a network's layers, and what measures it in a format.
+    """Return names and sizes of a network's layers, and a function that measures the network in a format.
 
     Parameters
     ----------
     network : SpikingNetwork
-        Trained.
+        Trained network.
     images : array
-        Typical samples, for the potentials.
+        Typical samples, which determine the range of the potentials.
     n_steps : int
         Timesteps.
     held_out : pair of arrays
-        Images and labels to measure on.
+        Images and labels for the measurement.
     batch_size : int
-        Images that run together.
+        Number of images that run together.
     """
     layers: Any = synapses_of(network)
     X, y = torch.as_tensor(held_out[0]), torch.as_tensor(held_out[1]).long()
     axis = X.ndim - 4
-
+    # Once for all formats, since potentials of the float network do not depend on the bits.
     largest = largest_potentials(network, torch.as_tensor(images), n_steps, batch_size)
 
     def evaluate(form: FixedFormat) -> tuple[float, float]:

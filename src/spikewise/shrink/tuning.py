@@ -1,11 +1,11 @@
-r"""Train on, with rounded weights: forward uses what will be stored, the gradient passes the rounding by.
+r"""Fine-tune a network with rounded weights: the forward pass rounds, the gradient ignores the rounding.
 
 .. math:: \hat w = s\,\mathrm{clip}(\mathrm{round}(w / s)), \qquad
           \frac{\partial L}{\partial w} = \frac{\partial L}{\partial\hat w}\,[\,|w / s| \text{ within range}\,]
 
-(the straight-through estimator, arXiv 1308.3432). Normalisations are folded first, so their scale stays as it is; what
-they add to a sum is trained on with the weights. Potentials are rounded afterwards alone. Weights are rounded to
-nearest, whatever the format says: so they are stored.
+(the straight-through estimator, arXiv 1308.3432). Normalisations are folded first, so their scale is frozen; their
+shift is trained with the weights. Potentials are rounded only after training. Weights are rounded to nearest in
+training and in storage, whatever rounding the format names.
 """
 
 from __future__ import annotations
@@ -30,26 +30,27 @@ from .layers import READOUT, frozen_norms, synapses_of
 def finetune(
     network: SpikingNetwork, form: FixedFormat, train: Pair, validation: Pair, settings: FitSettings, **how: Any
 ) -> tuple[FitResult, Steps]:
-    """Train a network on with weights of few bits; it is changed in place.
+    """Fine-tune a network with weights of few bits; the network is changed in place.
 
     Parameters
     ----------
     network : SpikingNetwork
-        Trained already.
+        Trained network.
     form : FixedFormat
-        The bits.
+        Bits of the weights.
     train, validation : pair of arrays
-        As for :func:`~spikewise.learn.gradient.fit`.
+        Samples and labels, as for :func:`~spikewise.learn.gradient.fit`.
     settings : FitSettings
-        How; a low learning rate and a few epochs do.
+        Settings of training; a low learning rate and a few epochs are enough.
     **how
         ``checkpoint``, ``resume``, ``progress`` and ``logs`` of :func:`~spikewise.learn.gradient.fit`.
 
     Returns
     -------
     result, steps
-        What training brought, and the steps for :func:`~spikewise.shrink.shrink_network`.
+        Result of training, and the steps for :func:`~spikewise.shrink.shrink_network`.
     """
+    # Chosen once and then fixed: the weights learn to fit the grid, and conversion must use the same grid.
     steps = weight_steps(network, form)
     with frozen_norms(network), _rounding(network, form, steps):
         return fit(network, train, validation, settings, **how), steps
@@ -57,12 +58,13 @@ def finetune(
 
 @contextmanager
 def _rounding(network: SpikingNetwork, form: FixedFormat, steps: Steps) -> Iterator[None]:
-    """Let every layer use rounded weights while the block runs; afterwards it has those it trained."""
+    """Let every layer use rounded weights while the block runs; afterwards it has its trained float weights again."""
     layers = synapses_of(network)
     for name, layer in layers.items():
         weights: Any = layer.weight
         step = torch.from_numpy(steps[name]).view(-1, *[1] * (weights.ndim - 1))
         if name != READOUT:
+            # Steps are those of folded weights; training sees the weights before folding.
             factors = fold_factors(network, name, weights.ndim)
             step = torch.where(factors == 0, 0.0, step / factors)
         parametrize.register_parametrization(layer, "weight", Rounded(step.float(), form.of(name)))
@@ -74,14 +76,15 @@ def _rounding(network: SpikingNetwork, form: FixedFormat, steps: Steps) -> Itera
 
 
 class Rounded(nn.Module):
-    """Weights on a grid, whose gradient is that of the weights themselves.
+    """Round weights to a grid, with the gradient of the unrounded weights (straight-through estimator).
 
     Parameters
     ----------
     step : Tensor
-        Of a shape that fits the weights, above 0; 0 where a channel is switched off, which then has no weights.
+        Step of the grid, above 0, in a shape that broadcasts to the weights; 0 for a channel with a scale of 0, whose
+        weights become 0.
     bits : int
-        Of one weight.
+        Bits of a weight.
 
     Examples
     --------
@@ -100,6 +103,7 @@ class Rounded(nn.Module):
         self.lowest, self.highest = -(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1
 
     def forward(self, weights: Tensor) -> Tensor:
-        """Rounded weights."""
+        """Return the rounded weights."""
+        # Only the rounding is detached: clipped weights keep a gradient of 0, as the equation says.
         inside = (weights / self.step.where(self.step != 0, 1)).clamp(self.lowest, self.highest)
         return self.step * (inside + (inside.round() - inside).detach())

@@ -1,14 +1,15 @@
-r"""Does spiking pay at all? The conventional network of the same shape, priced on the same platform.
+r"""ANN baseline: the conventional network of the same shape, priced on the same platform.
 
-A spiking network of T steps tells T + 1 values of a neuron apart, so the matched network has activations of
-:math:`\lceil \log_2 (T + 1) \rceil` bits, weights as they are, and computes every layer a single time: no steps and no
-states. It has silence too: rectified units give zero where their input is negative, about half of the time after a
-normalisation that centres it. So half of its activations are taken as non-zero (``activation_rate``), an assumption
-that every comparison states; the image at the first layer is as dense as it was measured. What both networks save
-alike, such as smaller weights, cancels in the comparison.
+A spike count over T steps has T + 1 values, so the matched network has activations of
+:math:`\lceil \log_2 (T + 1) \rceil` bits. Its weights have the same bits, and it computes every layer once, without
+steps or states. It has zeros too: rectified units give zero where their input is negative, about half of the time after
+a normalisation that centres the input. So half of its activations are assumed to be non-zero (``activation_rate``), and
+every comparison states this assumption; the density of the image at the first layer is measured. Savings of both
+networks, such as smaller weights, cancel in the comparison.
 
-Left out: biases, the rectifier itself, and any accuracy that the two networks do not share. No fair baseline is known
-where one step tells two values apart and no more, and for networks that learn without labels by competition.
+Leaves out: biases, the rectifier itself, and differences in accuracy between the two networks. There is no fair
+baseline for a network of one step, whose neurons have two values only, and for networks that learn without labels by
+competition.
 """
 
 from __future__ import annotations
@@ -34,18 +35,19 @@ _ZEROS = {
 
 
 def matched_bits(n_steps: int) -> int:
-    """Bits of an activation that tell as many values apart as a count of spikes over so many steps.
+    """Return the bits of an activation that has as many values as a spike count over n_steps.
 
     Examples
     --------
     >>> matched_bits(1), matched_bits(3), matched_bits(4)
     (1, 2, 3)
     """
+    # For whole numbers the bit length of T equals ceil(log2(T + 1)), without rounding of a logarithm.
     return n_steps.bit_length()
 
 
 def why_no_ann_baseline(workload: Workload, platform: Platform) -> str:
-    """Why no ANN baseline is fair here; empty if one is.
+    """Return the reason why no ANN baseline is fair; empty if one is fair.
 
     Examples
     --------
@@ -67,17 +69,17 @@ def why_no_ann_baseline(workload: Workload, platform: Platform) -> str:
 def ann_workload(
     workload: Workload, activation_bits: int | None = None, activation_rate: float = ACTIVATION_RATE
 ) -> Workload:
-    """The conventional network of the same layer shapes: every layer computed once.
+    """Build the workload of the conventional network of the same layer shapes: every layer computed once.
 
     Parameters
     ----------
     workload : Workload
         A spiking network.
     activation_bits : int, optional
-        Bits of an activation; by default those that match the steps, see :func:`matched_bits`. A first layer that
-        reads values of several bits goes on reading them.
+        Bits of an activation; by default those of :func:`matched_bits`. A first layer that reads values of several bits
+        keeps their width.
     activation_rate : float
-        Share of activations that are not zero, in (0, 1]; the first layer reads the image as it was measured.
+        Share of non-zero activations, in (0, 1]; for the first layer, the measured density of the image is used.
 
     Examples
     --------
@@ -95,6 +97,7 @@ def ann_workload(
     busy = []
     for place, layer in enumerate(layers):
         rate = image_density(workload) if place == 0 else activation_rate
+        # Class scores have no rectifier, so all of them are non-zero.
         out_rate = 1.0 if place == len(layers) - 1 else activation_rate
         busy.append(LayerActivity((layer.n_unfolded * rate,), (layer.n_inputs * rate,), (layer.n_neurons * out_rate,)))
     histogram = (workload.n_samples,)
@@ -102,7 +105,7 @@ def ann_workload(
 
 
 def image_density(workload: Workload) -> float:
-    """Share of non-zero values of the image: measured if the first layer reads it, else at most that of all spikes.
+    """Return the share of non-zero values of the image: measured if the first layer reads it, else an upper bound.
 
     Examples
     --------
@@ -111,6 +114,7 @@ def image_density(workload: Workload) -> float:
     0.6
     """
     layer, row = workload.layers[0], workload.activity[0]
+    # Of an encoded image only spikes were counted; a pixel may spike at several steps, so their sum is an upper bound.
     seen = row.active_unfolded[0] if layer.input_bits > 1 else sum(row.active_unfolded)
     return round(min(1.0, seen / layer.n_unfolded), 12)
 
@@ -121,14 +125,14 @@ def ann_baseline(
     activation_bits: int | None = None,
     activation_rate: float = ACTIVATION_RATE,
 ) -> CostReport:
-    """Price the conventional network of the same shape; :func:`ann_assumptions` is part of the report.
+    """Price the conventional network of the same shape; the report includes :func:`ann_assumptions`.
 
     Parameters
     ----------
     workload : Workload
         A spiking network.
     platform : Platform
-        Anything but an event-driven chip, which has no dense layers.
+        Any platform except an event-driven chip, which has no dense layers.
     activation_bits, activation_rate
         As in :func:`ann_workload`.
 
@@ -154,7 +158,7 @@ def ann_baseline(
 
 
 def ann_baselines(workload: Workload, platform: Platform) -> tuple[CostReport, ...]:
-    """The conventional network with its defaults and, where nobody can say whether zeros save products, if they do.
+    """Price the conventional network and, where it is unknown whether zeros save products, also the case that they do.
 
     Examples
     --------
@@ -177,7 +181,7 @@ def ann_assumptions(
     activation_bits: int | None = None,
     activation_rate: float = ACTIVATION_RATE,
 ) -> tuple[str, ...]:
-    """Assumptions about the conventional network, one line each."""
+    """Return the assumptions about the conventional network, one line each."""
     bits = matched_bits(workload.n_steps) if activation_bits is None else activation_bits
     how = "as measured" if workload.layers[0].input_bits > 1 else "at most, from all spikes"
     image = f"{image_density(workload):.0%} of the image ({how})"
@@ -191,7 +195,8 @@ def ann_assumptions(
 
 
 def _dense(workload: Workload, place: int, activation_bits: int) -> LayerShape:
-    """A layer that is computed once, on values, and keeps no state: hidden layers have one of a single bit."""
+    """Return the shape of a layer that is computed once, on values, and keeps no state."""
+    # A shape needs at least one state bit. The read-out keeps its bits: they are the width of a class score.
     layer = workload.layers[place]
     return replace(
         layer,

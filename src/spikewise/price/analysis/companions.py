@@ -1,10 +1,11 @@
-"""The prices of one network that belong together: on the platform that was asked for, and on its companions.
+"""Prices of one network on the requested platform and on its companion platforms.
 
-A platform whose absolute scale is fitted, and not known, names in ``beside`` another one whose figures mean more, so a
-calibrated chip never stands alone: every table and every file of figures that shows the first shows the second too.
+A platform whose absolute scale is fitted, and not known, names in ``beside`` a companion with more reliable figures.
+Every table and every file of figures that shows the first platform shows its companion too.
 
-They are kept in one file, so that no kill can part them: the report of the platform that was asked for, with those of
-its companions in the entry ``beside``. A file without that entry, from before there were companions, is one price.
+All prices are stored in one file, so that an interrupted program cannot leave one without the other: the report of the
+requested platform, with the reports of its companions in the entry ``beside``. Older files have no such entry and hold
+one price.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from spikewise.workload.workload import Workload
 
 
 def companions_of(*platforms: Platform) -> list[str]:
-    """Names of the platforms that are shown beside these, each once, and none that is there already.
+    """Return the names of the companions of these platforms, each once, without those that are in the list already.
 
     Parameters
     ----------
     *platforms : Platform
-        Platforms that were asked for, in their order.
+        Requested platforms, in their order.
 
     Examples
     --------
@@ -37,19 +38,20 @@ def companions_of(*platforms: Platform) -> list[str]:
     []
     """
     asked = {platform.name for platform in platforms}
+    # A dictionary, not a set: it keeps the order.
     wanted = dict.fromkeys(platform.beside for platform in platforms)
     return [name for name in wanted if name is not None and name not in asked]
 
 
 Prices = tuple[CostReport, ...]
-"""A report for the platform that was asked for, then those of its companions."""
+"""The report of the requested platform, then those of its companions."""
 
 _BANDS = ("energy_j", "latency_s", "edp_saving")
 
 
 @dataclass(frozen=True, slots=True)
 class PriceFigures:
-    """The figures that headlines are made of, none without its band (low, nominal, high)."""
+    """Headline figures of a price; those that have a band (low, nominal, high) come with it."""
 
     platform: str
     energy_j: float
@@ -61,7 +63,7 @@ class PriceFigures:
 
     @classmethod
     def of(cls, report: CostReport) -> PriceFigures:
-        """From a report."""
+        """Take the figures of a report."""
         band = {key: list(report.band(key)) for key in _BANDS}
         return cls(
             report.platform, report.energy_j, report.latency_s, report.area_m2, report.memory_bits, report.edp_saving,
@@ -83,18 +85,18 @@ def price_all(workload: Workload, platform: str) -> Prices:
 
 
 def platforms_for(platform: str) -> list[Platform]:
-    """The platform of this name or file, and its companions; raises ParameterError or DataError if one is unknown."""
+    """Load a platform by name or file, and its companions; raises ParameterError or DataError if one is unknown."""
     asked = load_platform(platform)
     return [asked, *(load_platform(name) for name in companions_of(asked))]
 
 
 def check_platform(platform: str) -> None:
-    """Raise ParameterError or DataError if a platform, or one that is shown beside it, cannot be loaded."""
+    """Raise ParameterError or DataError if a platform or one of its companions cannot be loaded."""
     platforms_for(platform)
 
 
 def write_prices(path: str | os.PathLike[str], prices: Prices) -> None:
-    """Keep prices in one JSON file, atomically; :meth:`CostReport.read` finds the first of them there."""
+    """Write prices to one JSON file, atomically; :meth:`CostReport.read` reads the first of them."""
     asked, *beside = prices
     write_json(path, {**asked.to_dict(), "beside": [report.to_dict() for report in beside]})
 

@@ -1,8 +1,8 @@
-"""What a price includes, in one vocabulary for all kinds of platforms, so that like is compared with like.
+"""Coverage: what a price includes, in the same terms for all kinds of platforms, so that prices can be compared.
 
-A platform's own parts have names of their own: the periphery of one chip is buffer, shift-add and accumulation of
-another. Each part is therefore said in terms of :data:`TERMS`. A term is included, included in time only, left out, or
-there is nothing on such a platform that it could stand for.
+Platforms name their parts differently: the periphery of one chip is buffer, shift-add and accumulation of another. So
+each part is mapped to terms of :data:`TERMS`. A term is included ("yes"), included in latency only ("time only"), left
+out ("no"), or the platform has no such hardware ("n/a").
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _PARTS: dict[str, tuple[Term, ...]] = {
     "control": ("control and clock",), "clock": ("control and clock",),
     "input_load": ("off-chip memory",),
 }  # fmt: skip
-"""Parts of crossbar chips, by the names that the presets use."""
+"""Terms of the parts of crossbar chips, by the names that the presets use."""
 
 _KINDS: dict[str, dict[Term, Included]] = {
     "digital": {
@@ -51,13 +51,13 @@ _KINDS: dict[str, dict[Term, Included]] = {
         "off-chip memory": "no", "speculation": "n/a",
     },
 }  # fmt: skip
-"""Terms that prices on other kinds of platforms do not fully include."""
+"""Terms that prices on other kinds of platforms do not fully include; all other terms are included."""
 
 
 def coverage_of(platform: Platform) -> dict[str, Included]:
-    """Every term of :data:`TERMS`, and whether a platform's price includes it.
+    """Return for every term of :data:`TERMS` whether the price of a platform includes it.
 
-    Parts of a chip whose names say nothing stand under "other parts".
+    Parts of a chip with unknown names are listed as "other parts".
 
     Examples
     --------
@@ -72,7 +72,7 @@ def coverage_of(platform: Platform) -> dict[str, Included]:
 
 
 def unnamed_parts(platform: Platform) -> tuple[str, ...]:
-    """Parts of a chip that :func:`coverage_of` puts under "other parts".
+    """Return the parts of a chip that :func:`coverage_of` lists as "other parts".
 
     Examples
     --------
@@ -85,11 +85,12 @@ def unnamed_parts(platform: Platform) -> tuple[str, ...]:
 
 
 def _coverage_of_chip(chip: ImcChip) -> dict[str, Included]:
-    """A term is included where a part that stands for it takes energy, or else time."""
+    """Return the coverage of a chip: a term is included if a part of that term takes energy, or else time."""
     found: dict[str, Included] = dict.fromkeys(TERMS, "no")
     for name, part in chip.components.items():
         taken: Included = "yes" if part.energy or part.once else "time only" if part.latency else "no"
         for term in _PARTS.get(name, (OTHERS,)):
+            # Several parts may have one term: "yes" of any part stays.
             if found.get(term, "no") != "yes" and taken != "no":
                 found[term] = taken
         if part.leakage:

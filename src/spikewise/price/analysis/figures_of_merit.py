@@ -1,13 +1,13 @@
-r"""Figures of merit: one price in the numbers by which architects compare chips.
+r"""Figures of merit: one price in the figures by which architects compare chips.
 
-With E and D the mean energy and time of an inference, N its synaptic operations (weights that active inputs meet) and M
-the multiply-additions of a dense evaluation of as many steps,
+With E and D the mean energy and time of an inference, A the area, N the synaptic operations (weights of active inputs)
+and M the multiply-additions of a dense evaluation of as many steps,
 
 .. math:: \frac{E}{N}, \quad \frac{N}{E}, \quad \frac{2 M}{E}, \quad \frac{1}{D}, \quad \frac{E}{D}, \quad
           \frac{E}{D A}.
 
-A dense multiply-addition counts as two operations, as in the data sheets of accelerators: this figure praises a chip
-for work that silence spared. Inferences come one after the other, none beside another.
+A dense multiply-addition counts as two operations, as in the data sheets of accelerators, so :math:`2 M / E` also
+counts work that sparsity saved. Inferences run one after the other, never in parallel.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class FiguresOfMerit:
     Parameters
     ----------
     energy_per_synaptic_operation_j, synaptic_operations_per_j, dense_operations_per_j : float or None
-        Joules each, and how many a joule pays for: synaptic operations per second and watt (SOPS/W), and two
-        operations per dense multiply-addition (OPS/W).
+        Energy per synaptic operation; synaptic operations per joule, which is SOPS/W; and operations per joule with two
+        operations per dense multiply-addition, which is OPS/W.
     inferences_per_s, mean_power_w, power_density_w_per_m2 : float or None
-        One after the other; power while it computes, over the area of the chip.
+        Inferences one after the other; mean power during an inference, and this power over the area of the chip.
     """
 
     energy_per_synaptic_operation_j: float | None
@@ -41,7 +41,7 @@ class FiguresOfMerit:
 
 
 def merit_figures(report: CostReport, workload: Workload) -> FiguresOfMerit:
-    """Figures of merit of a report with its exits; of ``report.static`` and ``workload.without_exit()`` for a full run.
+    """Compute figures of merit with early exit; pass ``report.static`` and ``workload.without_exit()`` for a full run.
 
     Examples
     --------

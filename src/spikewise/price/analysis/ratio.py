@@ -1,9 +1,9 @@
-"""Does one price lie below another? The ratio of two prices on one platform, with its band and a verdict.
+"""Ratio of two prices on one platform, with its uncertainty band and an answer whether the first is lower.
 
-Constants are uncertain, but the same constants stand in both prices: a dear converter is dear for both. So the band of
-a ratio holds the ratios with all constants low, nominal and high together and, since two prices lean on different
-parts, those with each constant alone at either end. That is narrower than the ratio of the bands. Where a baseline may
-be built in several ways, the band holds them all.
+Constants are uncertain, but both prices use the same constants: an expensive converter is expensive for both. So the
+band of a ratio spans the ratios with all constants low, nominal and high together and, since two prices depend on
+different parts, those with one constant alone at either end. This band is narrower than the ratio of the two bands. If
+a baseline can be built in several ways, the band spans all of them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Ratio:
 
     @property
     def answer(self) -> Answer:
-        """Whether the first is cheaper: yes or no where the whole band agrees, and by more than five per cent."""
+        """Whether the first is cheaper: yes or no if the whole band agrees and the nominal ratio is 5 % away from 1."""
         if max(self.high, self.nominal + _MARGIN) < 1:
             return "yes"
         if min(self.low, self.nominal - _MARGIN) > 1:
@@ -51,18 +51,18 @@ Pair = tuple[CostReport, Sequence[CostReport]]
 def ratio_of(
     report: CostReport, baselines: Sequence[CostReport], figure: str = "energy_j", varied: Sequence[Pair] = ()
 ) -> Ratio | None:
-    """A figure of a report over that of its baselines; None where one has none.
+    """Return a figure of a report over that of its baselines; None if the figure of a baseline is 0.
 
     Parameters
     ----------
     report : CostReport
-        The one in question.
+        Report in the numerator.
     baselines : sequence of CostReport
-        What it is compared with, the nominal one first.
+        Reports to compare with, the nominal one first.
     figure : str
-        The figure.
+        Name of the figure.
     varied : sequence of (CostReport, sequence of CostReport)
-        The same with one constant at an end of its band: they widen the band of the ratio.
+        Report and baselines with one constant at an end of its band: they widen the band of the ratio.
 
     Examples
     --------
@@ -83,4 +83,5 @@ def ratio_of(
         ratios += [one / other for one, other in zip(ours, theirs, strict=True)]
     for one, others in varied:
         ratios += [float(getattr(one, figure)) / float(getattr(other, figure)) for other in others]
+    # The first three ratios are the corners of the first baseline, so the nominal one is among them.
     return Ratio(figure, min(ratios), ratios[CORNERS.index("nominal")], max(ratios))

@@ -1,4 +1,4 @@
-"""Which constants a figure depends on: each alone at its low and at its high end, the strongest first (a tornado)."""
+"""Sensitivity of a figure to each constant alone, at its low and at its high end, the strongest first (tornado)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from spikewise.price.quantity import Quantity, constants_of
 from spikewise.workload.workload import Workload
 
 FIGURES = ("energy_j", "latency_s", "edp_js", "edp_saving", "area_m2")
+# Checked first in `replaced`, since most values are such; a Quantity is a BaseModel, but holds no other constant.
 _LEAVES = (str, int, float, type(None), Quantity)
 
 
@@ -24,11 +25,11 @@ class Swing:
     Parameters
     ----------
     constant : str
-        Its key in the platform.
+        Key of the constant in the platform.
     low, nominal, high : float
-        The figure with this constant at its low end, as it is, and at its high end; all others nominal.
+        The figure with this constant at its low, nominal and high value; all other constants are nominal.
     source, tag : str
-        Where the constant comes from, and how sure that is.
+        Source of the constant, and its certainty.
     """
 
     constant: str
@@ -40,25 +41,25 @@ class Swing:
 
     @property
     def width(self) -> float:
-        """Distance between the ends."""
+        """Distance between the figures at the two ends."""
         return abs(self.high - self.low)
 
 
 def sensitivity(
     platform: Platform, workload: Workload, figure: str = "energy_j", n_strongest: int = 10
 ) -> tuple[Swing, ...]:
-    """The constants that move a figure most, strongest first.
+    """Return the constants that change a figure most, strongest first.
 
     Parameters
     ----------
     platform : Platform
         A settings model, from :func:`~spikewise.price.platform.load_platform`.
     workload : Workload
-        What is priced.
+        Workload to price.
     figure : {"energy_j", "latency_s", "edp_js", "edp_saving", "area_m2"}
         A figure of the cost report.
     n_strongest : int
-        How many are returned, at most.
+        Largest number of constants to return.
 
     Examples
     --------
@@ -86,7 +87,7 @@ def sensitivity(
 
 
 def variants(platform: Platform) -> Iterator[tuple[str, Quantity, Platform]]:
-    """Each constant that has a band, with the platform where it alone stands at its low, then at its high end."""
+    """Yield each constant that has a band, with the platform where it alone is low, then the one where it is high."""
     for key, constant in constants_of(platform):
         if constant.low < constant.high:
             for end in (constant.low, constant.high):
@@ -94,7 +95,8 @@ def variants(platform: Platform) -> Iterator[tuple[str, Quantity, Platform]]:
 
 
 def replaced(settings: Any, old: Quantity, new: Quantity) -> Any:
-    """A copy of settings with one constant exchanged; what does not hold it is shared with the original."""
+    """Return a copy of settings with one constant replaced; parts without that constant are shared, not copied."""
+    # By identity, not by value: two constants may be equal, and only one of them varies.
     if settings is old:
         return new
     if isinstance(settings, _LEAVES):
@@ -102,6 +104,7 @@ def replaced(settings: Any, old: Quantity, new: Quantity) -> Any:
     if isinstance(settings, BaseModel):
         values = {name: getattr(settings, name) for name in type(settings).model_fields}
         changed = _replaced_among(values, old, new)
+        # Without validation, which would take longer than the price.
         return settings if changed is values else type(settings).model_construct(**changed)
     if isinstance(settings, dict):
         return _replaced_among(settings, old, new)
@@ -114,7 +117,7 @@ def replaced(settings: Any, old: Quantity, new: Quantity) -> Any:
 
 
 def _replaced_among(values: dict[str, Any], old: Quantity, new: Quantity) -> dict[str, Any]:
-    """The entries with one constant exchanged, which stands in one of them; the same object if in none."""
+    """Return the entries with one constant replaced; the same object if no entry holds the constant."""
     for name, value in values.items():
         if isinstance(value, _LEAVES):
             if value is old:
@@ -127,6 +130,6 @@ def _replaced_among(values: dict[str, Any], old: Quantity, new: Quantity) -> dic
 
 
 def _at(constant: Quantity, value: float) -> Quantity:
-    """The constant with another nominal value, and the same ends."""
+    """Return the constant with another nominal value and the same ends."""
     fields = {name: getattr(constant, name) for name in type(constant).model_fields}
     return type(constant).model_construct(**{**fields, "value": value})

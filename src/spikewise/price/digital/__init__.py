@@ -1,4 +1,4 @@
-"""Platforms without crossbars: digital accelerators, processors and neuromorphic chips; memories and arithmetic."""
+"""Platforms without crossbars: digital accelerators, processors and neuromorphic chips, with memory and arithmetic."""
 
 from spikewise._lazy import lazy_exports
 

@@ -1,19 +1,18 @@
-r"""Digital accelerators: accumulations, multiply-additions and the memory around them.
+r"""Digital accelerators: energy of accumulations, multiply-additions and memory accesses.
 
 .. math:: E = N_{AC} e_{add} + N_{MAC} (e_{mul} + e_{add}) + bits \cdot e_{mem} + N T (2 e_{add} + e_{read} + e_{write})
 
-A spike selects weights, so its synapses only add: :math:`N_{AC}` is the exact count of weights that active inputs meet.
-A layer whose inputs have several bits multiplies, and does so for every weight (:math:`N_{MAC}`), zeros included unless
-``skips_zeros`` says that these are gated. Spikes
-are added to states; products of :math:`b_1 \times b_2` bits to sums that never overflow, of
-:math:`b_1 + b_2 + \lceil \log_2 fan\ in \rceil` bits. Each neuron leaks, compares and has its membrane potential read
-and written at every step, silent or not.
+A spike selects weights, so its synapses only add: :math:`N_{AC}` is the exact number of weights of active inputs. A
+layer whose inputs have several bits multiplies every weight (:math:`N_{MAC}`), for zero inputs too unless
+``skips_zeros`` is set. Weights selected by spikes are added to states. Products of :math:`b_1 \times b_2` bits are
+added to sums of :math:`b_1 + b_2 + \lceil \log_2 fan\ in \rceil` bits, which never overflow. Each neuron leaks,
+compares and has its membrane potential read and written at every step, even if it is silent.
 
-Memory has three levels. A layer's weights lie in an SRAM of their size, or in DRAM where they exceed its capacity, and
-those that are used are fetched once per step (``refetch`` times, where buffers are too small); a small buffer beside
-the units is read at each operation; sums stay in registers until the neuron is updated. A layer computed once per
-inference keeps its sums in memory, from where each step adds them. The chip is built for the network: its SRAM is as
-large as what it holds, so a network is never too large for it.
+Memory has three levels. The weights of a layer are in an SRAM of their size, or in DRAM if they exceed its capacity;
+those that are used are fetched once per step (``refetch`` times if buffers are too small). A small buffer next to the
+units is read at each operation. Sums stay in registers until the neuron is updated. A layer computed once per inference
+stores its sums in memory, and each step adds them. The chip is built for the network: its SRAM is as large as its
+content, so every network fits.
 
 Leaves out: control, wires, pooling, the exit unit, input and output of the chip.
 """
@@ -81,21 +80,19 @@ class DigitalAccelerator(PlatformSettings):
         return layer.weight_bits >= self.float_from_bits
 
     def add_j(self, workload: Workload, n_bits: FloatArray) -> FloatArray:
-        """Energy (3, L) of an addition in each layer: of this width, or of its floats."""
+        """Return the energy (3, L) of an addition in each layer: of integers this wide, or of the layer's floats."""
         return self._chosen(workload, "add", n_bits)
 
     def multiply_j(self, workload: Workload, n_bits: FloatArray) -> FloatArray:
-        """Energy (3, L) of a multiplication in each layer: of factors this wide (geometric mean), or of its floats."""
+        """Return the energy (3, L) of a multiplication in each layer, of factors this wide (geometric mean)."""
         return self._chosen(workload, "multiply", n_bits)
 
     def _chosen(self, workload: Workload, table: str, n_bits: FloatArray) -> FloatArray:
-        """A table of the number format of each layer."""
+        """Look up a table in the number format of each layer."""
         weights = per_layer(workload, "weight_bits")
         look_up = product_at_bits if table.startswith("multiply") else at_bits
-        floats, integers = (
-            at_bits(getattr(self.floating, table), weights),
-            look_up(getattr(self.integer, table), n_bits),
-        )
+        floats = at_bits(getattr(self.floating, table), weights)
+        integers = look_up(getattr(self.integer, table), n_bits)
         return np.where(weights >= self.float_from_bits, floats, integers)
 
     @property
@@ -104,7 +101,7 @@ class DigitalAccelerator(PlatformSettings):
         return np.asarray(self.cycle.corners * in_order(self.n_units.corners))
 
     def random_j(self) -> FloatArray:
-        """Energy (3,) of the 32-bit additions that random numbers are made of, each."""
+        """Return the energy (3,) of a 32-bit addition, of which random numbers are made."""
         return at_bits(self.integer.add, 32)
 
     def estimate(self, workload: Workload) -> CostReport:
@@ -122,7 +119,7 @@ class DigitalAccelerator(PlatformSettings):
         )
 
     def _operations(self, workload: Workload) -> FloatArray:
-        """Additions to a sum, with or without a product before, (2, T, L)."""
+        """Count additions to sums, with or without a multiplication before, (2, T, L)."""
         is_dense = is_product(workload) & (not self.skips_zeros)
         return np.where(is_dense, per_layer(workload, "n_macs"), synaptic_operations(workload))
 
@@ -133,22 +130,23 @@ class DigitalAccelerator(PlatformSettings):
         accounts.latency("compute", self.slot_s, n_operations, once=True)
 
     def _widths(self, workload: Workload) -> tuple[FloatArray, FloatArray]:
-        """Bits (L,) of the sum of each layer, and of its factors as their geometric mean."""
+        """Return the bits (L,) of the sums of each layer, and the geometric mean of the bits of its factors."""
         states, weights, inputs = (per_layer(workload, f"{name}_bits") for name in ("state", "weight", "input"))
         factors = weights + np.where(is_product(workload), inputs, 0.0)
         exact = factors + np.ceil(np.log2(per_layer(workload, "fan_in")))
         sums = exact if self.sum_bits is None else np.full_like(exact, self.sum_bits)
+        # Weights selected by spikes are added to the membrane potential itself, so they need no wider sum.
         goes_to_state = ~is_product(workload) & (kept_states(workload) > 0)
         return np.where(goes_to_state, states, sums), np.sqrt(weights * inputs)
 
     def _move_weights(self, accounts: Accounts, workload: Workload, stored: Stored) -> None:
         bits, n_weights = per_layer(workload, "weight_bits"), per_layer(workload, "n_weights")
         n_operations, size = self._operations(workload), stored["weight memory"]
-        # At most once per operation, so the three corners differ in the count too.
+        # Fetched at most once per operation, so the three corners differ in the count too.
         fetched = np.minimum(n_operations, n_weights * by_corner(self.memory.refetch.corners)) * bits
         accounts.energy("weight memory", self.memory.read(size)[:, None, None] * fetched, once=True)
         accounts.energy("local buffer", self._buffer_j(), n_operations * bits, once=True)
-        # What the off-chip memory takes longer than the units.
+        # Units and off-chip memory work at once, so only the time by which the memory is slower is added.
         moving = self.memory.is_outside(size) * fetched * by_corner(in_order(self.memory.dram_bandwidth.corners))
         wait = np.maximum(moving - n_operations * by_corner(self.slot_s), 0.0)
         accounts.latency("weight memory", wait, once=True)
@@ -166,7 +164,7 @@ class DigitalAccelerator(PlatformSettings):
     def _update_neurons(self, accounts: Accounts, workload: Workload, stored: Stored) -> None:
         size, bits, n_neurons = stored["state memory"], per_layer(workload, "state_bits"), kept_states(workload)
         adds = self.add_j(workload, per_layer(workload, "state_bits"))
-        # Neurons leak and compare; a read-out adds to its running sum; stored sums of a once-layer are added.
+        # A neuron leaks and compares, two additions; a read-out adds to its running sum, one; so does each stored sum.
         n_adds = n_neurons * (1 + per_layer(workload, "has_neurons")) + stored_sums(workload)
         accounts.energy("neuron update", adds, n_adds)
         accounts.energy("state memory", self.memory.read(size), (n_neurons + stored_sums(workload)) * bits)
@@ -174,7 +172,7 @@ class DigitalAccelerator(PlatformSettings):
         accounts.latency("neuron update", self.slot_s, n_adds)
 
     def _inhibit(self, accounts: Accounts, workload: Workload, stored: Stored) -> None:
-        """Each output spike is subtracted from all other neurons; a matrix has a weight to be read for each."""
+        """Charge lateral inhibition: each output spike is subtracted from all other neurons, by a weight if stored."""
         n_pairs, size = inhibitions(workload), stored["lateral"]
         accounts.energy("lateral", self.add_j(workload, per_layer(workload, "state_bits")), n_pairs)
         accounts.energy("lateral", self.memory.read(size), n_pairs * (size > 0) * per_layer(workload, "weight_bits"))
@@ -190,11 +188,11 @@ class DigitalAccelerator(PlatformSettings):
         accounts.area("local buffer", accounts.on_chip(self._n_buffers() * buffer_area))
 
     def _n_buffers(self) -> FloatArray:
-        """Local buffers (3,): low is few units and many of them at each."""
+        """Return the number of local buffers (3,): low is few units with many units per buffer."""
         return np.ceil(self.n_units.corners * in_order(self.units_per_buffer.corners))
 
     def unit_area(self, workload: Workload) -> FloatArray:
-        """Area (3,) of a unit that can do what the most demanding layer asks for."""
+        """Return the area (3,) of a unit that is wide enough for the most demanding layer."""
         add_bits, product_bits = self._widths(workload)
         product = self._chosen(workload, "multiply_area", product_bits) * is_product(workload)
         return np.asarray((self._chosen(workload, "add_area", add_bits) + product).max(1))
@@ -204,7 +202,7 @@ class DigitalAccelerator(PlatformSettings):
         return np.asarray(self.memory.leakage_w(*stored.values()) + self._n_buffers() * buffer)
 
     def _notes_on(self, workload: Workload, stored: Stored) -> list[str]:
-        """Assumptions of the price of this network on this chip."""
+        """Return the assumptions of the price of this network on this chip."""
         layers, notes = workload.layers, []
         outside = [
             f"{name} of {layer.name}"
@@ -229,5 +227,5 @@ class DigitalAccelerator(PlatformSettings):
 
 
 def is_product(workload: Workload) -> NDArray[np.bool_]:
-    """Layers (L,) whose inputs have several bits, so that weights are multiplied and not just added."""
+    """Tell which layers (L,) have inputs of several bits, so that weights are multiplied and not only added."""
     return np.asarray(per_layer(workload, "input_bits") > 1)

@@ -1,13 +1,13 @@
 r"""Additions and multiplications of digital hardware, by the bits of their operands.
 
-Constants are known for a few widths; between them energy and area are interpolated on logarithmic axes, since an adder
-grows with the bits and a multiplier with their square. Outside, the nearest known width counts, with one exception:
-a multiplier narrower than the narrowest known one, of :math:`b_0` bits, is taken to shrink with the number of its
+Constants are known for a few widths. Between them energy and area are interpolated on logarithmic axes, since an adder
+grows with the bits and a multiplier with their square. Outside, the nearest known width is used, with one exception:
+a multiplier narrower than the narrowest known one, of :math:`b_0` bits, is assumed to shrink with the number of its
 partial products,
 
-.. math:: e(b_1, b_2) = e(b_0, b_0) \cdot \frac{b_1 b_2}{b_0^2},
+.. math:: e(b_1, b_2) = e(b_0, b_0) \cdot \frac{b_1 b_2}{b_0^2}.
 
-an assumption: without it an 8-bit multiplier would stand where 3 x 4 bits are needed, at five times the energy.
+Without this assumption, a product of 3 x 4 bits would cost as much as one of 8 x 8 bits, five times too much.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ def _table(values: tuple[AtBits, ...]) -> tuple[AtBits, ...]:
     if len({entry.bits for entry in values}) < len(values):
         raise ValueError(f"bits must be unique; got {[entry.bits for entry in values]}")
     for entry in values:
+        # The interpolation takes logarithms.
         if entry.low <= 0:
             raise ValueError(f"low must be above 0 at {entry.bits} bits; got {entry.low:g}")
     return tuple(sorted(values, key=lambda entry: entry.bits))
@@ -44,7 +45,7 @@ Areas = Annotated[tuple[AtBits, ...], of_dimension("area"), AfterValidator(_tabl
 
 
 def at_bits(table: tuple[AtBits, ...], n_bits: ArrayLike) -> FloatArray:
-    """Low, nominal and high value for operands of so many bits; shape (3, ...).
+    """Return low, nominal and high value for operands of n_bits bits; shape (3, ...).
 
     Examples
     --------
@@ -60,14 +61,14 @@ def at_bits(table: tuple[AtBits, ...], n_bits: ArrayLike) -> FloatArray:
 
 
 def product_at_bits(table: tuple[AtBits, ...], n_bits: ArrayLike) -> FloatArray:
-    """Low, nominal and high value of a multiplier; shape (3, ...).
+    """Return low, nominal and high value of a multiplier; shape (3, ...).
 
     Parameters
     ----------
     table : tuple of AtBits
         Multipliers of two equal factors.
     n_bits : float array
-        Width of such a multiplier with as many partial products: the geometric mean of the two widths.
+        Geometric mean of the widths of the two factors: two factors of this width have as many partial products.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""Memory of digital processors: what a network must keep, where it lies and what each access costs.
+"""Memory of digital processors: what a network must store, where it is stored and what each access costs.
 
-Every layer has memories of its own, as small as they can be, since small memories are cheap to read: for its weights,
-for the values that it reads, for the states of its neurons. What exceeds the capacity of the chip lies in DRAM,
-whose accesses are dearer by one to two orders.
+Every layer has its own memories for its weights, for the values that it reads and for the states of its neurons. They
+are as small as possible, since small memories are cheap to read. A memory that exceeds the capacity of the chip is in
+DRAM, whose accesses cost 10 to 100 times more.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ class Memories(BaseModel):
         return Sram(self.node_nm)
 
     def is_outside(self, n_bits: FloatArray) -> BoolArray:
-        """Whether memories of so many bits must lie in DRAM."""
+        """Whether memories of n_bits bits must be in DRAM."""
         return np.asarray(n_bits > self.capacity.corners[1])
 
     def read(self, n_bits: FloatArray) -> FloatArray:
-        """Energy per bit read from memories of so many bits; shape (3, ...)."""
+        """Return the energy per bit read from memories of n_bits bits; shape (3, ...)."""
         return self._per_bit(self.sram.read_j_per_bit(n_bits), n_bits)
 
     def write(self, n_bits: FloatArray) -> FloatArray:
-        """Energy per bit written; shape (3, ...)."""
+        """Return the energy per bit written to memories of n_bits bits; shape (3, ...)."""
         return self._per_bit(self.sram.write_j_per_bit(n_bits), n_bits)
 
     def _per_bit(self, inside: FloatArray, n_bits: FloatArray) -> FloatArray:
@@ -67,52 +67,53 @@ class Memories(BaseModel):
         return np.asarray(np.where(self.is_outside(n_bits), off_chip, on_chip))
 
     def on_chip(self, n_bits: FloatArray) -> FloatArray:
-        """Bits that are built as SRAM."""
+        """Return the bits that are built as SRAM: 0 for a memory in DRAM."""
         return np.asarray(np.where(self.is_outside(n_bits), 0.0, n_bits))
 
     def leakage_w(self, *memories: FloatArray) -> FloatArray:
-        """Leakage (3,) of all these memories together, as far as they are on the chip."""
+        """Return the leakage (3,) of all these memories that are on the chip."""
         total = sum(float(self.sram.leakage_w(self.on_chip(n_bits)).sum()) for n_bits in memories)
         return np.asarray(self.leakage_scale.corners * total)
 
 
 def weight_memory(workload: Workload) -> FloatArray:
-    """Bits of the weights of each layer."""
+    """Return the bits of the weights of each layer."""
     return per_layer(workload, "n_weights") * per_layer(workload, "weight_bits")
 
 
 def lateral_memory(workload: Workload) -> FloatArray:
-    """Bits of stored inhibition of each layer: a weight for every pair of neurons, where there is a matrix."""
+    """Return the bits of stored inhibition of each layer: a weight for every pair of neurons, if it has a matrix."""
     is_stored = np.array([layer.lateral == "matrix" for layer in workload.layers])
     return np.asarray(is_stored * per_layer(workload, "n_neurons") ** 2 * per_layer(workload, "weight_bits"))
 
 
 def kept_states(workload: Workload) -> FloatArray:
-    """Values of each layer that live from step to step; the read-out of a single step keeps none."""
+    """Count the values of each layer that are kept from step to step."""
+    # The read-out of a single step needs no running sum.
     kept = [layer.n_neurons * (layer.has_neurons or workload.n_steps > 1) for layer in workload.layers]
     return np.array(kept, np.float64)
 
 
 def stored_sums(workload: Workload) -> FloatArray:
-    """Weighted sums that a layer computed once keeps for the other steps."""
+    """Count the weighted sums that a layer computed once stores for the other steps."""
     kept = [layer.n_neurons * (layer.once_per_inference and workload.n_steps > 1) for layer in workload.layers]
     return np.array(kept, np.float64)
 
 
 def state_memory(workload: Workload) -> FloatArray:
-    """Bits of membrane potentials, and of sums that are computed once."""
+    """Return the bits of membrane potentials, and of sums that are computed once."""
     return np.asarray((kept_states(workload) + stored_sums(workload)) * per_layer(workload, "state_bits"))
 
 
 def activation_memory(workload: Workload) -> FloatArray:
-    """Bits of the values that each layer reads, and of the answer that the last one gives."""
+    """Return the bits of the values that each layer reads, and of the output of the last layer."""
     maps = per_layer(workload, "n_inputs") * per_layer(workload, "input_bits")
     maps[-1] += (per_layer(workload, "n_neurons") * output_bits(workload.layers))[-1]
     return np.asarray(maps)
 
 
 def memories(workload: Workload) -> dict[str, FloatArray]:
-    """Bits (L,) that each layer stores, by component."""
+    """Return the bits (L,) that each layer stores, by component."""
     return {
         "weight memory": weight_memory(workload),
         "activation memory": activation_memory(workload),

@@ -4,11 +4,11 @@ r"""Event-driven neuromorphic chips: published energies and times per synaptic o
 
 .. math:: D_{step} = \max_{layer} \frac{n_{syn} t_{syn} + N (t_{access} + t_{update})}{cores} + t_{barrier}
 
-Neurons sit in cores; all cores work at once and wait for the slowest at a barrier. A spike goes as one message to each
-core that holds targets of it, over a mean of :math:`h = \tfrac{2}{3} \sqrt{cores}` hops of the mesh. Silence saves
-synapses and messages, never the update of a neuron.
+Neurons are placed in cores; all cores work in parallel and wait for the slowest one at a barrier. A spike is sent as
+one message to each core with targets of it, over a mean of :math:`h = \tfrac{2}{3} \sqrt{cores}` hops of the mesh. A
+silent neuron saves synaptic operations and messages, but it is updated at every step.
 
-Leaves out: the one step of delay that such chips add per layer, the load of unequal cores, management processors, idle
+Leaves out: the one step of delay that such chips add per layer, unequal load of cores, management processors, idle
 power, links between chips, and whether the weights fit into the memory of the cores.
 """
 
@@ -65,7 +65,7 @@ class NeuromorphicChip(PlatformSettings):
     core_area: Annotated[Quantity, of_dimension("area")] = Field(description="area of the chip over its cores")
 
     def n_cores(self, workload: Workload) -> FloatArray:
-        """Cores of each layer, which shares none with another; shape (L,)."""
+        """Return the number of cores of each layer, which no other layer shares; shape (L,)."""
         n_cores = np.ceil(per_layer(workload, "n_neurons") / self.neurons_per_core.corners[1])
         return np.asarray(np.maximum(n_cores, 1.0))
 
@@ -86,9 +86,10 @@ class NeuromorphicChip(PlatformSettings):
         return accounts.report(self, workload, workload.exit_histogram, self._notes_on(workload, cores))
 
     def _events(self, workload: Workload) -> tuple[FloatArray, FloatArray]:
-        """Synaptic operations and messages of each layer, (2, T, L), counted where they arrive."""
+        """Count synaptic operations and messages of each layer, (2, T, L), at the layer that receives them."""
         bits, n_in = per_layer(workload, "input_bits"), measured(workload, "in_spikes")
         n_synaptic = synaptic_operations(workload) * bits
+        # Mean number of targets of a spike; at least one core gets it, at most all cores of the layer.
         targets = np.divide(n_synaptic, n_in * bits, out=np.zeros_like(n_in), where=n_in > 0)
         cores, capacity = self.n_cores(workload), self.neurons_per_core.corners[1]
         n_messages = n_in * bits * np.minimum(np.maximum(np.ceil(targets / capacity), 1.0), cores)
@@ -101,6 +102,7 @@ class NeuromorphicChip(PlatformSettings):
         synaptic = n_synaptic * by_corner(self.synapse_time.corners)
         visits = n_states * by_corner(self.neuron_access_time.corners + self.neuron_update_time.corners)
         stepwise = np.where(is_once, 0.0, synaptic)
+        # Times of other layers stay 0, since a step takes as long as its slowest layer alone.
         slowest = np.arange(len(is_once)) == (stepwise + visits).argmax(-1)[..., None]
         accounts.latency("synapses", stepwise * slowest)
         accounts.latency("synapses", np.where(is_once, synaptic, 0.0), once=True)
@@ -108,7 +110,7 @@ class NeuromorphicChip(PlatformSettings):
         accounts.latency("barrier", self.barrier.corners, accounts.on_chip(1.0))
 
     def _notes_on(self, workload: Workload, cores: FloatArray) -> list[str]:
-        """Assumptions of the price of this network on this chip."""
+        """Return the assumptions of the price of this network on this chip."""
         notes = [f"{cores.sum():g} cores are used, {math.ceil(cores.sum() / self.cores_per_chip.corners[1])} chip(s)."]
         several = [layer.name for layer in workload.layers if layer.input_bits > 1]
         if several:

@@ -45,13 +45,14 @@ _INHIBITORY_STATES = 2  # potential, refractory time
 
 
 def weight_bits_of(layer: LayerShape) -> float:
-    """Bits of all weights of a layer, stored inhibition included."""
+    """Return the bits of all weights of a layer, stored inhibition included."""
     n_lateral = layer.n_neurons**2 if layer.lateral == "matrix" else 0
     return float((layer.n_weights + n_lateral) * layer.weight_bits)
 
 
 def state_bits_of(layer: LayerShape, phase: Phase) -> float:
-    """Bits of all states of a layer while it answers or learns."""
+    """Return the bits of all states of a layer during inference or training."""
+    # Inhibition by a matrix has neurons of its own; training keeps one more value per input (trace or rate).
     per_neuron = _STATES + (_INHIBITORY_STATES if layer.lateral == "matrix" else 0)
     n_states = layer.n_neurons * per_neuron + (layer.n_inputs if phase == "training" else 0)
     return float(n_states * layer.state_bits)
@@ -63,11 +64,11 @@ def estimate_operations(workload: Workload, platform: Platform, phase: Phase = "
     Parameters
     ----------
     workload : Workload
-        Of a network that counts its operations, such as ``STDPClassifier.workload`` gives.
+        Workload of a network that counts its operations, such as that of ``STDPClassifier.workload``.
     platform : Platform
-        Where they are done: a digital accelerator or an embedded processor.
+        A digital accelerator or an embedded processor.
     phase : {"inference", "training"}
-        Answering, with early exits as they were counted, or learning from a sample.
+        Inference, with the early exits that were counted, or training on a sample.
 
     Raises
     ------
@@ -108,7 +109,7 @@ def estimate_operations(workload: Workload, platform: Platform, phase: Phase = "
 
 
 def _counted(workload: Workload, phase: Phase) -> Mapping[str, Operations]:
-    """Operations of a phase, by component; empty where none were counted."""
+    """Return the operations of a phase, by component; empty if none were counted."""
     counts = workload.counts or OperationCounts()
     return counts.training if phase == "training" else counts.inference
 
@@ -126,6 +127,7 @@ def _on_accelerator(
         accounts.memory(f"{name} memory", accounts.on_chip(size))
         accounts.area(f"{name} memory", accounts.on_chip(memory.sram.area_m2(memory.on_chip(size))))
     add = chip.add_j(workload, np.array([layer.state_bits]))[:, 0]
+    # One width for all: which of the factors are states was not counted, so the wider one is taken.
     multiply = chip.multiply_j(workload, np.array([max(widths.values())]))[:, 0]
     accounts.energy("arithmetic", add, _count(parts, "additions") + _count(parts, "comparisons"))
     accounts.energy("arithmetic", multiply, _count(parts, "multiplications"))
@@ -150,7 +152,7 @@ def _on_accelerator(
 def _take_time(
     accounts: Accounts, chip: DigitalAccelerator, parts: Mapping[str, Operations], bits_outside: FloatArray
 ) -> None:
-    """All units work at once; what off-chip memory takes longer is waited for."""
+    """Charge time: all units work in parallel, and wait only if off-chip memory takes longer than they do."""
     busy = _arithmetic(parts, chip.exponential.corners, chip.random_number.corners) * chip.slot_s[:, None]
     moving = np.multiply.outer(in_order(chip.memory.dram_bandwidth.corners), bits_outside)
     accounts.latency("arithmetic", busy)
@@ -164,6 +166,7 @@ def _on_processor(
     accounts = Accounts(tuple(parts), ("arithmetic", "memory"), 1)
     weights, states = (-(-bits // 8) * 8 for bits in (layer.weight_bits, layer.state_bits))  # whole bytes
     moved = weights * _moved(parts, "weight") + states * _moved(parts, "state")
+    # A multiply-addition counts as two operations of the processor's peak.
     done = _arithmetic(parts, 2 * processor.exponential.corners, processor.random_number.corners)
     for component, seconds in zip(accounts.components, processor.seconds(done, moved), strict=True):
         accounts.latency(component, seconds)
@@ -179,17 +182,17 @@ def _on_processor(
 
 
 def _count(parts: Mapping[str, Operations], name: str) -> FloatArray:
-    """How often each component does something."""
+    """Return how often each component does an operation of this name."""
     return np.array([getattr(operations, name) for operations in parts.values()], np.float64)
 
 
 def _moved(parts: Mapping[str, Operations], name: str) -> FloatArray:
-    """How often each component reads or writes a weight, or a state."""
+    """Return how often each component reads or writes a weight, or a state."""
     return _count(parts, f"{name}_reads") + _count(parts, f"{name}_writes")
 
 
 def _arithmetic(parts: Mapping[str, Operations], per_exponential: FloatArray, per_random: FloatArray) -> FloatArray:
-    """Additions, comparisons and multiplications (3, L) of each component, with what stands for the others."""
+    """Count arithmetic operations (3, L) of each component; exponentials and random numbers count as several."""
     plain = sum((_count(parts, name) for name in ("additions", "comparisons", "multiplications")), np.zeros(len(parts)))
     exponentials = np.multiply.outer(per_exponential, _count(parts, "exponentials"))
     return np.asarray(plain + (exponentials + np.multiply.outer(per_random, _count(parts, "random_numbers"))))

@@ -1,11 +1,11 @@
-r"""Embedded processors and GPUs: as fast as arithmetic or memory allows, at a constant power.
+r"""Embedded processors and GPUs: speed bounded by arithmetic or by memory (roofline model), at constant power.
 
 .. math:: t_{phase} = \max\left(\frac{operations}{peak}, \frac{bytes}{bandwidth}\right), \qquad E = P \sum t.
 
-A layer has two such phases, its weighted sums and its neurons. Every weight is computed, whether its input spiked or
-not, unless ``skips_zeros`` says that the program runs event by event. Weights, states and values have the width in
-which the processor computes, whatever the network was trained for, and are fetched anew at every step. The roofline is
-a lower bound: real programs start kernels, wait and miss caches. Where power and time were measured,
+A layer has two such phases, its weighted sums and its neurons. Every weight is used, even if its input did not spike,
+unless ``skips_zeros`` says that the program is event-driven. Weights, states and values have the width in which the
+processor computes, not that of the network, and are fetched again at every step. The roofline is a lower bound: real
+programs also start kernels, wait and miss caches. If power and time were measured,
 :meth:`RooflineProcessor.measured` scales the bound to them.
 """
 
@@ -58,7 +58,7 @@ class RooflineProcessor(PlatformSettings):
     )
 
     def measured(self, power_w: float, time_s: float, source: str = "measured by the user") -> RooflineProcessor:
-        """The same processor with measured power and measured time of one sample that runs every step."""
+        """Return the same processor with measured power and measured time of one sample that runs every step."""
         found = {}
         for key, what, value, unit in (("power", "power_w", power_w, "W"), ("run_time", "time_s", time_s, "s")):
             exact = positive_number(what, value, math.inf)
@@ -79,7 +79,7 @@ class RooflineProcessor(PlatformSettings):
         return accounts.report(self, workload, workload.exit_histogram, notes)
 
     def seconds(self, n_operations: FloatArray, n_bits: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Time (3, ...) of so many operations (3, ...) or (1, ...), and how much longer so many bits take."""
+        """Return the time (3, ...) of operations (3, ...) or (1, ...), and the additional time of memory traffic."""
         corners = (3, *[1] * (n_operations.ndim - 1))
         work = in_order(self.peak.corners).reshape(corners) * n_operations
         traffic = in_order(self.bandwidth.corners).reshape(corners) * n_bits
@@ -87,6 +87,7 @@ class RooflineProcessor(PlatformSettings):
 
     def _weighted_sums(self, accounts: Accounts, workload: Workload) -> None:
         n_products = synaptic_operations(workload) if self.skips_zeros else per_layer(workload, "n_macs")
+        # A weight is fetched at most once per step, and not at all if no product needs it.
         n_weights = np.minimum(per_layer(workload, "n_weights"), n_products)
         n_values = n_weights + per_layer(workload, "n_inputs")
         self._charge(accounts, 2 * n_products, n_values, once=True)
@@ -95,6 +96,7 @@ class RooflineProcessor(PlatformSettings):
         n_states, n_sums = kept_states(workload), stored_sums(workload)
         n_operations = self.neuron_operations.corners[1] * n_states + n_sums
         inhibited, is_matrix = inhibitions(workload), np.array([layer.lateral == "matrix" for layer in workload.layers])
+        # States are read and written; stored sums are read; outputs are written; a matrix is read for each inhibition.
         n_values = 2 * n_states + n_sums + per_layer(workload, "n_neurons") + inhibited * is_matrix
         self._charge(accounts, n_operations + inhibited, n_values, once=False)
 

@@ -1,12 +1,12 @@
-r"""On-chip memory: what reading, writing and keeping bits costs, by size and process.
+r"""On-chip SRAM: energy of reads and writes, area and leakage, by size and process node.
 
 A larger memory has longer wires, so an access costs more: about :math:`e \propto size^{0.6}`. The table below was
 computed with CACTI 7 (low operating power, one port, 64-bit accesses, leakage at 360 K); between its sizes all figures
 are interpolated on logarithmic axes.
 
-Valid for 22, 32, 45 and 65 nm and 1 to 1024 KiB. A smaller memory costs what the smallest costs. A larger one is made
-of banks of 1024 KiB: energy per access stays, area and leakage grow with the number of banks; the wires between banks
-are left out. Every access is taken to use all of its 64 bits.
+Valid for 22, 32, 45 and 65 nm and 1 to 1024 KiB. A smaller memory costs as much as the smallest in the table. A larger
+one consists of banks of 1024 KiB: energy per access stays the same, area and leakage grow with the number of banks.
+Leaves out: wires between banks. Every access is assumed to use all of its 64 bits.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _LARGEST = float(SIZES_KIB[-1] * _KIB)
 
 @cache
 def _log_table(node_nm: int) -> tuple[FloatArray, FloatArray]:
-    """Logarithms of sizes (bits) and of energies per bit (J), area (m2) and leakage (W), a row each."""
+    """Return logarithms of sizes (bits) and of energies per bit (J), area (m2) and leakage (W), a row each."""
     scale = np.array([1e-12 / ACCESS_BITS, 1e-12 / ACCESS_BITS, 1e-6, 1e-3])
     return np.log(np.array(SIZES_KIB, np.float64) * _KIB), np.log(np.array(_TABLE[node_nm]) * scale).T
 
@@ -93,17 +93,17 @@ class Sram:
         return np.asarray(np.where(size > 0, found * banks, 0.0))
 
     def read_j_per_bit(self, n_bits: ArrayLike) -> FloatArray:
-        """Energy to read one bit of a memory of so many bits."""
+        """Return the energy to read one bit of a memory of n_bits bits."""
         return self._look_up(0, n_bits, in_banks=False)
 
     def write_j_per_bit(self, n_bits: ArrayLike) -> FloatArray:
-        """Energy to write one bit."""
+        """Return the energy to write one bit to a memory of n_bits bits."""
         return self._look_up(1, n_bits, in_banks=False)
 
     def area_m2(self, n_bits: ArrayLike) -> FloatArray:
-        """Area of the memory."""
+        """Return the area of a memory of n_bits bits."""
         return self._look_up(2, n_bits, in_banks=True)
 
     def leakage_w(self, n_bits: ArrayLike) -> FloatArray:
-        """Power that the memory draws while nothing happens."""
+        """Return the leakage power of a memory of n_bits bits."""
         return self._look_up(3, n_bits, in_banks=True)

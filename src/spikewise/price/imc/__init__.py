@@ -1,4 +1,4 @@
-"""In-memory-computing chips: crossbars and what surrounds them."""
+"""In-memory-computing chips: crossbars with their converters, buffers, interconnect and other components."""
 
 from spikewise._lazy import lazy_exports
 

@@ -1,4 +1,4 @@
-"""Which count of a chip belongs to which of its rates, entered into accounts."""
+"""Charge the rates of a chip: multiply each rate by the count of its event, and enter the product into accounts."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Chip(Protocol):
 
 
 def columns(chip: Chip) -> tuple[str, ...]:
-    """Names of the accounts' components: the chip's own, then what belongs to no part of it."""
+    """Return the names of the accounts' components: the parts of the chip, then costs that belong to no part."""
     leakage = (LEAKAGE,) if any(part.leakage for part in chip.components.values()) else ()
     overlap = (OVERLAP,) if chip.schedule.overlaps else ()
     speculation = (SPECULATION,) if chip.schedule.mode == "pipelined" else ()
@@ -52,10 +52,10 @@ def columns(chip: Chip) -> tuple[str, ...]:
 
 
 def options_of(chip: Chip, demand: Demand) -> list[Option]:
-    """Each way to charge what the chip does once per inference, its own first."""
+    """Return each way to charge work done once per inference; the mode that the chip has set comes first."""
     marked = [layer.once_per_inference for layer in demand.layer_shapes]
     modes = chip.fixed.modes(any(marked))
-    # Modes differ in the fixed part alone, unless layers are computed once: at most two sets of accounts.
+    # Modes differ only in the fixed energy, except "first_layer", which computes layers once: at most two accounts.
     accounts = {
         is_once: charged(chip, demand, marked if is_once else ())
         for is_once in dict.fromkeys(mode == "first_layer" for mode in modes)
@@ -66,13 +66,13 @@ def options_of(chip: Chip, demand: Demand) -> list[Option]:
 
 
 def charged(chip: Chip, demand: Demand, is_once: Sequence[bool]) -> Accounts:
-    """Charge everything but the fixed part; the weighted sums of some layers once per inference."""
+    """Charge everything except the fixed energy; layers marked ``is_once`` do weighted sums once per inference."""
     names = [layer.name for layer in demand.layer_shapes]
     accounts = Accounts(names, columns(chip), len(demand.activity[0].in_spikes), is_once)
     nothing, power = np.zeros(len(names) + 1), np.zeros((3, len(names) + 1))
 
     def count(rate: Rate) -> FloatArray:
-        """Sums are kept only where layers are computed once."""
+        # Weighted sums are stored only if layers are computed once.
         return demand.count_of(rate) if accounts.has_once or rate.per != "kept_sum" else nothing
 
     def built(rate: Rate, stored: FloatArray) -> FloatArray:
@@ -99,13 +99,13 @@ def charged(chip: Chip, demand: Demand, is_once: Sequence[bool]) -> Accounts:
 
 
 def _overlap(accounts: Accounts, schedule: Schedule) -> None:
-    """Let layers and steps overlap: enter the time that is saved, and the energy of steps begun in vain."""
+    """Charge the overlap of layers and steps: the time that it saves, and the energy that speculation wastes."""
     if not schedule.overlaps:
         return
     durations = accounts.step_s[..., :-1, :].sum(-1)
     accounts.latency(OVERLAP, accounts.on_chip(schedule.overlap(durations)))
     if schedule.mode == "pipelined":
         energies = accounts.step_j.sum(-1)[:, 1, :, :-1]
-        # Who leaves is gone from the running samples, so what is begun in vain is as busy as all samples are.
+        # A sample that leaves is no longer among the running ones, so its later steps have the activity of all samples.
         wasted = [schedule.in_vain(time, energy) for time, energy in zip(durations[:, 1], energies, strict=True)]
         accounts.leave(SPECULATION, np.array(wasted))

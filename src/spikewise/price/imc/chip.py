@@ -1,4 +1,4 @@
-r"""In-memory-computing chips: crossbars and what surrounds them, priced layer by layer and step by step.
+r"""In-memory-computing chips: crossbars and the components around them, priced layer by layer and step by step.
 
 .. math:: E(t) = F + \sum_{s \le t} \sum_{layer} \sum_{component} n_{event} \cdot e_{event}, \qquad
           D(t) = t \sum_{layer} P_{layer} \cdot input\ bits \cdot t_{PE}
@@ -69,13 +69,14 @@ class ImcChip(PlatformSettings):
         return self
 
     def quantities(self) -> tuple[Quantity, ...]:
-        """Every constant, found without the keys, which take longer than a price."""
+        """Return every constant."""
+        # Without the keys that PlatformSettings collects: building these takes longer than a price.
         alone = (self.pe_cycle, self.fixed.ratio, self.fixed.per_crossbar)
         rates = (rate for part in self.components.values() for rate in part.rates())
         return (*(quantity for quantity in alone if quantity is not None), *rates)
 
     def place(self, workload: Workload) -> Placement:
-        """Crossbars, tiles and cycles of each layer; raises CapacityError if they do not fit."""
+        """Return crossbars, tiles and cycles of each layer; raises CapacityError if the layers do not fit."""
         return place(workload.layers, self.mapping)
 
     def estimate(self, workload: Workload) -> CostReport:
@@ -92,7 +93,7 @@ class ImcChip(PlatformSettings):
         return report_of(options, self, workload, workload.exit_histogram, notes)
 
     def joules(self, rate: Rate) -> FloatArray:
-        """Low, nominal and high energy of a rate per event; shares are taken of the PE cycle."""
+        """Return low, nominal and high energy of a rate per event; a share is multiplied by the PE cycle's energy."""
         if rate.dimension == "ratio" and self.pe_cycle is not None:
             return self.pe_cycle.joules(rate)
         return rate.corners

@@ -1,18 +1,18 @@
-r"""What a chip is made of: components that cost something each time a thing happens.
+r"""Components of a chip: each one has a constant cost per event.
 
-Every component is the same simple law, count times constant,
+Every component follows the same law, count times constant,
 
 .. math:: E_{component} = \sum_{event} n_{event} \cdot e_{event},
 
-and the same for latency, area and memory. The constants are data (a preset); the counts are what a network
-asks for, worked out in :class:`~spikewise.price.imc.counts.Demand` from its placement and from its measured activity.
-A component whose energy depends on the data is charged per ``active_input`` or ``out_spike``, one that does not per
-``pe_cycle``: nothing else distinguishes them.
+and the same for latency, area and memory. The constants are data (a preset). The counts follow from the network:
+:class:`~spikewise.price.imc.counts.Demand` computes them from its placement and from its measured activity. A component
+whose energy depends on the data is charged per ``active_input`` or ``out_spike``, any other per ``pe_cycle``; there is
+no other difference between them.
 
-Converters of another resolution than the one whose constants are known are scaled: from 4 to 10 bits by the ratios of
-ISAAC's 8-bit SAR converter at other resolutions, at 32 nm (as in the plug-ins of Accelergy and hwcomponents). Beyond,
-the ends are continued, which is an extrapolation. Converters of more than 8 bits may well be dearer: a regression over
-published ones (arXiv 2404.06553) has a factor of 3.3 from 8 to 10 bits where this table has 1.4.
+If the constants of a converter are known for another resolution, they are scaled: from 4 to 10 bits by the ratios of
+ISAAC's 8-bit SAR converter at other resolutions, at 32 nm (as in the plug-ins of Accelergy and hwcomponents). Outside
+this range the table is extrapolated. Converters of more than 8 bits may well cost more: a regression over published
+ones (arXiv 2404.06553) has a factor of 3.3 from 8 to 10 bits where this table has 1.4.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _AREA_UM2 = {4: 361.0, 5: 477.0, 6: 627.0, 7: 845.0, 8: 1200.0}
 
 
 def scaled(dimension: Dimension, known_bits: int, bits: int) -> float:
-    """Ratio of energy, or of area, of a converter of some bits to that of known bits.
+    """Return the energy (or area) of a converter of some bits over that of a converter of known bits.
 
     Examples
     --------
@@ -47,6 +47,7 @@ def scaled(dimension: Dimension, known_bits: int, bits: int) -> float:
 
 def _at(table: dict[int, float], bits: int) -> float:
     low, high = min(table), max(table)
+    # Proportional to the bits below the table; above it, the last ratio of the table repeats for each further bit.
     if bits < low:
         return table[low] * (bits / low)
     if bits > high:
@@ -58,14 +59,14 @@ SynapticEvent = Literal[
     "pe_cycle", "crossbar_read", "serial_cycle", "phase", "conversion", "conversion_bit", "partial_sum", "output",
     "input_read_bit", "active_input", "active_cell", "idle_cell", "in_spike",
 ]  # fmt: skip
-"""Events of a layer's weighted sum, which a layer that is computed once per inference has once."""
+"""Events of the weighted sums of a layer; a layer computed once per inference has them once."""
 StepEvent = Literal["neuron_update", "state_update_bit", "out_spike", "noc_bit_hop", "kept_sum", "decision"]
-"""Events that every step has, whatever is computed once."""
+"""Events of every step, even if a layer is computed once."""
 Built = Literal[
     "image_bit", "input", "neuron", "cell", "row", "crossbar", "pe", "adc", "tile", "chip",
     "weight_bit", "state_bit", "input_bit", "stored_bit",
 ]  # fmt: skip
-"""Things that are there, and are counted but do not happen."""
+"""Things that are built or stored: they have a count, but no time."""
 Event = Literal[SynapticEvent, StepEvent, Built]
 
 
@@ -107,13 +108,13 @@ class ReferenceCycle(Quantity):
                 )
 
     def joules(self, share: Rate) -> FloatArray:
-        """Low, nominal and high energy per event of a share of this cycle; shape (3,)."""
+        """Return low, nominal and high energy per event of a share of this cycle; shape (3,)."""
         n_events = self.n_crossbars if share.per == "crossbar_read" else 1
         return np.asarray(share.corners * self.corners / n_events)
 
 
 def _as_list(raw: Any) -> Any:
-    """One rate may stand for a list of one."""
+    """Turn a single rate into a list of one."""
     return [raw] if isinstance(raw, Mapping | Rate) else raw
 
 
@@ -142,5 +143,5 @@ class Component(BaseModel):
     memory: MemoryRates = Field(default=(), description="bits per thing stored")
 
     def rates(self) -> tuple[Rate, ...]:
-        """Every constant."""
+        """Return every constant."""
         return (*self.energy, *self.once, *self.latency, *self.leakage, *self.area, *self.memory)

@@ -1,4 +1,4 @@
-"""How often each event happens on a chip: counts of a network, from its placement and from its measured activity."""
+"""Counts of the events on a chip, from the placement of a network and from its measured activity."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Demand:
     _known: dict[str, FloatArray] = field(default_factory=dict, repr=False, compare=False)
 
     def count(self, event: Event) -> FloatArray:
-        """How often an event happens, or how many of a thing are built; counted once, so not to be written to."""
+        """Return how often an event happens, or how many of a thing are built; the array is cached and read-only."""
         if event not in self._known:
             found = _COUNTS[event](self)
             found.flags.writeable = False
@@ -43,7 +43,7 @@ class Demand:
         return self._known[event]
 
     def count_of(self, rate: Rate) -> FloatArray:
-        """How often the event of a rate happens, in the layers that it is charged in."""
+        """Return how often the event of a rate happens, in the layers in which it is charged."""
         found = self.count(rate.per)
         if rate.at_adc_bits is not None and rate.at_adc_bits != self.array.adc_bits:
             found = found * scaled(rate.dimension, rate.at_adc_bits, self.array.adc_bits)
@@ -52,31 +52,31 @@ class Demand:
         return found * (np.arange(found.shape[-1]) < rate.first_layers)
 
     def layers(self, value: Callable[[LayerShape], int]) -> FloatArray:
-        """A number per layer; none for the chip."""
+        """Return a number per layer, and 0 for the chip."""
         return self.placed([value(layer) for layer in self.layer_shapes])
 
     def placed(self, values: ArrayLike) -> FloatArray:
-        """An array per layer; none for the chip."""
+        """Append 0 for the chip to an array with one value per layer."""
         return np.append(np.asarray(values, np.float64), 0.0)
 
     def chip(self, value: float) -> FloatArray:
-        """A number for the chip alone."""
+        """Return a number for the chip, and 0 for each layer."""
         return np.append(np.zeros(len(self.layer_shapes)), value)
 
     def active(self, value: Callable[[LayerActivity], tuple[float, ...]]) -> FloatArray:
-        """Measured activity (2, T, L + 1): running samples, then all."""
+        """Return measured activity (2, T, L + 1): of running samples, then of all samples."""
         both = (self.alive_activity, self.activity)
         counts = np.array([[value(row) for row in rows] for rows in both]).transpose(0, 2, 1)
         return np.concatenate([counts, np.zeros((*counts.shape[:2], 1))], axis=2)
 
     def driven_cells(self, cells_per_weight: FloatArray, references: FloatArray) -> FloatArray:
-        """Cells that see an active input (2, T, L + 1): of the weights, and of a reference column per column block."""
+        """Count cells with an active input (2, T, L + 1): of the weights, and of one reference per column block."""
         rows = self.active(lambda row: row.active_unfolded) * self.layers(lambda layer: layer.input_bits)
         weights = self.layers(lambda layer: layer.out_channels // layer.groups) * cells_per_weight
         return rows * (weights + references)
 
     def noc_bit_hops(self) -> FloatArray:
-        """Bits times links: spikes to the next layer, and partial sums of row blocks that lie on several tiles."""
+        """Return bits times links: spikes to the next layer, and partial sums of row blocks on several tiles."""
         found = self.packet_bits() * self.placed(hops(self.placement.n_tiles))
         blocks_per_pe = self.array.crossbars_per_pe if self.array.scheme == "im2col" else 1
         tiles_of_a_sum = -(-self.placement.n_row_blocks // (self.array.pes_per_tile * blocks_per_pe))
@@ -84,21 +84,22 @@ class Demand:
         return found + sums * _SUM_BITS
 
     def packet_bits(self) -> FloatArray:
-        """Bits that a layer sends per step: its active values with their addresses, or all values if that is less."""
+        """Return the bits that a layer sends per step: active values with addresses, or all values if that is less."""
         neurons = np.array([max(layer.n_neurons, 1) for layer in self.layer_shapes], np.float64)
         value_bits = np.array([*(layer.input_bits for layer in self.layer_shapes[1:]), 1], np.float64)  # spikes: 1
+        # An event carries the address of its neuron; a dense map needs no addresses.
         event_bits = np.ceil(np.log2(neurons)) + value_bits
         events = self.active(lambda row: row.out_spikes) * self.placed(event_bits)
         return np.minimum(events, self.placed(neurons * value_bits))
 
 
 def demand_of(workload: Workload, array: CrossbarArray) -> Demand:
-    """Demand of a network on a chip with these crossbars; kept, since many platforms may need the same."""
+    """Return the demand of a network on a chip with these crossbars; cached, since many platforms may share it."""
     return _demand(workload.layers, workload.activity, workload.alive_activity, array)
 
 
 def forget_demands() -> None:
-    """Forget kept demands, so that the next price is computed from the start."""
+    """Clear the cache of demands, so that the next price is computed from the start."""
     _demand.cache_clear()
 
 

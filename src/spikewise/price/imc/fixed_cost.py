@@ -1,23 +1,25 @@
-r"""What a chip does once per inference: four ways to charge it, and a band that spans them.
+r"""Work that a chip does once per inference: four ways to charge it, and a band that spans them.
 
-DT-SNN (arXiv 2305.17346) reports that eight steps cost 4.9 times the energy of one, so with s the energy of a step
-there is a fixed part F, :math:`E(t) = F + t s`. What it holds is not said. Explicit modes take the place of a guess:
+DT-SNN (arXiv 2305.17346) reports that eight steps cost 4.9 times the energy of one step. With s the energy of a step,
+this means a fixed part F, :math:`E(t) = F + t s`. The paper does not say which work F contains, so the mode is a
+setting:
 
 ``fit_proportional``
-    :math:`F = r s` of *each* network, with :math:`(r + 8)/(r + 1) = 4.9`, r = 3.1/3.9: the law holds for all.
+    :math:`F = r s` for *each* network, with :math:`(r + 8)/(r + 1) = 4.9`, so r = 3.1/3.9.
 ``fit_per_crossbar``
-    F of the network that the paper measured, shared out over its crossbars: many for fully connected layers, which
-    read each crossbar once per step, and few for convolutions, which read it at every position.
+    F of the network that the paper measured, divided by the number of its crossbars. F is then large for fully
+    connected layers, which read each crossbar once per step, and small for convolutions, which read it at every
+    position.
 ``first_layer``
     No fitted constant: layers marked ``once_per_inference`` (a direct-coded image at the first layer) are computed
     once, bit by bit of their input, in energy and in latency.
 ``none``
-    Nothing.
+    F is 0.
 
-The constants of other modes may stand beside, so that a platform that extends another can set ``fixed.mode`` alone.
-F stands for *all* once-work, so a fitted mode charges marked layers at every step: to do both would count them twice.
-A chip with a fitted constant has no way to tell which mode is right, so its low and high corners are those of the
-modes that make a network cheapest and dearest.
+A platform may also give the constants of other modes, so that a platform that extends it need only set ``fixed.mode``.
+F stands for *all* work done once, so a fitted mode charges marked layers at every step: otherwise they would count
+twice. For a chip with a fitted constant it is unknown which mode is right, so its low and high corners are those of the
+modes in which the network is cheapest and most expensive.
 """
 
 from __future__ import annotations
@@ -58,7 +60,7 @@ class FixedCost(BaseModel):
         return self
 
     def modes(self, has_once_layers: bool) -> tuple[OnceMode, ...]:
-        """The mode itself, then others that the constants at hand allow for; none where nothing was fitted."""
+        """Return the mode itself, then, if it is a fitted one, all others for which the constants are given."""
         if not self.mode.startswith("fit_"):
             return (self.mode,)
         can = {
@@ -70,7 +72,7 @@ class FixedCost(BaseModel):
         return (self.mode, *(mode for mode in ONCE_MODES if can[mode] and mode != self.mode))
 
     def joules(self, mode: OnceMode, accounts: Accounts, n_crossbars: float) -> FloatArray:
-        """Low, nominal and high F (3,) in a mode, given what is charged otherwise and the crossbars."""
+        """Return low, nominal and high F (3,) in a mode, from all other charges and the number of crossbars."""
         if mode == "fit_proportional" and self.ratio is not None:
             return np.asarray(self.ratio.corners * accounts.per_step_j)
         if mode == "fit_per_crossbar" and self.per_crossbar is not None:

@@ -1,4 +1,4 @@
-r"""Where the weights go: layers placed on crossbars.
+r"""Mapping: place the weights of layers on crossbars.
 
 A crossbar has X rows and Y columns of cells. Conductances have no sign, so a weight of :math:`b_w` bits takes s
 neighbouring cells of a row in one of four ways:
@@ -90,13 +90,14 @@ class CrossbarArray(BaseModel):
         return self
 
     def cells_per_weight(self, weight_bits: int) -> int:
-        """Cells that store one weight; a reference column comes on top of the crossbar's columns."""
+        """Return the number of cells that store one weight; the cells of a reference column are not included."""
         if self.sign == "differential":
+            # Each side of the pair stores a magnitude, so the sign bit needs no cell.
             return 2 * max(1, -(-(weight_bits - 1) // self.cell_bits))
         return -(-weight_bits // self.cell_bits)
 
     def lossless_adc_bits(self, n_rows: int) -> int:
-        """Resolution that tells every sum over so many rows apart.
+        """Return the resolution at which all sums over n_rows rows differ.
 
         >>> CrossbarArray(n_rows=64, n_cols=64, cell_bits=4).lossless_adc_bits(64)
         10
@@ -111,29 +112,29 @@ class CrossbarArray(BaseModel):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placement:
-    """Place and work of each layer (L) on the chip; work is per timestep.
+    """Size and work of each layer (L) on the chip; work is per timestep.
 
     Parameters
     ----------
     cells_per_weight, n_row_blocks, n_col_blocks, n_pes, n_crossbars, n_tiles : int array of shape (L,)
-        Size on the chip; row and column blocks of one group.
+        Size on the chip; row and column blocks are those of one group.
     n_serial_cycles : int array of shape (L,)
-        PE cycles one after the other: positions x input bits, times the blocks that do not work in parallel. Groups do.
+        PE cycles in series: positions x input bits, times the blocks that do not work in parallel. Groups always do.
     n_pe_cycles : int array of shape (L,)
-        PE cycles of all blocks together.
+        PE cycles of all blocks.
     n_crossbar_reads : int array of shape (L,)
         Crossbars read in these cycles: one per kernel tap, or one each with im2col.
     n_phases : int array of shape (L,)
-        Conversions one after the other: serial cycles times the columns that share a converter.
+        Conversions in series: serial cycles times the columns that share a converter.
     n_conversions : int array of shape (L,)
         Analog-to-digital conversions, those of reference columns included; the taps of a split kernel are summed before
         or after the converter.
     n_adcs : int array of shape (L,)
-        Converters: of each PE if taps are summed before them, else of each crossbar; reference columns have their own.
+        Converters: per PE if taps are summed before them, else per crossbar; reference columns have their own.
     n_partial_sums : int array of shape (L,)
-        Additions that join the row blocks.
+        Additions of the sums of row blocks.
     utilisation : float array of shape (L,)
-        Used share of the cells.
+        Share of the cells that store a weight.
     """
 
     cells_per_weight: IntArray
@@ -178,6 +179,7 @@ def place(layers: Sequence[LayerShape], array: CrossbarArray) -> Placement:
 
     rows, cols = n_in // groups * (1 if is_split else taps), n_out // groups * slices  # of one group
     row_blocks, col_blocks = _ceil(rows, array.n_rows), _ceil(cols, array.n_cols)
+    # Groups on one crossbar, block-diagonally: as many as fit into its rows and into its columns.
     together = np.ones_like(groups)
     if array.pack_groups:
         together = np.maximum(1, np.minimum(groups, np.minimum(array.n_rows // rows, array.n_cols // cols)))
@@ -191,6 +193,7 @@ def place(layers: Sequence[LayerShape], array: CrossbarArray) -> Placement:
     # A converter serves a block: its taps together, or each of its crossbars.
     banks = crossbars // blocks if array.tap_sum == "digital" else np.ones_like(blocks)
     references = blocks if array.sign == "offset" else np.zeros_like(blocks)
+    # Only weights: reference columns and the zeros between packed groups are not used.
     used = n_in // groups * n_out * taps * slices
     return Placement(
         cells_per_weight=slices,
@@ -211,16 +214,16 @@ def place(layers: Sequence[LayerShape], array: CrossbarArray) -> Placement:
 
 
 def _tiles(pes: IntArray, array: CrossbarArray) -> IntArray:
-    """Tiles of each layer; where layers share them, those that a layer is the first to need."""
+    """Return the tiles of each layer; if layers share tiles, a tile counts for the first layer on it."""
     if array.tiles == "per_layer":
         return _ceil(pes, array.pes_per_tile)
     return np.diff(_ceil(np.cumsum(pes), array.pes_per_tile), prepend=0)
 
 
 def hops(n_tiles: IntArray) -> NDArray[np.float64]:
-    """Links (L,) that a bit takes from the tiles of a layer to those of the next, mean; 0 behind the last layer.
+    """Return the mean number of links (L,) from the tiles of a layer to those of the next; 0 for the last layer.
 
-    Tiles lie on a square mesh, in the order of the layers, row by row and back (a snake).
+    Tiles are placed on a square mesh in the order of the layers, rows in alternating direction (a snake).
 
     Examples
     --------
@@ -234,7 +237,8 @@ def hops(n_tiles: IntArray) -> NDArray[np.float64]:
     distance = np.abs(np.subtract.outer(np.arange(side), np.arange(side)))
 
     def shares(layer: int) -> list[NDArray[np.float64]]:
-        """Share of a layer's tiles in each row and in each column of the mesh."""
+        """Return the share of a layer's tiles in each row and in each column of the mesh."""
+        # Manhattan distances split into rows and columns, so these shares replace a sum over all pairs of tiles.
         places = np.arange(firsts[layer], stops[layer])
         rows = places // side
         columns = np.where(rows % 2 == 0, places % side, side - 1 - places % side)
@@ -249,15 +253,16 @@ def hops(n_tiles: IntArray) -> NDArray[np.float64]:
 
 
 def _ceil(count: IntArray, size: int) -> IntArray:
-    """How many blocks of a size hold a count."""
+    """Return the number of blocks of a size that hold a count."""
     return -(-count // size)
 
 
 def _check_fit(layers: Sequence[LayerShape], array: CrossbarArray, tiles: IntArray) -> None:
-    """Raise CapacityError, with what would fit, if the chip has fewer tiles than the layers need."""
+    """Raise CapacityError, which says what would fit, if the chip has fewer tiles than the layers need."""
     if array.n_tiles is None or tiles.sum() <= array.n_tiles:
         return
     largest = int(tiles.argmax())
+    # Without its limit, so that `place` does not check, and come back here, for each width that is tried.
     unlimited = array.model_copy(update={"n_tiles": None})
     for bits in range(max(layer.weight_bits for layer in layers) - 1, 0, -1):
         fewer = [replace(layer, weight_bits=min(bits, layer.weight_bits)) for layer in layers]

@@ -1,4 +1,4 @@
-"""Assumptions of the price of a network on a chip, written from the settings so that they stay true."""
+"""Assumptions of the price of a network on a chip, generated from the settings so that they always match."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PARALLEL = {
 
 
 def notes_on(chip: Chip, workload: Workload, placement: Placement, accounts: Accounts) -> list[str]:
-    """One sentence each: mapping, order of work, what is done once, converters, and what is unusual."""
+    """Return one sentence each on mapping, order of work, work done once, converters, and anything unusual."""
     found = [f"{_SIGNS[chip.mapping.sign]}.", _order(chip), *_once(chip, workload), *_converters(chip, workload)]
     empty = [
         f"{layer.name} ({used:.1%})"
@@ -60,7 +60,7 @@ def _order(chip: Chip) -> str:
 
 
 def _once(chip: Chip, workload: Workload) -> list[str]:
-    """How layers are charged that could be computed once per inference."""
+    """Say how layers are charged that could be computed once per inference."""
     marked = [layer.name for layer in workload.layers if layer.once_per_inference]
     if chip.fixed.mode == "first_layer" and marked:
         return [f"computed once per inference, bit by bit of its input, its sums kept: {', '.join(marked)}."]
@@ -73,11 +73,12 @@ def _once(chip: Chip, workload: Workload) -> list[str]:
 
 
 def _converters(chip: Chip, workload: Workload) -> list[str]:
-    """Whether the converters can tell all sums apart."""
+    """Warn if the converters have fewer levels than the largest sum."""
     array = chip.mapping
     is_split = array.scheme == "kernel_split"
 
     def rows(channels: int, taps: int) -> int:
+        """Return the largest number of rows whose currents are summed before one converter."""
         if not is_split:
             return min(channels * taps, array.n_rows)
         return min(channels, array.n_rows) * (taps if array.tap_sum == "analog" else 1)
