@@ -46,7 +46,7 @@ def norm_lif(
     norm : BatchNorm1d or BatchNorm2d
         In training its running statistics are brought up to date.
     params : LIFParams
-        The neurons.
+        Parameters of the neurons.
     n_steps : int
         Timesteps T.
     v0 : Tensor of shape (B, C, ...), optional
