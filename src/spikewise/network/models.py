@@ -162,7 +162,8 @@ class SpikingNetwork(nn.Module):
         return outputs.reshape(*spikes.shape[:2], -1)
 
     def _normalized(self, images: Tensor) -> Tensor:
-        found = (_unit_range(images) - self.mean[:, None, None]) / self.std[:, None, None]
+        values = images if images.is_floating_point() else images.to(torch.float32) / 255
+        found = (values - self.mean[:, None, None]) / self.std[:, None, None]
         # Channels last, the memory layout in which the fused layers write spikes.
         return found.flatten(0, -4).contiguous(memory_format=torch.channels_last).reshape(found.shape)
 
@@ -190,10 +191,6 @@ def _moments(images: Tensor) -> tuple[Tensor, Tensor]:
 def _options(layer: nn.Module, reader: nn.Module | None) -> dict[str, Any]:
     """Return the arguments with which a layer is called, which depend on the layer that reads its spikes."""
     return {"means": True} if isinstance(reader, SpikingLayer) and reader.takes_means(layer) else {}
-
-
-def _unit_range(images: Tensor) -> Tensor:
-    return images if images.is_floating_point() else images.to(torch.float32) / 255
 
 
 def _parts(spec: ModelSpec) -> tuple[nn.ModuleDict, nn.Module, nn.Module]:

@@ -59,7 +59,8 @@ def _answers(
     chosen = NeverExit() if rule is None else check_rule(rule)
     shape = model.spec.in_shape
     device = next((weights.device for weights in model.parameters()), torch.device("cpu"))
-    frames = None if _is_image(sample) else iter(sample)  # type: ignore[arg-type]
+    is_image = isinstance(sample, np.ndarray | Tensor) and sample.ndim == 3
+    frames = None if is_image else iter(sample)  # type: ignore[arg-type]
     if frames is None:
         image = check_images(_batch_of_one(sample), shape)
         state = network.start(torch.as_tensor(image).to(device))
@@ -86,10 +87,6 @@ def _answers(
         yield Answer.of(score_sum[0], step, chosen, is_last=is_last)
         if is_last:
             return
-
-
-def _is_image(sample: Any) -> bool:
-    return isinstance(sample, np.ndarray | Tensor) and sample.ndim == 3
 
 
 def _batch_of_one(sample: Any) -> NDArray[Any] | Tensor:

@@ -152,7 +152,8 @@ def fit(
     dtype = choose_precision(settings.precision, device)
     # After the checks of the input, since it waits for the other processes.
     processes = connect(device)
-    with thread_count(settings.threads), _own_randomness(device):
+    own_randomness = torch.random.fork_rng([device] if device.type == "cuda" else [])
+    with thread_count(settings.threads), own_randomness:
         processes.check_batch(settings.batch_size)
         is_main = processes.is_main
         log = TrainingLog(Path(logs) if is_main and logs is not None else None, tensorboard=tensorboard)
@@ -265,11 +266,6 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
     """Return a record as one line of a table."""
     steps = {f"accuracy_step_{step}": value for step, value in enumerate(row["accuracy_by_step"], 1)}
     return {**{key: value for key, value in row.items() if key != "accuracy_by_step"}, **steps}
-
-
-def _own_randomness(device: torch.device) -> Any:
-    """Restore torch's random state after the block."""
-    return torch.random.fork_rng([device] if device.type == "cuda" else [])
 
 
 def _to(device: torch.device, pair: Images) -> Images:
