@@ -73,7 +73,7 @@ def _operator(symbol: Callable[[Any, Any], Any], of_floats: str, of_integers: st
     @overload(symbol, inline="always", strict=False)
     def choose(a: Any, b: Any) -> Any:
         has_it = isinstance(a, _Vector) and a == b and (of_floats if a.is_float else of_integers)
-        # None lets numba go on looking: scalars and arrays keep their own operators.
+        # With None, numba tries other overloads: scalars and arrays keep their own operators.
         return (lambda a, b: apply(a, b)) if has_it else None
 
 
@@ -225,7 +225,7 @@ mul_high_unsigned = _function("umul.fix", 2, ir.Constant(_I32, 16))
 
 @intrinsic
 def mul_high(context: Any, a: Any, b: Any) -> Any:
-    """High half of the product of signed integers, rounded down."""
+    """Return the high half of the product of signed integers, rounded down."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         product = builder.mul(*(builder.sext(each, a.of(_I32)) for each in arguments))
@@ -236,7 +236,7 @@ def mul_high(context: Any, a: Any, b: Any) -> Any:
 
 @intrinsic
 def _two_to_the(context: Any, whole: Any) -> Any:
-    """2 to the power of whole numbers between -126 and 127."""
+    """Return 2 to the power of whole numbers between -126 and 127."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         # A float32 with a zero fraction: its exponent bits hold the power plus a bias.

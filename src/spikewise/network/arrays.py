@@ -62,7 +62,7 @@ def release() -> None:
 
 def _block(n_bytes: int) -> Any:
     """Return the smallest idle block that fits, or a new one."""
-    # Arrays die at any moment, in any thread: whoever looks for a block takes all of them off the list at first.
+    # Any thread may delete an array, and so append its block, at any moment: take all blocks off the list first.
     blocks = []
     with suppress(IndexError):
         while True:

@@ -45,7 +45,7 @@ class SpikingClassifier:
     Parameters
     ----------
     model : TrainableNetwork
-        One of :func:`build_model`, or one's own (:mod:`spikewise.network.protocol`); put into eval mode.
+        From :func:`build_model`, or user-written (:mod:`spikewise.network.protocol`); put into eval mode.
     n_steps : int
         Timesteps T of a full run.
     class_names : sequence of str, optional
@@ -239,7 +239,7 @@ class SpikingClassifier:
         path : path
             The file of weights.
         model : TrainableNetwork, optional
-            A network of one's own, which receives the weights: its code is not in the file.
+            A user-written network, which receives the weights: its code is not in the file.
 
         Raises
         ------
@@ -267,8 +267,8 @@ def _array(values: Tensor) -> NDArray[Any]:
 
 def _changed_neurons(model: Any) -> Iterator[str]:
     """Yield neurons whose parameters differ from the network's card, such as a changed threshold."""
-    told = getattr(model.spec, "neurons", None)
+    described = getattr(model.spec, "neurons", None)
     for name, module in model.named_modules():
         params = getattr(module, "params", None)
-        if isinstance(params, LIFParams) and params != told:
+        if isinstance(params, LIFParams) and params != described:
             yield f"{name} {params!r}"

@@ -82,6 +82,7 @@ class SpikingLayer(nn.Module):
             sums = sums_of_means(spikes.flatten(0, 1), self.synapses)
         else:
             sums = self.sums(spikes.flatten(0, 1))
+        # Time and batch are separate axes again: from here on the neurons run step by step.
         sums = sums.reshape(*spikes.shape[:2], *sums.shape[1:])
         return self.fire(sums, len(spikes), v, residual, means=means)
 

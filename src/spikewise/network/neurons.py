@@ -61,13 +61,13 @@ class LIFParams:
             raise ParameterError(f"reset must be 'hard' or 'soft'; got {self.reset!r}.")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary, ready for JSON."""
+        """Return a plain dictionary, ready for JSON."""
         values = {key: getattr(self, key) for key in ("decay", "v_threshold", "v_reset", "reset")}
         return {**values, "surrogate": surrogate_to_dict(self.surrogate)}
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> LIFParams:
-        """Inverse of :meth:`to_dict`; raises DataError if a key is missing or out of range."""
+        """Read what :meth:`to_dict` returned; raises DataError if a key is missing or out of range."""
         try:
             return cls(**{**raw, "surrogate": surrogate_from_dict(raw["surrogate"])})
         except (KeyError, TypeError, ParameterError) as error:

@@ -53,6 +53,7 @@ class TrainingLog:
         table = csv.DictWriter(text, list(history[0]), lineterminator="\n")
         table.writeheader()
         table.writerows(history)
+        # The whole file each time: after a resume it must not hold epochs that are run again.
         write_text(self._folder / CSV_FILE, text.getvalue())
         if self._writer_kind is not None:
             if self._writer is None:

@@ -128,7 +128,7 @@ class _Total(torch.autograd.Function):
 
 
 def _normalize_together(norm: _BatchNorm, x: Tensor) -> Tensor:
-    """Batch normalisation of x (M, C, ...) by the statistics of all processes."""
+    """Apply batch normalisation to x (M, C, ...), with the statistics of all processes."""
     if not norm.training:
         return type(norm).forward(norm, x)
     wide = x if x.dtype == torch.float64 else x.float()

@@ -63,7 +63,7 @@ def norm_lif_cuda(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Compute the same as :func:`~spikewise.network.fused.norm_lif`; only if :func:`can_fuse_cuda`.
 
-    The kernels are compiled anew for each number of steps.
+    The kernels are compiled separately for each number of steps.
     """
     found: tuple[Tensor, Tensor] = _NormLIF.apply(  # type: ignore[no-untyped-call]
         sums, norm.weight, norm.bias, v0, residual, decay, norm, params, n_steps

@@ -81,7 +81,7 @@ class Calls:
 class Repetition:
     """Whether a layer read the same values at every step of every batch, from call to call and within a call.
 
-    An image that drives the first neurons is often convolved anew at each step, with the same result. The recorded
+    An image that drives the first neurons is often convolved again at each step, with the same result. The recorded
     workload must not depend on how such a loop is written.
     """
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from spikewise.errors import ParameterError, ShapeError
 
 Synapses = nn.Conv1d | nn.Conv2d | nn.Linear
+# Functions of the classes: a subclass or a wrapper with another ``forward`` is not among them.
 _OWN_FORWARD = {kind.forward for kind in (nn.Conv1d, nn.Conv2d, nn.Linear)}
 
 
