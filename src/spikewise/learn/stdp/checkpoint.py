@@ -33,7 +33,7 @@ def fingerprint(X: Any) -> str:
 
 def write_snapshot(path: str | os.PathLike[str], identity: dict[str, Any], engine: Engine) -> None:
     """Replace the snapshot atomically."""
-    # The key of the events is part of the file format.
+    # "tally" is the name of the event counts in this file format.
     card = {"format": _FORMAT, "identity": identity, "tally": asdict(engine.events)}
     write_weights(path, engine.arrays(), card, sidecar=False)
 

@@ -30,7 +30,7 @@ def is_plain(norm: BatchNorm) -> bool:
     """Whether a normalisation is torch's own, with weights and running statistics, without hooks."""
     if type(norm) not in (nn.BatchNorm1d, nn.BatchNorm2d) or not (norm.affine and norm.track_running_stats):
         return False
-    # A shared one has its ``forward`` replaced by learn.gradient.parallel, which fused operations replace in turn.
+    # In a shared one learn.gradient.parallel has replaced ``forward``; fused operations call ``add_up`` instead.
     return is_shared(norm) or not is_watched(norm)
 
 

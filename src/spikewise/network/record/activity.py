@@ -54,7 +54,7 @@ class ActivityCounts:
     def add(self, watch: Watch, timing: Timing, alive: NDArray[np.bool_]) -> None:
         """Add a batch; ``alive`` (T, B) says which samples still run at each step."""
         self.n_samples += timing.n_samples
-        # Samples that run this step, less those that run the next one too.
+        # Exits at a step: samples that run it, minus those that run the next one too.
         self.exits += alive.sum(1) - np.append(alive[1:].sum(1), 0)
         for path, layer in watch.layers.items():
             if not layer.inputs.leads:
