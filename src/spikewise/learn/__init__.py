@@ -1,4 +1,4 @@
-"""Two ways to learn: gradients through time for deep networks, spike-timing plasticity without labels."""
+"""Learning: gradients through time for deep networks, or spike-timing plasticity without labels."""
 
 from spikewise._lazy import lazy_exports
 

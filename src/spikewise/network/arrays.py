@@ -1,8 +1,8 @@
-"""How tensors go to compiled loops and come back: flat arrays, on several threads, in memory that is used again.
+"""Pass tensors to compiled loops and back: flat arrays, several threads, reused memory.
 
 Fresh memory is not free: the system clears every page of it at the first touch, which takes longer than a pass of a
-good loop. A training step asks for the same few large arrays again and again, so those that were given up are kept
-here, and handed out again.
+good loop. A training step asks for the same few large arrays again and again, so this module keeps arrays that are no
+longer used and hands them out again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 N_PARTS = 8
-"""Into how many parts work is cut, whatever the number of threads, so that sums are the same."""
+"""Number of parts into which work is cut: fixed, so that sums do not depend on the number of threads."""
 
 _LARGE = 1 << 20  # bytes; below, the allocator reuses memory anyhow
 _KEPT = 16  # blocks
@@ -31,7 +31,7 @@ _idle: deque[Any] = deque(maxlen=_KEPT)  # the longest idle goes first
 
 
 class _Lease:
-    """The owner of an array's memory, which is idle once the array and all views of it are gone."""
+    """Owner of an array's memory block, which becomes idle once the array and all views of it are deleted."""
 
     def __init__(self, block: Any) -> None:
         self._block = block
@@ -42,7 +42,7 @@ class _Lease:
 
 
 def empty(n: int, dtype: Any) -> Any:
-    """Flat array of n elements that hold anything; it begins where a line of the cache does.
+    """Return a flat, uninitialised array of n elements that begins at a cache line.
 
     Examples
     --------
@@ -61,8 +61,8 @@ def release() -> None:
 
 
 def _block(n_bytes: int) -> Any:
-    """The smallest idle block that fits, or a new one."""
-    # Arrays die at any moment, in any thread: whoever looks for a block takes all of them off the list at first.
+    """Return the smallest idle block that fits, or a new one."""
+    # Any thread may delete an array, and so append its block, at any moment: take all blocks off the list first.
     blocks = []
     with suppress(IndexError):
         while True:
@@ -78,24 +78,24 @@ def _block(n_bytes: int) -> Any:
 
 
 def _new(n_bytes: int) -> Any:
-    """Memory of torch's allocator, which begins at a multiple of 64 bytes; NumPy's may straddle lines of the cache."""
+    """Allocate with torch, which aligns to 64 bytes; memory of NumPy may straddle cache lines."""
     return torch.empty(n_bytes, dtype=torch.uint8, device="cpu").numpy()
 
 
 def flat(tensor: Tensor) -> Any:
-    """Flat contiguous array of a tensor on a CPU, of its own memory where that is contiguous; 16-bit floats by bits."""
+    """Return a CPU tensor as a flat array, without a copy if it is contiguous; bfloat16 becomes uint16, bit by bit."""
     values = tensor.detach().contiguous().view(-1)
     return values.view(torch.uint16).numpy() if values.dtype == torch.bfloat16 else values.numpy()
 
 
 def tensor_of(values: Any, shape: tuple[int, ...]) -> Tensor:
-    """The other way: a tensor on the memory of a flat array."""
+    """Return a tensor that shares the memory of a flat array; uint16 becomes bfloat16. Inverse of :func:`flat`."""
     tensor = torch.from_numpy(values)
     return (tensor.view(torch.bfloat16) if values.dtype == np.uint16 else tensor).view(shape)
 
 
 def each_part(n_rows: int, work: Callable[[int, int, int], None]) -> None:
-    """Call with number, begin and end of each part of so many rows, on as many threads as torch has."""
+    """Call ``work`` with number, begin and end of each part of the rows, on as many threads as torch uses."""
     bounds = [n_rows * part // N_PARTS for part in range(N_PARTS + 1)]
     n_threads = min(torch.get_num_threads(), N_PARTS)
     if n_threads == 1:

@@ -1,8 +1,8 @@
 """Run a deep spiking network step by step, and really stop.
 
-After every step the exit rule is asked about the samples that are still running; those that may stop
-are taken out of the batch, so the next step computes fewer of them. All runs go through one loop,
-which is why a rule that is never ready gives exactly the answers of the full run.
+After every step the exit rule is asked about the samples that are still running. Those that may stop leave the batch,
+so the next step computes fewer samples. All runs use one loop, so a rule that is never ready gives exactly the answers
+of the full run.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class SpikingClassifier:
     Parameters
     ----------
     model : TrainableNetwork
-        One of :func:`build_model`, or one's own (:mod:`spikewise.network.protocol`); put into eval mode.
+        From :func:`build_model`, or user-written (:mod:`spikewise.network.protocol`); put into eval mode.
     n_steps : int
         Timesteps T of a full run.
     class_names : sequence of str, optional
@@ -74,7 +74,7 @@ class SpikingClassifier:
         self.batch_size = whole_number("batch_size", batch_size, 1)
 
     def trace(self, X: ArrayLike | Tensor, y: ArrayLike | Tensor | None = None) -> ScoreTrace:
-        """Cumulative class scores of a full run.
+        """Compute the cumulative class scores of a full run.
 
         Parameters
         ----------
@@ -106,37 +106,38 @@ class SpikingClassifier:
         n_samples = images.shape[sample_axis(images)]
         steps = np.empty(n_samples, np.int64)
         scores = np.empty((n_samples, self.model.spec.n_classes), np.float32)
+        # Started after the checks of the input, so that only inference is timed.
         began = time.perf_counter()
         for rows, step, running, score_sum, leaves in self._run(images, rule):
+            # ``running`` counts within the batch; ``rows.start`` is the place of the batch among all samples.
             left = rows.start + running[leaves]
             steps[left], scores[left] = step, score_sum[leaves]
         wall_time = time.perf_counter() - began
         return ExitResult(scores.argmax(1), steps, scores, self.n_steps, wall_time)
 
     def predict(self, X: ArrayLike | Tensor) -> NDArray[np.int64]:
-        """Classes (B,) after a full run."""
+        """Return the classes (B,) after a full run."""
         return np.asarray(self.trace(X).final_scores().argmax(1), np.int64)
 
     @property
     def n_classes(self) -> int:
-        """Classes K."""
+        """Number of classes K."""
         return int(self.model.spec.n_classes)
 
     @property
     def takes_frames(self) -> bool:
-        """Whether a sample may be the frames of a recording; so it is."""
+        """Whether a sample may be the frames of a recording: always true."""
         return True
 
     def fingerprint(self) -> dict[str, str]:
-        """Identity of weights, engine, precision and device, for a certificate."""
-        first = next(iter(self.model.parameters()))
+        """Return the identity of weights, engine, precision and device, for a certificate."""
         return fingerprint_of(
-            *self.content(), engine="torch", precision=self.precision, device=first.device.type, n_steps=self.n_steps,
+            *self.content(), engine="torch", precision=self.precision, device=self._device.type, n_steps=self.n_steps,
             more=_changed_neurons(self.model),
         )  # fmt: skip
 
     def stream(self, sample: Any, rule: ExitRule | None = None) -> Iterator[Answer]:
-        """Answers of one sample, step by step as they come; see :func:`spikewise.network.stream.stream`.
+        """Yield the answer for one sample after each step; see :func:`spikewise.network.stream.stream`.
 
         Parameters
         ----------
@@ -157,7 +158,8 @@ class SpikingClassifier:
         return stream(self.model, sample, self.n_steps, rule)
 
     def workload(self, X: ArrayLike | Tensor, rule: ExitRule | None = None) -> Workload:
-        """What the network asks of hardware on these samples, with early exit if a rule is given."""
+        """Record the workload of the network on these samples, with early exit if a rule is given."""
+        # Imported here: inference does not need the recorder.
         from .record.record import record_workload
 
         rule = None if rule is None else check_rule(rule)
@@ -179,12 +181,14 @@ class SpikingClassifier:
             rows = slice(start, min(start + self.batch_size, images.shape[axis]))
             batch = images[:, rows] if axis else images[rows]
             running = np.arange(rows.stop - rows.start)
+            # A single sample has a faster, event-driven form if the network is of a known kind.
             network = (len(running) == 1 and _alone(self.model)) or self.model
             state = network.start(torch.as_tensor(batch).to(self._device))
             score_sum = np.zeros((len(running), self.model.spec.n_classes), np.float32)
             for step in range(1, self.n_steps + 1):
                 outputs, state = network.step(state)
                 score_sum = check_scores(score_sum + outputs.float().cpu().numpy())
+                # At the last step all samples leave, whatever the rule says.
                 leaves = np.full(len(running), step == self.n_steps)
                 if rule is not None and step < self.n_steps:
                     leaves = ask(rule, score_sum, step)
@@ -192,12 +196,13 @@ class SpikingClassifier:
                 if leaves.all():
                     break
                 if leaves.any():
+                    # Here early exit saves time: the next step computes the remaining samples only.
                     state = select(state, torch.as_tensor(~leaves).to(self._device))
                     running, score_sum = running[~leaves], score_sum[~leaves]
 
     @property
     def precision(self) -> str:
-        """In what numbers it answers: those of its weights, or of torch's autocast where that is switched on."""
+        """Number type of the computation: that of the weights, followed by that of torch's autocast if it is on."""
         own = next((str(weights.dtype) for weights in self.model.parameters()), "float32")
         is_cast = torch.is_autocast_enabled(self._device.type)
         cast = f" under autocast to {torch.get_autocast_dtype(self._device.type)}" if is_cast else ""
@@ -211,11 +216,11 @@ class SpikingClassifier:
         return check_images(X, self.model.spec.in_shape, n_frames=self.n_steps)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write weights and architecture to ``path`` (safetensors), with a readable card beside it (``.json``)."""
+        """Write weights and architecture to ``path`` (safetensors), and a readable card next to it (``.json``)."""
         write_weights(path, *self.content())
 
     def content(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """What a file of the network holds: arrays, and the card beside them."""
+        """Return what a file of the network holds: the arrays, and the card that describes them."""
         weights = {key: _array(value) for key, value in self.model.state_dict().items()}
         card = {
             "format": _FORMAT,
@@ -234,7 +239,7 @@ class SpikingClassifier:
         path : path
             The file of weights.
         model : TrainableNetwork, optional
-            A network of one's own, which receives the weights: its code is not in the file.
+            A user-written network, which receives the weights: its code is not in the file.
 
         Raises
         ------
@@ -244,6 +249,7 @@ class SpikingClassifier:
         weights, card = read_weights(path, _FORMAT)
         try:
             network: Any = SpikingNetwork(ModelSpec.from_dict(card["model"])) if model is None else check_network(model)
+            # The file holds JSON, which has no tuples: compare both as JSON.
             if model is not None and card["model"] != as_json(network.spec.to_dict()):
                 raise DataError(f"it belongs to {card['model']}")
             network.load_state_dict({key: torch.as_tensor(value) for key, value in weights.items()})
@@ -253,17 +259,18 @@ class SpikingClassifier:
 
 
 def _array(values: Tensor) -> NDArray[Any]:
-    """Values as files hold them: 16 bits are written as 32."""
+    """Return values as an array for a file; 16-bit floats become 32-bit."""
+    # NumPy has no bfloat16.
     is_short = values.is_floating_point() and values.element_size() < 4
     return (values.detach().float() if is_short else values.detach()).cpu().numpy()
 
 
 def _changed_neurons(model: Any) -> Iterator[str]:
-    """Neurons that were set otherwise than the network's card says, such as with another threshold."""
-    told = getattr(model.spec, "neurons", None)
+    """Yield neurons whose parameters differ from the network's card, such as a changed threshold."""
+    described = getattr(model.spec, "neurons", None)
     for name, module in model.named_modules():
         params = getattr(module, "params", None)
-        if isinstance(params, LIFParams) and params != told:
+        if isinstance(params, LIFParams) and params != described:
             yield f"{name} {params!r}"
 
 

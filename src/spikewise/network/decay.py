@@ -1,12 +1,12 @@
-r"""Neurons that learn how fast they forget: one decay per layer, trained with the weights.
+r"""LIF neurons with a trainable decay: one per layer, trained with the weights.
 
-The decay :math:`\lambda = \sigma(a)` stays in (0, 1) for any real :math:`a` (arXiv 2007.05785). Its gradient needs no
-other neuron than the usual one: in :math:`u_t = \lambda v_{t-1} + x_t` the input :math:`x_t` and the potential
+The decay :math:`\lambda = \sigma(a)` stays in (0, 1) for any real :math:`a` (arXiv 2007.05785). Its gradient follows
+from that of the inputs: in :math:`u_t = \lambda v_{t-1} + x_t` the input :math:`x_t` and the potential
 :math:`u_t` have the same gradient, so that
 
 .. math:: \frac{\partial L}{\partial\lambda} = \sum_t \frac{\partial L}{\partial x_t}\,v_{t-1},
 
-and :math:`v_{t-1}` is computed again from the inputs when it is asked for.
+and backward computes :math:`v_{t-1}` again from the inputs.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from .neurons import LIFParams, lif_sequence, tell_decay
 
 
 class TrainableLIF(NormLIF):
-    """A LIF population whose decay is a parameter; ``params.decay`` is where it begins.
+    """A LIF population with a trainable decay, which starts at ``params.decay``.
 
     Parameters
     ----------
     params : LIFParams
-        With a decay inside (0, 1).
+        Parameters of the neurons, with a decay inside (0, 1).
 
     Examples
     --------
@@ -46,19 +46,21 @@ class TrainableLIF(NormLIF):
         if not 0 < params.decay < 1:
             raise ParameterError(f"a decay that is trained must begin inside (0, 1); got {params.decay}.")
         super().__init__(params)
+        # The inverse of the sigmoid.
         self.logit = nn.Parameter(torch.tensor(math.log(params.decay / (1 - params.decay))))
 
     def current_params(self) -> LIFParams:
-        """The neurons as they are now."""
+        """Return the parameters with the decay as learned so far."""
         return replace(self.params, decay=self.logit.detach().sigmoid().item())
 
     def forward(
         self, currents: Tensor, v0: Tensor | None = None, norm: BatchNorm | None = None, n_steps: int | None = None,
         residual: Tensor | None = None, *, means: bool = False,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Spikes (T, B, ...) and last potential, as those of an ordinary population of this decay."""
+        """Return spikes (T, B, ...) and last potential, like a population with this fixed decay."""
         params, n_steps = self.current_params(), len(currents) if n_steps is None else n_steps
         learns = torch.is_grad_enabled() and self.logit.requires_grad
+        # Without a gradient the decay is a plain number, which costs no node of the autograd graph.
         decay = self.logit.sigmoid() if learns else None
         if norm is not None:
             return norm_lif(currents, norm, params, n_steps, v0, residual, decay, means=means)
@@ -66,7 +68,7 @@ class TrainableLIF(NormLIF):
 
 
 def train_decay(network: nn.Module) -> None:
-    """Let every spiking layer of a network learn its decay."""
+    """Make the decay of every spiking layer of a network trainable."""
     for module in network.modules():
         if isinstance(module, SpikingLayer):
             module.neurons = TrainableLIF(module.neurons.params)

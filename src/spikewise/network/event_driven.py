@@ -1,9 +1,9 @@
-"""A network that answers one sample at a time, event by event, with hardly any Python in between.
+"""Event-driven inference of one sample at a time, with very little Python between the layers.
 
-With one sample in the batch, tensors are so small that most of the time goes into handing them from one operation to
-the next, and each weight is read for few sums. Here each layer of a step is one call of a compiled loop
-(:mod:`spikewise.network.kernels.events`) that adds the weights of spikes alone. Sums are added up in another order than
-by torch's convolutions, so scores agree to rounding, not bit for bit.
+With one sample in the batch, tensors are so small that most of the time goes into the calls of the operations, and each
+weight is read for few sums. Here each layer of a step is one call of a compiled loop
+(:mod:`spikewise.network.kernels.events`) that adds only the weights of inputs that spike. The order of addition differs
+from that of torch's convolutions, so scores agree up to rounding, not bit for bit.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ from .layers import SpikingLayer
 from .models import SpikingNetwork
 from .pooling import is_plain_conv, is_plain_pool, is_watched
 
+# By network: the key of its contents and its prepared arrays. Weak, so that networks can still be deleted.
 _known: WeakKeyDictionary[nn.Module, tuple[Any, _Layers]] = WeakKeyDictionary()
 
 
 def single_sample(model: Any) -> SingleSample | None:
-    """The event-driven form of a network, or None if it has none; its arrays are kept until a weight changes.
+    """Return the event-driven form of a network, or None if it has none; arrays are kept until a weight changes.
 
-    There is one for spiking VGGs in float32 on a CPU, in eval mode, without autocast, with finite weights, that nobody
-    watches.
+    Spiking VGGs have one if they are in float32 on a CPU, in eval mode, without autocast and without hooks, and if all
+    weights are finite.
 
     Examples
     --------
@@ -54,7 +55,7 @@ def single_sample(model: Any) -> SingleSample | None:
     """
     if type(model) is not SpikingNetwork or model.training or torch.is_autocast_enabled("cpu"):
         return None
-    modules = list(model.modules())  # walked once: with one sample, walking shows
+    modules = list(model.modules())  # collected once: for a single sample the time of it is noticeable
     weights = [each for module in modules for each in _own(module)]
     if not _fits(model, modules, weights):
         return None
@@ -67,15 +68,17 @@ def single_sample(model: Any) -> SingleSample | None:
 
 
 def _own(module: nn.Module) -> Iterator[Tensor]:
-    """Weights and statistics of a module itself."""
+    """Iterate over weights and statistics of a module, without those of its children."""
     return (each for each in chain(module._parameters.values(), module._buffers.values()) if each is not None)
 
 
 def _contents(model: SpikingNetwork, weights: list[Tensor]) -> Any:
-    """What answers hang on, in short, to notice any change, also such that torch does not note; None if not finite."""
+    """Return a key of all that decides the answers, or None if a weight is not finite."""
     floats = [each for each in weights if each.is_floating_point()]
+    # By content: torch does not count changes that are made through NumPy. ``K`` reads memory in place.
     contents = [content_of(each.detach().numpy().ravel(order="K").view(np.uint32)) for each in floats]
-    if not all(is_finite for _, is_finite in contents):  # what skips the silent would not see zero times infinity
+    # The loops skip silent inputs, and so would miss that zero times infinity is not a number.
+    if not all(is_finite for _, is_finite in contents):
         return None
     layers: list[Any] = list(model.layers.values())
     others = [(id(each.synapses), id(each.pool), each.neurons.params, each.norm.eps) for each in layers]
@@ -99,7 +102,7 @@ class SingleSample:
 
     @torch.no_grad()
     def start(self, images: Tensor) -> SingleState:
-        """State before the first step, of an image (1, C, H, W) or a recording (T, 1, C, H, W)."""
+        """Return the state before the first step, for an image (1, C, H, W) or a recording (T, 1, C, H, W)."""
         if images.ndim >= 4 and images.shape[-4] != 1:
             raise ShapeError(f"one sample must come alone, (1, C, H, W); got {tuple(images.shape)}.")
         runs = [layer.begin() for layer in self._layers.in_order]
@@ -109,14 +112,14 @@ class SingleSample:
         return SingleState(runs, None, self._layers.first.of(state.drive))
 
     def feed(self, state: SingleState, frames: Tensor) -> SingleState:
-        """The state of a recording whose next frames (T, 1, C, H, W) have arrived."""
+        """Append the next frames (T, 1, C, H, W) of a recording, and return the state."""
         assert state.frames is not None
         state.frames += list(frames)
         return state
 
     @torch.no_grad()
     def step(self, state: SingleState) -> tuple[Tensor, SingleState]:
-        """Logits (1, K) of the next step, and the state after it."""
+        """Return the logits (1, K) of the next step, and the state after it."""
         drive = state.drive
         if state.frames is not None:
             if not state.frames:
@@ -129,7 +132,7 @@ class SingleSample:
 
 
 class _Layers:
-    """The arrays of a network. They know nothing of it, so that it can be forgotten."""
+    """Arrays of a network. They hold no reference to it, so that it can be deleted."""
 
     def __init__(self, model: SpikingNetwork) -> None:
         layers = list(model.layers.values())
@@ -144,10 +147,11 @@ class _Layers:
 
 
 class _Neurons:
-    """Normalisation and neurons of a layer on a map (H, W), as the loops take them."""
+    """Normalisation and neurons of a layer on a map (H, W), in the form of the compiled loops."""
 
     def __init__(self, layer: Any, shape: tuple[int, int]) -> None:
         self.shape, self.n_out = shape, _padded(_n_out(layer))
+        # Padding channels get scale and shift 0: their potentials stay 0, and they never fire.
         scale, shift = (
             _pad(each.detach().numpy(), self.n_out, 0) for each in line(layer.norm, *of_running(layer.norm))
         )
@@ -156,13 +160,13 @@ class _Neurons:
         self.neurons = tuple(Neurons(scale, shift, decay, v_threshold, v_reset, params.reset == "soft"))
 
     def potentials(self) -> tuple[Any, Any]:
-        """Of all neurons, at rest, and room for their spikes."""
+        """Return potentials of all neurons, at rest, and memory for their spikes."""
         n = self.shape[0] * self.shape[1] * self.n_out
         return _zeros(n), empty(n, np.float32)
 
 
 class _Drive(_Neurons):
-    """The first layer, whose sums are computed as for any batch."""
+    """The first layer, whose sums are computed by torch: its inputs are an image, not spikes."""
 
     def of(self, sums: Tensor) -> Any:
         values = sums[0].movedim(0, -1).numpy()
@@ -183,6 +187,7 @@ class _Conv(_Neurons):
     def __init__(self, layer: Any, map_before: tuple[int, int], n_in: int) -> None:
         super().__init__(layer, _map_after(layer, *map_before))
         n_in = _padded(n_in)
+        # To (3, 3, C_in, C_out): the weights of one input are neighbours.
         taps = layer.synapses.weight.detach().numpy().transpose(2, 3, 1, 0)
         weights = _pad(_pad(taps, n_in, 2), self.n_out, 3).ravel()
         side, is_largest = getattr(layer.pool, "kernel_size", 1), isinstance(layer.pool, nn.MaxPool2d)
@@ -190,6 +195,7 @@ class _Conv(_Neurons):
 
     def begin(self) -> Any:
         conv, (v, spikes) = self.conv, self.potentials()
+        # One more than there are inputs: the loop writes a place before it knows whether the input spikes.
         places = np.empty(conv.height * conv.width * conv.n_in + 1, np.int64)
         starts = np.empty((conv.height + 2) * (conv.width + 3), np.int64)
         sums = empty(conv.side * conv.width * conv.n_out, np.float32)
@@ -220,7 +226,7 @@ class _Linear(_Neurons):
 
 
 class _Readout:
-    """Logits (K,) of the last layer's spikes: of all, or of their mean over the map."""
+    """Linear read-out: logits (K,) of the last layer's spikes, or of their mean over the map."""
 
     def __init__(self, readout: Any, shape: tuple[int, int], n_in: int) -> None:
         self.is_mean, self.n_in = isinstance(readout, nn.Conv2d), _padded(n_in)
@@ -230,14 +236,15 @@ class _Readout:
 
     def of(self, spikes: Any) -> Any:
         if self.is_mean:
+            # Averaged before the product, not after: both are linear, and this multiplies once per channel.
             spikes = spikes.reshape(-1, self.n_in).mean(0)
         return self.weights @ spikes + self.bias
 
 
 def _fits(model: SpikingNetwork, modules: list[nn.Module], weights: list[Tensor]) -> bool:
-    """Whether every layer is of a kind that the loops know, and nobody watches any."""
+    """Whether the loops know every kind of layer in the network, and no module has a hook."""
     if any(each.device.type != "cpu" or each.dtype not in (torch.float32, torch.int64) for each in weights):
-        return False  # the integers count batches, which no answer hangs on
+        return False  # integers count the batches of a normalisation, which answers do not depend on
     if is_watched(*modules) or not all(_is_known(layer) for layer in model.layers.values()):
         return False
     readout, average = model.readout, model.average
@@ -271,7 +278,7 @@ def _map_after(layer: Any, height: int, width: int) -> tuple[int, int]:
 
 
 def _padded(n_channels: int) -> int:
-    """Channels in whole vectors."""
+    """Round a number of channels up to whole vectors."""
     return -(-n_channels // LANES) * LANES
 
 
@@ -282,13 +289,13 @@ def _zeros(*shape: int) -> Any:
 
 
 def _pad(values: Any, n: int, axis: int) -> Any:
-    """Copy with zeros behind, up to n along an axis: channels that never spike."""
+    """Copy an array, filled up with zeros to length n along an axis."""
     found = _zeros(*values.shape[:axis], n, *values.shape[axis + 1 :])
     found[tuple(map(slice, values.shape))] = values
     return found
 
 
 def _by_pixel(weight: Tensor, shape: tuple[int, int], n_in: int) -> Any:
-    """Weights (K, C * H * W) of a flattened map for maps that lie channels-last with padded channels."""
+    """Reorder weights (K, C * H * W) of a flattened map for channels-last maps with padded channels."""
     by_map = weight.detach().numpy().reshape(len(weight), n_in, *shape).transpose(0, 2, 3, 1)
     return _pad(by_map, _padded(n_in), 3).reshape(len(weight), -1)

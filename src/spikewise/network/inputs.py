@@ -1,8 +1,8 @@
-"""What a deep network accepts: images it can read, labels that name a class.
+"""Check the inputs of a deep network: images that it can read, labels that name a class.
 
-Checked once, where samples enter (training and inference alike); everything behind trusts it. Images come as
-arrays or tensors of any floating type, on any device, with or without a gradient; they leave as ``uint8`` or
-``float32`` arrays. A value that would have to be guessed at (0..255 as floats, a label of 1.7) is refused.
+Samples are checked once, where they enter training or inference; later code trusts them. Images come as arrays or
+tensors of any floating type, on any device, with or without a gradient; they leave as ``uint8`` or ``float32`` arrays.
+An ambiguous value (0..255 as floats, a label of 1.7) is refused.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def check_images(
     at_least: int = 1,
     n_frames: int | None = None,
 ) -> NDArray[Any]:
-    """Images as a ``uint8`` or ``float32`` array (B, C, H, W) that torch can share.
+    """Return images as a ``uint8`` or ``float32`` array (B, C, H, W) that torch can share.
 
     Parameters
     ----------
@@ -33,11 +33,11 @@ def check_images(
     in_shape : tuple of int
         Channels, height and width that the network takes.
     what : str
-        What to call them in an error.
+        Name of the images in an error message.
     at_least : int
-        Fewest images B.
+        Smallest allowed number of images B.
     n_frames : int, optional
-        If given, recordings (T, B, C, H, W) of at least so many frames T are taken as well.
+        If given, recordings (T, B, C, H, W) with at least this many frames T are accepted too.
 
     Examples
     --------
@@ -55,11 +55,12 @@ def check_images(
     elif values.ndim != 4 or values.shape[1:] != in_shape or len(values) < at_least:
         raise ShapeError(f"{what} must have shape (B, {wanted}) with B at least {at_least}; got {values.shape}.")
     check_values(values, what)
+    # Contiguous and writeable (a copy if need be): torch warns when it shares read-only memory.
     return np.require(values, np.uint8 if values.dtype == np.uint8 else np.float32, ["C", "W"])
 
 
 def sample_axis(images: NDArray[Any] | Tensor) -> int:
-    """Axis that counts the samples: 0 of images (B, C, H, W), 1 of recordings (T, B, C, H, W).
+    """Return the axis that counts the samples: 0 of images (B, C, H, W), 1 of recordings (T, B, C, H, W).
 
     Examples
     --------
@@ -72,7 +73,7 @@ def sample_axis(images: NDArray[Any] | Tensor) -> int:
 def check_labels(
     labels: ArrayLike | Tensor, n_samples: int, n_classes: int, what: str = "y", *, allow_unknown: bool = False
 ) -> NDArray[np.int64]:
-    """Labels as ``int64`` (B,), each the number of a class, or -1 for an unknown one where that is allowed.
+    """Return labels as ``int64`` (B,): class numbers, or -1 for an unknown class where that is allowed.
 
     Examples
     --------
@@ -96,7 +97,7 @@ def check_labels(
 
 
 def _array(values: ArrayLike | Tensor, what: str) -> NDArray[Any]:
-    """As a NumPy array, which knows neither gradients, devices nor bfloat16."""
+    """Return values as a NumPy array, which has no gradient, no device and no bfloat16."""
     try:
         if isinstance(values, Tensor):
             values = values.detach().cpu()

@@ -1,12 +1,12 @@
-"""Spiking networks by name, small to paper size, that run at once or step by step.
+"""Spiking networks by name, from small to paper size, that run all steps at once or one by one.
 
 *Direct coding*: the image itself is the input current of every step. Nothing is copied over time: the first convolution
 runs once per image and its result drives the first neurons at every step. *Event frames* differ from step to step,
-and so the first convolution runs at each. A linear read-out without neurons turns the last spikes into logits ``o_t``;
-their running sum or mean is the network's evidence (DT-SNN, arXiv 2305.17346, Eq. 1).
+so the first convolution runs at every step. A linear read-out without neurons turns the last spikes into logits
+``o_t``; their running sum or mean is the network's evidence (DT-SNN, arXiv 2305.17346, Eq. 1).
 
-A network that ends in maps averages them before the read-out. The mean and the read-out may change places, both being
-linear: the read-out runs at every pixel, as a 1x1 convolution, and reads spikes; its sums are averaged.
+A network that ends in maps averages them. Mean and read-out are both linear, so their order can be exchanged: the
+read-out runs at every pixel, as a 1x1 convolution, so that it reads spikes, and its sums are averaged.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from .vgg import VGG, ends_in_maps, vgg_layers
 
 __all__ = ["ModelSpec", "NetworkState", "SpikingNetwork", "build_model", "select"]
 
-_SUMMED_TOGETHER = 2**20  # numbers; a training set of bytes takes eight times its size in double precision
+_SUMMED_TOGETHER = 2**20  # numbers: bytes in double precision take eight times the memory
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkState:
-    """A network in mid-run: what drives it, and all potentials.
+    """State of a network between two steps: its input and all potentials.
 
     Parameters
     ----------
     drive : Tensor
-        Of an image, the weighted sums (B, C, H, W) that drive the first neurons at every step; of a recording, the
-        frames (T, B, C, H, W) that are still to come.
+        For an image, the weighted sums (B, C, H, W) that drive the first neurons at every step; for a recording, the
+        remaining frames (T, B, C, H, W).
     is_static : bool
         Whether it is an image.
     potentials : tuple
@@ -53,7 +53,7 @@ class NetworkState:
     potentials: tuple[Any, ...] = ()
 
     def select(self, keep: Tensor) -> NetworkState:
-        """State of the samples where ``keep`` (B,) is true."""
+        """Return the state of the samples where ``keep`` (B,) is true."""
         drive = self.drive[keep] if self.is_static else self.drive[:, keep]
         return NetworkState(drive, self.is_static, select(self.potentials, keep))
 
@@ -81,20 +81,21 @@ class SpikingNetwork(nn.Module):
         self.register_buffer("std", torch.ones(spec.in_shape[0]))
 
     def normalize_by(self, images: Tensor) -> None:
-        """Take over mean and standard deviation of each channel of these (training) images.
+        """Set mean and standard deviation of each channel to those of these (training) images.
 
-        Recordings (T, B, C, H, W) are divided by their root mean square alone, so that a silent pixel stays silent; by
-        no less than 1/255, which is one event where frames count them in bytes.
+        Recordings (T, B, C, H, W) are only divided by their root mean square, so that a silent pixel stays silent. The
+        divisor is at least 1/255, which is one event in frames that count events in bytes.
         """
         mean, mean_square = _moments(images)
         if images.ndim == 5:
+            # With a mean of zero, the deviation below is the root mean square.
             mean.zero_()
         self.mean.copy_(mean)
         # The floor keeps a constant channel finite: one grey level of 255.
         self.std.copy_((mean_square - mean.square()).clamp(min=0).sqrt().clamp(min=1 / 255))
 
     def start(self, images: Tensor) -> NetworkState:
-        """State before the first step: runs the first synapses of an image, once.
+        """Return the state before the first step; for an image, this runs the first synapses.
 
         Parameters
         ----------
@@ -111,14 +112,15 @@ class SpikingNetwork(nn.Module):
         return NetworkState(self._first.sums(self._normalized(images)))
 
     def feed(self, state: NetworkState, frames: Tensor) -> NetworkState:
-        """State of a recording whose next frames (T, B, C, H, W) have arrived."""
+        """Return the state of a recording after its next frames (T, B, C, H, W) have arrived."""
         return replace(state, drive=torch.cat([state.drive, frames]))
 
     def advance(self, state: NetworkState, n_steps: int) -> tuple[Tensor, NetworkState]:
-        """Logits (n_steps, B, K) of the next steps, and the state after them."""
+        """Return the logits (n_steps, B, K) of the next steps, and the state after them."""
         if n_steps < 1:
             raise ParameterError(f"n_steps must be at least 1; got {n_steps}.")
         layers = list(self.layers.values())
+        # What a layer returns depends on the next one: spikes, or their means if it averages first.
         options = [_options(layer, reader) for layer, reader in zip(layers, [*layers[1:], None], strict=True)]
         before = state.potentials or (None,) * len(layers)
         spikes, v, drive = self._first_spikes(state, before[0], n_steps, options[0])
@@ -129,18 +131,18 @@ class SpikingNetwork(nn.Module):
         return self._logits(spikes), NetworkState(drive, state.is_static, tuple(after))
 
     def step(self, state: NetworkState) -> tuple[Tensor, NetworkState]:
-        """Logits (B, K) of the next step, and the state after it."""
+        """Return the logits (B, K) of the next step, and the state after it."""
         outputs, state = self.advance(state, 1)
         return outputs[0], state
 
     def forward(self, images: Tensor, n_steps: int) -> Tensor:
-        """Logits o_t of every step, shape (T, B, K), not accumulated."""
+        """Return the logits o_t of every step, shape (T, B, K), not accumulated."""
         return self.advance(self.start(images), n_steps)[0]
 
     def _first_spikes(
         self, state: NetworkState, v: Tensor | None, n_steps: int, options: dict[str, Any]
     ) -> tuple[Any, Tensor, Tensor]:
-        """Spikes (n_steps, B, ...) and potential of the first layer, and the drive of the steps after these."""
+        """Return spikes (n_steps, B, ...) and potential of the first layer, and the input of the later steps."""
         if state.is_static:
             spikes, v = self._first.fire(state.drive[None], n_steps, v, **options)
             return spikes, v, state.drive
@@ -161,8 +163,9 @@ class SpikingNetwork(nn.Module):
         return outputs.reshape(*spikes.shape[:2], -1)
 
     def _normalized(self, images: Tensor) -> Tensor:
-        found = (_unit_range(images) - self.mean[:, None, None]) / self.std[:, None, None]
-        # As the fused layers lay out spikes.
+        values = images if images.is_floating_point() else images.to(torch.float32) / 255
+        found = (values - self.mean[:, None, None]) / self.std[:, None, None]
+        # Channels last, the memory layout in which the fused layers write spikes.
         return found.flatten(0, -4).contiguous(memory_format=torch.channels_last).reshape(found.shape)
 
     @property
@@ -173,7 +176,7 @@ class SpikingNetwork(nn.Module):
 
 
 def _moments(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean, and mean square, of each channel in the unit range; of bytes, the sums are exact."""
+    """Return mean and mean square of each channel, scaled to the unit range; sums of bytes are exact."""
     n_channels, height, width = images.shape[-3:]
     sums = torch.zeros(2, n_channels, dtype=torch.float64, device=images.device)
     per_piece = max(1, _SUMMED_TOGETHER // (n_channels * height * width))
@@ -187,16 +190,12 @@ def _moments(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _options(layer: nn.Module, reader: nn.Module | None) -> dict[str, Any]:
-    """How a layer is called, by who reads its spikes."""
+    """Return the arguments with which a layer is called, which depend on the layer that reads its spikes."""
     return {"means": True} if isinstance(reader, SpikingLayer) and reader.takes_means(layer) else {}
 
 
-def _unit_range(images: Tensor) -> Tensor:
-    return images if images.is_floating_point() else images.to(torch.float32) / 255
-
-
 def _parts(spec: ModelSpec) -> tuple[nn.ModuleDict, nn.Module, nn.Module]:
-    """Spiking layers, read-out, and what averages its sums over a map."""
+    """Build spiking layers, read-out, and the module that averages its sums over a map."""
     if spec.name in VGG:
         layers, n_features = vgg_layers(VGG[spec.name], spec.in_shape, spec.width, spec.neurons, spec.pooling)
     else:
@@ -239,7 +238,7 @@ def build_model(
     pooling : {"max", "average"}
         How a VGG halves the sums before its neurons. A ResNet halves by strides, and its shortcuts by means.
     seed : int
-        Of the weights; torch's own random state is left as it was.
+        Seed of the weights; torch's own random state does not change.
 
     Examples
     --------
@@ -247,7 +246,7 @@ def build_model(
     >>> tuple(model(torch.zeros(3, 1, 8, 8), n_steps=4).shape)
     (4, 3, 10)
 
-    Six frames of events for each of three recordings, of which four are run:
+    Three recordings of six event frames each, of which the first four are run:
 
     >>> model = build_model("resnet19", (2, 8, 8), 10, width=0.1)
     >>> tuple(model(torch.zeros(6, 3, 2, 8, 8), n_steps=4).shape)
@@ -260,6 +259,7 @@ def build_model(
 
 def build_from(spec: ModelSpec, seed: int = 0) -> SpikingNetwork:
     """Build the network of a specification; see :func:`build_model`."""
+    # No devices: weights are drawn on the CPU, and saving the states of GPUs would initialise CUDA.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return SpikingNetwork(spec)

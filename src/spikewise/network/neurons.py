@@ -28,14 +28,14 @@ Reset = Literal["hard", "soft"]
 
 @dataclass(frozen=True, slots=True)
 class LIFParams:
-    """Parameters of a LIF population.
+    """Parameters of a leaky integrate-and-fire (LIF) population.
 
     Parameters
     ----------
     decay : float
-        Share of the potential that is left after one step, in [0, 1]; 1 is a neuron without leak.
+        Share of the potential that remains after one step, in [0, 1]; 1 is a neuron without leak.
     v_threshold : float
-        A neuron fires at or above it; above 0.
+        A neuron fires at or above this potential; it must be above 0.
     v_reset : float
         Potential after a hard reset, below the threshold; a soft reset does not use it.
     reset : {"hard", "soft"}
@@ -61,13 +61,13 @@ class LIFParams:
             raise ParameterError(f"reset must be 'hard' or 'soft'; got {self.reset!r}.")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary, ready for JSON."""
+        """Return a plain dictionary, ready for JSON."""
         values = {key: getattr(self, key) for key in ("decay", "v_threshold", "v_reset", "reset")}
         return {**values, "surrogate": surrogate_to_dict(self.surrogate)}
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> LIFParams:
-        """Inverse of :meth:`to_dict`; raises DataError if a key is missing or out of range."""
+        """Read what :meth:`to_dict` returned; raises DataError if a key is missing or out of range."""
         try:
             return cls(**{**raw, "surrogate": surrogate_from_dict(raw["surrogate"])})
         except (KeyError, TypeError, ParameterError) as error:
@@ -82,7 +82,7 @@ def lif_step(current: Tensor, v: Tensor, params: LIFParams) -> tuple[Tensor, Ten
     current, v : Tensor of the same shape
         Input of this step and potential after the last one.
     params : LIFParams
-        The neurons.
+        Parameters of the neurons.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def lif_step(current: Tensor, v: Tensor, params: LIFParams) -> tuple[Tensor, Ten
 
 
 def _reset(v: Tensor, spikes: Tensor, params: LIFParams) -> Tensor:
-    """Potential after the reset."""
+    """Return the potential after the reset."""
     if params.reset == "soft":
         return v - spikes * params.v_threshold
     # Products, not torch.where: the surrogate slope must reach v through the reset too.
@@ -110,7 +110,7 @@ def _reset(v: Tensor, spikes: Tensor, params: LIFParams) -> Tensor:
 
 
 class _LIFSequence(torch.autograd.Function):
-    """Equation in the module's docstring, and its derivative run backwards in time."""
+    """Equation in the module's docstring, and its derivative backwards in time."""
 
     @staticmethod
     def forward(ctx: Any, currents: Tensor, v: Tensor | None, params: LIFParams) -> tuple[Tensor, Tensor]:
@@ -119,6 +119,7 @@ class _LIFSequence(torch.autograd.Function):
         for step, current in enumerate(currents):
             u = potentials[step]
             if v is None:
+                # A missing potential is zero, and so is its decayed share.
                 u.copy_(current)
             else:
                 torch.mul(v, params.decay, out=u).add_(current)
@@ -126,6 +127,7 @@ class _LIFSequence(torch.autograd.Function):
             v = _reset(u, fired, params)
         ctx.save_for_backward(potentials, spikes)
         ctx.params = params
+        # An output that no loss uses then has the gradient None, and its work is skipped.
         ctx.set_materialize_grads(False)
         assert v is not None  # at least one step, checked by the caller
         return spikes, v
@@ -141,18 +143,21 @@ class _LIFSequence(torch.autograd.Function):
             u, grad_u = potentials[step], grad_currents[step]
             grad_s = None if grad_spikes is None else grad_spikes[step]
             if grad_v is not None:
-                # What a spike changes in the potential, times what the potential is worth.
+                # Derivative of v_t with respect to s_t, times the gradient of v_t.
                 jump = -params.v_threshold if params.reset == "soft" else params.v_reset - u
                 through_reset = grad_v * jump
                 grad_s = through_reset if grad_s is None else through_reset.add_(grad_s)
                 if params.reset == "hard":
+                    # A neuron that fired forgets u_t, so no gradient passes through.
                     grad_v = torch.addcmul(grad_v, grad_v, spikes[step], value=-1)
             if grad_s is None:
                 grad_u.zero_()
             else:
+                # The surrogate replaces the derivative of s_t with respect to u_t.
                 torch.mul(params.surrogate.slope(u - params.v_threshold), grad_s, out=grad_u)
             if grad_v is not None:
                 grad_u.add_(grad_v)
+            # Gradient of v_{t-1}, since u_t contains decay times v_{t-1}.
             grad_v = grad_u * params.decay
         return grad_currents, grad_v if ctx.needs_input_grad[1] else None, None
 
@@ -163,9 +168,9 @@ def lif_sequence(currents: Tensor, params: LIFParams, v0: Tensor | None = None) 
     Parameters
     ----------
     currents : Tensor of shape (T, B, ...)
-        Input of each step; may be an expanded view of a single one.
+        Input of each step; may be an expanded view of a single step.
     params : LIFParams
-        The neurons.
+        Parameters of the neurons.
     v0 : Tensor of shape (B, ...), optional
         Potential before the first step; zero if absent.
 
@@ -191,13 +196,13 @@ def lif_sequence(currents: Tensor, params: LIFParams, v0: Tensor | None = None) 
 
 
 def tell_decay(currents: Tensor, decay: Tensor, v0: Tensor | None, params: LIFParams) -> Tensor:
-    """The same currents (T, B, ...); on the way back they tell a scalar ``decay`` its gradient."""
+    """Return the currents (T, B, ...) unchanged; backward adds the gradient of a scalar ``decay``."""
     told: Tensor = _TellDecay.apply(currents, decay, v0, params)  # type: ignore[no-untyped-call]
     return told
 
 
 class _TellDecay(torch.autograd.Function):
-    """Hands currents on as they are; on the way back it tells the decay its share."""
+    """Identity of the currents, with the gradient of the decay (:mod:`spikewise.network.decay`) in backward."""
 
     @staticmethod
     def forward(ctx: Any, currents: Tensor, decay: Tensor, v0: Tensor | None, params: LIFParams) -> Tensor:
@@ -212,34 +217,35 @@ class _TellDecay(torch.autograd.Function):
         v = torch.zeros_like(currents[0]) if v0 is None else v0
         share = torch.zeros((), dtype=torch.float32, device=currents.device)
         for grad, current in zip(grads[0], currents, strict=True):
+            # dL/dx_t times v_{t-1}; potentials are computed again instead of kept.
             share += (grad * v).sum(dtype=torch.float32)
             _, v = lif_step(current, v, ctx.params)
         return grads[0], share, None, None
 
 
 class LIF(nn.Module):
-    """A LIF population as a module. It holds parameters only: the potential goes in and comes out.
+    """A LIF population as a module. It holds only parameters; the potential is an argument and a result.
 
     Parameters
     ----------
     params : LIFParams
-        The neurons; the defaults if absent.
+        Parameters of the neurons; the defaults if absent.
     """
 
-    emits_spikes = True  # how network.record knows a neuron from other modules
+    emits_spikes = True  # by which network.record recognises neurons
 
     def __init__(self, params: LIFParams | None = None) -> None:
         super().__init__()
         self.params = LIFParams() if params is None else params
 
     def current_params(self) -> LIFParams:
-        """The neurons as they are now; a population that learns its decay says another one than ``params``."""
+        """Return the parameters now in use; they differ from ``params`` if the population learns its decay."""
         return self.params
 
     def forward(self, currents: Tensor, v0: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Spikes (T, B, ...) and last potential (B, ...) of :func:`lif_sequence`."""
+        """Return spikes (T, B, ...) and last potential (B, ...) of :func:`lif_sequence`."""
         return lif_sequence(currents, self.params, v0)
 
     def extra_repr(self) -> str:
-        """Parameters, as shown in the printed module."""
+        """Return the parameters, as torch shows them when it prints the module."""
         return str(self.params)

@@ -1,12 +1,12 @@
-r"""Normalisation of the sums before the neurons, over all samples and timesteps together.
+r"""Normalisation of the weighted sums over all samples and timesteps together.
 
-The sums run on time and batch merged, so ordinary batch normalisation there already is one over time as well.
-*Threshold-dependent* batch normalisation (tdBN, arXiv 2011.05280) also fits the spread of the sums to the threshold:
+The sums have time and batch merged, so ordinary batch normalisation already includes time.
+*Threshold-dependent* batch normalisation (tdBN, arXiv 2011.05280) also scales the sums to the threshold:
 
 .. math:: x = \alpha\,v_{th}\,\gamma\,\frac{y - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta, \qquad
           \alpha = 1, \text{ or } 1/\sqrt2 \text{ for each of two branches that are added}
 
-The factor can go into :math:`\gamma`: then it is how a batch normalisation begins, and nothing else changes.
+The factor can be part of :math:`\gamma`: then only the initial weight of an ordinary batch normalisation changes.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ NORMS: tuple[Norm, ...] = ("batch", "threshold")
 
 @torch.no_grad()
 def scale_to_threshold(network: nn.Module) -> None:
-    """Let every normalisation of a network begin as a threshold-dependent one.
+    """Initialise every normalisation of a network as a threshold-dependent one.
 
-    Both branches of a residual block have their share where the shortcut is normalised too; spikes that an identity
-    passes on stay as they are.
+    In a residual block both added branches get the factor 1/sqrt(2), if the shortcut is normalised too; an identity
+    shortcut passes its spikes unchanged.
 
     Examples
     --------
@@ -43,6 +43,7 @@ def scale_to_threshold(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, SpikingLayer):
             module.norm.weight.fill_(module.neurons.params.v_threshold)
+    # Blocks come second: they replace the weight of their last normalisation, which the first loop has set.
     for module in network.modules():
         if isinstance(module, ResidualBlock):
             branch = module.conv2.neurons.params.v_threshold / math.sqrt(2)

@@ -1,17 +1,17 @@
-r"""How maps of sums are halved: by the largest of each square, or by their mean, which has a shorter way.
+r"""Pooling of maps of sums: the maximum of each 2x2 square, or the mean, which has a cheaper form.
 
-The mean of neighbouring sums and the sums themselves are both linear operations, so they may change places: average
-each pixel of the *input* with its neighbours, and compute the sums at every second pixel alone. With a kernel w,
+The mean of neighbouring sums and the sums themselves are both linear, so their order can be exchanged: average each
+pixel of the *input* with its neighbours, and compute the sums only at every second pixel. With a kernel w,
 
 .. math:: \frac14\sum_{a \in \{0,1\}^2} \sum_k w_k\,x_{2i + a + k}
           = \sum_k w_k\,\bar x_{2i + k}, \qquad \bar x_j = \frac14\sum_{a \in \{0,1\}^2} x_{j + a} .
 
 That is a quarter of the multiplications forward and backward, and sums that would only be averaged are never written.
-Means of four spikes are exact in every floating-point type. A layer on a chip reads the spikes themselves, so networks
-are recorded and priced the long way: as soon as somebody watches the convolution or puts another in its place.
+Means of four spikes are exact in every floating-point type. A layer on a chip reads the spikes themselves, so the
+direct form is used as soon as a hook watches the convolution, as in recording, or another module replaces it.
 
-The largest has no such way, but training need remember neither the four numbers nor their 64-bit positions, as PyTorch
-does: two bytes for every four sums are enough.
+The maximum has no such form. But training need not keep the four numbers and their 64-bit positions, as PyTorch does:
+two bytes for every four sums are enough.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SquareMeans:
-    """What a layer hands on in place of spikes (T, B, C, H, W) if the next one pools: their :func:`square_means`."""
+    """What a layer passes instead of spikes (T, B, C, H, W) if the next one averages: :func:`square_means`."""
 
     values: Tensor
 
 
 def pool_of(side: int, pooling: Pooling) -> nn.Module:
-    """What is left of each square of this side: its largest number, or the mean; of side 1, all.
+    """Build the pooling over squares of this side, by maximum or mean; side 1 changes nothing.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def pool_of(side: int, pooling: Pooling) -> nn.Module:
 
 
 def pooled_sums(x: Tensor, synapses: nn.Module, pool: nn.Module) -> Tensor:
-    """``pool(synapses(x))``, by the short way where there is one.
+    """Return ``pool(synapses(x))``, computed in the cheaper form where there is one.
 
     Examples
     --------
@@ -77,9 +77,9 @@ def pooled_sums(x: Tensor, synapses: nn.Module, pool: nn.Module) -> Tensor:
 
 
 def pooled(sums: Tensor, pool: Any) -> Tensor:
-    """``pool(sums)``; the largest of squares on a CPU without keeping the sums for the way back.
+    """Return ``pool(sums)``; on a CPU, maximum pooling does not keep the sums for backward.
 
-    Then the result lies channels-last in memory, and has one derivative, not two.
+    The result is then channels-last in memory, and can be differentiated once, not twice.
 
     Examples
     --------
@@ -92,9 +92,9 @@ def pooled(sums: Tensor, pool: Any) -> Tensor:
 
 
 def square_means(x: Tensor) -> Tensor:
-    """Mean of each pixel and its three neighbours above and before, (M, C, H + 1, W + 1) of (M, C, H, W).
+    """Average each pixel with its three neighbours above and to the left: (M, C, H + 1, W + 1) of (M, C, H, W).
 
-    Outside all is zero.
+    Outside the map everything is zero.
 
     Examples
     --------
@@ -108,17 +108,17 @@ def square_means(x: Tensor) -> Tensor:
 
 
 def sums_of_means(means: Tensor, synapses: Any) -> Tensor:
-    """Pooled sums of a convolution from square means."""
+    """Compute the pooled sums of a convolution from square means."""
     return functional.conv2d(means, synapses.weight, synapses.bias, stride=_SIDE, groups=synapses.groups)
 
 
 def may_exchange(synapses: Any, pool: Any) -> bool:
-    """Whether these are a 3x3 convolution that keeps the map and a mean over 2x2, both torch's own and unwatched."""
+    """Whether these are torch's own 3x3 convolution of equal size and 2x2 mean, both without hooks."""
     return is_plain_conv(synapses) and type(pool) is nn.AvgPool2d and is_plain_pool(pool)
 
 
 def is_plain_conv(synapses: Any) -> bool:
-    """Whether this is torch's own 3x3 convolution that keeps the map, and nobody watches it."""
+    """Whether this is torch's own 3x3 convolution that keeps the size of the map, without hooks."""
     if type(synapses) is not nn.Conv2d or is_watched(synapses):
         return False
     shape = synapses.kernel_size, synapses.padding, synapses.stride, synapses.dilation, synapses.padding_mode
@@ -126,42 +126,45 @@ def is_plain_conv(synapses: Any) -> bool:
 
 
 def is_plain_pool(pool: Any) -> bool:
-    """Whether this is torch's own pooling over squares of 2x2, and nobody watches it."""
+    """Whether this is torch's own pooling over squares of 2x2, without hooks."""
     if type(pool) not in (nn.MaxPool2d, nn.AvgPool2d) or is_watched(pool):
         return False
+    # Options that only one of the two kinds has, against their defaults 1 and False.
     others = (pool.dilation, pool.return_indices) if type(pool) is nn.MaxPool2d else (1, pool.divisor_override or False)
     shape = pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode, *others
     return shape == (_SIDE, _SIDE, 0, False, 1, False)
 
 
 def is_watched(*modules: nn.Module) -> bool:
-    """Whether somebody hooked any of these modules, or all modules, or put another ``forward`` in its place."""
+    """Whether any of these modules, or all modules, have a hook or a replaced ``forward``."""
     if any(getattr(nn.modules.module, f"_global{name}") for name in _HOOKS):
         return True
+    # A ``forward`` among the attributes of an instance hides that of its class.
     return any("forward" in vars(each) or any(getattr(each, name) for name in _HOOKS) for each in modules)
 
 
 def _is_compiled() -> bool:
-    """Whether torch's own compiler looks, which cannot read ours."""
+    """Whether torch compiles or traces the call: it cannot see into our compiled loops."""
     return torch.compiler.is_compiling() or torch._C._is_tracing()
 
 
 def _has_loops(x: Tensor) -> bool:
-    """Whether compiled loops take such numbers."""
+    """Whether the compiled loops accept the device and number type of a tensor."""
     return x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16)
 
 
 def _takes_largest(sums: Tensor, pool: Any) -> bool:
-    """Whether this is torch's own pooling over 2x2, unwatched, of maps that our loops take."""
+    """Whether our loops can do this pooling: torch's own 2x2 maximum, without hooks, on large enough maps."""
     if type(pool) is not nn.MaxPool2d or not is_plain_pool(pool) or _is_compiled() or type(sums) is not Tensor:
         return False
+    # Inside vmap or jvp a tensor is a wrapper without memory that NumPy could read.
     if torch._C._are_functorch_transforms_active():
         return False
     return _has_loops(sums) and sums.ndim == 4 and sums.shape[1] >= LANES and min(sums.shape[2:]) >= _SIDE
 
 
 class _Largest(autograd.Function):
-    """The largest of each square; where it was is kept if a gradient is asked for."""
+    """Maximum of each square; its place is kept only if a gradient is needed."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -184,6 +187,7 @@ class _Largest(autograd.Function):
         n_maps, n_channels, height, width = ctx.shape
         values, places = flat(grads[0].permute(0, 2, 3, 1)), ctx.saved_tensors[0].numpy()
         found = empty(n_maps * height * width * n_channels, values.dtype)
+        # The loop does not write a last row or column that belongs to no square.
         if height % _SIDE or width % _SIDE:
             found[:] = 0
         each_part(
@@ -194,7 +198,7 @@ class _Largest(autograd.Function):
 
 
 class _Means(autograd.Function):
-    """Square means, and the same of their gradient without the border."""
+    """Square means; their gradient is the same operation without the border."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -209,6 +213,7 @@ class _Means(autograd.Function):
 def _means(x: Tensor, border: int) -> Tensor:
     n_maps, n_channels, height, width = x.shape
     n_rows, n_columns = height + 2 * border - 1, width + 2 * border - 1
+    # A row of the loops must be at least one vector long.
     if not _has_loops(x) or min(width, n_columns) * n_channels < LANES:
         return functional.avg_pool2d(x, _SIDE, stride=1, padding=border)
     values = flat(x.permute(0, 2, 3, 1))

@@ -1,10 +1,11 @@
-"""What a network of one's own has to offer, so that it trains, stops early and is priced as the built-in ones are.
+"""Interface of a user-written network that trains, stops early and is priced like the built-in ones.
 
-Four things: a ``spec`` that says what it takes and gives; ``forward(images, n_steps)`` with the scores of every step,
-which training differentiates; ``start(images)`` and ``step(state)``, the same one step at a time, which is how a
-network really stops. The state is whatever it likes: tensors whose first axis counts the samples, in tuples, lists,
-dictionaries or dataclasses, so that :func:`select` can take samples out of it. A state that is laid out in another way
-brings its own ``select(keep)``. If there is a ``normalize_by(images)``, training calls it with the training images.
+It has four parts: a ``spec`` that describes inputs and classes; ``forward(images, n_steps)``, which returns the scores
+of every step and which training differentiates; ``start(images)`` and ``step(state)``, which compute the same one step
+at a time, so that a run can stop early. The state may be any nesting of tensors whose first axis counts the samples, in
+tuples, lists, dictionaries or dataclasses, so that :func:`select` can take samples out of it. A state with another
+layout has its own method ``select(keep)``. If there is a ``normalize_by(images)``, training calls it with the training
+images.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ State = TypeVar("State")
 
 
 class Spec(Protocol):
-    """What a network takes and gives; :class:`~spikewise.network.OwnSpec` is one."""
+    """Description of inputs and classes of a network; :class:`~spikewise.network.OwnSpec` is one."""
 
     @property
     def name(self) -> str:
-        """Shown in reports."""
+        """Name that reports show."""
         ...
 
     @property
@@ -37,11 +38,11 @@ class Spec(Protocol):
 
     @property
     def n_classes(self) -> int:
-        """Classes."""
+        """Number of classes."""
         ...
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary, ready for JSON."""
+        """Return a plain dictionary, ready for JSON."""
         ...
 
 
@@ -50,11 +51,11 @@ class SteppingNetwork(Protocol):
     """A network that runs step by step."""
 
     def start(self, images: Tensor) -> Any:
-        """State before the first step."""
+        """Return the state before the first step."""
         ...
 
     def step(self, state: Any) -> tuple[Tensor, Any]:
-        """Logits (B, K) of the next step, and the state after it."""
+        """Return the logits (B, K) of the next step, and the state after it."""
         ...
 
 
@@ -64,7 +65,7 @@ class TrainableNetwork(SteppingNetwork, Protocol):
 
     Examples
     --------
-    A network of one's own, of two weights and one population:
+    A user-written network of two linear layers and one population:
 
     >>> from spikewise.network import LIFParams, OwnSpec, lif_step
     >>> class Own(nn.Module):
@@ -91,16 +92,16 @@ class TrainableNetwork(SteppingNetwork, Protocol):
 
     @property
     def spec(self) -> Spec:
-        """What it takes and gives."""
+        """Description of inputs and classes."""
         ...
 
     def forward(self, images: Tensor, n_steps: int) -> Tensor:
-        """Logits of every step, shape (T, B, K), not accumulated."""
+        """Return the logits of every step, shape (T, B, K), not accumulated."""
         ...
 
 
 def check_network(model: Any) -> Any:
-    """The network, once it is known to offer what is needed.
+    """Return the network after checking that it has all parts of the interface.
 
     Raises
     ------
@@ -113,6 +114,7 @@ def check_network(model: Any) -> Any:
     if "spec" not in missing:
         wanted = ("name", "in_shape", "n_classes", "to_dict")
         missing = [f"spec.{key}" for key in wanted if not hasattr(model.spec, key)] + missing
+    # Every module has a ``forward``; that of nn.Module only raises.
     if type(model).forward is nn.Module.forward:
         missing.append("forward")
     if missing:
@@ -124,7 +126,7 @@ def check_network(model: Any) -> Any:
 
 
 def run_steps(network: SteppingNetwork, images: Tensor, n_steps: int) -> Tensor:
-    """Logits (T, B, K) of every step of a network that is run one step after the other."""
+    """Run a network step by step and return the logits (T, B, K)."""
     state, outputs = network.start(images), []
     for _ in range(n_steps):
         scores, state = network.step(state)
@@ -133,7 +135,7 @@ def run_steps(network: SteppingNetwork, images: Tensor, n_steps: int) -> Tensor:
 
 
 def select(state: State, keep: Tensor) -> State:
-    """State of the samples where ``keep`` (B,) is true: how a batch shrinks.
+    """Return the state of the samples where ``keep`` (B,) is true; this removes samples from a batch.
 
     Examples
     --------
@@ -142,24 +144,26 @@ def select(state: State, keep: Tensor) -> State:
             [0., 0.]])])
     """
     found: Any = state
+    # Tensors come first: they have a method ``select`` with another meaning.
     if isinstance(state, Tensor):
         found = state[keep]
     elif callable(own := getattr(state, "select", None)):
         found = own(keep)
+    # A named tuple takes its parts as separate arguments.
     elif isinstance(state, tuple) and hasattr(state, "_fields"):
         found = type(state)(*(select(part, keep) for part in state))
     elif isinstance(state, tuple | list):
         found = type(state)(select(part, keep) for part in state)
     elif isinstance(state, dict):
         found = {key: select(part, keep) for key, part in state.items()}
-    elif is_dataclass(state) and not isinstance(state, type):
+    elif is_dataclass(state) and not isinstance(state, type):  # true for a class as well as for its instances
         found = replace(state, **{item.name: select(getattr(state, item.name), keep) for item in fields(state)})
     return found  # type: ignore[no-any-return]
 
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Put every module into eval mode while the block runs, and back afterwards.
+    """Put every module into eval mode within the block, and restore its mode afterwards.
 
     Examples
     --------
@@ -170,6 +174,7 @@ def evaluating(network: nn.Module) -> Iterator[None]:
     >>> norm.training
     True
     """
+    # Module by module, since parts of a network may be in eval mode on purpose.
     trained = [module for module in network.modules() if module.training]
     if trained:
         network.eval()

@@ -1,11 +1,11 @@
-r"""The ResNet family: blocks of two spiking convolutions whose input is added before the last neurons.
+r"""ResNets: blocks of two spiking convolutions, with a shortcut that is added before the last neurons.
 
 .. math:: s^1 = \mathrm{LIF}(\mathrm{BN}(W^1 s)), \qquad s' = \mathrm{LIF}(\mathrm{BN}(W^2 s^1) + \mathrm{short}(s))
 
-The sum of both branches is a current and the spike follows the addition, so whatever leaves a block is zero or one.
-The shortcut is the identity where shapes allow it, else average pooling, a 1x1 convolution and a normalisation. A 1x1
-convolution and the mean over a square may change places, both being linear: here the convolution comes first, so that
-it reads spikes and not their means, which a crossbar with one-bit inputs could not take.
+Both branches are added as currents and the neurons fire afterwards, so the output of a block is zero or one. The
+shortcut is the identity where shapes allow it, else average pooling, a 1x1 convolution and a normalisation. A 1x1
+convolution and the mean over a square are both linear, so their order can be exchanged: here the convolution comes
+first, so that it reads spikes and not their means, which a crossbar with one-bit inputs could not read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Potentials = tuple[Tensor, Tensor]
 class Stages:
     """Channels of the stem and channels, blocks and stride of each stage, at width 1.
 
-    ResNet-18 is that of arXiv 1512.03385 with the stem for small images: 3x3, no pooling. ResNet-19 is DT-SNN's.
+    ResNet-18 is that of arXiv 1512.03385 with a stem for small images: 3x3, no pooling. ResNet-19 is that of DT-SNN.
     """
 
     stem: int
@@ -42,14 +42,14 @@ RESNET: dict[str, Stages] = {
 
 
 class Shortcut(nn.Module):
-    """1x1 convolution - average pooling - batch normalisation: a current for neurons elsewhere.
+    """1x1 convolution - average pooling - batch normalisation: a current that is added before neurons.
 
     Parameters
     ----------
     n_in, n_out : int
         Channels.
     stride : int
-        Side of the squares that are averaged; one at the edge of an odd map is narrower, as a strided convolution's.
+        Side of the averaged squares; at the edge of an odd map they are narrower, as for a strided convolution.
     """
 
     def __init__(self, n_in: int, n_out: int, stride: int) -> None:
@@ -59,7 +59,7 @@ class Shortcut(nn.Module):
         self.norm = nn.BatchNorm2d(n_out)
 
     def forward(self, spikes: Tensor) -> Tensor:
-        """Current (M, n_out, H / stride, W / stride) for spikes (M, n_in, H, W)."""
+        """Return the current (M, n_out, H / stride, W / stride) for spikes (M, n_in, H, W)."""
         current: Tensor = self.norm(self.pool(self.synapses(spikes)))
         return current
 
@@ -72,9 +72,9 @@ class ResidualBlock(nn.Module):
     n_in, n_out : int
         Channels.
     params : LIFParams
-        Of both populations.
+        Parameters of both populations.
     stride : int
-        Of the first convolution.
+        Stride of the first convolution.
     """
 
     def __init__(self, n_in: int, n_out: int, params: LIFParams, stride: int = 1) -> None:
@@ -85,9 +85,9 @@ class ResidualBlock(nn.Module):
         self.conv2 = conv_layer(n_out, n_out, params)
 
     def forward(self, spikes: Tensor, v: Potentials | None = None) -> tuple[Tensor, Potentials]:
-        """Spikes (T, B, ...) and last potentials of both populations for input spikes (T, B, ...)."""
+        """Return spikes (T, B, ...) and last potentials of both populations for input spikes (T, B, ...)."""
         v1, v2 = (None, None) if v is None else v
-        # The shortcut runs before conv2: neurons belong to the synapses that ran last (see network.watch).
+        # The shortcut runs before conv2, since network.record assigns neurons to the synapses that ran last.
         residual = self.shortcut(spikes.flatten(0, 1))
         inner, v1 = self.conv1(spikes, v1)
         out, v2 = self.conv2(inner, v2, residual.unflatten(0, inner.shape[:2]))
@@ -95,14 +95,14 @@ class ResidualBlock(nn.Module):
 
 
 def n_resnet_halvings(stages: Stages) -> int:
-    """How often a map is halved."""
+    """Return how often the network halves a map."""
     return sum(stride == 2 for stride in stages.strides)
 
 
 def resnet_layers(
     stages: Stages, in_shape: tuple[int, int, int], width: float, params: LIFParams
 ) -> tuple[nn.ModuleDict, int]:
-    """Stem and blocks by name, and the channels in which they end; parameters as for ``vgg_layers``.
+    """Build stem and blocks by name, and return the number of last channels; parameters as for ``vgg_layers``.
 
     Examples
     --------
@@ -114,6 +114,7 @@ def resnet_layers(
     layers = nn.ModuleDict({"conv1": conv_layer(in_shape[0], stem, params)})
     channels, strides = [stem], []
     for n_out, n_blocks, stride in zip(stages.channels, stages.n_blocks, stages.strides, strict=True):
+        # Only the first block of a stage has a stride and changes the channels.
         channels += [scaled(n_out, width)] * n_blocks
         strides += [stride] + [1] * (n_blocks - 1)
     for (n_in, n_out), stride in zip(pairwise(channels), strides, strict=True):

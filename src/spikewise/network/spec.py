@@ -1,7 +1,7 @@
-"""What a network is, apart from its weights: enough to build it again, or to know what it takes and gives.
+"""Description of a network without its weights: enough to build it again, or to know its inputs and classes.
 
 :class:`ModelSpec` describes the networks that this package builds, by name. :class:`OwnSpec` describes one that a user
-wrote: samples go in, classes come out, and the rest is in her code.
+wrote: the shape of its samples and its classes; the rest is in the user's code.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def check_model_name(name: str) -> None:
 
 
 def _smallest_side(name: str) -> int:
-    """Height and width that a model halves down to one pixel."""
+    """Return the height and width that a model halves down to one pixel."""
     return 1 << _HALVINGS[name]
 
 
@@ -43,7 +43,7 @@ def _check_samples(in_shape: tuple[int, ...], n_classes: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """All that is needed to build a network again, apart from its weights.
+    """Settings that are needed to build a network again, without its weights.
 
     Parameters
     ----------
@@ -56,11 +56,11 @@ class ModelSpec:
     width : float
         Factor on all channel counts.
     neurons : LIFParams
-        Shared by all layers.
+        Parameters of the neurons of all layers.
     norm : {"batch", "threshold"}
-        How normalisation begins; see :mod:`spikewise.network.norm`.
+        How normalisation is initialised; see :mod:`spikewise.network.norm`.
     trains_decay : bool
-        Whether each layer learns its decay; that of ``neurons`` is where it begins.
+        Whether each layer learns its decay, starting at that of ``neurons``.
     pooling : {"max", "average"}
         How a VGG halves the sums before its neurons. A ResNet halves by strides, and its shortcuts by means.
     """
@@ -76,6 +76,7 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         check_model_name(self.name)
+        # A specification read from JSON has a list here.
         object.__setattr__(self, "in_shape", tuple(self.in_shape))
         _check_samples(self.in_shape, self.n_classes)
         if not 0 < self.width <= 16:
@@ -93,16 +94,17 @@ class ModelSpec:
             raise ParameterError(f"{self.name} needs images of at least {side}x{side}; got {self.in_shape}. {advice}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary, ready for JSON."""
+        """Return a plain dictionary, ready for JSON."""
         values = {key: getattr(self, key) for key in ("name", "n_classes", "width", "norm", "trains_decay", "pooling")}
         return {**values, "in_shape": list(self.in_shape), "neurons": self.neurons.to_dict()}
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> ModelSpec:
-        """Inverse of :meth:`to_dict`; raises DataError if an entry is missing, unknown or impossible."""
+        """Read what :meth:`to_dict` returned; raises DataError if an entry is missing, unknown or impossible."""
         try:
             missing = {item.name for item in fields(cls)} - raw.keys()
-            if missing:  # today's default may not be what the weights were learned with
+            # No defaults for missing entries: today's may differ from those that the weights were trained with.
+            if missing:
                 raise ParameterError(f"there is no {', '.join(sorted(missing))}")
             return cls(**{**raw, "neurons": LIFParams.from_dict(raw["neurons"])})
         except (KeyError, TypeError, AttributeError, ParameterError) as error:
@@ -111,12 +113,12 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class OwnSpec:
-    """What a network of one's own takes and gives.
+    """Description of a user-written network.
 
     Parameters
     ----------
     name : str
-        Shown in reports; checkpoints and files belong to networks of this name.
+        Name that reports show; a checkpoint or file fits only a network of the same name.
     in_shape : tuple of int
         Channels, height and width of an image, or of one frame of events.
     n_classes : int
@@ -128,9 +130,10 @@ class OwnSpec:
     n_classes: int
 
     def __post_init__(self) -> None:
+        # A specification read from JSON has a list here.
         object.__setattr__(self, "in_shape", tuple(self.in_shape))
         _check_samples(self.in_shape, self.n_classes)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary, ready for JSON."""
+        """Return a plain dictionary, ready for JSON."""
         return {"name": self.name, "in_shape": list(self.in_shape), "n_classes": self.n_classes}

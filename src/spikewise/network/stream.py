@@ -1,7 +1,7 @@
-"""Answers as they come: one sample, one timestep after the other, until the rule has seen enough.
+"""Answers to one sample after each timestep, until the exit rule is ready.
 
-A still image is looked at for as long as it takes. Of a recording each frame is consumed when it arrives, so that the
-answer is there before the recording ends; :func:`spikewise.data.frames.arriving_frames` makes frames of events.
+A still image is presented for as many steps as needed. Each frame of a recording is processed when it arrives, so the
+answer may come before the recording ends; :func:`spikewise.data.frames.arriving_frames` makes frames of events.
 """
 
 from __future__ import annotations
@@ -24,28 +24,29 @@ from .inputs import check_images
 from .protocol import evaluating
 
 
+# On a generator, torch switches gradients off only while the code of the generator runs.
 @torch.no_grad()
 def stream(
     model: Any, sample: ArrayLike | Tensor | Iterable[ArrayLike], n_steps: int, rule: ExitRule | None = None
 ) -> Iterator[Answer]:
-    """Yield an answer after each timestep of one sample, and end with the step at which the rule is ready.
+    """Yield an answer after each timestep of one sample, and end at the step at which the rule is ready.
 
     Parameters
     ----------
     model : SteppingNetwork
-        The network; it answers in eval mode.
+        The network; it runs in eval mode.
     sample : array of shape (C, H, W), or iterable of such arrays
-        An image, uint8 or floats in [0, 1]; or the frames of a recording, which are taken one by one: an array
-        (T, C, H, W), or a generator that waits for them.
+        An image, uint8 or floats in [0, 1]; or the frames of a recording, which are read one by one: an array
+        (T, C, H, W), or a generator that waits for each frame.
     n_steps : int
-        Timesteps T of a full run. If the frames end before, so does the stream.
+        Timesteps T of a full run. The stream ends earlier if there are fewer frames.
     rule : ExitRule, optional
         Asked after every step but the last; all steps are computed if absent.
 
     Raises
     ------
     ShapeError, ParameterError
-        If an image or a frame does not fit the network, there is no frame, or the network takes none one by one.
+        If an image or a frame does not fit the network, there is no frame, or the network cannot take single frames.
     """
     with evaluating(model):
         yield from _answers(model, sample, n_steps, rule)
@@ -58,11 +59,13 @@ def _answers(
     chosen = NeverExit() if rule is None else check_rule(rule)
     shape = model.spec.in_shape
     device = next((weights.device for weights in model.parameters()), torch.device("cpu"))
-    frames = None if _is_image(sample) else iter(sample)  # type: ignore[arg-type]
+    is_image = isinstance(sample, np.ndarray | Tensor) and sample.ndim == 3
+    frames = None if is_image else iter(sample)  # type: ignore[arg-type]
     if frames is None:
         image = check_images(_batch_of_one(sample), shape)
         state = network.start(torch.as_tensor(image).to(device))
     elif hasattr(model, "feed"):
+        # The first frame will start the network.
         state = None
     else:
         raise ParameterError(
@@ -84,10 +87,6 @@ def _answers(
         yield Answer.of(score_sum[0], step, chosen, is_last=is_last)
         if is_last:
             return
-
-
-def _is_image(sample: Any) -> bool:
-    return isinstance(sample, np.ndarray | Tensor) and sample.ndim == 3
 
 
 def _batch_of_one(sample: Any) -> NDArray[Any] | Tensor:

@@ -1,4 +1,4 @@
-r"""The firing step, and the slopes that stand in for its derivative.
+r"""The firing step, and surrogate slopes that replace its derivative in training.
 
 A neuron fires when :math:`v \ge v_{th}`. The derivative of that step is zero almost everywhere, so
 training replaces it by a bump around the threshold. With :math:`x = v - v_{th}`:
@@ -6,7 +6,7 @@ training replaces it by a bump around the threshold. With :math:`x = v - v_{th}`
 * *Dspike*, the slope of :math:`\tanh(\gamma x) / (2\tanh\gamma^2) + \tfrac{1}{2}` for :math:`|x| \le \gamma`, else 0;
 * *triangle*, :math:`\max(0, \gamma - |x|) / \gamma^2`.
 
-Only the slope is invented; the spikes themselves stay exact zeros and ones.
+Only the slope is an approximation; the spikes are exact zeros and ones.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from spikewise.errors import DataError, ParameterError
 
 
 class Surrogate(Protocol):
-    """Stands in for the derivative of the firing step."""
+    """Replacement for the derivative of the firing step."""
 
     def slope(self, x: Tensor) -> Tensor:
-        """Slope at the distance x = v - v_threshold, same shape."""
+        """Return the slope at the distance x = v - v_threshold, same shape."""
         ...
 
 
@@ -55,10 +55,11 @@ class Dspike:
         _check_gamma(self.gamma)
 
     def slope(self, x: Tensor) -> Tensor:
-        """Slope at the distance x = v - v_threshold, same shape."""
+        """Return the slope at the distance x = v - v_threshold, same shape."""
         height = self.gamma / (2 * math.tanh(self.gamma**2))
+        # The derivative of tanh is 1 - tanh². In place, since one activation may take much memory.
         bump = (x * self.gamma).tanh_().square_().mul_(-height).add_(height)
-        # The bump only falls with distance, so cutting it off at a distance is cutting it off at a height.
+        # The slope falls with distance, so a limit on the distance is the same as a limit on the slope.
         return torch.threshold_(bump, height * (1 - math.tanh(self.gamma**2) ** 2), 0.0)
 
 
@@ -83,7 +84,7 @@ class Triangle:
         _check_gamma(self.gamma)
 
     def slope(self, x: Tensor) -> Tensor:
-        """Slope at the distance x = v - v_threshold, same shape."""
+        """Return the slope at the distance x = v - v_threshold, same shape."""
         return x.abs().neg_().add_(self.gamma).clamp_(min=0).div_(self.gamma**2)
 
 
@@ -91,7 +92,7 @@ _SURROGATES: dict[str, type[Dspike] | type[Triangle]] = {"dspike": Dspike, "tria
 
 
 def surrogate_to_dict(surrogate: Surrogate) -> dict[str, Any]:
-    """Surrogate as a plain dictionary, ready for JSON.
+    """Return a surrogate as a plain dictionary, ready for JSON.
 
     Examples
     --------
@@ -108,7 +109,7 @@ def surrogate_to_dict(surrogate: Surrogate) -> dict[str, Any]:
 
 
 def surrogate_from_dict(raw: dict[str, Any]) -> Surrogate:
-    """Inverse of :func:`surrogate_to_dict`; raises DataError if it is not one."""
+    """Read what :func:`surrogate_to_dict` returned; raises DataError for anything else."""
     try:
         body = dict(raw)
         return _SURROGATES[body.pop("kind")](**body)
@@ -117,7 +118,7 @@ def surrogate_from_dict(raw: dict[str, Any]) -> Surrogate:
 
 
 def spikes_at(v: Tensor, v_threshold: float, out: Tensor | None = None) -> Tensor:
-    """Ones where a neuron fires, else zeros: the one place that holds the rule ``v >= v_threshold``."""
+    """Return 1 where a neuron fires, ``v >= v_threshold``, else 0."""
     # Comparing straight into floats is several times faster on a CPU than working with booleans.
     return torch.ge(v, v_threshold, out=torch.empty_like(v) if out is None else out)
 
@@ -136,7 +137,7 @@ class _Fire(torch.autograd.Function):
 
 
 def fire(v: Tensor, v_threshold: float, surrogate: Surrogate) -> Tensor:
-    """Spikes (0 or 1) of neurons with potential v; gradients see the surrogate's slope.
+    """Return spikes (0 or 1) of neurons with potential v; their gradient is the surrogate's slope.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""The VGG family: rows of 3x3 convolutions, the map halved between them, spiking after each.
+"""VGG networks: spiking 3x3 convolutions, with pooling in between.
 
 A table lists the channels of each convolution at width 1; ``"P"`` halves the map of the convolution before it, and
-``"F"`` is a fully connected layer. A table that ends in a letter ends in a vector, each number of which has weights of
-its own in the read-out; any other ends in maps, which are averaged.
+``"F128"`` is a fully connected layer of 128 neurons. If the last entry is a letter, the read-out has weights for every
+pixel; if it is a number, the network ends in maps and the read-out averages over the pixels of each.
 
 Following DT-SNN's code, VGG-11 and VGG-16 are the bodies of configurations A and D (arXiv 1409.1556) with four
 poolings. VGG-9 has the seven convolutions of SpikeSim's example (arXiv 2210.12899) and an eighth on the smallest map,
@@ -30,7 +30,7 @@ VGG: dict[str, Table] = {
 
 
 def scaled(n_channels: int, width: float) -> int:
-    """Channels at a width, at least one.
+    """Return a number of channels scaled by a width, at least one.
 
     Examples
     --------
@@ -41,19 +41,19 @@ def scaled(n_channels: int, width: float) -> int:
 
 
 def n_vgg_halvings(table: Table) -> int:
-    """How often a map is halved."""
+    """Return how often the network halves a map."""
     return table.count("P")
 
 
 def ends_in_maps(table: Table) -> bool:
-    """Whether the read-out averages over maps; else it reads every pixel by itself."""
+    """Whether the read-out averages over maps; otherwise every pixel has its own weights."""
     return isinstance(table[-1], int)
 
 
 def vgg_layers(
     table: Table, in_shape: tuple[int, int, int], width: float, params: LIFParams, pooling: Pooling = "max"
 ) -> tuple[nn.ModuleDict, int]:
-    """Spiking layers by name, and the channels of the maps, or the length of the vector, in which they end.
+    """Build spiking layers by name, and return the number of last channels, or of numbers if not averaged.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def vgg_layers(
     width : float
         Factor on all channel counts.
     params : LIFParams
-        Of all neurons.
+        Parameters of all neurons.
     pooling : {"max", "average"}
         How maps are halved.
 
@@ -76,6 +76,7 @@ def vgg_layers(
     """
     layers = nn.ModuleDict()
     channels, height, width_px = in_shape
+    # One entry ahead: a pooling belongs to the convolution before it.
     for entry, following in zip(table, [*table[1:], None], strict=True):
         if entry == "P":
             height, width_px = height // 2, width_px // 2

@@ -1,10 +1,10 @@
-r"""Averaged weights, and the normalisation statistics that belong to weights that never trained.
+r"""Averaged weights, and normalisation statistics for weights that were never trained.
 
 An exponential moving average :math:`\bar w \leftarrow d\,\bar w + (1 - d)\,w` follows the weights after each update,
-with :math:`d = \min(d_{max}, (1 + n) / (10 + n))` after n updates, so that the first weights are soon forgotten.
-The average of running means and variances is not what batch normalisation would see with averaged weights.
-They are therefore measured anew, on training images, before such a network is used; the same holds for
-a network whose batches had different numbers of timesteps.
+with :math:`d = \min(d_{max}, (1 + n) / (10 + n))` after n updates, so that the first weights are soon forgotten. The
+average of running means and variances is not what batch normalisation measures with averaged weights. Such a network
+is used only after they are measured again, on training images; the same holds for a network whose batches had different
+numbers of timesteps.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class WeightAverage:
-    """A copy of a network whose weights follow those of the original, slowly.
+    """A copy of a network whose weights are a moving average of those of the original.
 
     Parameters
     ----------
@@ -48,12 +48,12 @@ class WeightAverage:
         own, theirs = ([p.detach() for p in each.parameters()] for each in (self.model, model))
         torch._foreach_lerp_(own, theirs, 1 - decay)
         for mine, buffer in zip(self.model.buffers(), model.buffers(), strict=True):
-            mine.copy_(buffer)  # whatever else a network keeps has no slow version
+            mine.copy_(buffer)  # other state, such as counters, cannot be averaged
 
 
 @torch.no_grad()
 def measure_statistics(model: nn.Module, batches: Iterable[Tensor], n_steps: int) -> None:
-    """Replace the running statistics of all batch normalisation by their mean over these batches.
+    """Replace the running statistics of every batch normalisation by their mean over these batches.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def measure_statistics(model: nn.Module, batches: Iterable[Tensor], n_steps: int
     try:
         for index, images in enumerate(batches):
             for norm in norms:
-                norm.momentum = 1 / (index + 1)  # weighs the first batch fully: what was there before is gone
+                norm.momentum = 1 / (index + 1)  # the mean of all batches; the first replaces the old value
             model(images, n_steps)
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):

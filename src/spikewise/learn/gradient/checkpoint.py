@@ -1,7 +1,7 @@
-"""One file per training run: weights, optimiser, average, best weights and history, replaced in one move.
+"""Checkpoint of a training run: weights, optimiser, average, best weights and history in one file.
 
-Tensors and the JSON header live in a single safetensors file, so that no kill can part them. There is no random state
-in it, since every random number of training is a function of (seed, epoch, update).
+Tensors and JSON header are a single safetensors file, which is replaced atomically, so they always fit each other. It
+holds no random state, since every random number of training is a function of (seed, epoch, update).
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ _HEADER = ("identity", "history", "best_epoch", "n_batches", "loss", "seconds")
 
 @dataclass(slots=True)
 class Progress:
-    """How far a training run has come.
+    """State of a training run.
 
     Parameters
     ----------
     identity : dict
-        Settings, model and a checksum of the data: a run may only go on with its own.
+        Settings, model and a checksum of the data; a run continues only if these are equal.
     history : list of dict
         One record per finished epoch.
     best_epoch : int
         Epoch (from 1) whose weights are kept, see :func:`is_as_good`; 0 before the first.
     n_batches : int
-        Updates of the epoch that has begun.
+        Updates done in the current epoch.
     loss, seconds : float
-        Their mean loss, weighed by images and summed over this epoch, and the time they took.
+        Loss of these updates, weighted by their share of the images and summed, and their time.
     best_weights : dict of Tensor
-        The model's state at that epoch.
+        State of the model at that epoch.
     """
 
     identity: dict[str, Any]
@@ -55,9 +55,10 @@ class Progress:
     best_weights: dict[str, Tensor] = field(default_factory=dict)
 
     def end_epoch(self, model: nn.Module, record: dict[str, Any], n_validation: int) -> None:
-        """Take note of a finished epoch, and of the weights if they are as good as any before."""
+        """Record a finished epoch, and keep its weights if they are as good as the best ones."""
         self.history.append(record)
         self.n_batches, self.loss, self.seconds = 0, 0.0, 0.0
+        # The new epoch is included: the limit is one standard error below the best of all.
         highest = max(row["validation_accuracy"] for row in self.history)
         if is_as_good(record["validation_accuracy"], highest, n_validation):
             self.best_epoch = len(self.history)
@@ -67,8 +68,8 @@ class Progress:
 def is_as_good(accuracy: float, highest: float, n_images: int) -> bool:
     r"""Whether an accuracy lies within one standard error of the highest one, :math:`\sqrt{p (1 - p) / n}`.
 
-    Among epochs that chance alone may have put in order the last is the best trained: rates have fallen furthest, and
-    timesteps have grown to all of them. Taking the luckiest instead costs accuracy on other images.
+    If epochs differ no more than by chance, the last is the best trained: its learning rate is lowest, and its
+    timesteps are complete. Choosing the highest accuracy instead costs accuracy on other images.
 
     Examples
     --------
@@ -79,7 +80,7 @@ def is_as_good(accuracy: float, highest: float, n_images: int) -> bool:
 
 
 def identity_of(model: Any, settings: dict[str, Any], data: tuple[Tensor, ...]) -> dict[str, Any]:
-    """What decides the result of a training run: settings, network, data."""
+    """Return what decides the result of a training run: settings, network, and a checksum of the data."""
     checksum = 0
     for part in data:
         for piece in torch.split(part, _SUMMED_TOGETHER):  # a copy of a whole training set may not fit
@@ -89,7 +90,7 @@ def identity_of(model: Any, settings: dict[str, Any], data: tuple[Tensor, ...]) 
 
 
 def place_of(model: nn.Module, progress: Progress) -> list[float]:
-    """Where training stands, in numbers that are the same only for the same weights, as good as surely."""
+    """Return progress and a checksum of the weights, by which processes compare their states."""
     checksum = 0
     for values in model.state_dict().values():
         checksum = zlib.crc32(values.detach().contiguous().cpu().numpy().data, checksum)
@@ -103,6 +104,7 @@ def write_checkpoint(path: str | os.PathLike[str], trainer: Trainer, progress: P
     if trainer.average is not None:
         tensors |= {f"average/{key}": value for key, value in trainer.average.model.state_dict().items()}
     for index, values in trainer.optimizer.state_dict()["state"].items():
+        # One entry per tensor, since safetensors has no nesting.
         tensors |= {f"optimizer/{index}/{key}": value for key, value in values.items() if value is not None}
     header = {"format": _FORMAT, **{key: getattr(progress, key) for key in _HEADER}}
     arrays = {key: value.detach().cpu().numpy() for key, value in tensors.items()}
@@ -110,12 +112,12 @@ def write_checkpoint(path: str | os.PathLike[str], trainer: Trainer, progress: P
 
 
 def read_checkpoint(path: str | os.PathLike[str], trainer: Trainer, identity: dict[str, Any]) -> Progress:
-    """Load all that a trainer holds from a checkpoint and return how far it had come.
+    """Load a checkpoint into a trainer, and return the state of the run.
 
     Raises
     ------
     DataError
-        If the file is not a whole checkpoint, or a single bit of it has changed.
+        If the file is not a complete checkpoint, or is damaged.
     ParameterError
         If it belongs to another model, other settings or other data.
     """
@@ -128,6 +130,7 @@ def read_checkpoint(path: str | os.PathLike[str], trainer: Trainer, identity: di
             f"{path} must be a training checkpoint written by spikewise; it lacks {error}. "
             "Delete it and run the command again."
         ) from None
+    # Before anything is loaded: a refused checkpoint changes nothing.
     differing = differences(found.identity, identity)
     if differing:
         here = (
@@ -146,6 +149,7 @@ def read_checkpoint(path: str | os.PathLike[str], trainer: Trainer, identity: di
     for key, value in _under(tensors, "optimizer/").items():
         index, name = key.split("/", 1)
         state.setdefault(int(index), {})[name] = value
+    # Options of the groups follow from the settings, which are equal, so the file need not hold them.
     groups = trainer.optimizer.state_dict()["param_groups"]
     trainer.optimizer.load_state_dict({"state": state, "param_groups": groups})
     return found

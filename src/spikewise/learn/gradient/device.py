@@ -1,7 +1,7 @@
-"""Where a network trains: device, number type and threads, chosen so that the default is never slower than it must be.
+"""Device, number type and threads of training; by default the fastest that the machine has.
 
 Mixed precision keeps weights in float32 and computes activations in bfloat16. That pays on GPUs and on processors with
-matrix units for it (AMX); elsewhere it is emulated, and float32 is the fast type.
+matrix units for it (AMX); other processors emulate it, so float32 is faster there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def choose_device(name: str, local_rank: int = 0) -> torch.device:
-    """The device of that name; ``auto`` takes a GPU, of several processes each its own, if there is one.
+    """Return the device of that name; ``auto`` is a GPU if there is one, and a different one for each process.
 
     Examples
     --------
@@ -31,6 +31,7 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
         device = torch.device(name)
         if name == "cuda":
             device = torch.device("cuda", local_rank)
+        # The name alone says nothing: only an allocation shows whether the device works.
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError):
         n_gpus = torch.cuda.device_count()
@@ -40,7 +41,7 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
 
 
 def choose_precision(name: Precision, device: torch.device) -> torch.dtype:
-    """Type of the activations; ``auto`` is bfloat16 only where the device computes it natively.
+    """Return the type of the activations; ``auto`` is bfloat16 only if the device computes it natively.
 
     Examples
     --------
@@ -55,13 +56,13 @@ def choose_precision(name: Precision, device: torch.device) -> torch.dtype:
 def _is_bfloat16_native(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    # Not part of torch's public interface, so it may be gone one day.
+    # Not part of torch's public interface, so a later version may lack it.
     return device.type == "cpu" and bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
 
 
 @contextmanager
 def thread_count(n_threads: int) -> Iterator[None]:
-    """Use this many CPU threads within the block; 0 leaves them as they are."""
+    """Use this many CPU threads within the block; 0 changes nothing."""
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads or before)
     try:

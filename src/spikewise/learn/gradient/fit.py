@@ -1,9 +1,9 @@
 """Gradient training of spiking networks.
 
-Everything random is a function of (seed, epoch, update), and one file, replaced at the end of each epoch and
-now and then within one, holds the rest. So a run that was killed at any point and resumed ends in the same
-weights, bit for bit, as one that was left alone. The weights that are kept are those of the last epoch within one
-standard error of the best *validation* accuracy; test data have no way in.
+Every random number is a function of (seed, epoch, update); one file, replaced at the end of each epoch and every few
+minutes within a long one, holds the rest of the state. So a run that was killed and resumed ends in the same weights,
+bit for bit, as an uninterrupted one. The kept weights are those of the last epoch within one standard error of the best
+*validation* accuracy; training never sees test data.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from .trainer import Images, Trainer
 
 Pair = tuple[ArrayLike | Tensor, ArrayLike | Tensor]
 
-_CHECKPOINT_S = 300.0  # at most so much work is lost by a kill within a long epoch
+_CHECKPOINT_S = 300.0  # the most work that is lost if a run is killed
 _REPORT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
-    """What one epoch brought: training loss, validation loss, accuracy after the last and after each step, seconds."""
+    """Results of one epoch: training loss, validation loss, accuracy after the last and after each step, seconds."""
 
     epoch: int
     loss: float
@@ -50,7 +50,7 @@ class EpochRecord:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A moment of training: epochs done, as a fraction, loss of the current one, and its record once it is over."""
+    """Report of progress: epochs done (a fraction), loss of the current epoch, and its record at its end."""
 
     epochs_done: float
     loss: float
@@ -59,16 +59,16 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class FitResult:
-    """What a training run brought.
+    """Result of a training run.
 
     Parameters
     ----------
     history : tuple of EpochRecord
-        One per epoch, those before a resume included.
+        One per epoch, including those before the run was resumed.
     best_epoch : int
         Epoch (from 1) whose weights the model now holds.
     device, precision : str
-        Where it ran, and with which type of activations.
+        Device of the run, and type of its activations.
     """
 
     history: tuple[EpochRecord, ...]
@@ -93,7 +93,7 @@ class FitResult:
 
     @property
     def n_epochs(self) -> int:
-        """Epochs that were run."""
+        """Number of epochs that were run."""
         return len(self.history)
 
 
@@ -109,14 +109,14 @@ def fit(
     logs: str | os.PathLike[str] | None = None,
     tensorboard: bool = False,
 ) -> FitResult:
-    """Train a spiking network by gradient descent; it ends with its best weights and in eval mode.
+    """Train a spiking network by gradient descent; at the end it has its best weights and is in eval mode.
 
-    Started by ``torchrun`` or ``accelerate launch``, each process computes its share of every batch.
+    Under ``torchrun`` or ``accelerate launch`` each process computes its share of every batch.
 
     Parameters
     ----------
     model : TrainableNetwork
-        One of :func:`~spikewise.network.build_model`, or one's own (:mod:`spikewise.network.protocol`); changed in
+        From :func:`~spikewise.network.build_model`, or user-written (:mod:`spikewise.network.protocol`); changed in
         place.
     train, validation : pair of arrays
         Images (B, C, H, W) or recordings (T, B, C, H, W), uint8 or floats in [0, 1], and their integer labels (B,).
@@ -125,13 +125,13 @@ def fit(
     checkpoint : path, optional
         File that is replaced at the end of every epoch, and every few minutes within a long one.
     resume : bool
-        Go on from that file if it exists.
+        Continue from that file if it exists.
     progress : callable, optional
         Called at the start, about every second, and with the record of each epoch after its checkpoint is written.
     logs : Path, optional
-        Folder that receives ``training.csv``.
+        Folder in which ``training.csv`` is written.
     tensorboard : bool
-        Whether it receives event files of TensorBoard too.
+        Whether event files of TensorBoard are written there too.
 
     Raises
     ------
@@ -150,14 +150,17 @@ def fit(
     )
     device = choose_device(settings.device, this_process().local_rank)
     dtype = choose_precision(settings.precision, device)
+    # After the checks of the input, since it waits for the other processes.
     processes = connect(device)
-    with thread_count(settings.threads), _own_randomness(device):
+    own_randomness = torch.random.fork_rng([device] if device.type == "cuda" else [])
+    with thread_count(settings.threads), own_randomness:
         processes.check_batch(settings.batch_size)
         is_main = processes.is_main
         log = TrainingLog(Path(logs) if is_main and logs is not None else None, tensorboard=tensorboard)
         data, held_out = (_to(device, pair) for pair in (train_set, validation_set))
         network.to(device)
         if hasattr(network, "normalize_by"):
+            # Training images alone: statistics of validation images would leak into the network.
             network.normalize_by(_time_first(data[0]))
         trainer = Trainer(network, data, settings, dtype, processes)
         decided = {**settings.of_the_result, "precision": str(dtype)}
@@ -167,16 +170,19 @@ def fit(
         if resume and checkpoint is not None and Path(checkpoint).exists():
             state = read_checkpoint(checkpoint, trainer, identity)
         if processes.size > 1:
+            # After a resume, since one process may not have found the checkpoint.
             processes.check_same(place_of(network, state), device)
 
         def report(moment: Moment) -> None:
             if is_main and progress is not None:
                 progress(moment)
 
+        # The main process alone writes; all processes hold the same weights.
         def save() -> None:
             if is_main and checkpoint is not None:
                 write_checkpoint(checkpoint, trainer, state)
 
+        # Also at the start, so that a resumed run shows at once how far it is.
         report(Moment(len(state.history) + state.n_batches / trainer.n_batches, state.loss))
         log.write([_flat(row) for row in state.history])
         while len(state.history) < settings.epochs:
@@ -206,10 +212,12 @@ def _epoch(
     save: Callable[[], None],
     report: Callable[[Moment], None],
 ) -> EpochRecord:
-    """Do the rest of an epoch, and bring the state of the run up to date."""
+    """Run the rest of an epoch, and update the state of the run."""
     epoch, n_samples = len(state.history) + 1, len(trainer.labels)
     saved = reported = time.perf_counter()
+    # As if the part before a resume had just been done.
     began = saved - state.seconds
+    # Kept on the device: reading it after every update would make a GPU wait.
     loss = torch.tensor(state.loss, dtype=torch.float64, device=trainer.device)
     batches = trainer.batches(epoch)
     for index in range(state.n_batches, len(batches)):
@@ -221,6 +229,7 @@ def _epoch(
             save()
         if now - reported >= _REPORT_S:
             done = state.n_batches / len(batches)
+            # So far only part of the images has contributed: divide by their share.
             report(Moment(epoch - 1 + done, float(loss) * n_samples / sum(map(len, batches[: index + 1]))))
             reported = now
     candidate = trainer.candidate(epoch)
@@ -233,7 +242,7 @@ def _epoch(
 
 
 def _check_place(checkpoint: str | os.PathLike[str] | None, logs: str | os.PathLike[str] | None) -> None:
-    """Complain before any work, not after an epoch, if checkpoint or logs could not be written."""
+    """Raise an error before training, not after an epoch, if checkpoint or logs could not be written."""
     if not this_process().is_main:
         return
     if logs is not None and not Path(logs).is_dir():
@@ -254,14 +263,9 @@ def _record(row: dict[str, Any]) -> EpochRecord:
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    """A record as one line of a table."""
+    """Return a record as one line of a table."""
     steps = {f"accuracy_step_{step}": value for step, value in enumerate(row["accuracy_by_step"], 1)}
     return {**{key: value for key, value in row.items() if key != "accuracy_by_step"}, **steps}
-
-
-def _own_randomness(device: torch.device) -> Any:
-    """Torch's random state, put back after the block."""
-    return torch.random.fork_rng([device] if device.type == "cuda" else [])
 
 
 def _to(device: torch.device, pair: Images) -> Images:
@@ -269,7 +273,8 @@ def _to(device: torch.device, pair: Images) -> Images:
 
 
 def _pair(model: Any, what: str, pair: Pair, settings: FitSettings) -> Images:
-    """Images and labels as tensors, samples first, checked against the model; batch normalisation needs two images."""
+    """Check images and labels, and return them as tensors with samples first."""
+    # Batch normalisation needs at least two images.
     values = check_images(pair[0], model.spec.in_shape, f"{what} images", at_least=2, n_frames=settings.n_steps)
     images = torch.from_numpy(values).movedim(sample_axis(values), 0)
     labels = check_labels(pair[1], len(images), model.spec.n_classes, f"{what} labels")
@@ -277,5 +282,5 @@ def _pair(model: Any, what: str, pair: Pair, settings: FitSettings) -> Images:
 
 
 def _time_first(images: Tensor) -> Tensor:
-    """Recordings as the network takes them."""
+    """Return recordings with time first, as the network takes them; images do not change."""
     return images.movedim(1, 0) if images.ndim == 5 else images

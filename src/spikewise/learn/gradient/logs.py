@@ -1,6 +1,6 @@
-"""The course of a training run for people and programs: a CSV file, and TensorBoard where it is installed.
+"""Logs of a training run: a CSV file, and event files of TensorBoard if it is installed.
 
-Both follow from the history that the checkpoint holds, so a resumed run leaves no gap and no line twice.
+Both are written from the history in the checkpoint, so a resumed run has no gap and no repeated line.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ CSV_FILE, TENSORBOARD_FOLDER = "training.csv", "tensorboard"
 
 
 class TrainingLog:
-    """Writes what each epoch brought.
+    """Writer of the results of each epoch.
 
     Parameters
     ----------
     folder : Path, optional
-        Where to; nothing is written if absent.
+        Folder of the logs; nothing is written if absent.
     tensorboard : bool
         Whether to write event files of TensorBoard too.
 
@@ -46,17 +46,18 @@ class TrainingLog:
         self._n_written = 0
 
     def write(self, history: Sequence[Mapping[str, Any]]) -> None:
-        """Bring the logs up to this history."""
+        """Write the whole history to the CSV file, and its new epochs to TensorBoard."""
         if self._folder is None or not history:
             return
         text = io.StringIO()
         table = csv.DictWriter(text, list(history[0]), lineterminator="\n")
         table.writeheader()
         table.writerows(history)
+        # The whole file each time: after a resume it must not hold epochs that are run again.
         write_text(self._folder / CSV_FILE, text.getvalue())
         if self._writer_kind is not None:
             if self._writer is None:
-                # Epochs after the checkpoint, if an earlier process wrote any, are hidden by what follows.
+                # Hides what an earlier process wrote: it may have logged epochs that its checkpoint does not hold.
                 self._writer = self._writer_kind(str(self._folder / TENSORBOARD_FOLDER), purge_step=1)
             for row in history[self._n_written :]:
                 for key, value in row.items():

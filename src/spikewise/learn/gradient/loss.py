@@ -4,12 +4,12 @@ With the outputs :math:`o_t` of shape (B, K), the label y, and the evidence
 :math:`z_t = \sum_{s \le t} o_s` or its mean :math:`z_t / t`:
 
 * *static*: :math:`CE(z_T, y)`, only the last answer counts;
-* *per step* (TET): :math:`\frac1T \sum_t CE(o_t, y)`, every step alone must be right; with a regulariser,
+* *per step* (TET): :math:`\frac1T \sum_t CE(o_t, y)`, every single step must be right; with a regulariser,
   :math:`(1-\lambda) \frac1T \sum_t CE(o_t, y) + \lambda\, MSE(o, 1)`;
-* *cumulative*: :math:`\frac1T \sum_t CE(z_t, y)`, every prefix must be right. It trains exactly what an
-  exit rule reads, so its accumulation must be the rule's. Step t sees the outputs 1..t, itself included.
+* *cumulative*: :math:`\frac1T \sum_t CE(z_t, y)`, every prefix must be right. It trains exactly the evidence that an
+  exit rule reads, so both must accumulate in the same way. Step t sees the outputs 1..t, including its own.
 
-*Prefix distillation* may be added to any of them. The last evidence is a teacher that the earlier ones follow:
+*Prefix distillation* can be added to each of them. The evidence after the last step is the teacher of earlier steps:
 :math:`\alpha \frac{\tau^2}{T} \sum_t KL(\mathrm{softmax}(z_T / \tau) \,\|\, \mathrm{softmax}(z_t / \tau))`,
 where no gradient reaches the teacher. Labels are classes (B,), or probabilities (B, K) of mixed images.
 """
@@ -30,7 +30,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def accumulate_outputs(outputs: Tensor, accumulate: Accumulate = "mean") -> Tensor:
-    """Evidence after each step: running sum or running mean of the outputs, shape (T, B, K).
+    """Return the evidence after each step: running sum or mean of the outputs, shape (T, B, K).
 
     Examples
     --------
@@ -49,7 +49,7 @@ def accumulate_outputs(outputs: Tensor, accumulate: Accumulate = "mean") -> Tens
 
 
 def _cross_entropy(evidence: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
-    """Mean cross-entropy of (T, B, K) against labels (B,) or (B, K) that hold at every step."""
+    """Return the mean cross-entropy of (T, B, K), with the same labels (B,) or (B, K) at every step."""
     at_every_step = labels.repeat(len(evidence), *[1] * (labels.ndim - 1))
     return functional.cross_entropy(evidence.flatten(0, 1), at_every_step, label_smoothing=label_smoothing)
 
@@ -57,7 +57,7 @@ def _cross_entropy(evidence: Tensor, labels: Tensor, label_smoothing: float) -> 
 def static_loss(
     outputs: Tensor, labels: Tensor, *, accumulate: Accumulate = "mean", label_smoothing: float = 0.0
 ) -> Tensor:
-    """Cross-entropy of the evidence after the last step.
+    """Return the cross-entropy of the evidence after the last step.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def per_step_loss(
     label_smoothing: float = 0.0,
     regularization: float = 0.0,
 ) -> Tensor:
-    r"""Cross-entropy of each step's own output, mean over the steps (TET). ``accumulate`` plays no part.
+    r"""Return the cross-entropy of each single output, mean over the steps (TET). ``accumulate`` is not used.
 
     Parameters are those of :func:`static_loss`, and ``regularization``, the share :math:`\lambda` in [0, 1) of the
     mean squared distance of all outputs from 1, which the official code of DT-SNN sets to 1e-3.
@@ -91,13 +91,14 @@ def per_step_loss(
     .. [1] Deng et al., "Temporal efficient training of spiking neural network via gradient re-weighting", ICLR 2022.
     """
     loss = _cross_entropy(outputs, labels, label_smoothing)
+    # lerp(a, b, lambda) is (1 - lambda) a + lambda b.
     return torch.lerp(loss, (outputs - 1).square().mean(), regularization) if regularization else loss
 
 
 def cumulative_loss(
     outputs: Tensor, labels: Tensor, *, accumulate: Accumulate = "mean", label_smoothing: float = 0.0
 ) -> Tensor:
-    """Cross-entropy of the evidence after each step, mean over the steps.
+    """Return the cross-entropy of the evidence after each step, mean over the steps.
 
     Parameters are those of :func:`static_loss`.
     """
@@ -105,7 +106,7 @@ def cumulative_loss(
 
 
 def prefix_distillation(outputs: Tensor, *, accumulate: Accumulate = "mean", temperature: float = 2.0) -> Tensor:
-    """How far the evidence after each step is from the evidence after the last, which no gradient reaches.
+    """Return the divergence of the evidence after each step from that after the last, which gets no gradient.
 
     Parameters
     ----------
@@ -114,7 +115,7 @@ def prefix_distillation(outputs: Tensor, *, accumulate: Accumulate = "mean", tem
     accumulate : {"mean", "sum"}
         How outputs become evidence.
     temperature : float
-        Both are divided by it before the softmax; above 0.
+        Divisor of both before the softmax; above 0.
 
     Examples
     --------
@@ -123,6 +124,7 @@ def prefix_distillation(outputs: Tensor, *, accumulate: Accumulate = "mean", tem
     """
     log_p = functional.log_softmax(accumulate_outputs(outputs, accumulate) / temperature, -1)
     teacher = log_p[-1].detach()
+    # A softer softmax has smaller gradients; the square keeps their size. The mean includes the last step, with 0.
     return temperature**2 * (teacher.exp() * (teacher - log_p)).sum(-1).mean()
 
 
@@ -138,7 +140,7 @@ def loss_named(
     distill: float = 0.0,
     temperature: float = 2.0,
 ) -> Loss:
-    """Loss of (outputs, labels) with its options set.
+    """Return the loss of this name as a function of (outputs, labels), with its options set.
 
     Parameters
     ----------
@@ -165,6 +167,7 @@ def loss_named(
         )
     if distill < 0 or temperature <= 0:
         raise ParameterError(f"distill must be at least 0 and temperature above 0; got {distill} and {temperature}.")
+    # The only loss with this argument is per_step, as checked above.
     form = partial(LOSSES[name], regularization=regularization) if regularization else LOSSES[name]  # type: ignore[call-arg]
     plain: Loss = partial(form, accumulate=accumulate, label_smoothing=label_smoothing)
     if not distill:

@@ -1,14 +1,14 @@
-r"""Muon: momentum whose every step is made orthogonal, for the matrices between first layer and read-out.
+r"""Muon: momentum with orthogonalised steps, for the matrices between first layer and read-out.
 
-A step that moves all singular directions alike learns small weights as fast as large ones. In the place of the momentum
-M of an m x n matrix (a kernel counts as out x rest), one step ahead as Nesterov's, stands nearly its orthogonal factor,
-by Newton and Schulz:
+A step that is equally large in all singular directions learns small weights as fast as large ones. The momentum M of an
+m x n matrix (a kernel counts as out x rest), with Nesterov's look-ahead, is replaced by nearly its orthogonal factor,
+which the iteration of Newton and Schulz computes:
 
 .. math:: X_0 = \frac{M}{\lVert M \rVert_F}, \qquad X_{i+1} = a X_i + \left(b\,A_i + c\,A_i^2\right) X_i,
           \qquad A_i = X_i X_i^\top, \qquad W \leftarrow (1 - \eta\lambda)\,W - 0.2\,\eta \sqrt{\max(m, n)}\;X_3
 
 (Keller Jordan's Muon, 2024; the factor makes a step as large as AdamW's, arXiv 2502.16982, so both share one learning
-rate.) torch's own Muon takes matrices of two dimensions alone and multiplies in bfloat16, which many CPUs do slowly.
+rate.) torch's own Muon accepts only matrices of two dimensions and multiplies in bfloat16, which is slow on many CPUs.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _SCALE = 0.2  # root mean square of a step of AdamW, in learning rates
 
 
 class Muon(torch.optim.AdamW):
-    """Muon for the groups that say ``"orthogonal": True``, AdamW for all others.
+    """Muon for the groups with ``"orthogonal": True``, AdamW for all others.
 
     Parameters
     ----------
     groups : list of dict
-        ``params``, ``orthogonal`` and, if wanted, ``weight_decay``; an orthogonal one holds matrices or kernels.
+        ``params``, ``orthogonal`` and optionally ``weight_decay``; orthogonal groups hold matrices or kernels.
     lr : float
         Learning rate.
 
@@ -49,7 +49,7 @@ class Muon(torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        """Change all weights by their gradients."""
+        """Update all weights by their gradients."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -59,6 +59,7 @@ class Muon(torch.optim.AdamW):
             for weight in group["params"] if group["orthogonal"] else ():
                 if weight.grad is not None:
                     self._turn(weight, weight.grad, group["lr"], group["weight_decay"])
+        # AdamW updates whatever is in ``param_groups``, so it is shown only its own groups.
         self.param_groups = [group for group in everything if not group["orthogonal"]]
         try:
             super().step()
@@ -70,7 +71,7 @@ class Muon(torch.optim.AdamW):
         state = self.state[weight]
         if not state:
             state["momentum"] = torch.zeros_like(weight)
-            state["step"] = torch.zeros(())  # which AdamW expects of every weight that it restores
+            state["step"] = torch.zeros(())  # AdamW expects it for every weight that it restores
         state["step"] += 1
         momentum = state["momentum"].lerp_(gradient, 1 - _MOMENTUM)
         ahead = torch.lerp(gradient, momentum, _MOMENTUM).flatten(1)  # Nesterov
@@ -79,7 +80,7 @@ class Muon(torch.optim.AdamW):
 
 
 def orthogonalized(matrix: Tensor) -> Tensor:
-    """The matrix with singular values near one instead of its own; those below a twentieth of the norm stay small.
+    """Return the matrix with all singular values near one; those below a twentieth of the norm stay small.
 
     Examples
     --------
@@ -87,6 +88,7 @@ def orthogonalized(matrix: Tensor) -> Tensor:
     >>> bool((found > 0.6).all() and (found < 1.3).all())
     True
     """
+    # Transposed, a tall matrix has the smaller Gram matrix, with the same non-zero eigenvalues.
     is_tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if is_tall else matrix
     x = x / x.norm().clamp(min=torch.finfo(x.dtype).tiny)

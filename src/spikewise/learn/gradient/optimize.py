@@ -1,11 +1,11 @@
-r"""One update of the weights: the optimiser, the course of its learning rate, and the longest step it may take.
+r"""Optimiser, schedule of the learning rate, and limit on the gradient.
 
-The learning rate is a function of the share of all updates that are done, so it has no state of its own:
+The learning rate depends only on the share p of all updates that are done, so it has no state of its own:
 
 .. math:: \eta(p) = \eta_{max} \begin{cases} \frac1{25} + \frac{24}{25}\,c(p / r) & p < r \\
           1 - c((p - r) / (1 - r)) & p \ge r \end{cases}, \qquad c(x) = \frac{1 - \cos \pi x}2
 
-with the rise r = 0.3 of one cycle (arXiv 1708.07120) and r = 0 of plain cosine, unless a warm-up is set.
+with r = 0.3 for one cycle (arXiv 1708.07120) and r = 0 for plain cosine, unless a warm-up is set.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _START = 1 / 25  # of the highest learning rate
 
 
 def learning_rate(settings: FitSettings, progress: float) -> float:
-    """Learning rate after a share ``progress`` in [0, 1] of all updates.
+    """Return the learning rate after a share ``progress`` in [0, 1] of all updates.
 
     Examples
     --------
@@ -37,12 +37,12 @@ def learning_rate(settings: FitSettings, progress: float) -> float:
 
 
 def _bend(x: float) -> float:
-    """Half a cosine, from 0 at 0 to 1 at 1."""
+    """Return half a cosine, which rises from 0 at 0 to 1 at 1."""
     return (1 - math.cos(math.pi * x)) / 2
 
 
 def build_optimizer(model: nn.Module, settings: FitSettings) -> torch.optim.Optimizer:
-    """Optimiser that shrinks weight matrices but neither biases nor normalisation.
+    """Build the optimiser; weight decay applies to matrices, not to biases and normalisation.
 
     Examples
     --------
@@ -58,6 +58,7 @@ def build_optimizer(model: nn.Module, settings: FitSettings) -> torch.optim.Opti
         return Muon(
             [
                 {"params": matrices[1:-1], "weight_decay": decay, "orthogonal": True},
+                # First layer and read-out; a network may have a single matrix, which counts once.
                 {"params": matrices[:1] + matrices[1:][-1:], "weight_decay": decay, "orthogonal": False},
                 {**rest, "orthogonal": False},
             ],
@@ -70,13 +71,13 @@ def build_optimizer(model: nn.Module, settings: FitSettings) -> torch.optim.Opti
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Use this learning rate for the next update."""
+    """Set the learning rate of the next update."""
     for group in optimizer.param_groups:
         group["lr"] = rate
 
 
 def clip(gradients: list[Tensor], longest: float) -> None:
-    """Shorten gradients in place so that they have, all together, at most this Euclidean norm; 0 changes nothing.
+    """Scale gradients in place so that their common Euclidean norm is at most ``longest``; 0 changes nothing.
 
     Examples
     --------
@@ -87,5 +88,5 @@ def clip(gradients: list[Tensor], longest: float) -> None:
     """
     if longest and gradients:
         norms = torch.stack([gradient.norm() for gradient in gradients])
-        # At most 1, and without looking at the value: on a GPU that would wait for it.
+        # A factor of at most 1 instead of a condition: reading the norm would make a GPU wait.
         torch._foreach_mul_(gradients, (longest / norms.norm()).clamp(max=1.0))

@@ -1,8 +1,8 @@
-"""Several processes train one network: each takes a share of every batch, and together they do what one would.
+"""Training by several processes: each computes a share of every batch, and the result is that of a single one.
 
-Loss, gradients and the statistics of batch normalisation are sums over images, so one operation is enough: add up over
-all processes. It is its own derivative, since what one process adds reaches all of them. The processes are those that
-``torchrun`` or ``accelerate launch`` start, known by their environment variables; without them there is one.
+Loss, gradients and the statistics of batch normalisation are sums over images, so one operation is enough: a sum over
+all processes. It is its own derivative, since what one process adds reaches all of them. ``torchrun`` or ``accelerate
+launch`` start the processes and describe them by environment variables; without these there is one process.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from spikewise.errors import ParameterError
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """Which of how many processes this is.
+    """Rank of this process, and number of processes.
 
     Examples
     --------
@@ -39,11 +39,11 @@ class Processes:
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the one that writes."""
+        """Whether this is the process that writes files."""
         return self.rank == 0
 
     def mine(self, rows: Tensor) -> Tensor:
-        """The share of a batch that this process computes."""
+        """Return the rows of a batch that this process computes."""
         return rows[self.rank :: self.size]
 
     def add_up(self, tensors: Sequence[Tensor]) -> None:
@@ -59,15 +59,16 @@ class Processes:
                 tensor.copy_(part.view_as(tensor))
 
     def check_batch(self, batch_size: int) -> None:
-        """Refuse batches that leave a process with less than two images."""
+        """Raise ParameterError if a process would get fewer than two images."""
         if batch_size < 2 * self.size:
             raise ParameterError(
                 f"batch_size must leave each of the {self.size} processes two images; got {batch_size}. Raise it."
             )
 
     def check_same(self, numbers: Sequence[float], device: torch.device) -> None:
-        """Refuse to begin where another process stands elsewhere: sums of such gradients mean nothing."""
+        """Raise ParameterError if another process has other numbers: their gradients must not be added."""
         found = torch.tensor(numbers, dtype=torch.float64, device=device)
+        # Equal numbers add up to a multiple; a checksum of 32 bits stays exact in double precision.
         total = found.clone()
         self.add_up([total])
         if not torch.equal(total, found * self.size):
@@ -78,7 +79,7 @@ class Processes:
 
 
 def this_process() -> Processes:
-    """Rank and number of the processes, by the environment variables of a launcher."""
+    """Read rank and number of the processes from the environment variables of the launcher."""
     rank, size, local = (int(os.environ.get(name, 0)) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
     return Processes(rank, size, local) if size > 1 else Processes()
 
@@ -94,12 +95,13 @@ def connect(device: torch.device) -> Processes:
 
 @contextmanager
 def shared_statistics(model: nn.Module, processes: Processes) -> Iterator[None]:
-    """Let batch normalisation see the images of all processes within the block.
+    """Let batch normalisation use the images of all processes within the block.
 
-    Where it is fused with neurons, the fused operation adds up its sums by ``add_up``; elsewhere its ``forward`` does.
+    If it is fused with neurons, the fused operation calls ``add_up``; otherwise the replaced ``forward`` adds up.
     """
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)] if processes.size > 1 else []
     for norm in norms:
+        # Attributes of the instance, which do not show in the state that is saved.
         norm.forward = partial(_normalize_together, norm)  # type: ignore[method-assign]
         vars(norm)["add_up"] = processes.add_up
     try:
@@ -126,15 +128,16 @@ class _Total(torch.autograd.Function):
 
 
 def _normalize_together(norm: _BatchNorm, x: Tensor) -> Tensor:
-    """Batch normalisation of x (M, C, ...) by the statistics of all processes."""
+    """Apply batch normalisation to x (M, C, ...), with the statistics of all processes."""
     if not norm.training:
         return type(norm).forward(norm, x)
     wide = x if x.dtype == torch.float64 else x.float()
     axes, shape = [0, *range(2, x.ndim)], (1, -1, *[1] * (x.ndim - 2))
     count = wide.new_tensor([x.numel() // x.shape[1]])
     sums = _total(torch.cat([wide.sum(axes), count]))
+    # The count is not a function of x, so it gets no gradient.
     n, mean = sums[-1].detach(), sums[:-1] / sums[-1].detach()
-    centred = wide - mean.view(shape)
+    centred = wide - mean.view(shape)  # two passes: a difference of squares would lose digits
     variance = _total(centred.square().sum(axes)) / n
     if norm.running_mean is not None and norm.running_var is not None and norm.num_batches_tracked is not None:
         norm.num_batches_tracked.add_(1)

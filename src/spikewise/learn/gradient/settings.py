@@ -1,4 +1,4 @@
-"""How a deep network is trained: every choice in one frozen table, checked before any work."""
+"""Settings of gradient training: one frozen table, checked before training starts."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from spikewise._choices import Accumulate
 from spikewise.data.augmentation import Augmentation
 
+# Defaults that depend on the optimiser or the schedule.
 _PEAK_LR = {"adamw": 5e-3, "sgd": 0.1, "muon": 5e-3}
 _WEIGHT_DECAY = {"adamw": 1e-2, "sgd": 5e-4, "muon": 0.1}
 _WARMUP = {"one_cycle": 0.3, "cosine": 0.0}
 
 
 class FitSettings(BaseModel):
-    """How a deep network is trained.
+    """Settings of gradient training.
 
     Examples
     --------
@@ -91,7 +92,7 @@ class FitSettings(BaseModel):
         return _WARMUP[self.schedule] if self.warmup is None else self.warmup
 
     def most_steps(self, epoch: int) -> int:
-        """Longest training run of an epoch (from 1), by ``growth``; ``n_steps`` in the last.
+        """Return the largest number of timesteps in an epoch (from 1), by ``growth``; the last one has ``n_steps``.
 
         Examples
         --------
@@ -99,16 +100,17 @@ class FitSettings(BaseModel):
         [1, 1, 2, 2, 3, 3, 4, 4]
         """
         growing = self.growth * self.epochs
+        # The last epoch always has all steps, however slowly they grow.
         if epoch - 1 >= growing or epoch == self.epochs:
             return self.n_steps
         return 1 + int((self.n_steps - 1) * (epoch - 1) / growing)
 
     @property
     def of_the_result(self) -> dict[str, object]:
-        """The settings that decide what is trained; device and threads change speed, and the last bits."""
+        """Settings that decide the result; device and threads change only the speed and the last bits."""
         return {key: value for key, value in self.resolved.items() if key not in ("device", "threads")}
 
     @property
     def resolved(self) -> dict[str, object]:
-        """All settings, with what absent ones come to: a later version may choose other values."""
+        """All settings, with the values of absent ones, since a later version may have other defaults."""
         return {**self.model_dump(), "lr": self.peak_lr, "weight_decay": self.used_weight_decay, "warmup": self.rise}

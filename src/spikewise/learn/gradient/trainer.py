@@ -1,7 +1,7 @@
-"""What changes while a network trains, and the two things that are done with it: an update, an evaluation.
+"""One update and one evaluation of a network in training, and the state that they change.
 
-Everything random is a function of (seed, epoch, update): the order of the images, their variants, the number of
-timesteps, and torch's own random numbers. So there is no random state to be kept.
+Every random number is a function of (seed, epoch, update): the order of the images, their variants, the number of
+timesteps, and torch's own random numbers. So there is no random state to keep.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .parallel import Processes, shared_statistics
 from .settings import FitSettings
 
 _EVALUATED_TOGETHER = 256  # images
-_MEASURED_BATCHES = 10  # for statistics of normalisation, as temporal-flexibility training recommends
+_MEASURED_BATCHES = 10  # for the statistics of normalisation, as temporal-flexibility training recommends
 _CHECK_EVERY = 50  # updates between looks at the loss on a GPU, where each look waits
 
 Images = tuple[Tensor, Tensor]
@@ -32,7 +32,7 @@ Images = tuple[Tensor, Tensor]
 
 
 class Trainer:
-    """A network, its optimiser and its average, on one device.
+    """A network with its optimiser and its averaged weights, on one device.
 
     Parameters
     ----------
@@ -41,11 +41,11 @@ class Trainer:
     train : pair of Tensor
         Images (B, C, H, W) or recordings (B, T, C, H, W), and labels (B,).
     settings : FitSettings
-        How to train.
+        Settings of the training.
     dtype : torch.dtype
         Type of the activations.
     processes : Processes
-        Who else works on it.
+        The processes that train the network together.
     """
 
     def __init__(
@@ -63,17 +63,17 @@ class Trainer:
 
     @property
     def n_batches(self) -> int:
-        """Updates per epoch."""
+        """Number of updates per epoch."""
         return math.ceil(len(self.labels) / self.settings.batch_size)
 
     def batches(self, epoch: int) -> tuple[Tensor, ...]:
-        """Rows of each batch of an epoch; their sizes differ by one at most."""
+        """Return the rows of each batch of an epoch; batch sizes differ by at most one."""
         generator = torch.Generator().manual_seed(_seed_of(self.settings.seed, epoch))
-        # tensor_split, since a last batch of one would break batch normalisation.
+        # tensor_split: with split, the last batch might be a single image, which breaks batch normalisation.
         return torch.randperm(len(self.labels), generator=generator).tensor_split(self.n_batches)
 
     def update(self, epoch: int, index: int, batch: Tensor) -> Tensor:
-        """Change the weights by one batch, the ``index``-th of an epoch (from 1); returns the loss, a scalar."""
+        """Update the weights by one batch, number ``index`` (from 0) of an epoch; return the loss, a scalar."""
         settings, processes = self.settings, self.processes
         generator = torch.Generator().manual_seed(_seed_of(settings.seed, epoch, index + 1))
         torch.manual_seed(_seed_of(settings.seed, epoch, index + 1, processes.rank + 1))  # for dropout and the like
@@ -90,6 +90,7 @@ class Trainer:
             torch.autocast(self.device.type, self.dtype, enabled=self.dtype == torch.bfloat16),
         ):
             outputs = self._outputs(self.model, images, n_steps)
+            # The sum over processes of loss times share is the mean loss of the whole batch.
             share = len(labels) / len(batch)
             loss = self._loss_of(_wide(outputs), labels) * share
             self.optimizer.zero_grad()
@@ -106,12 +107,13 @@ class Trainer:
         return loss
 
     def candidate(self, epoch: int) -> nn.Module:
-        """The network that is evaluated and may be kept, in eval mode."""
-        # A neuron whose potential is no number stays silent, so the loss alone would not tell.
+        """Return the network that is evaluated and may be kept, in eval mode."""
+        # A neuron with the potential NaN stays silent, so the loss can stay finite.
         for name, values in self.model.state_dict().items():
             if values.is_floating_point() and not values.isfinite().all():
                 raise self._diverged(f"the weights must stay finite; {name} are not after epoch {epoch}.")
         model = self.model if self.average is None else self.average.model
+        # Running statistics come from all numbers of timesteps in training; evaluation uses ``n_steps``.
         is_shorter = self.settings.n_steps_min is not None or self.settings.most_steps(epoch) < self.settings.n_steps
         if self.average is not None or is_shorter:
             measure_statistics(model, self._some(epoch), self.settings.n_steps)
@@ -119,20 +121,21 @@ class Trainer:
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, held_out: Images) -> tuple[float, list[float]]:
-        """Loss, and accuracy of the evidence after each step."""
+        """Return the loss, and the accuracy of the evidence after each step."""
         n_samples = len(held_out[1])
         found = torch.zeros(1 + self.settings.n_steps, dtype=torch.float64, device=self.device)
         for rows in torch.split(self.processes.mine(torch.arange(n_samples)), _EVALUATED_TOGETHER):
             images, labels = (part[rows.to(self.device)] for part in held_out)
             outputs = self._outputs(model, images, self.settings.n_steps)
             found[0] += self._plain_loss_of(outputs, labels) * len(labels)
+            # Mean or sum: the class with the highest evidence is the same.
             found[1:] += (accumulate_outputs(outputs).argmax(2) == labels).sum(1)
         self.processes.add_up([found])
         loss, *accuracy = (found / n_samples).tolist()
         return loss, accuracy
 
     def _outputs(self, model: Any, images: Tensor, n_steps: int) -> Tensor:
-        """Logits (T, B, K), once they are known to be these."""
+        """Run the network and return the logits (T, B, K), after a check of their shape."""
         outputs: Tensor = model(self._as_input(images), n_steps)
         wanted = (n_steps, len(images), self.model.spec.n_classes)
         if not isinstance(outputs, Tensor) or tuple(outputs.shape) != wanted:
@@ -144,7 +147,7 @@ class Trainer:
         return outputs
 
     def _variants(self, batch: Tensor, generator: torch.Generator) -> Images:
-        """Random variants of the images of a whole batch: each process draws them all, so that all agree."""
+        """Return random variants of a whole batch; every process draws all of them, so that they agree."""
         rows = batch.to(self.device)
         augment, labels = self.settings.augment, self.labels[rows]
         images = vary(self.images[rows], augment, generator)
@@ -157,7 +160,7 @@ class Trainer:
             yield self._as_input(self.images[batch.to(self.device)])
 
     def _as_input(self, images: Tensor) -> Tensor:
-        """In [0, 1], of the type of the weights, and recordings with time first."""
+        """Return images in [0, 1], in the type of the weights, and recordings with time first."""
         scale = 1 if images.is_floating_point() else 255
         values = images.to(self._weights_type) / scale
         return values.movedim(1, 0) if values.ndim == 5 else values
@@ -179,4 +182,5 @@ def _wide(outputs: Tensor) -> Tensor:
 
 
 def _seed_of(*place: int) -> int:
+    # Unrelated seeds even for neighbouring places; 63 bits also fit into a signed integer.
     return int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -1,4 +1,4 @@
-"""Learning without labels, by spike-timing-dependent plasticity (STDP)."""
+"""Unsupervised learning by spike-timing-dependent plasticity (STDP)."""
 
 from spikewise._lazy import lazy_exports
 

@@ -1,4 +1,4 @@
-"""A learned network as plain values and arrays, for files without pickle; and the engine of a rule."""
+"""Conversion of a learned network to plain values and arrays, for files without pickle, and back."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _OF_ENGINE = ("n_neurons", "n_steps", "n_bits", "rounding", "batch_size")
 
 
 def settings_to_dict(settings: Settings) -> dict[str, Any]:
-    """Settings of an engine as plain values; the seed has more digits than a number of JSON holds."""
+    """Return settings of an engine as plain values; the seed is text, since it has too many digits for JSON."""
     return {**asdict(settings), "seed": str(settings.seed)}
 
 
 def card_of(estimator: Any, encoder: Any, fitted: Mapping[str, Any]) -> dict[str, Any]:
-    """What a file says of an estimator, its encoder and some parameters as they were fitted, besides the arrays."""
+    """Return the card of an estimator: its parameters, with the fitted ones given, rule, settings and events."""
     engine: Engine = encoder.engine_
     settings = settings_to_dict(engine.settings)
     params = {key: _plain(value) for key, value in estimator.get_params().items() if key not in _NOT_KEPT}
     return {
-        # As they were while learning: "auto" bits are settled, and a parameter may have been changed since.
+        # Values during learning: "auto" bits are resolved, and a parameter may have been changed since.
         "params": {**params, **{name: settings[name] for name in _OF_ENGINE}, **fitted},
         "rule": rule_to_dict(engine.rule),
         "engine": settings,
@@ -47,12 +47,12 @@ def _plain(value: Any) -> Any:
 
 
 def params_from(card: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters of the estimator that a card describes."""
+    """Return the parameters of the estimator that a card describes."""
     return {**card["params"], "rule": rule_from_dict(card["rule"])}
 
 
 def engine_from(card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Engine:
-    """The engine that a card and its arrays describe; raises KeyError, TypeError or ValueError for anything else."""
+    """Build the engine of a card and its arrays; raises KeyError, TypeError or ValueError for anything else."""
     settings = Settings(**{**card["engine"], "seed": np.uint64(int(card["engine"]["seed"]))})
     engine = build_engine(rule_from_dict(card["rule"]), settings)
     engine.restore(arrays)
@@ -61,14 +61,15 @@ def engine_from(card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> 
 
 
 def build_engine(rule: Rule, settings: Settings) -> Engine:
-    """A fresh engine, chosen by the type of the rule."""
+    """Build a new engine, chosen by the type of the rule."""
     return LeanEngine(rule, settings) if isinstance(rule, LeanRule) else TraceEngine(rule, settings)
 
 
 def quantized_engine(engine: Engine, n_bits: int, rounding: Rounding, seed: int = 0) -> Engine:
-    """A copy of an engine whose learned weights are rounded to ``n_bits`` bits."""
+    """Return a copy of an engine with learned weights rounded to ``n_bits`` bits."""
     settings = replace(engine.settings, n_bits=n_bits, rounding=rounding)
     copy = build_engine(engine.rule, settings)
+    # With the default seed of 0, rounding depends only on the training seed and the bits.
     rng = np.random.default_rng([int(settings.seed), n_bits, *[seed] * (seed != 0)])
     grid = QFormat(0, n_bits, is_signed=False)
     copy.restore({**engine.arrays(), "weights": grid.quantize(engine.weights, rounding, rng)})

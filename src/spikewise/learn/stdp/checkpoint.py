@@ -1,7 +1,7 @@
-"""A learning network in mid-run, on disk: what it takes to go on and end in the same bits.
+"""Snapshot of unsupervised learning on disk, from which a run continues and ends in the same bits.
 
 Spikes are drawn from stateless streams, so what the engine learned and the number of presentations so far are the
-whole state.
+complete state.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FORMAT = "spikewise-stdp-snapshot-2"
 
 
 def fingerprint(X: Any) -> str:
-    """Hash of all values of an array or a sparse matrix in rows, by which an interrupted fit knows its data again."""
+    """Return a hash of all values of an array or a CSR matrix, by which a resumed fit recognises its data."""
     digest = hashlib.sha256()
     for part in (X,) if isinstance(X, np.ndarray) else (X.data, X.indices, X.indptr):
         digest.update(np.ascontiguousarray(part).tobytes())
@@ -33,26 +33,27 @@ def fingerprint(X: Any) -> str:
 
 def write_snapshot(path: str | os.PathLike[str], identity: dict[str, Any], engine: Engine) -> None:
     """Replace the snapshot atomically."""
+    # "tally" is the name of the event counts in this file format.
     card = {"format": _FORMAT, "identity": identity, "tally": asdict(engine.events)}
     write_weights(path, engine.arrays(), card, sidecar=False)
 
 
 def samples_learned(path: str | os.PathLike[str]) -> int:
-    """How many samples a snapshot has learned from; 0 if there is none. Raises DataError if it is damaged."""
+    """Return from how many samples a snapshot has learned, 0 if there is none; raises DataError if it is damaged."""
     if not Path(path).exists():
         return 0
     return int(read_weights(path, _FORMAT)[1]["tally"]["n_samples"])
 
 
 def read_snapshot(path: str | os.PathLike[str], identity: dict[str, Any], engine: Engine) -> None:
-    """Put a snapshot's state into the engine, if there is one.
+    """Restore the state of an engine from a snapshot, if there is one.
 
     Raises
     ------
     ParameterError
         If the snapshot belongs to other settings or data.
     DataError
-        If it is damaged.
+        If the snapshot is damaged.
     """
     if not Path(path).exists():
         return

@@ -1,8 +1,8 @@
-"""A classifier that learns without labels, and asks for labels only to name what it found.
+"""A classifier that learns features without labels, and uses labels only to name them.
 
 :class:`STDPClassifier` = :class:`~spikewise.learn.stdp.encoder.STDPEncoder` + evidence of its output spikes
-(:mod:`spikewise.spikes.decode`). It follows scikit-learn to the letter and offers what every anytime
-classifier offers: a score trace, a real early stop and a workload for pricing.
+(:mod:`spikewise.spikes.decode`). It follows the interface of scikit-learn, and like every anytime classifier it has a
+score trace, early exit and a workload for pricing.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _FORMAT = "spikewise-stdp-2"
 _FLOAT_BITS = 32
 _DTYPES = [np.float64, np.float32, np.uint8]
 FADING = 20_000
-"""Samples of a stream over which older answers fade from the labels."""
+"""Time constant, in samples of a stream, with which old responses lose their weight in the labels."""
 
 
 class STDPClassifier(ClassifierMixin, BaseEstimator):
@@ -51,8 +51,8 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
     n_neurons, rule, n_steps, n_epochs, n_bits, rounding, batch_size, random_state, n_jobs, verbose
         As in :class:`~spikewise.learn.stdp.encoder.STDPEncoder`.
     decoder : {"naive_bayes", "proportion", "votes"}
-        What an output spike says about the classes. Early exit asks how sure the scores are, which means most for
-        "naive_bayes", whose scores are log-likelihoods.
+        How output spikes become scores of the classes. Early exit works best with "naive_bayes", whose scores are
+        log-likelihoods.
 
     Attributes
     ----------
@@ -61,9 +61,9 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
     encoder_ : STDPEncoder
         The learned layer.
     class_counts_, n_labelled_ : float arrays of shape (K, n_neurons) and (K,)
-        Spikes of each neuron for each class, and samples, while labelling.
+        Spikes of each neuron for samples of each class, and number of these samples, counted while labelling.
     decoder_ : str
-        The decoder that the labels were made for.
+        The decoder with which the evidence was computed.
     evidence_ : float array of shape (K, n_neurons)
         What a spike of each neuron adds to the score of each class.
 
@@ -111,7 +111,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         progress: Progress | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
     ) -> STDPClassifier:
-        """Learn features from X alone, then name them with y.
+        """Learn features from X alone, then label the neurons with y.
 
         Parameters
         ----------
@@ -122,17 +122,17 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         progress : callable, optional
             Called with the presentations done and the presentations in all.
         checkpoint : path, optional
-            File from which interrupted learning goes on, replaced every few seconds.
+            File from which interrupted learning continues; it is replaced every few seconds.
         """
         X, y = self._labelled(X, y, reset=True)
-        evidence_of(self.decoder, np.ones((1, 1)), np.ones(1))  # an unknown decoder shows before learning, not after
+        evidence_of(self.decoder, np.ones((1, 1)), np.ones(1))  # raises for an unknown decoder, before learning
         self.encoder_ = self._new_encoder().fit(X, progress=progress, checkpoint=checkpoint)
         return self.label(X, y)
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> STDPClassifier:
-        """Learn from the next samples of a stream, and keep naming what the neurons answer to.
+        """Learn from the next samples of a stream, and update the labels of the neurons.
 
-        What neurons answered to fades over the last 20,000 samples, since the network goes on changing.
+        Old responses lose weight over 20,000 samples, since the network continues to change.
 
         Parameters
         ----------
@@ -141,7 +141,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         y : array of shape (B,)
             Class of each sample.
         classes : array of shape (K,)
-            All classes that may come; by default those of the first call.
+            All classes of the stream; by default those of the first call.
         """
         is_new = not hasattr(self, "encoder_")
         X, y = self._labelled(X, y, reset=is_new)
@@ -150,7 +150,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         if named is not None and not np.array_equal(named, known):
             raise ParameterError(f"classes must stay as in the first call ({known.tolist()}); got {named.tolist()}.")
         index = self._class_index(y, known)
-        evidence_of(self.decoder, np.ones((1, 1)), np.ones(1))  # an unknown decoder shows before learning, not after
+        evidence_of(self.decoder, np.ones((1, 1)), np.ones(1))  # raises for an unknown decoder, before learning
         encoder = self._new_encoder() if is_new else self.encoder_.set_params(**self._new_encoder().get_params())
         self.encoder_ = encoder.partial_fit(X)
         self.classes_: NDArray[Any] = known
@@ -158,7 +158,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def label(self, X: ArrayLike, y: ArrayLike) -> STDPClassifier:
-        """Name the learned features anew from labelled samples, without learning."""
+        """Label the neurons again from labelled samples, without learning."""
         check_is_fitted(self, "encoder_")
         X, y = self._labelled(X, y, reset=False)
         self.classes_, index = np.unique(y, return_inverse=True)
@@ -166,7 +166,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def _count(self, X: ArrayLike, index: NDArray[np.int64], keep: float) -> None:
-        """Count who answers to what, on top of a share of what was counted before, and derive the evidence."""
+        """Count the responses of each neuron per class, add a share of older counts, and derive the evidence."""
         n_classes = len(self.classes_)
         counts = class_counts(self.encoder_.transform(X), index, n_classes)
         samples = np.bincount(index, minlength=n_classes).astype(float)
@@ -180,8 +180,8 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
     def quantized(self, n_bits: int, rounding: Rounding = "nearest", seed: int = 0) -> STDPClassifier:
         """Return a copy whose learned weights are rounded to ``n_bits`` bits (1 to 8), without learning again.
 
-        What spikes stand for is kept; :meth:`label` counts it anew for the rounded network. The seed is that of
-        stochastic rounding.
+        Labels are kept; :meth:`label` counts them again for the rounded network. The seed is that of stochastic
+        rounding.
         """
         check_is_fitted(self, "evidence_")
         copy = STDPClassifier(**{**self.get_params(), "n_bits": n_bits, "rounding": rounding})
@@ -191,21 +191,21 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         return copy
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Most likely class of each sample, shape (B,)."""
-        found = self._respond(X)
-        return np.asarray(self.classes_[found.scores.argmax(1)])
+        """Return the most likely class of each sample, shape (B,)."""
+        return np.asarray(self.classes_[self._respond(X).scores.argmax(1)])
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Probability of each class, shape (B, K): the posterior of naive Bayes, or the share of the votes."""
+        """Return the probability of each class, (B, K): posterior of naive Bayes, or share of the votes."""
         scores = self._respond(X).scores
         if self.decoder_ == "naive_bayes":
             return np.asarray(softmax(scores, axis=1))
         total = scores.sum(1, keepdims=True)
+        # Without any spike all classes are equally likely.
         even = np.full_like(scores, 1 / scores.shape[1])
         return np.asarray(np.divide(scores, total, out=even, where=total > 0))
 
     def trace(self, X: ArrayLike, y: ArrayLike | None = None) -> ScoreTrace:
-        """Cumulative evidence of a full run, stored at output spikes alone."""
+        """Compute the cumulative evidence of a full run, stored only where it changes: at output spikes."""
         found = self._respond(X)
         n_samples = len(found.exit_steps)
         if y is not None and len(np.asarray(y)) != n_samples:
@@ -216,7 +216,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         )
 
     def predict_with_exit(self, X: ArrayLike, rule: ExitRule) -> ExitResult:
-        """Run each sample until the rule is ready; the compiled loop returns there.
+        """Run each sample until the rule is ready; the compiled loop stops there.
 
         Parameters
         ----------
@@ -233,7 +233,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         )
 
     def workload(self, X: ArrayLike, rule: ExitRule | None = None) -> Workload:
-        """Layer shape, spikes per step and exit histogram of these samples, for pricing.
+        """Return layer shape, spikes per step and exit histogram of these samples, for pricing.
 
         A spike of the input reads one row of weights, so the unfolded activity equals the input spikes.
         """
@@ -241,6 +241,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         n_samples = len(full.exit_steps)
         stopped = full if rule is None else self._respond(X, rule)
         histogram = np.bincount(stopped.exit_steps - 1, minlength=engine.n_steps)
+        # Samples that run a step have not left at an earlier one.
         n_alive = n_samples - np.concatenate([[0], np.cumsum(histogram)[:-1]])
         n_bits = engine.settings.n_bits
         layer = LayerShape(
@@ -259,21 +260,21 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write weights, thresholds, labels and settings as safetensors, with a readable card beside."""
+        """Write weights, thresholds, labels and settings as safetensors, and a readable card next to it."""
         write_weights(path, *self.content())
 
     @property
     def n_classes(self) -> int:
-        """Classes K."""
+        """Number of classes K."""
         return len(self.classes_)
 
     @property
     def takes_frames(self) -> bool:
-        """Whether a sample may be the frames of a recording; it may not."""
+        """Whether a sample may be the frames of a recording: always false."""
         return False
 
     def fingerprint(self) -> dict[str, str]:
-        """Identity of weights, engine and precision, for a certificate."""
+        """Return the identity of weights, engine and precision, for a certificate."""
         settings = self.encoder_.engine_.settings
         precision = "float32" if settings.n_bits is None else f"{settings.n_bits} bits"
         return fingerprint_of(
@@ -281,11 +282,11 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         )
 
     def stream(self, sample: ArrayLike, rule: ExitRule) -> Iterator[Answer]:
-        """Answers of one sample (its shape without B), replayed: the compiled loop has run to its end at once."""
+        """Yield the answers to one sample (shape without B), replayed after a full run of the compiled loop."""
         return answers_of(self.trace(np.asarray(sample)[None]), rule)
 
     def content(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """What a file of the network holds: arrays, and the card beside them."""
+        """Return what a file of the network holds: the arrays, and the card that describes them."""
         check_is_fitted(self, "evidence_")
         card = {
             "format": _FORMAT,
@@ -297,7 +298,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> STDPClassifier:
-        """Read what :meth:`save` wrote; raises DataError if the file is damaged or something else."""
+        """Read what :meth:`save` wrote; raises DataError if the file is damaged or of another kind."""
         tensors, card = read_weights(path, _FORMAT)
         try:
             model = cls(**params_from(card))
@@ -329,10 +330,11 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         return self.encoder_.respond(X, self.evidence_, rule, self.n_jobs)
 
     def _cumulative(self, found: Responses) -> NDArray[np.float64]:
+        # What each output spike adds to the scores.
         steps = self.evidence_.T[found.neurons]
         starts = np.flatnonzero(np.diff(found.samples, prepend=-1))
-        stops = np.append(starts[1:], len(steps))[: len(starts)]  # none of either if no neuron fired at all
-        # Summed sample by sample, in the kernel's order, so that trace and exit agree to the last bit.
+        stops = np.append(starts[1:], len(steps))[: len(starts)]  # both are empty if no neuron fired
+        # Sample by sample, in the order of the kernel, so that trace and early exit agree to the last bit.
         for first, stop in zip(starts, stops, strict=True):
             np.cumsum(steps[first:stop], axis=0, out=steps[first:stop])
         return np.asarray(steps)
@@ -352,7 +354,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
         tags.input_tags.sparse = True
-        # Only the proportions of a sample's features reach the neurons: two-dimensional blobs defeat it.
+        # The neurons see only the proportions of the features, so it fails on scikit-learn's two-dimensional blobs.
         tags.classifier_tags.poor_score = True
         return tags
 

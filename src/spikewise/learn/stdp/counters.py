@@ -1,4 +1,4 @@
-"""What a network did: events counted while it runs, from which operations and health follow."""
+"""Counts of events in a running network, from which operations and health are computed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from spikewise.spikes.streams import SpikeStream
 
 @dataclass(slots=True)
 class EventCounts:
-    """Events of a set of presentations.
+    """Counts of events over a set of presentations.
 
     Parameters
     ----------
     n_samples, n_silent : int
-        Presentations, and those that made inputs fire but no neuron.
+        Presentations, and those in which inputs fired but no neuron did.
     n_empty : int
         Presentations without any input.
     n_steps : int
@@ -35,7 +35,7 @@ class EventCounts:
     n_normalisations : int
         Columns of weights that were rescaled.
     n_updates : int
-        Times at which the weights of one or more neurons were updated together: ends of samples or of windows.
+        Moments at which the weights of one or more neurons were updated: ends of samples or of windows.
     """
 
     n_samples: int = 0
@@ -52,26 +52,28 @@ class EventCounts:
     n_empty: int = 0
 
     def add(self, events: Iterable[Any]) -> None:
-        """Add events in the order of the fields, as the kernels return them; a shorter list leaves the rest."""
+        """Add events in the order of the fields, as the kernels return them; a shorter list leaves the other fields."""
         for item, count in zip(fields(self), events, strict=False):
             setattr(self, item.name, getattr(self, item.name) + int(count))
 
     def per_sample(self, name: str) -> float:
-        """Mean of one kind of event per presentation."""
+        """Return the mean of one kind of event per presentation."""
         return float(getattr(self, name)) / max(self.n_samples, 1)
 
 
+# Derived from the fields, so that kernels and dataclass cannot differ in their order.
 EVENT: Any = namedtuple("Event", [each.name for each in fields(EventCounts)])(*range(len(fields(EventCounts))))
-"""Place of each kind in the array of events that a kernel fills: ``events[EVENT.n_draws]``."""
+"""Index of each kind of event in the array that a kernel fills: ``events[EVENT.n_draws]``."""
 
 
 @inlined
 def count_sample(events: NDArray[np.int64], stream: SpikeStream, is_active: bool, n_steps: int, n_out: int) -> None:
-    """Add the events of one sample, which has inputs if it is active, over the steps that were computed."""
+    """Add the events of one sample over its computed steps; it is active if it has any input."""
     events[EVENT.n_samples] += 1
     events[EVENT.n_empty] += not is_active
     events[EVENT.n_silent] += is_active and n_out == 0
     events[EVENT.n_steps] += n_steps
+    # One number per step draws how many events it has; ``drawn`` holds those that choose the inputs.
     events[EVENT.n_draws] += n_steps
     events[EVENT.out_spikes] += n_out
     if is_active:

@@ -1,7 +1,7 @@
-"""Unsupervised features: a layer of competing spiking neurons that learns prototypes of its inputs.
+"""Unsupervised features: a layer of competing spiking neurons learns prototypes of its inputs.
 
 :class:`STDPEncoder` is the scikit-learn transformer around the compiled engines: ``fit`` shows every
-sample for ``n_steps`` steps and lets the neurons that answer move towards it, without labels;
+sample for ``n_steps`` steps and moves the weights of the neurons that fire towards it, without labels;
 ``transform`` counts the spikes of the frozen neurons. :class:`~spikewise.learn.stdp.STDPClassifier`
 adds the labels.
 """
@@ -41,12 +41,12 @@ from .responses import Responses, compiled_rule
 from .rules.base import Rule, resolve_rule, rule_to_dict, spread_of
 
 Progress = Callable[[int, int], None]
-"""Called with the samples seen and the samples in all."""
+"""Function that is called with the number of samples seen and of all samples."""
 
 _CHUNK = 500  # samples between two reports of progress, and per task of a thread
-_STREAM = 20_000  # presentations that small data sets are repeated to, and over which the rates of a stream fall
+_STREAM = 20_000  # presentations by default, and over which the learning rates of a stream fall
 _MAX_EPOCHS = 20
-_PREPARED = 10_000  # samples that decide how strongly inputs drive the neurons
+_PREPARED = 10_000  # samples from which the strength of the input is derived
 _SNAPSHOT_SECONDS = 5.0
 
 
@@ -59,12 +59,12 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Neurons N.
     rule : str or rule object, default "lean"
         How the network learns: "lean" (this project's), "first_spike" (the same, but a sample ends with its first
-        output spike: several times faster), "fspinn" (the techniques of [2]_ as reconstructed), "diehl_cook" (the
+        output spike: several times faster), "fspinn" (a reconstruction of the techniques of [2]_), "diehl_cook" (the
         baseline [1]_), or an object of :mod:`spikewise.learn.stdp.rules.base`.
     n_steps : int, default 350
         Steps T of 1 ms for which a sample is presented.
     n_epochs : int, optional
-        Passes over the samples; by default as many (at most 20) as it takes to show 20,000 samples.
+        Passes over the samples; by default as many as are needed to show 20,000 samples, at most 20.
     n_bits : int, None or "auto"
         Bits of a weight while learning and afterwards, 1 to 8, or None for 32-bit floats. "auto" is 8, and None for
         "diehl_cook". With bits the lean rule has 16-bit membrane potentials too; those of the others stay floats.
@@ -72,9 +72,9 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         How integer weight updates are rounded.
     batch_size : int, default 1
         Samples that meet the same frozen network while learning; updates are applied in the order of the samples.
-        Part of the model, unlike ``n_jobs``, and what lets threads share the learning.
+        It changes the learned weights, unlike ``n_jobs``, and allows several threads to learn.
     random_state : int, RandomState or None
-        Source of chance. Equal seeds give equal bits on any number of threads.
+        Source of random numbers. Equal seeds give equal bits on any number of threads.
     n_jobs : int or None
         Threads of ``transform``, and of ``fit`` if ``batch_size`` is above 1; None is one, -1 all.
     verbose : bool
@@ -83,7 +83,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Attributes
     ----------
     engine_ : Engine
-        The layer itself, with its rule, settings and the events of what happened while learning.
+        The layer, with its rule, settings and counts of events during learning.
     horizon_ : int
         Presentations over which learning rates fall.
 
@@ -145,8 +145,8 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         progress : callable, optional
             Called with the presentations done and the presentations in all.
         checkpoint : path, optional
-            File that is replaced every few seconds; if it is there, learning goes on from it and ends in the same
-            bits as if it had never stopped.
+            File that is replaced every few seconds; if it exists, learning continues from it and ends in the same
+            bits as an uninterrupted run.
         """
         self.check_settings()
         if checkpoint is not None and not isinstance(self.random_state, (int, np.integer)):
@@ -162,7 +162,9 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if checkpoint is not None:
             identity["data"] = fingerprint(data)
             read_snapshot(checkpoint, identity, engine)
+        # The order of an epoch depends on the seed alone. Two are kept, since a chunk may reach into the next.
         order = lru_cache(maxsize=2)(lambda epoch: np.random.default_rng([seed, epoch]).permutation(n))
+        # Whole batches, so that chunks do not change where batches begin.
         chunk = -(-_CHUNK // self.batch_size) * self.batch_size
         saved = time.monotonic()
         with ExitStack() as stack:
@@ -171,6 +173,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             for first in range(engine.events.n_samples, n_total, chunk):
                 places = range(first, min(first + chunk, n_total))
                 epochs = range(first // n, places[-1] // n + 1)
+                # From the start of the first epoch that the chunk touches.
                 rows = np.concatenate([order(epoch) for epoch in epochs])[first % n :][: len(places)]
                 engine.learn(_shares(data, rows), places, n_total, n_threads(self.n_jobs))
                 if checkpoint is not None and time.monotonic() - saved > _SNAPSHOT_SECONDS:
@@ -185,14 +188,14 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def partial_fit(self, X: ArrayLike, y: Any = None) -> STDPEncoder:
         """Learn from the next samples of a stream, in their order.
 
-        Learning rates fall over the first 20,000 samples and then stay, so that a stream without end can be
-        followed. After ``fit``, learning goes on at the last rates.
+        Learning rates fall over the first 20,000 samples and then stay constant, so that the network can follow an
+        endless stream. After ``fit``, learning continues at the last rates.
 
         Parameters
         ----------
         X : array or sparse matrix of shape (B, n_inputs), or array of shape (B, ...)
-            Non-negative features. The first call decides how strongly inputs drive the neurons, so it should bring
-            samples like those that follow.
+            Non-negative features. The strength of the input is derived from the first call, so its samples should be
+            like those that follow.
         y : ignored
         """
         is_new = not hasattr(self, "engine_")
@@ -211,7 +214,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[np.int64]:
-        """Count the spikes of each neuron, shape (B, n_neurons). A row's answer depends on its content alone."""
+        """Count the spikes of each neuron, shape (B, n_neurons). The response to a row depends only on its content."""
         found = self.respond(X)
         n = self.engine_.n_neurons
         n_samples = len(found.exit_steps)
@@ -224,7 +227,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         rule: ExitRule | None = None,
         n_jobs: int | None = None,
     ) -> Responses:
-        """Run the frozen neurons; with evidence (K, N) and a rule, stop each sample as soon as it is ready.
+        """Run the neurons without learning; with evidence (K, N) and a rule, stop each sample when it is ready.
 
         Parameters
         ----------
@@ -233,7 +236,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         evidence : float array of shape (K, n_neurons), optional
             Score that one spike of each neuron adds to each class.
         rule : EntropyExit, ConfidenceExit, MarginExit or NeverExit, optional
-            Compiled into the loop, which really returns.
+            The compiled loop asks it and stops.
         n_jobs : int, optional
             Threads; the estimator's own if absent.
         """
@@ -248,6 +251,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         chunks = range(0, data.shape[0], _CHUNK)
         n_workers = min(n_threads(self.n_jobs if n_jobs is None else n_jobs), len(chunks))
+        # Threads, not processes: the compiled loops run without Python's lock.
         parts = Parallel(n_workers, require="sharedmem")(delayed(answer)(first) for first in chunks)
         return Responses.joined(parts)
 
@@ -263,24 +267,24 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def n_presentations_(self) -> int:
-        """Samples shown while learning, all epochs together."""
+        """Samples shown while learning, over all epochs."""
         return self.engine_.events.n_samples
 
     @property
     def health_(self) -> Health:
-        """Live neurons, spikes per sample, silent samples, spread of the thresholds; ``fit`` warns with a remedy."""
+        """Live neurons, spikes per sample, silent samples, spread of the thresholds; ``fit`` warns of problems."""
         return Health.of(self.engine_.events, self.engine_.n_fired, self.engine_.theta)
 
     def adopt(self, engine: Engine, horizon: int) -> STDPEncoder:
-        """Take over an engine that has learned, instead of learning."""
+        """Use an engine that has already learned, instead of learning."""
         self.engine_, self.n_features_in_, self.horizon_ = engine, engine.n_inputs, horizon
         return self
 
     def quantized(self, n_bits: int, rounding: Rounding = "nearest", seed: int = 0) -> STDPEncoder:
         """Return a copy whose learned weights are rounded to ``n_bits`` bits (1 to 8), without learning again.
 
-        Potentials are then 16-bit integers for the lean rule, and gains keep the norm of a neuron's input. The seed is
-        that of stochastic rounding.
+        For the lean rule potentials are then 16-bit integers, and gains are computed from the rounded weights. The seed
+        is that of stochastic rounding.
 
         Examples
         --------
@@ -297,17 +301,18 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return copy.adopt(quantized_engine(self.engine_, n_bits, rounding, seed), self.horizon_)
 
     def _start(self, X: Any, horizon: int) -> None:
-        """A fresh engine for samples like these, whose rates fall over this many presentations."""
+        """Build a new engine for samples like these; its learning rates fall over ``horizon`` presentations."""
         self.horizon_ = horizon
         seed = np.uint64(check_random_state(self.random_state).randint(np.iinfo(np.int64).max))
         settings = settings_for(self, self.n_features_in_, seed)
         self.engine_ = build_engine(resolve_rule(self.rule, self.n_neurons), settings)
+        # Spread evenly over the data, which may be sorted.
         chosen = np.unique(np.linspace(0, X.shape[0] - 1, _PREPARED).astype(int))
         parts = (chosen[first : first + _CHUNK] for first in range(0, len(chosen), _CHUNK))
         self.engine_.prepare(spread_of(_shares(X, part) for part in parts))
 
     def _identity(self) -> dict[str, Any]:
-        """What decides the bits that are learned, as plain values."""
+        """Return what decides the learned bits, as plain values."""
         return {"rule": rule_to_dict(self.engine_.rule), "settings": settings_to_dict(self.engine_.settings)}
 
     def _features(self, X: Any, reset: bool) -> Any:
@@ -318,7 +323,7 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return X
 
     def check_settings(self) -> None:
-        """Raise ParameterError if a parameter is impossible; ``fit`` does so too."""
+        """Raise ParameterError if a parameter is impossible; ``fit`` calls it too."""
         check_parameters(self)
 
     def __sklearn_tags__(self) -> Any:
@@ -330,14 +335,15 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _shares(X: Any, rows: NDArray[np.integer]) -> NDArray[np.uint16]:
-    """Share of each input in its sample's spikes, of these rows."""
+    """Return the share of each input in the spikes of its sample, for these rows."""
+    # A sparse matrix becomes dense for a few rows at a time.
     chosen = X[rows]
     return spike_shares(chosen.toarray() if isinstance(chosen, (csr_array, csr_matrix)) else chosen)
 
 
 @contextmanager
 def _progress_bar(title: str) -> Iterator[Progress]:
-    """Show a bar on standard error; yields a function of what is done and what there is to do."""
+    """Show a progress bar on standard error; yields the function that updates it."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bars(*columns, console=Console(stderr=True)) as bars:
         task = bars.add_task(title, total=None)

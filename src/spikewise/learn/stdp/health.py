@@ -1,4 +1,4 @@
-"""Whether a learned network is well: who takes part, how often neurons fire, and what to do if not."""
+"""Diagnosis of a learned network: which neurons fire, how often, and what to do about problems."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from numpy.typing import NDArray
 
 from .counters import EventCounts
 
+# Shares beyond which a network is reported, with its remedy.
 _SICK_SILENT = 0.1
 _SICK_EMPTY = 0.5
 _SICK_LIVE = 0.5
 _SICK_SPREAD = 0.5
-_ENOUGH = 20  # spikes per neuron from which on a share of sleepers means something
+_ENOUGH = 20  # spikes per neuron; with fewer, a share of silent neurons means little
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Signs of life of a network after learning.
+    """Measures of the activity of a network during learning.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ class Health:
 
     @classmethod
     def of(cls, events: EventCounts, n_fired: NDArray[np.int64], theta: NDArray[np.float32]) -> Health:
-        """Examine a network from its events, the spikes of each neuron (N,) and the thresholds (N,)."""
+        """Compute the measures from events, spikes of each neuron (N,) and thresholds (N,)."""
         mean = float(theta.mean(dtype=float))
         return cls(
             live_share=float((n_fired > 0).mean()),
@@ -60,7 +61,7 @@ class Health:
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong, each with a remedy; empty if the network is well.
+        """Problems, each with a remedy; empty if there are none.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""Parameters of an unsupervised layer: what is possible, and the settings of the engine that they ask for."""
+"""Check the parameters of an unsupervised layer, and turn them into settings of an engine."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from joblib import effective_n_jobs
 
-from spikewise._choices import Rounding
 from spikewise.errors import ParameterError, unknown_name
 
 from .engines.base import ROUNDINGS, Engine, Settings
 from .rules.base import LeanRule, auto_bits, resolve_rule
 
+# Upper limits: steps are counted in 16 bits, weights have 8; the others only catch mistakes.
 _LIMITS = {"n_neurons": 100_000, "n_steps": 30_000, "n_epochs": 1_000_000, "n_bits": 8, "batch_size": 1_000_000}
 _OPTIONAL = ("n_epochs", "n_bits")
 _MOST_THREADS = 1024
@@ -24,6 +24,7 @@ def check_parameters(encoder: Any) -> None:
         value = getattr(encoder, key)
         if (value is None and key in _OPTIONAL) or (key == "n_bits" and isinstance(value, str) and value == "auto"):
             continue
+        # A bool is an int in Python, but no number of neurons.
         is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
         if not is_whole or not 1 <= value <= highest:
             none = ", or be None" if key in _OPTIONAL else ""
@@ -40,7 +41,7 @@ def check_parameters(encoder: Any) -> None:
 
 
 def n_threads(n_jobs: int | None) -> int:
-    """Threads that ``n_jobs`` stands for.
+    """Return the number of threads for ``n_jobs``.
 
     Examples
     --------
@@ -57,34 +58,25 @@ def n_threads(n_jobs: int | None) -> int:
 
 
 def settings_for(encoder: Any, n_inputs: int, seed: np.uint64) -> Settings:
-    """Settings of an engine with these parameters."""
+    """Return the settings of an engine with these parameters."""
     n_bits = auto_bits(encoder.rule) if encoder.n_bits == "auto" else encoder.n_bits
-    rounding: Rounding = encoder.rounding
-    return Settings(
-        n_inputs,
-        int(encoder.n_neurons),
-        int(encoder.n_steps),
-        None if n_bits is None else int(n_bits),
-        rounding,
-        seed,
-        int(encoder.batch_size),
-    )
+    n_bits = None if n_bits is None else int(n_bits)
+    n_neurons, n_steps, batch_size = int(encoder.n_neurons), int(encoder.n_steps), int(encoder.batch_size)
+    return Settings(n_inputs, n_neurons, n_steps, n_bits, encoder.rounding, seed, batch_size)
 
 
 def refuse_changes(encoder: Any, engine: Engine) -> None:
-    """Raise ParameterError if an encoder's parameters are no longer those of the engine that it learned with."""
+    """Raise ParameterError if the parameters of an encoder have changed since its engine was built."""
     settings = engine.settings
-    now = {**_values(settings_for(encoder, settings.n_inputs, settings.seed)), "rule": _rule_of(encoder)}
+    # The rule is compared as an object: its name may stand for other constants at another size.
+    rule = resolve_rule(encoder.rule, encoder.n_neurons)
+    now = {**_values(settings_for(encoder, settings.n_inputs, settings.seed)), "rule": rule}
     before = {**_values(settings), "rule": engine.rule}
     changed = [f"{key} is {now[key]!r} and was {before[key]!r}" for key in now if now[key] != before[key]]
     if changed:
         raise ParameterError(
             f"parameters must stay as they were for learning to go on; {', '.join(changed)}. Set them back or fit anew."
         )
-
-
-def _rule_of(encoder: Any) -> Any:
-    return resolve_rule(encoder.rule, encoder.n_neurons)
 
 
 def _values(settings: Settings) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a frozen network answers: output spikes, exit steps and scores, and exit rules in compiled form."""
+"""Responses of a frozen network: output spikes, exit steps and scores; and exit rules in compiled form."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Responses:
     Parameters
     ----------
     samples, steps, neurons : int arrays of shape (M,)
-        Who fired when (steps count from 1) for which sample.
+        Sample, step (from 1) and neuron of each output spike.
     exit_steps : int array of shape (B,)
-        Steps that were computed.
+        Number of computed steps.
     scores : float array of shape (B, K)
-        Summed evidence at the end.
+        Summed evidence after the last computed step.
     in_spikes, out_spikes : int arrays of shape (T,)
-        Spikes of all running samples at each step.
+        Spikes of inputs and of neurons at each step, over the samples that run it.
     events : EventCounts
         Events of all samples.
     """
@@ -47,8 +47,9 @@ class Responses:
 
     @classmethod
     def of(cls, sheet: Sheet, events: NDArray[np.int64]) -> Responses:
-        """What a compiled loop found, and the events that it counted."""
+        """Build responses from the results of a compiled loop and the events that it counted."""
         n, most = len(sheet.n_fired), int(sheet.n_fired.max(initial=0))
+        # The rows of the sheet are longer than their contents.
         there = np.arange(most) < sheet.n_fired[:, None]
         step, neuron = (part[:, :most][there].astype(np.int64) for part in (sheet.step, sheet.neuron))
         return cls(
@@ -58,7 +59,7 @@ class Responses:
 
     @classmethod
     def joined(cls, parts: Sequence[Responses]) -> Responses:
-        """Answers to samples that follow each other."""
+        """Join the responses to successive samples."""
         firsts = np.cumsum([0, *(len(part.exit_steps) for part in parts)])
         events = EventCounts()
         for part in parts:
@@ -77,7 +78,7 @@ class Responses:
 
 
 def compiled_rule(rule: ExitRule | None, n_classes: int) -> ExitConstants:
-    """A rule as the compiled loop takes it."""
+    """Return the constants of a rule for the compiled loop."""
     if rule is None or isinstance(rule, NeverExit):
         return NEVER_EXIT
     kind = _KINDS.get(getattr(rule, "kind", ""))

@@ -1,12 +1,12 @@
-r"""Batch normalisation and LIF neurons as one operation: each activation is touched as seldom as possible.
+r"""Batch normalisation and LIF neurons as one operation on a CPU, which reads each activation as rarely as possible.
 
 Between two weighted sums a spiking network normalises, leaks, compares and resets, T times. As separate operations
-that is a dozen passes over memory, and autograd keeps most of what they write. Here forward reads the sums twice
-(statistics, then all steps at once) and writes spikes; backward reads the sums and the gradients of the spikes, runs
-the steps again and needs nothing but the sums. See :mod:`spikewise.network.kernels.lif` for the equations.
+these are a dozen passes over memory, and autograd keeps most of what they write. Here forward reads the sums twice
+(for statistics, then for all steps) and writes spikes. Backward reads the sums and the gradients of the spikes and
+computes the potentials again. See :mod:`spikewise.network.kernels.lif` for the equations.
 
-:func:`can_fuse` says when it applies on a CPU, and :func:`~spikewise.network.fused.cuda.can_fuse_cuda` on a GPU;
-elsewhere :func:`norm_lif` is the same in plain PyTorch. In evaluation all give the same bits in float32.
+:func:`can_fuse` says when this applies on a CPU, and :func:`~spikewise.network.fused.cuda.can_fuse_cuda` on a GPU;
+otherwise :func:`norm_lif` computes the same in plain PyTorch. In evaluation all give the same bits in float32.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from spikewise.network.neurons import LIF, LIFParams, lif_sequence, tell_decay
 from spikewise.network.pooling import square_means
 from spikewise.network.surrogate import Dspike
 
-from .batch_norm import BatchNorm, gradient_line, is_plain, is_shared, line, may_fuse, of_batch, of_running
+from .batch_norm import BatchNorm, bump_of, gradient_line, is_plain, is_shared, line, may_fuse, of_batch, of_running
 from .flat import FlatSums, period_of
 
 
@@ -36,16 +36,16 @@ def norm_lif(
     sums: Tensor, norm: BatchNorm, params: LIFParams, n_steps: int, v0: Tensor | None = None,
     residual: Tensor | None = None, decay: Tensor | None = None, *, means: bool = False,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Normalise weighted sums over time and batch together, and run the neurons.
+    """Normalise weighted sums over time and batch, and run the neurons.
 
     Parameters
     ----------
     sums : Tensor of shape (T, B, C, ...) or (1, B, C, ...)
-        Weighted sums of every step, or those of a static input, which serve all steps.
+        Weighted sums of every step, or those of a static input, which are the same at all steps.
     norm : BatchNorm1d or BatchNorm2d
-        In training its running statistics are brought up to date.
+        The normalisation; in training its running statistics are updated.
     params : LIFParams
-        The neurons.
+        Parameters of the neurons.
     n_steps : int
         Timesteps T.
     v0 : Tensor of shape (B, C, ...), optional
@@ -53,9 +53,9 @@ def norm_lif(
     residual : Tensor of shape (T, B, C, ...), optional
         Current of a shortcut, added to the normalised sums.
     decay : Tensor, optional
-        A scalar of value ``params.decay``, to receive its gradient.
+        A scalar of value ``params.decay`` that receives the gradient of the decay.
     means : bool
-        Hand on :func:`~spikewise.network.pooling.square_means` of the spikes, (T, B, C, H + 1, W + 1), instead.
+        Return :func:`~spikewise.network.pooling.square_means` (T, B, C, H + 1, W + 1) instead of the spikes.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def norm_lif(
     Raises
     ------
     ShapeError
-        If the shapes do not fit each other or the number of steps.
+        If the shapes do not fit each other, or do not fit the number of steps.
 
     Examples
     --------
@@ -81,6 +81,7 @@ def norm_lif(
     if means and not (can_fuse(sums, norm, params) and _has_whole_rows(sums)):
         spikes, v = norm_lif(sums, norm, params, n_steps, v0, residual, decay)
         return _means_of(spikes), v
+    # From the fastest form to the most general one.
     if sums.is_cuda:
         from .cuda import can_fuse_cuda, norm_lif_cuda  # it looks for Triton and a compiler
 
@@ -92,9 +93,10 @@ def norm_lif(
         )
         return found
     if norm.training or not is_plain(norm):
-        # Flattened, a single sample has strides on which the gradient of torch's own normalisation is wrong.
+        # No flatten for a single step: its strides make the gradient of torch's own normalisation wrong.
         currents: Tensor = norm(sums[0] if len(sums) == 1 else sums.flatten(0, 1)).reshape(sums.shape)
     else:
+        # As a line a x + b: torch's own normalisation would round differently from the fused forms.
         each = (1, 1, -1, *[1] * (sums.ndim - 3))
         scale, shift = line(norm, *of_running(norm))
         currents = sums * scale.to(sums.dtype).view(each) + shift.to(sums.dtype).view(each)
@@ -109,13 +111,13 @@ def _means_of(spikes: Tensor) -> Tensor:
 
 
 class NormLIF(LIF):
-    """A LIF population that also takes sums that are still to be normalised, and then does both at once."""
+    """A LIF population that also accepts sums before normalisation, and then fuses both operations."""
 
     def forward(
         self, currents: Tensor, v0: Tensor | None = None, norm: BatchNorm | None = None, n_steps: int | None = None,
         residual: Tensor | None = None, *, means: bool = False,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Spikes (T, B, ...) and last potential; of :func:`norm_lif` where there is a normalisation."""
+        """Return spikes (T, B, ...) and last potential; by :func:`norm_lif` if there is a normalisation."""
         if norm is None:
             return super().forward(currents, v0)
         n_steps = len(currents) if n_steps is None else n_steps
@@ -123,8 +125,8 @@ class NormLIF(LIF):
 
 
 def can_fuse(sums: Tensor, norm: BatchNorm, params: LIFParams) -> bool:
-    """Whether the fused operation applies: a CPU, 32 or 16 bits, a known surrogate, and rows of whole vectors."""
-    # Processes that share a batch must all come to the same answer, however many samples each of them has.
+    """Whether the fused operation applies: CPU, float32 or bfloat16, known surrogate, rows of whole vectors."""
+    # Processes that share a batch must all decide the same, whatever their number of samples: they add up together.
     n = sums[0, :1].numel() if is_shared(norm) else sums[0].numel()
     fits = sums.device.type == "cpu" and sums.dtype in (torch.float32, torch.bfloat16)
     return fits and n % period_of(sums.shape[2]) == 0 and may_fuse(sums, norm, params)
@@ -139,15 +141,16 @@ def _check(sums: Tensor, n_steps: int, v0: Tensor | None, residual: Tensor | Non
 
 
 def _has_whole_rows(sums: Tensor) -> bool:
-    """Whether each row of pixels is one of whole vectors."""
+    """Whether each row of pixels consists of whole vectors."""
     return sums.shape[4] * sums.shape[2] % period_of(sums.shape[2]) == 0
 
 
 def _of_batch(x: FlatSums, norm: BatchNorm) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (C,) of each channel of this batch."""
+    """Return mean and standard deviation (C,) of each channel of this batch."""
 
     def moments(centre: Tensor) -> tuple[Tensor, ...]:
         tiled = x.tiled(centre)
+        # One row per part, so that threads never write to the same sums.
         sums, squares = np.zeros((2, N_PARTS, x.period), np.float32)
         x.each_part(
             lambda part, begin, end: kernels.moments(x.data, begin, end, tiled, sums[part], squares[part]),
@@ -159,7 +162,7 @@ def _of_batch(x: FlatSums, norm: BatchNorm) -> tuple[Tensor, Tensor]:
 
 
 class _NormLIF(torch.autograd.Function):
-    """The equations of :mod:`spikewise.network.kernels.lif`; sums are the only activations that are kept."""
+    """The equations of :mod:`spikewise.network.kernels.lif`; of all activations only the sums are kept."""
 
     @staticmethod
     def forward(
@@ -173,6 +176,7 @@ class _NormLIF(torch.autograd.Function):
         v, out = empty(x.n, np.float32), empty(x.size_of(means, n_steps), x.data.dtype)
         given = tuple(kernels.Sums(x.data, x.stride, a, b, added, r_stride, before, v_stride, n_steps, x.n))
         neurons = _neurons(params)
+        # A row of means needs two rows of spikes, so images are not cut between threads.
         if means:
             of_images = tuple(Means(out, *x.map))
             x.each_image(lambda _, begin, end: forward_means(given, of_images, v, begin, end, neurons))
@@ -181,6 +185,7 @@ class _NormLIF(torch.autograd.Function):
             x.each_part(lambda _, begin, end: kernels.forward(given, train, v, begin, end, neurons))
         ctx.save_for_backward(sums, mean, std, scale, shift, v0, residual, decay)
         ctx.settings = params, n_steps, norm.training, means
+        # Not among the saved tensors: backward needs the module only to add up over processes.
         ctx.norm = norm
         ctx.set_materialize_grads(False)
         return x.like(out, n_steps, means=means), x.like(v).to(sums.dtype)
@@ -194,6 +199,7 @@ class _NormLIF(torch.autograd.Function):
         a, b, centre = x.tiled(scale), x.tiled(shift), x.tiled(mean)
         (before, v_stride), (after, g_stride) = _potentials(v0), _potentials(grad_v)
         added, r_stride = x.added(residual)
+        # A stride of zero means that there is none, and its gradient takes no memory.
         grad_before = empty(x.n * v_stride, np.float32)
         grad_added = empty(n_steps * x.n * r_stride, x.data.dtype)
         if grad_out is None:
@@ -216,6 +222,7 @@ class _NormLIF(torch.autograd.Function):
         (x.each_image if means else x.each_part)(work)
         grad_shift, product = (torch.from_numpy(x.by_channel(each)) for each in (sum_grad, sum_product))
         count = x.data.size // x.n_channels if is_training else math.inf
+        # Normalisation depends on the whole batch: the gradient of the sums needs a second pass.
         slope, offset, grad_weight = gradient_line(ctx.norm, mean, std, scale, grad_shift, product, count)
         arrays = a, x.tiled(slope), x.tiled(offset)
         x.each_part(lambda _, begin, end: kernels.normalise_gradient(x.data, grad, *arrays, begin, end), all_steps=True)
@@ -228,7 +235,7 @@ class _NormLIF(torch.autograd.Function):
 
 
 def _potentials(v: Tensor | None) -> tuple[Any, int]:
-    """Potentials (B, C, ...) as a flat array of floats, and how far apart they lie: sixteen zeros if there are none."""
+    """Return potentials (B, C, ...) as a flat float32 array and its stride; if there are none, 16 zeros and 0."""
     if v is None:
         return np.zeros(LANES, np.float32), 0
     return flat(v.movedim(1, -1).to(torch.float32)), 1
@@ -240,8 +247,5 @@ def _neurons(params: LIFParams) -> tuple[Any, ...]:
 
 
 def _surrogate(params: LIFParams) -> tuple[Any, ...]:
-    gamma = params.surrogate.gamma  # type: ignore[attr-defined]
-    if isinstance(params.surrogate, Dspike):
-        height = gamma / (2 * math.tanh(gamma**2))
-        return tuple(kernels.Slope(kernels.DSPIKE, np.float32(gamma), np.float32(height)))
-    return tuple(kernels.Slope(kernels.TRIANGLE, np.float32(gamma), np.float32(1 / gamma**2)))
+    kind = kernels.DSPIKE if isinstance(params.surrogate, Dspike) else kernels.TRIANGLE
+    return tuple(kernels.Slope(kind, *map(np.float32, bump_of(params))))

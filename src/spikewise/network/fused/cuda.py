@@ -1,12 +1,12 @@
-r"""Batch normalisation and LIF neurons as one operation on a GPU: what :mod:`spikewise.network.fused` is on a CPU.
+r"""Batch normalisation and LIF neurons as one operation on a GPU; :mod:`spikewise.network.fused.cpu` is for a CPU.
 
-A GPU waits for memory, not for arithmetic. So the sums are read once for their statistics and once for all steps, and
-spikes are written; backward reads sums and gradients, runs the steps again in registers, and needs nothing but the
-sums: memory for the neurons does not grow with their potentials. The kernels are written in Triton
-(:mod:`spikewise.network.kernels.lif_triton`), for channels-last and for contiguous maps alike, without a copy.
+A GPU is limited by memory, not by arithmetic. So the sums are read once for their statistics and once for all steps,
+and spikes are written. Backward reads sums and gradients and computes the potentials again in registers, so that no
+potentials are kept. The kernels are written in Triton (:mod:`spikewise.network.kernels.lif_triton`); they accept
+channels-last and contiguous maps without a copy.
 
-Potentials have 32 bits whatever the activations have, and are rounded as in plain PyTorch with 32 bits: in evaluation
-both give the same bits.
+Potentials always have 32 bits and are rounded as in plain PyTorch with 32 bits, so in evaluation both give the same
+bits.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from spikewise.network.neurons import LIFParams
-from spikewise.network.surrogate import Dspike, Triangle
+from spikewise.network.surrogate import Triangle
 
 from . import batch_norm as _channels
 from .batch_norm import BatchNorm, may_fuse
 
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16)
-_TILE = 8192  # elements of a program over all steps: 64 potentials for each of its 128 threads
-_FEW_STEPS, _MAX_STEPS = 8, 32  # with fewer a tile does not grow; with more compiling takes minutes
-_MAX_CHANNELS = 64  # of a program: with 16 bits they fill a line of memory
+_TILE = 8192  # elements of a program over all steps: 64 potentials per thread, for 128 threads
+_FEW_STEPS, _MAX_STEPS = 8, 32  # with fewer steps a tile does not grow; with more, compiling takes minutes
+_MAX_CHANNELS = 64  # per program: with 16 bits they fill 128 bytes, one line of memory
 
 
 def can_fuse_cuda(sums: Tensor, norm: BatchNorm, params: LIFParams, n_steps: int = 1) -> bool:
@@ -48,7 +48,7 @@ def can_fuse_cuda(sums: Tensor, norm: BatchNorm, params: LIFParams, n_steps: int
 
 @cache
 def _has_triton() -> bool:
-    """Whether Triton is there (with tuples: 3.3), and the C compiler that it starts kernels with."""
+    """Whether Triton (3.3 or later, which has tuples) and the C compiler that it needs are installed."""
     try:
         import triton.language
     except ImportError:
@@ -61,9 +61,9 @@ def norm_lif_cuda(
     sums: Tensor, norm: BatchNorm, params: LIFParams, n_steps: int, v0: Tensor | None = None,
     residual: Tensor | None = None, decay: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """What :func:`~spikewise.network.fused.norm_lif` does, from the same to the same, where :func:`can_fuse_cuda`.
+    """Compute the same as :func:`~spikewise.network.fused.norm_lif`; only if :func:`can_fuse_cuda`.
 
-    The kernels are compiled for each number of steps.
+    The kernels are compiled separately for each number of steps.
     """
     found: tuple[Tensor, Tensor] = _NormLIF.apply(  # type: ignore[no-untyped-call]
         sums, norm.weight, norm.bias, v0, residual, decay, norm, params, n_steps
@@ -72,9 +72,9 @@ def norm_lif_cuda(
 
 
 class _Maps:
-    """Sums of shape (T, B, C, ...) as a contiguous array (T, n_maps, C, area), and the grid of programs over a step.
+    """Sums (T, B, C, ...) as a contiguous array (T, n_maps, C, area), and the grid of programs over a step.
 
-    Where channels come last in memory, every pixel is a map of area 1.
+    If channels come last in memory, every pixel is a map of area 1.
     """
 
     def __init__(self, sums: Tensor, n_steps: int) -> None:
@@ -92,30 +92,30 @@ class _Maps:
         self.grid = -(-n_rows // self.tile["ROWS"]), -(-self.n_channels // width)
 
     def laid(self, values: Tensor | None) -> Any:
-        """Values (T, B, C, ...) or (B, C, ...) in the order of these maps, which they mostly have."""
+        """Return values (T, B, C, ...) or (B, C, ...) in the memory order of these maps, mostly without a copy."""
         return None if values is None else values.movedim(self.channel, -1).contiguous()
 
     def usual(self, values: Tensor) -> Tensor:
-        """Values in this order as (T, B, C, ...) or (B, C, ...)."""
+        """Return values in this memory order as (T, B, C, ...) or (B, C, ...)."""
         return values.movedim(-1, self.channel)
 
     def empty(self, *n_steps: int, dtype: torch.dtype | None = None) -> Tensor:
-        """Room for (n_steps, B, C, ...), or (B, C, ...), in this order."""
+        """Allocate (n_steps, B, C, ...), or (B, C, ...), in this memory order."""
         shape = torch.empty(*n_steps, *self.shape[1:], device="meta").movedim(self.channel, -1).shape
         return torch.empty(shape, dtype=dtype or self.data.dtype, device=self.data.device)
 
     def table(self) -> Tensor:
-        """Room for the channel sums of each row of programs."""
+        """Allocate a table for the channel sums of each row of programs."""
         return torch.empty(self.grid[0], self.n_channels, device=self.data.device)
 
 
 def _power_of_two(n: int) -> int:
-    """The smallest that is at least n."""
+    """Return the smallest power of two that is at least n."""
     return 1 << (n - 1).bit_length()
 
 
 def _moments(x: _Maps, norm: BatchNorm) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (C,) of each channel of this batch."""
+    """Return mean and standard deviation (C,) of each channel of this batch."""
     from spikewise.network.kernels.lif_triton import moments
 
     def sums_around(centre: Tensor) -> tuple[Tensor, ...]:
@@ -127,7 +127,7 @@ def _moments(x: _Maps, norm: BatchNorm) -> tuple[Tensor, Tensor]:
 
 
 class _NormLIF(torch.autograd.Function):
-    """The equations of :mod:`spikewise.network.kernels.lif`; sums are the only activations that are kept."""
+    """The equations of :mod:`spikewise.network.kernels.lif`; of all activations only the sums are kept."""
 
     @staticmethod
     def forward(
@@ -137,6 +137,7 @@ class _NormLIF(torch.autograd.Function):
         from spikewise.network.kernels import lif_triton as kernels
 
         x = _Maps(sums, n_steps)
+        # Triton launches on the current device, which need not be that of the sums.
         with torch.cuda.device_of(sums):  # type: ignore[no-untyped-call]
             mean, std = _moments(x, norm) if norm.training else _channels.of_running(norm)
             scale, shift = _channels.line(norm, mean, std)
@@ -160,7 +161,7 @@ class _NormLIF(torch.autograd.Function):
         sums, mean, std, scale, shift, v0, residual, decay = ctx.saved_tensors
         params, n_steps, is_training, dtype = ctx.settings
         x = _Maps(sums, n_steps)
-        serves_all = len(sums) < n_steps  # a static input: its gradients add up
+        serves_all = len(sums) < n_steps  # a static input, whose gradients add up over the steps
         grad_each = None if serves_all and residual is None else x.empty(n_steps)
         grad_all = x.empty(1) if serves_all else None
         grad_before = None if v0 is None else x.empty(dtype=v0.dtype)
@@ -169,15 +170,16 @@ class _NormLIF(torch.autograd.Function):
             kernels.backward[x.grid](
                 x.data, x.stride, scale.float(), shift.float(), mean.float(), x.laid(residual), x.laid(v0),
                 x.laid(grads[0]), x.laid(grads[1]), grad_each, grad_all, grad_before, sum_grad, sum_product, sum_decay,
-                x.n, *x.sizes, params.decay, params.v_threshold, params.v_reset, *_bump(params), N_STEPS=n_steps,
-                IS_SOFT=params.reset == "soft", IS_TRIANGLE=isinstance(params.surrogate, Triangle), **x.tile,
+                x.n, *x.sizes, params.decay, params.v_threshold, params.v_reset, *_channels.bump_of(params),
+                N_STEPS=n_steps, IS_SOFT=params.reset == "soft", IS_TRIANGLE=isinstance(params.surrogate, Triangle),
+                **x.tile,
             )  # fmt: skip
             grad_shift, product = (each.sum(0, dtype=torch.float64) for each in (sum_grad, sum_product))
             count = x.data.numel() // x.n_channels if is_training else math.inf
             slope, offset, grad_weight = _channels.gradient_line(ctx.norm, mean, std, scale, grad_shift, product, count)
             grad = grad_each if grad_all is None else grad_all
             assert grad is not None
-            # The gradient of the residual is that of the current and is needed as it is.
+            # The gradient of the current is also that of the residual, so it must not be overwritten.
             out = torch.empty_like(grad) if residual is not None and grad is grad_each else grad
             arrays = (each.float() for each in (scale, slope, offset))
             kernels.normalise_gradient[(*x.grid, len(grad))](x.data, grad, out, *arrays, x.n, *x.sizes, **x.tile)
@@ -190,11 +192,3 @@ class _NormLIF(torch.autograd.Function):
             None if sum_decay is None else sum_decay.sum(dtype=torch.float64).to(decay.dtype),
             None, None, None,
         )  # fmt: skip
-
-
-def _bump(params: LIFParams) -> tuple[float, float]:
-    """Reach and height of the surrogate's slope, as the kernels take them."""
-    gamma = params.surrogate.gamma  # type: ignore[attr-defined]
-    if isinstance(params.surrogate, Dspike):
-        return gamma, gamma / (2 * math.tanh(gamma**2))
-    return gamma, 1 / gamma**2

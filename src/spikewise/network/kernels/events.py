@@ -1,16 +1,16 @@
-r"""One timestep of one sample, event by event: only weights of inputs that spike are added.
+r"""One timestep of one sample, event by event: only the weights of inputs that spike are added.
 
-For a batch, convolutions as matrix products are hard to beat. A single sample has few sums to share each weight with,
-but most of its inputs are silent, and a spike is a one: no multiplication is needed.
+For a batch, convolutions as matrix products are hard to beat. A single sample uses each weight for few sums, but most
+of its inputs are silent, and a spike is a one: no multiplication is needed.
 
 .. math:: z_p = \sum_{c, k:\, s_{c, p + k} = 1} w_{c, k}
 
-The spikes are listed, row by row and pixel by pixel. Then, pixel by pixel of the outcome, its sums stay in registers
-while the weights of all spikes around it are added to them. Maps are flat and channels-last, weights (3, 3, C_in,
-C_out): of one row of the map, the spikes of three neighbouring pixels stand together in the list, and their weights in
-the array, so that one loop serves all three. Arrays should begin at a multiple of 64 bytes, as those of torch do:
-elsewhere every second load crosses a line of the cache, and a step takes half as long again. Arguments that belong
-together are handed over as in :mod:`~spikewise.network.kernels.lif`.
+First the spikes are listed, row by row and pixel by pixel. Then, for each output pixel, the sums stay in registers
+while the weights of all spikes around the pixel are added. Maps are flat and channels-last, weights (3, 3, C_in,
+C_out): in one row of the map, the spikes of three neighbouring pixels are neighbours in the list, and so are their
+weights in the array, so one loop covers all three. Arrays should begin at a multiple of 64 bytes, as those of torch do:
+otherwise every second load crosses a cache line, and a step takes half as long again. Arguments are grouped in tuples
+as in :mod:`~spikewise.network.kernels.lif`.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from spikewise._compile import inlined, kernel
 from spikewise._vector import LANES, add_from, load, splat, store, where_above, where_ge
 
 SIDE = 3
-"""Side of the convolutions."""
+"""Side of the kernels of all convolutions."""
 
 _ZERO, _ONE, _QUARTER = np.float32(0), np.float32(1), np.float32(0.25)
 
 
 class Conv(NamedTuple):
-    """Weights of a convolution, the map (H, W) that it reads, and the squares over which it is pooled."""
+    """Weights of a convolution, size of its input map, and side and kind of the pooling after it."""
 
     weights: Any
     n_in: int
@@ -41,7 +41,7 @@ class Conv(NamedTuple):
 
 
 class Neurons(NamedTuple):
-    """Normalisation of each channel, and the neurons."""
+    """Normalisation of each channel, and parameters of the neurons."""
 
     scale: Any
     shift: Any
@@ -52,7 +52,7 @@ class Neurons(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """Room for a place per input and one more, (H + 2) (W + 3) starts, and sums (side, W, C_out)."""
+    """Working memory: a place per input and one more, (H + 2) (W + 3) starts, and sums (side, W, C_out)."""
 
     places: Any
     starts: Any
@@ -61,9 +61,9 @@ class Memory(NamedTuple):
 
 @inlined
 def list_spikes(x: Any, height: int, width: int, n_in: int, n_out: int, places: Any, starts: Any) -> None:
-    """Where the weights of each spike of ``x`` lie, seen from its row, and where the list of each pixel starts.
+    """List the offset of the weights of each spike of ``x`` within its row, and where the list of each pixel starts.
 
-    Pixels (H + 2, W + 3) have a border without spikes, and an end of the row.
+    Pixels (H + 2, W + 3) have a border without spikes, and one entry for the end of the row.
     """
     n_seen, line = 0, width + 3
     starts[:line] = 0
@@ -74,7 +74,8 @@ def list_spikes(x: Any, height: int, width: int, n_in: int, n_out: int, places: 
             starts[first + column + 1] = n_seen
             pixel, place = (row * width + column) * n_in, (column + 1) * n_in * n_out
             for channel in range(n_in):
-                places[n_seen] = place  # the next overwrites it if this one is silent
+                places[n_seen] = place  # overwritten by the next if this input is silent
+                # No branch: most inputs are silent, but which ones cannot be predicted.
                 n_seen += x[pixel + channel] != _ZERO
                 place += n_out
         starts[first + width + 1] = n_seen
@@ -86,10 +87,11 @@ def list_spikes(x: Any, height: int, width: int, n_in: int, n_out: int, places: 
 def add_some(
     zeros: Any, weights: Any, memory: Any, pixel: int, line: int, first: int, per_row: int, begin: int
 ) -> None:
-    """Sums of as many vectors as there are zeros, of one pixel."""
+    """Compute the sums of one pixel for as many vectors of channels as there are zeros."""
     places, starts, sums = memory
     total = zeros
     for _ in range(SIDE):
+        # The spikes of three neighbouring pixels in one go.
         for entry in range(starts[pixel], starts[pixel + SIDE]):
             total = add_from(total, weights, places[entry] + first)
         pixel += line
@@ -100,10 +102,11 @@ def add_some(
 
 @inlined
 def add_weights(conv: Any, memory: Any, row: int, column: int, begin: int) -> None:
-    """Sums (C_out,) of one pixel, from ``begin`` on: the weights of all spikes around it."""
+    """Write the sums (C_out,) of one pixel, from ``begin`` on: add the weights of all spikes around it."""
     weights, n_in, n_out, _, width, _, _ = conv
     zero, line, per_row = splat(_ZERO), width + 3, SIDE * n_in * n_out
     pixel, first, k = row * line + column, -column * n_in * n_out, 0
+    # Six vectors share each read of the list and still fit into registers; the rest goes in threes and ones.
     while k < n_out:
         left = (n_out - k) // LANES
         if left >= 6:
@@ -120,7 +123,7 @@ def add_weights(conv: Any, memory: Any, row: int, column: int, begin: int) -> No
 
 @inlined
 def fire(total: Any, channel: int, place: int, v: Any, spikes: Any, neurons: Any) -> None:
-    """Sixteen neurons, as in :mod:`spikewise.network.kernels.lif`, from their sums."""
+    """Advance sixteen neurons from their sums, as in :mod:`spikewise.network.kernels.lif`."""
     scale, shift, decay, v_threshold, v_reset, is_soft = neurons
     threshold = splat(v_threshold)
     u = load(v, place) * splat(decay) + (total * load(scale, channel) + load(shift, channel))
@@ -130,7 +133,7 @@ def fire(total: Any, channel: int, place: int, v: Any, spikes: Any, neurons: Any
 
 @inlined
 def of_square(sums: Any, here: int, line: int, n_channels: int, is_largest: bool) -> Any:
-    """Largest or mean of a square of sums."""
+    """Return maximum or mean of a square of sums."""
     a, b = load(sums, here), load(sums, here + n_channels)
     c, d = load(sums, here + line), load(sums, here + line + n_channels)
     if is_largest:
@@ -141,12 +144,13 @@ def of_square(sums: Any, here: int, line: int, n_channels: int, is_largest: bool
 
 @kernel
 def conv_step(x: Any, conv: Any, neurons: Any, memory: Any, v: Any, spikes: Any) -> None:
-    """Spikes (H // side, W // side, C_out) of a 3x3 convolution of spikes, pooled over squares, and its potentials."""
+    """Write spikes (H // side, W // side, C_out) and potentials of a 3x3 convolution of spikes, with pooling."""
     _, n_in, n_out, height, width, side, is_largest = conv
     places, starts, sums = memory
     list_spikes(x, height, width, n_in, n_out, places, starts)
     line, place = width * n_out, 0
     for first in range(0, height - side + 1, side):
+        # Only as many rows of sums as pooling needs at once, so that they stay in the cache.
         for row in range(side):
             for column in range(width):
                 begin = row * line + column * n_out
@@ -161,7 +165,7 @@ def conv_step(x: Any, conv: Any, neurons: Any, memory: Any, v: Any, spikes: Any)
 
 @kernel
 def linear_step(x: Any, weights: Any, n_out: int, neurons: Any, sums: Any, v: Any, spikes: Any) -> None:
-    """Spikes (C_out,) of fully connected neurons, and their potentials; weights (n_inputs, C_out)."""
+    """Write spikes (C_out,) and potentials of fully connected neurons; weights (n_inputs, C_out)."""
     sums[:] = _ZERO
     for entry in range(len(x)):
         if x[entry] != _ZERO:
@@ -173,7 +177,7 @@ def linear_step(x: Any, weights: Any, n_out: int, neurons: Any, sums: Any, v: An
 
 @kernel
 def static_step(drive: Any, n_out: int, neurons: Any, v: Any, spikes: Any) -> None:
-    """Spikes of neurons whose sums ``drive`` (..., C_out) are there already, and their potentials."""
+    """Write spikes and potentials of neurons from given sums ``drive`` (..., C_out)."""
     for row in range(0, len(drive), n_out):
         for k in range(0, n_out, LANES):
             fire(load(drive, row + k), k, row + k, v, spikes, neurons)

@@ -1,9 +1,9 @@
-r"""The largest number of each 2x2 square of a map, and where it was: what pooling keeps for its way back.
+r"""Maximum of each 2x2 square of a map, and its place in the square, which backward needs.
 
-Of equals the first counts, row by row, and what is no number counts as larger than any, as in PyTorch. Where the
-largest was, 0 to 3, takes two bytes (a bfloat16) for four numbers; neither these nor 64-bit positions are kept.
+Of equal numbers the first one wins, row by row, and NaN counts as larger than any number, as in PyTorch. The place, 0
+to 3, takes two bytes (a bfloat16) for four numbers; neither these nor 64-bit positions are kept.
 
-Maps are flat and channels-last. A last row or column that has no partner is left out, and gets no gradient.
+Maps are flat and channels-last. A last row or column that belongs to no square is skipped, and gets no gradient.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ _ZERO, _ONE, _TWO, _THREE = (np.float32(number) for number in range(4))
 
 @inlined
 def where_is(place: Any, number: Any, grad: Any) -> Any:
-    """The gradient where the largest was at this place, elsewhere zero."""
+    """Return the gradient in lanes whose maximum was at this place, zero in the others."""
     zero = splat(_ZERO)
+    # Equal means not smaller and not larger: vectors have no other comparison.
     return where_ge(place, splat(number), where_ge(splat(number), place, grad, zero), zero)
 
 
 @inlined
 def top_of(row: int, height: int, n_line: int) -> int:
-    """Where the upper line of a row of squares begins; rows are counted through all maps."""
+    """Return where the upper line of a row of squares begins; rows are counted over all maps."""
     n_rows = height // 2
     return (row // n_rows * height + row % n_rows * 2) * n_line
 
@@ -36,16 +37,16 @@ def top_of(row: int, height: int, n_line: int) -> int:
 def largest_of_squares(
     x: Any, y: Any, places: Any, height: int, width: int, n_channels: int, begin: int, end: int
 ) -> None:
-    """Write the largest of maps begin to end, of ``x`` (M, H, W, C) to ``y`` (M, H // 2, W // 2, C).
+    """Write the maxima of maps begin to end, of ``x`` (M, H, W, C), to ``y`` (M, H // 2, W // 2, C).
 
-    Where they were goes to ``places``, of the shape of ``y``, unless that is empty. C is no less than a vector.
+    Their places go to ``places``, of the shape of ``y``, unless that is empty. C is at least one vector.
     """
     n_rows, n_columns, n_line = height // 2, width // 2, width * n_channels
     for row in range(begin * n_rows, end * n_rows):
         above, out = top_of(row, height, n_line), row * n_columns * n_channels
         for column in range(n_columns):
             for channel in range(0, n_channels, LANES):
-                # The last vector of a pixel ends with it, so it may do again what was done before.
+                # The last vector ends with the pixel: it may overlap the one before and write the same again.
                 k = min(channel, n_channels - LANES)
                 here = above + 2 * column * n_channels + k
                 best, other = load(x, here), load(x, here + n_channels)
@@ -66,9 +67,9 @@ def largest_of_squares(
 def gradient_of_largest(
     grads: Any, places: Any, x_grads: Any, height: int, width: int, n_channels: int, begin: int, end: int
 ) -> None:
-    """The way back of maps begin to end: ``grads`` (M, H // 2, W // 2, C) into ``x_grads`` (M, H, W, C).
+    """Write the gradient of maps begin to end: from ``grads`` (M, H // 2, W // 2, C) to ``x_grads`` (M, H, W, C).
 
-    What has no partner in ``x_grads`` is not written.
+    Elements of ``x_grads`` that belong to no square are not written.
     """
     n_rows, n_columns, n_line = height // 2, width // 2, width * n_channels
     for row in range(begin * n_rows, end * n_rows):

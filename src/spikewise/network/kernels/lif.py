@@ -4,17 +4,17 @@ With :math:`x_t` the weighted sum, scale and shift of its channel, and :math:`r_
 
 .. math:: u_t = \lambda v_{t-1} + (a x_t + b + r_t), \quad s_t = [u_t \ge v_{th}], \quad v_t = \text{reset}(u_t, s_t) .
 
-Backward runs the steps again instead of keeping potentials and spikes: it reads the sums and the gradients of the
-spikes once, and writes the gradient of :math:`a x + b` once, with the sums over it that normalisation needs. What is
-touched often, T potentials of sixteen neurons, lies in the nearest cache.
+Backward computes the potentials again instead of keeping potentials and spikes: it reads the sums and the gradients of
+the spikes once, and writes the gradient of :math:`a x + b` once, with the sums of it that normalisation needs. The data
+that it uses often, T potentials of sixteen neurons, stay in the nearest cache.
 
 Arrays are flat and channels-last: ``(T, n)`` with n = B H W C elements per step, and channels repeat every
-``len(scale)`` elements, a multiple of 16. A static input has ``stride`` 0: its one step serves all. Potentials that are
-zero throughout have ``v_stride`` 0, and so have gradients of them, and absent shortcuts ``r_stride`` 0: sixteen zeros
-serve all elements.
+``len(scale)`` elements, a multiple of 16. A static input has ``stride`` 0: all steps read the same sums. Initial
+potentials that are all zero have ``v_stride`` 0, and so do gradients of potentials that are all zero; an absent
+shortcut has ``r_stride`` 0: sixteen zeros stand for all elements.
 
-Arguments that belong together are named tuples where they are made (``Sums``, ``Train``, ...) and handed over as plain
-ones: numba knows these four times as fast, 0.4 instead of 1.7 us each, which shows in small layers.
+Arguments that belong together are named tuples where they are made (``Sums``, ``Train``, ...) and passed as plain
+tuples: numba recognises these four times as fast, 0.4 instead of 1.7 us each, which is noticeable in small layers.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DSPIKE, TRIANGLE = 0, 1
 
 
 class Sums(NamedTuple):
-    """What neurons receive over T steps of n elements, and their potentials before."""
+    """Input of neurons over T steps of n elements, and their initial potentials."""
 
     x: Any
     stride: int
@@ -47,7 +47,7 @@ class Sums(NamedTuple):
 
 
 class Train(NamedTuple):
-    """Spikes or their gradients: those of step t and element i lie at place ``t * stride + i - origin``."""
+    """Spikes or their gradients: that of step t and element i is at index ``t * stride + i - origin``."""
 
     values: Any
     stride: int
@@ -55,7 +55,7 @@ class Train(NamedTuple):
 
 
 class Neurons(NamedTuple):
-    """What a kernel needs to know of the neurons."""
+    """Parameters of the neurons, as a kernel takes them."""
 
     decay: Any
     v_threshold: Any
@@ -72,7 +72,7 @@ class Slope(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Gradient of the potentials after the last step, and memory for those that are sought."""
+    """Gradient of the potentials after the last step, and memory for the gradients to be computed."""
 
     v: Any
     v_stride: int
@@ -86,9 +86,10 @@ class Gradients(NamedTuple):
 
 @kernel
 def moments(x: Any, begin: int, end: int, centre: Any, sums: Any, squares: Any) -> None:
-    """Add x - centre and its square, channel by channel, over elements begin to end."""
+    """Add up x - centre and its square, channel by channel, over elements begin to end."""
     n_channels = len(centre)
     for channel in range(0, n_channels, LANES):
+        # Channels outside, so that both sums stay in registers.
         middle, total, square = load(centre, channel), splat(_ZERO), splat(_ZERO)
         for place in range(begin + channel, end, n_channels):
             distance = load(x, place) - middle
@@ -107,7 +108,7 @@ def _reset(u: Any, threshold: Any, v_reset: Any, is_soft: bool) -> Any:
 
 @kernel
 def forward(sums: Any, train: Any, v: Any, begin: int, end: int, neurons: Any) -> None:
-    """Spikes of elements begin to end, and their potentials ``v`` (n,) after the steps, from those before."""
+    """Compute spikes of elements begin to end, and their potentials ``v`` (n,) after the last step."""
     x, stride, scale, shift, residual, r_stride, before, v_stride, n_steps, n = sums
     spikes, s_stride, origin = train
     decay, v_threshold, v_reset, is_soft = neurons
@@ -116,6 +117,7 @@ def forward(sums: Any, train: Any, v: Any, begin: int, end: int, neurons: Any) -
     for row in range(begin, end, n_channels):
         for channel in range(0, n_channels, LANES):
             place, a, b = row + channel, load(scale, channel), load(shift, channel)
+            # All steps of sixteen neurons in one go: their potentials stay in a register.
             potential = load(before, place * v_stride)
             for step in range(n_steps):
                 current = load(x, step * stride + place) * a + b + load(residual, (step * n + place) * r_stride)
@@ -127,7 +129,7 @@ def forward(sums: Any, train: Any, v: Any, begin: int, end: int, neurons: Any) -
 
 @inlined
 def _slope(distance: Any, kind: int, gamma: Any, height: Any) -> Any:
-    """Slope of the surrogate at this distance (at least 0) from the threshold."""
+    """Return the slope of the surrogate at this distance (at least 0) from the threshold."""
     zero, one, reach = splat(_ZERO), splat(_ONE), splat(gamma)
     if kind == TRIANGLE:
         return where_ge(reach, distance, (reach - distance) * splat(height), zero)
@@ -137,10 +139,10 @@ def _slope(distance: Any, kind: int, gamma: Any, height: Any) -> Any:
 
 @kernel
 def backward(sums: Any, mean: Any, train: Any, grads: Any, begin: int, end: int, neurons: Any, surrogate: Any) -> None:
-    """Gradient of a x + b for elements begin to end, and its channel sums, alone and times x - mean.
+    """Compute the gradient of a x + b for elements begin to end, and its channel sums, alone and times x - mean.
 
-    The gradient of the potentials before the first step is written if there are any. Gradients of a static input add
-    up over the steps. The gradient of the decay is summed in ``sum_decay`` unless that is empty.
+    If there are initial potentials, their gradient is written too. Gradients of a static input add up over the
+    steps. The gradient of the decay is summed in ``sum_decay`` unless that is empty.
     """
     x, stride, scale, shift, residual, r_stride, before, v_stride, n_steps, n = sums
     grad_spikes, s_stride, origin = train
@@ -156,6 +158,7 @@ def backward(sums: Any, mean: Any, train: Any, grads: Any, begin: int, end: int,
             potential = load(before, place * v_stride)
             for step in range(n_steps):
                 current = load(x, step * stride + place) * a + b + load(residual, (step * n + place) * r_stride)
+                # The same operations in the same order as in forward, so that the same neurons fire.
                 u = potential * leak + current
                 store(potentials, step * LANES, u)
                 potential = _reset(u, threshold, rest, is_soft)
@@ -165,7 +168,7 @@ def backward(sums: Any, mean: Any, train: Any, grads: Any, begin: int, end: int,
                 step = n_steps - 1 - back
                 u = load(potentials, step * LANES)
                 slope = _slope(absolute(u - threshold), kind, gamma, height)
-                # What a spike changes in the potential, times what the potential is worth.
+                # Derivative of v_t with respect to s_t (jump) and u_t (kept), times the gradient of v_t.
                 jump = zero - threshold if is_soft else rest - u
                 kept = g_v if is_soft else where_ge(u, threshold, zero, g_v)
                 g = (load(grad_spikes, step * s_stride + place - origin) + g_v * jump) * slope + kept
@@ -187,13 +190,14 @@ def backward(sums: Any, mean: Any, train: Any, grads: Any, begin: int, end: int,
                 store(grad_before, place, g_v)
             if len(sum_decay):
                 store(sum_decay, channel, load(sum_decay, channel) + share)
+            # Added at the end of the steps: memory is touched once per sixteen neurons.
             store(sum_grad, channel, load(sum_grad, channel) + total)
             store(sum_product, channel, load(sum_product, channel) + product)
 
 
 @kernel
 def normalise_gradient(x: Any, grad: Any, scale: Any, slope: Any, offset: Any, begin: int, end: int) -> None:
-    """Gradient of x in place of that of a x + b: ``scale * grad - slope * x - offset``, channel by channel."""
+    """Replace the gradient of a x + b by that of x, ``scale * grad - slope * x - offset``, channel by channel."""
     n_channels = len(scale)
     for row in range(begin, end, n_channels):
         for channel in range(0, n_channels, LANES):

@@ -1,10 +1,10 @@
-"""Neurons whose spikes are wanted as means of 2x2 squares alone: row by row, so that spikes never leave the cache.
+"""Neurons that output means of 2x2 squares of spikes, row by row, so that the spikes stay in the cache.
 
-The sums of a layer that pools want the means of the spikes before it (:mod:`spikewise.network.pooling`). Forward makes
-the spikes of one row of pixels at all steps, and from these and those of the row before a row of means; backward makes
-the gradient of a row of spikes from those of two rows of means. The neurons are those of
-:mod:`~spikewise.network.kernels.lif`, and so are the parameters; elements begin to end are those of whole images, of
-``height`` rows with ``width`` pixels.
+A layer with average pooling reads only the means of the spikes before it (:mod:`spikewise.network.pooling`). Forward
+computes the spikes of one row of pixels at all steps, and a row of means from these and the row before. Backward
+computes the gradient of a row of spikes from those of two rows of means. Neurons and parameters are those of
+:mod:`~spikewise.network.kernels.lif`; elements begin to end are whole images of ``height`` rows with ``width``
+pixels.
 """
 
 from __future__ import annotations
@@ -30,12 +30,14 @@ class Means(NamedTuple):
 
 @kernel
 def forward_means(sums: Any, means: Any, v: Any, begin: int, end: int, neurons: Any) -> None:
-    """Means of the spikes, and the potentials after the steps."""
+    """Compute means of the spikes, and the potentials after the last step."""
     n_steps, n = sums[-2:]
     values, height, width, n_channels = means
     n_row, n_out = width * n_channels, (width + 1) * n_channels
     n_means = n // (height * n_row) * (height + 1) * n_out
+    # The spikes of two rows of pixels: the present and the one before, which change places.
     rows = np.empty(2 * n_steps * n_row, np.float32)
+    # With a pixel of zeros at each end, the border of the map.
     both = np.zeros(n_row + 2 * n_channels, np.float32)
     for image in range(begin // (height * n_row), end // (height * n_row)):
         for row in range(height + 1):
@@ -44,6 +46,7 @@ def forward_means(sums: Any, means: Any, v: Any, begin: int, end: int, neurons: 
                 start = (image * height + row) * n_row
                 forward(sums, (rows, n_row, start - slot), v, start, start + n_row, neurons)
             for step in range(n_steps):
+                # A negative place is the border above or below the map.
                 upper = other + step * n_row if row > 0 else -1
                 lower = slot + step * n_row if row < height else -1
                 add_rows(rows, upper, lower, n_row, both, n_channels)
@@ -55,7 +58,7 @@ def forward_means(sums: Any, means: Any, v: Any, begin: int, end: int, neurons: 
 def backward_means(
     sums: Any, mean: Any, means: Any, grads: Any, begin: int, end: int, neurons: Any, surrogate: Any
 ) -> None:
-    """The same as :func:`~spikewise.network.kernels.lif.backward` from gradients of the means."""
+    """Compute the same as :func:`~spikewise.network.kernels.lif.backward`, from gradients of the means."""
     n_steps, n = sums[-2:]
     values, height, width, n_channels = means
     n_row, n_out = width * n_channels, (width + 1) * n_channels

@@ -1,15 +1,15 @@
 r"""Normalisation and LIF neurons over many steps on a GPU, in Triton: the equations of :mod:`~.lif`, tile by tile.
 
-Arrays are contiguous with axes ``(T, n_maps, n_channels, area)``. A map of pixels in a row has its ``area``; where
-channels come last every pixel is a map of area 1. So one formula places an element in both layouts. A program takes
-``ROWS`` pixels of ``CHANNELS`` channels through all steps: the potentials stay in registers, and loops over steps are
-unrolled, so that all loads of a tile are under way at once.
+Arrays are contiguous with axes ``(T, n_maps, n_channels, area)``. If the pixels of a map are neighbours, ``area`` is
+their number; if channels come last, every pixel is a map of area 1. So one formula gives the place of an element in
+both layouts. A program computes ``ROWS`` pixels of ``CHANNELS`` channels through all steps: the potentials stay in
+registers, and loops over steps are unrolled, so that all loads of a tile run at the same time.
 
-Arrays that may be absent are ``None``. Sums over a channel are first taken by each program, one row of a small table,
-and then over the table: no atomic additions, so equal inputs give equal bits. Rounding is that of PyTorch: multiply and
-add are launched unfused (``enable_fp_fusion=False``), and backward meets the same spikes as forward.
+Arrays that may be absent are ``None``. For sums over a channel each program first writes one row of a small table,
+which is then summed: without atomic additions, equal inputs give equal bits. Rounding is that of PyTorch: multiply and
+add are not fused (``enable_fp_fusion=False``), so backward finds the same spikes as forward.
 
-Triton comes with CUDA builds of PyTorch. Without it this module can be imported and read, not run.
+Triton comes with CUDA builds of PyTorch. Without it this module can be imported, but not run.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ def _jit(function: Any) -> Any:
 
 @_jit
 def _tile(n_rows: tensor, n_channels: tensor, area: tensor, ROWS: tl.constexpr, CHANNELS: tl.constexpr) -> Any:
-    """Channels (CHANNELS,) of this program, where its elements (ROWS, CHANNELS) lie, and which of them there are."""
+    """Return channels (CHANNELS,) of this program, places of its elements (ROWS, CHANNELS), and which ones exist."""
     rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     channels = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
+    # In 64 bits: a large batch has more elements than 32 bits can count.
     first = (rows // area).to(tl.int64) * n_channels
     place = (first[:, None] + channels[None, :]) * area + (rows % area)[:, None]
     return channels, place, (rows < n_rows)[:, None] & (channels < n_channels)[None, :]
@@ -40,13 +41,13 @@ def _tile(n_rows: tensor, n_channels: tensor, area: tensor, ROWS: tl.constexpr, 
 
 @_jit
 def _row(values: tensor, channels: tensor, n_channels: tensor) -> Any:
-    """Values of these channels (1, CHANNELS)."""
+    """Load the values of these channels (1, CHANNELS)."""
     return tl.load(values + channels, channels < n_channels, 0.0).to(tl.float32)[None, :]
 
 
 @_jit
 def _load(values: tensor, place: tensor, inside: tensor) -> Any:
-    """Values at these places, with 32 bits; zeros where there are none."""
+    """Load the values at these places in 32 bits; zeros outside, or if there is no array."""
     if values is None:
         loaded = tl.zeros(place.shape, tl.float32)
     else:
@@ -69,7 +70,7 @@ def _reset(u: tensor, v_threshold: tensor, v_reset: tensor, IS_SOFT: tl.constexp
 
 @_jit
 def _slope(distance: tensor, gamma: tensor, height: tensor, IS_TRIANGLE: tl.constexpr) -> Any:
-    """Slope of the surrogate at this distance (at least 0) from the threshold."""
+    """Return the slope of the surrogate at this distance (at least 0) from the threshold."""
     if IS_TRIANGLE:
         slope = (gamma - distance) * height
     else:
@@ -83,12 +84,13 @@ def moments(
     x: tensor, n: tensor, centre: tensor, sums: tensor, squares: tensor, n_rows: tensor, n_channels: tensor,
     area: tensor, N_STEPS: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Sums of x - centre and of its square, by program and channel."""
+    """Compute the sums of x - centre and of its square, by program and channel."""
     channels, place, inside = _tile(n_rows, n_channels, area, ROWS, CHANNELS)
     middle = _row(centre, channels, n_channels)
     total = tl.zeros((ROWS, CHANNELS), tl.float32)
     square = tl.zeros((ROWS, CHANNELS), tl.float32)
     for _ in tl.static_range(N_STEPS):
+        # Places outside load as 0, which is not the centre.
         distance = tl.where(inside, _load(x, place, inside) - middle, 0.0)
         total += distance
         square += distance * distance
@@ -103,7 +105,7 @@ def forward(
     spikes: tensor, n: tensor, n_rows: tensor, n_channels: tensor, area: tensor, decay: tensor, v_threshold: tensor,
     v_reset: tensor, N_STEPS: tl.constexpr, IS_SOFT: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Spikes of all steps, and potentials after the last, from those before the first; ``stride`` 0 is a static x."""
+    """Compute spikes of all steps and the last potentials from the initial ones; ``stride`` 0 is a static x."""
     channels, place, inside = _tile(n_rows, n_channels, area, ROWS, CHANNELS)
     a, b = _row(scale, channels, n_channels), _row(shift, channels, n_channels)
     potential = _load(before, place, inside)
@@ -115,7 +117,7 @@ def forward(
         u = potential * decay + current
         tl.store(spikes + place, tl.where(u >= v_threshold, 1.0, 0.0).to(spikes.dtype.element_ty), inside)
         potential = _reset(u, v_threshold, v_reset, IS_SOFT)
-        x += stride  # pointers move step by step: T * n may need more than 32 bits where n does not
+        x += stride  # pointers move step by step: T * n may exceed 32 bits even if n does not
         spikes += n
     tl.store(v + place, potential.to(v.dtype.element_ty), inside)
 
@@ -128,10 +130,10 @@ def backward(
     v_threshold: tensor, v_reset: tensor, gamma: tensor, height: tensor, N_STEPS: tl.constexpr, IS_SOFT: tl.constexpr,
     IS_TRIANGLE: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Gradients of the current a x + b + r: of each step, over all steps, and its channel sums.
+    """Compute the gradients of the current a x + b + r: of each step, over all steps, and their channel sums.
 
-    The channel sums are those of the gradient alone, and times x - mean. The gradient of the potentials before the
-    first step goes to ``grad_before``, the share of each program in that of the decay to ``sum_decay``.
+    The channel sums are those of the gradient, and of its product with x - mean. The gradient of the initial
+    potentials goes to ``grad_before``, the share of each program in the gradient of the decay to ``sum_decay``.
     """
     channels, place, inside = _tile(n_rows, n_channels, area, ROWS, CHANNELS)
     a, b, middle = (
@@ -140,6 +142,7 @@ def backward(
         _row(mean, channels, n_channels),
     )
     potential = _load(before, place, inside)
+    # A tuple of all potentials, which the unrolled loop keeps in registers.
     us = ()
     for _ in tl.static_range(N_STEPS):
         current = _load(x, place, inside) * a + b
@@ -162,13 +165,14 @@ def backward(
     for back in tl.static_range(N_STEPS):
         u = us[N_STEPS - 1 - back]
         slope = _slope(tl.abs(u - v_threshold), gamma, height, IS_TRIANGLE)
-        # What a spike changes in the potential, times what the potential is worth.
+        # Derivative of v_t with respect to s_t (jump) and u_t (kept), times the gradient of v_t.
         jump = -v_threshold if IS_SOFT else v_reset - u
         kept = g_v if IS_SOFT else tl.where(u >= v_threshold, 0.0, g_v)
         incoming = _load(grad_spikes, place, inside)
         g = (incoming + g_v * jump) * slope + kept
         g_v = g * decay
         total += g
+        # After the first loop the pointer is one step too far: move first, then read.
         x -= stride
         product += g * (_load(x, place, inside) - middle)
         if sum_decay is not None:
@@ -196,7 +200,7 @@ def normalise_gradient(
     x: tensor, grad: tensor, out: tensor, scale: tensor, slope: tensor, offset: tensor, n: tensor, n_rows: tensor,
     n_channels: tensor, area: tensor, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Gradient of x from that of a x + b, in one step per program: ``scale * grad - slope * x - offset``."""
+    """Compute the gradient of x from that of a x + b, one step per program: ``scale * grad - slope * x - offset``."""
     channels, place, inside = _tile(n_rows, n_channels, area, ROWS, CHANNELS)
     place += tl.program_id(2) * tl.cast(n, tl.int64)
     found = _load(grad, place, inside) * _row(scale, channels, n_channels)

@@ -1,4 +1,4 @@
-"""Any torch network as a workload: watched while it runs, layer by layer and step by step."""
+"""Record the workload of any torch network while it runs, layer by layer and step by step."""
 
 from spikewise._lazy import lazy_exports
 

@@ -1,4 +1,4 @@
-"""From what hooks saw, batch by batch, to a workload: sums over the samples, and whose spikes are whose."""
+"""Turn the counts of the hooks into a workload: add up batches, and assign spikes to layers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _Floats = NDArray[np.float64]
 
 @dataclass(slots=True, eq=False)
 class _Population:
-    """Spikes that a module emitted behind a layer: who, where, and of what shape."""
+    """A module that emitted spikes after a layer: its path, the shape of its output and its number of neurons."""
 
     module: str
     shape: tuple[int, ...]
@@ -31,7 +31,7 @@ class _Population:
 
 @dataclass(slots=True, eq=False)
 class ActivityCounts:
-    """Sums over the samples of all batches, of everything that was counted.
+    """Sums of all counts over the samples of all batches.
 
     Parameters
     ----------
@@ -52,8 +52,9 @@ class ActivityCounts:
         self.exits = np.zeros(self.n_steps, np.int64)
 
     def add(self, watch: Watch, timing: Timing, alive: NDArray[np.bool_]) -> None:
-        """Add a batch; ``alive`` (T, B) says which samples still run."""
+        """Add a batch; ``alive`` (T, B) says which samples still run at each step."""
         self.n_samples += timing.n_samples
+        # Exits at a step: samples that run it, minus those that run the next one too.
         self.exits += alive.sum(1) - np.append(alive[1:].sum(1), 0)
         for path, layer in watch.layers.items():
             if not layer.inputs.leads:
@@ -62,6 +63,7 @@ class ActivityCounts:
             self._add(("unfolded", path), unfolded, alive)
             self._add(("inputs", path), inputs, alive)
         for module, neurons in watch.neurons.items():
+            # Without declared neurons (``emits_spikes``), modules count while all their outputs are zeros and ones.
             if not neurons.behind or not (neurons.is_binary or watch.says_neurons):
                 continue
             served = neurons.by_layer(timing)
@@ -75,17 +77,20 @@ class ActivityCounts:
                 known = self.populations.setdefault(path, [])
                 if module not in [population.module for population in known]:
                     shape = neurons.sizes[path]
+                    # The recorded shape is that of one call: a single step, or all steps.
                     n_rows = timing.n_samples * (1 if len(calls.leads) == self.n_steps else self.n_steps)
                     known.append(_Population(module, shape, math.prod(shape) // n_rows))
 
     def _add(self, slot: tuple[str, ...], counts: Tensor, alive: NDArray[np.bool_]) -> None:
-        """Add counts (T, B); what is constant in time is as busy at every step."""
+        """Add counts (T, B); counts (1, B) of a layer that is constant in time hold for every step."""
         values = np.broadcast_to(counts.cpu().numpy().astype(np.float64), alive.shape)
         old = self.sums.get(slot, (0.0, 0.0))
+        # Two sums: of a full run, and of the samples that a rule lets run.
         self.sums[slot] = (old[0] + values.sum(1), old[1] + (values * alive).sum(1))
 
     def workload(self, name: str, watch: Watch) -> Workload:
-        """The workload of all batches."""
+        """Build the workload of all batches."""
+        # Samples that run a step are those that exit at this step or later.
         n_alive = self.exits[::-1].cumsum()[::-1]
         silent = (np.zeros(self.n_steps),) * 2
         paths = list(watch.layers)
@@ -109,7 +114,7 @@ class ActivityCounts:
         )
 
     def _spikes_of(self, watch: Watch, path: str, following: str | None) -> tuple[str, ...] | None:
-        """Where the spikes of a layer are counted: behind a module, or as the inputs of the next layer."""
+        """Return the key of the spikes of a layer: outputs of a module, or inputs of the next layer."""
         layer = watch.layers[path]
         found = [p for p in self.populations.get(path, []) if watch.says_neurons or watch.neurons[p.module].is_binary]
         if watch.says_neurons and len(found) > 1:
@@ -129,13 +134,14 @@ class ActivityCounts:
             layer.has_neurons, layer.pool = True, _pool(layer, population.shape)
             return ("spikes", path, population.module)
         after = None if following is None or watch.says_neurons else watch.layers[following]
+        # No module emitted the spikes, but the next layer may have read them.
         if after is None or not _drives(layer, after) or self._feed_the_same(watch, path, str(following)):
             return None
         layer.has_neurons = True
         return ("inputs", str(following))
 
     def _feed_the_same(self, watch: Watch, path: str, following: str) -> bool:
-        """Whether the next layer is a recurrent one inside the neurons that this layer feeds."""
+        """Whether the next layer is a recurrent one inside the neurons that this layer drives."""
         return any(
             following.startswith(f"{p.module}.") and not path.startswith(f"{p.module}.")
             for p in self.populations.get(following, [])
@@ -144,17 +150,18 @@ class ActivityCounts:
 
 
 def _pool(layer: WatchedLayer, shape: tuple[int, ...]) -> tuple[int, int]:
-    """How far the sums were pooled on their way to the neurons: there are fewer of these."""
+    """Return by how much the sums were pooled before the neurons, from the number of neurons."""
     n_axes = 1 if isinstance(layer.module, nn.Conv1d) else 2
     if isinstance(layer.module, nn.Linear) or len(shape) < n_axes + 2 or shape[-n_axes - 1] != layer.channels[1]:
-        return 1, 1  # flattened maps do not tell their sides
+        return 1, 1  # the sides of a flattened map are unknown
     return layer.pooled_to(shape)
 
 
 def _drives(layer: WatchedLayer, after: WatchedLayer) -> bool:
-    """Whether a layer that reads zeros and ones can be driven by the neurons of the one before."""
+    """Whether a layer that reads zeros and ones can be driven by the neurons of the layer before."""
     n_out, n_in = layer.channels[1], after.channels[0]
     n_read, n_written = n_in * math.prod(after.in_size), n_out * math.prod(layer.out_size)
     maps = not isinstance(layer.module, nn.Linear) and not isinstance(after.module, nn.Linear)
+    # A linear layer may read a flattened map: a multiple of its channels.
     fits = n_in == n_out if maps else n_read % n_out == 0
     return after.is_binary and fits and n_read <= n_written and (layer.is_constant or not after.is_constant)

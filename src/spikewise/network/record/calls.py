@@ -1,4 +1,4 @@
-"""The calls of one module: how they are laid out over timesteps and samples, and whether they were all alike."""
+"""Calls of one module: their layout over timesteps and samples, and whether their inputs were equal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from spikewise.errors import ParameterError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Timing:
-    """How the rows of a batch are laid out.
+    """Layout of a batch over timesteps and samples.
 
     Parameters
     ----------
@@ -49,8 +49,9 @@ class Calls:
         self.counts.append(counts)
 
     def by_step(self, what: str, timing: Timing) -> Tensor:
-        """Counts (T, B), or (1, B) where there was one call that knows no time."""
+        """Return counts (T, B), or (1, B) if there was one call without a time axis."""
         n_steps, n_samples = timing.n_steps, timing.n_samples
+        # First: with a single step, one call is both that of a step and that of all steps.
         if len(self.leads) == n_steps and all(map(timing.is_stepwise, self.leads)):
             return torch.stack([counts.reshape(n_samples, -1).sum(1) for counts in self.counts])
         if len(self.leads) != 1:
@@ -80,8 +81,8 @@ class Calls:
 class Repetition:
     """Whether a layer read the same values at every step of every batch, from call to call and within a call.
 
-    An image that drives the first neurons is often convolved anew at each step, though the sum is always the same:
-    what a network computes shall not depend on how its loop is written.
+    An image that drives the first neurons is often convolved again at each step, with the same result. The recorded
+    workload must not depend on how such a loop is written.
     """
 
     between_calls: bool = True
@@ -90,7 +91,7 @@ class Repetition:
     _first: Tensor | None = None
 
     def begin_batch(self) -> None:
-        """The next call is the first of another batch."""
+        """Forget the first input of the last batch."""
         self._first = None
 
     def see(self, x: Tensor, lead: tuple[int, ...], timing: Timing) -> None:
@@ -100,6 +101,7 @@ class Repetition:
             self._first = x.clone()  # a copy: the caller may write the next frame into the same memory
         elif self.between_calls:
             self.between_calls = torch.equal(self._first, x)  # type: ignore[arg-type]
+        # Once an input differs, the copy is no longer needed.
         if not self.between_calls:
             self._first = None
         if self.within_calls and timing.is_whole(lead):
@@ -109,6 +111,6 @@ class Repetition:
             self.within_calls = bool((flat == first).all())
 
     def over_steps(self, n_calls: int, timing: Timing) -> bool:
-        """Whether all steps were alike; silence is not called so, nor is a single step."""
+        """Whether the inputs of all steps were equal; false for a silent layer and for a single step."""
         alike = self.within_calls if n_calls == 1 else self.between_calls
         return alike and not self.is_silent and timing.n_steps > 1

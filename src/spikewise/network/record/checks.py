@@ -1,4 +1,4 @@
-"""What a layer of synapses may be given: checked before it runs, in words that name the layer, as torch's do not."""
+"""Check the inputs of a layer of synapses before it runs, with messages that name the layer."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from spikewise.errors import ParameterError, ShapeError
 
 Synapses = nn.Conv1d | nn.Conv2d | nn.Linear
+# Functions of the classes: a subclass or a wrapper with another ``forward`` is not among them.
 _OWN_FORWARD = {kind.forward for kind in (nn.Conv1d, nn.Conv2d, nn.Linear)}
 
 
@@ -19,9 +20,9 @@ def check_call(name: str, module: Synapses, x: Any) -> None:
     Raises
     ------
     ParameterError
-        If they are no dense tensor of the weights' type, or the layer pads with something else than zeros.
+        If the inputs are not a dense tensor of the weights' type, or the layer does not pad with zeros.
     ShapeError
-        If they have other channels than the weights.
+        If the number of channels does not fit the weights.
     """
     if not isinstance(x, Tensor) or x.layout != torch.strided:
         raise ParameterError(f"layer {name!r} must see a dense tensor; got {type(x).__name__}. Convert it.")
@@ -30,7 +31,7 @@ def check_call(name: str, module: Synapses, x: Any) -> None:
             f"layer {name!r} must pad with zeros; got {module.padding_mode!r}. Padding of other kinds adds "
             "active inputs that are not counted."
         )
-    if type(module).forward in _OWN_FORWARD:  # others may convert what they are given
+    if type(module).forward in _OWN_FORWARD:  # a replaced one may convert its input
         _check_type(name, module, x)
         _check_channels(name, module, x)
 

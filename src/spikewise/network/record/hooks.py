@@ -1,28 +1,28 @@
-"""Hooks that watch a torch network run: what its synapses read and what its neurons emit.
+"""Hooks that count, in a running torch network, the inputs of its synapses and the spikes of its neurons.
 
 A hook on every convolution and linear layer counts the non-zero inputs of each call, for each sample and timestep.
-A network may call its layers in any of three ways, which are told apart once a batch is over:
+A network may call its layers in any of three ways, which are distinguished at the end of a batch:
 
 * once per step, with B rows: loops over time, inside ``forward`` or outside;
 * once for all steps, with T x B rows (merged, or as a tensor (T, B, ...)): multi-step networks;
-* once with B rows: the layer's sum is constant in time, as that of an image that drives the first neurons.
+* once with B rows: the layer's sum is constant in time, like that of an image that drives the first neurons.
 
-Where an image is presented anew at each step, in either of the first two ways, its sum is constant as well: a layer
-is computed once per inference if it read the same values at all steps of all batches. Zeros and ones count for this
-only at the first layer, since further on they are spikes that happen to repeat.
+If an image is presented again at each step, in either of the first two ways, its sum is constant as well: a layer is
+computed once per inference if it read the same values at all steps of all batches. For zeros and ones this holds only
+at the first layer, since in later layers they are spikes that happen to repeat.
 
-**Neurons** are modules that say so (``emits_spikes = True``). If a network has none of these, they are the first
-module after a layer, other than torch's own, whose outputs were zeros and ones throughout. If there is no such
-module either, a layer fires where the next one reads nothing but zeros and ones and fits its outputs.
+**Neurons** are modules with the attribute ``emits_spikes = True``. If a network has none of these, neurons are the
+first module after a layer, other than torch's own, whose outputs were always zeros and ones. If there is no such module
+either, a layer has neurons if the next one reads only zeros and ones and fits its outputs.
 
-**Shortcuts.** Sums that are added before the neurons belong to one population, that of the layer which ran last; the
-other is a layer without neurons. Where a module averages the very sums of a layer, they are pooled before whatever
-follows. The addition itself, one per neuron, has no weights and is not recorded.
+**Shortcuts.** Sums that are added before the neurons belong to one population, that of the layer that ran last; the
+other is a layer without neurons. If a module averages the sums of a layer, they are pooled before the next operation.
+The addition itself, one per neuron, has no weights and is not recorded.
 
-**What hooks cannot see**: weights that are used without a module of torch's (``functional.conv2d``, attention,
-products of tensors), what happens between modules (pooling that was called as a function), and spikes of other
-values than one, which count as numbers of several bits. Neurons without a module show their spikes only after pooling:
-the count is then a lower bound.
+**What hooks cannot see**: weights that are used without a torch module (``functional.conv2d``, attention, products of
+tensors), operations between modules (pooling called as a function), and spikes with values other than one, which count
+as numbers of several bits. The spikes of neurons without a module are seen only after pooling: the count is then a
+lower bound.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ from .calls import Calls, Repetition, Timing
 from .checks import Synapses, check_call
 from .geometry import axes_of, n_readers
 
-# Modules with weights whose work would be missed. Embeddings only look up.
+# Modules with weights whose operations would be missed. An embedding is only a look-up.
 _UNSEEN = (
     nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.RNNBase, nn.RNNCellBase, nn.Bilinear,
     nn.MultiheadAttention,
 )  # fmt: skip
 
 _AVERAGES = (nn.AvgPool1d, nn.AvgPool2d, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d)
-_BOXES = {nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict}  # whatever else torch brings does not spike
+_BOXES = {nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict}  # other modules of torch do not spike
 
 
 @dataclass(slots=True, eq=False)
 class WatchedLayer:
-    """What was seen of one layer of synapses."""
+    """Observations of one layer of synapses."""
 
     name: str
     module: Synapses
@@ -85,6 +85,7 @@ class WatchedLayer:
         self.is_binary = self.is_binary and is_binary
         self.may_repeat = self.may_repeat and (self.is_first or not is_binary)
         if isinstance(self.module, nn.Linear):
+            # Each input is read once, so both counts are equal.
             lead = tuple(x.shape[:-1]) or (1,)
             counts = active.reshape(-1, x.shape[-1]).sum(1)
             self.inputs.add(lead, counts)
@@ -92,6 +93,7 @@ class WatchedLayer:
             self._compare(x, lead, timing)
             return
         if isinstance(self.module, nn.Conv1d):
+            # A sequence is a map of height 1.
             active, out = active.unsqueeze(-2), out.unsqueeze(-2)
         if active.ndim < 4:
             raise ParameterError(
@@ -116,19 +118,19 @@ class WatchedLayer:
             self.repetition.see(x, lead, timing)
 
     def by_step(self, timing: Timing, in_start: bool) -> tuple[Tensor, Tensor]:
-        """Active inputs of the batch, unfolded and not, (T, B) or (1, B) each."""
+        """Return active inputs of the batch per kernel application (unfolded) and per input, (T, B) or (1, B) each."""
         what = f"layer {self.name!r}"
         inputs, unfolded = (calls.by_step(what, timing) for calls in (self.inputs, self.unfolded))
         self.knows_time = not in_start and len(inputs) == timing.n_steps
         repeats = self.may_repeat and self.repetition.over_steps(len(self.inputs.leads), timing)
         self.is_constant = repeats or not self.knows_time
-        if isinstance(self.module, nn.Linear):  # applied to several rows per sample if it runs over tokens or pixels
+        if isinstance(self.module, nn.Linear):  # several rows per sample if it runs over tokens or pixels
             n_rows = sum(map(len, self.inputs.counts)) // inputs.numel()
             self.in_size = self.out_size = (n_rows, 1)
         return unfolded, inputs
 
     def shape(self, bits: Mapping[str, int]) -> LayerShape:
-        """The layer as hardware sees it, before any pooling; ``input_bits`` are those of values other than spikes."""
+        """Return the layer as hardware sees it; ``input_bits`` are used for values other than spikes."""
         common: dict[str, Any] = {
             **bits,
             "input_bits": 1 if self.is_binary else bits["input_bits"],
@@ -148,20 +150,20 @@ class WatchedLayer:
         )  # fmt: skip
 
     def pooled_to(self, sizes: tuple[int, ...]) -> tuple[int, int]:
-        """How far the sums of a convolution are pooled if so many are left, (..., channels, width) or so of maps."""
+        """Return the side of the pooling after a convolution, from the sizes of the pooled maps."""
         height, width = (1, sizes[-1]) if isinstance(self.module, nn.Conv1d) else sizes[-2:]
         return max(1, self.out_size[0] // height), max(1, self.out_size[1] // width)
 
     @property
     def channels(self) -> tuple[int, int]:
-        """Channels in and out, or features."""
+        """Input and output channels, or features."""
         if isinstance(self.module, nn.Linear):
             return self.module.in_features, self.module.out_features
         return self.module.in_channels, self.module.out_channels
 
 
 def _shown(path: str) -> str:
-    """The name of a layer in a report."""
+    """Return the name of a layer in a report."""
     return path.removeprefix("layers.").removesuffix(".synapses") or "layer"
 
 
@@ -171,7 +173,7 @@ def _sides(maps: Tensor) -> tuple[int, int]:
 
 @dataclass(slots=True, eq=False)
 class WatchedNeurons:
-    """What was seen of a module that may be a layer's neurons; ``behind`` says after which layer each call came."""
+    """Observations of a module that may be neurons; ``behind`` holds the layer that ran before each call."""
 
     is_binary: bool = True
     reads_spikes: bool = True
@@ -190,7 +192,7 @@ class WatchedNeurons:
         self.sizes.setdefault(layer, tuple(spikes.shape))
 
     def by_layer(self, timing: Timing) -> dict[str, Calls] | None:
-        """The calls of each layer that the module serves; None if they do not fit the timesteps.
+        """Return the calls for each layer before the module; None if they do not fit the timesteps.
 
         A module that is called k times per step serves the k layers after which it was called in the first step:
         in a later step it may come after the last layer of the step before, if its own layer is constant.
@@ -213,7 +215,7 @@ class Watch:
     Parameters
     ----------
     model : Module
-        The network; ``starting`` may be set while it computes what is constant in time.
+        The network; ``starting`` is set while it computes what is constant in time.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -229,7 +231,7 @@ class Watch:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Count while the block runs."""
+        """Count within the block."""
         handles = []
         for path, module in self.model.named_modules():
             if isinstance(module, _UNSEEN):
@@ -251,6 +253,7 @@ class Watch:
     def _may_fire(self, module: nn.Module) -> bool:
         if self.says_neurons:
             return bool(getattr(module, "emits_spikes", False))
+        # Neurons may be a subclass of nn.Module or a container, but not of another module of torch.
         own = set(type(module).__mro__) - _BOXES
         return not any(kind.__module__.startswith("torch.nn.") for kind in own)
 
@@ -277,6 +280,7 @@ class Watch:
             assert self._timing is not None
             layer = self.layers.setdefault(path, WatchedLayer(_shown(path), module, is_first=not self.layers))
             layer.see(x, out, self._timing)
+            # Kept to find the module that reads these very sums next.
             self._last, self._sums = path, out
             if self.starting:
                 self.in_start.add(path)
@@ -284,7 +288,7 @@ class Watch:
         return hook
 
     def _on_average(self, module: nn.Module, args: tuple[Any, ...], out: Tensor) -> None:
-        """A layer whose very sums are averaged hands on fewer, whether or not neurons of its own follow."""
+        """Note the pooling of a layer if a module averages its sums, with or without neurons after it."""
         if args and args[0] is self._sums and self._last is not None:
             layer = self.layers[self._last]
             if not isinstance(layer.module, nn.Linear):
@@ -295,6 +299,7 @@ class Watch:
             spikes = out[0] if isinstance(out, tuple | list) and out else out
             if self._last is not None and isinstance(spikes, Tensor) and spikes.ndim:
                 neurons = self.neurons.setdefault(path, WatchedNeurons())
+                # A module whose outputs were other numbers cannot become neurons again.
                 if neurons.is_binary or self.says_neurons:
                     neurons.see(args[0] if args else None, spikes, self._last)
 

@@ -1,12 +1,12 @@
-"""Watch a spiking network run, and tell what it asks of hardware.
+"""Record the workload of a spiking network: what it requires of hardware.
 
-Hooks on every convolution and linear layer (:mod:`.watch`) count, per sample and timestep, the non-zero inputs, the
+Hooks on every convolution and linear layer (:mod:`.hooks`) count, per sample and timestep, the non-zero inputs, the
 same inputs once per kernel application that reads them (*unfolded*: what a crossbar drives onto its rows), and the
 spikes of the neurons that follow. A network that offers :class:`SteppingNetwork` is run step by step; any other torch
 module is simply called, whether it loops over time itself or computes all steps at once.
 
-All samples run to the last step, since the mean over all of them is wanted too; a rule only decides which of them count
-as still running.
+All samples run to the last step, since the workload also contains the mean over all of them; a rule only decides which
+of them count as still running.
 """
 
 from __future__ import annotations
@@ -62,13 +62,13 @@ def record_workload(
     n_steps : int
         Timesteps T that the network runs.
     rule : ExitRule, optional
-        Decides which samples are still running; none leaves early if absent. A network that is called as a whole
-        must return its scores of each step, (T, B, K), not accumulated; of a tuple the first entry counts.
+        Decides which samples are still running; if absent, all samples run all steps. A network that is called as
+        a whole must return the scores of each step, (T, B, K), not accumulated, alone or first in a tuple.
     run : callable, optional
-        ``run(model, batch)`` instead of ``model(batch)``: where the network is called in another way, such as once per
-        step, or where something has to be reset.
+        ``run(model, batch)`` replaces ``model(batch)``, if the network is called in another way, such as once per step,
+        or if something has to be reset.
     name : str
-        Of the workload.
+        Name of the workload.
     batch_size : int
         Samples that run together.
     sample_axis : int
@@ -89,11 +89,11 @@ def record_workload(
 
     Notes
     -----
-    What is seen and what is not stands in :mod:`spikewise.network.record.hooks`.
+    The limits of the recording are described in :mod:`spikewise.network.record.hooks`.
 
     Examples
     --------
-    A network of one's own make, as it is. The second layer's neurons are a comparison, not a module:
+    A user-written network without changes. The neurons of its first layer are a comparison, not a module:
 
     >>> class Own(nn.Module):
     ...     def __init__(self):
@@ -134,6 +134,7 @@ def record_workload(
     bits = {"weight_bits": weight_bits, "state_bits": state_bits, "input_bits": input_bits}
     bits = {key: whole_number(key, value, 1, MAX_BITS) for key, value in bits.items()}
     watch, counts = Watch(model), ActivityCounts(n_steps, bits)
+    # A custom ``run`` wins over stepping.
     steps_itself = run is None and isinstance(model, SteppingNetwork)
     with watch.watching(), nullcontext() if steps_itself else evaluating(model):
         for batch in torch.split(images, batch_size, dim=sample_axis):
@@ -146,7 +147,8 @@ def record_workload(
 
 
 def _step_through(model: Any, watch: Watch, images: Tensor, n_steps: int) -> Tensor:
-    """Scores (T, B, K) of a network that steps."""
+    """Run a network step by step and return the scores (T, B, K)."""
+    # Layers that run in ``start`` are constant in time.
     watch.starting = True
     state = model.start(images)
     watch.starting = False
@@ -158,8 +160,9 @@ def _step_through(model: Any, watch: Watch, images: Tensor, n_steps: int) -> Ten
 
 
 def _call(model: nn.Module, run: Run | None, images: Tensor) -> Any:
-    """Whatever a network returns for a batch."""
+    """Call a network on a batch and return its output."""
     for module in model.modules():
+        # Libraries of spiking neurons keep the potentials in modules, from one call to the next.
         if callable(reset := getattr(module, "reset", None)) and not _has_required(reset):
             reset()
     weights = next(model.parameters(), None)
@@ -177,7 +180,7 @@ def _has_required(function: Callable[..., Any]) -> bool:
 
 
 def _still_running(scores: Any, timing: Timing, rule: ExitRule | None) -> NDArray[np.bool_]:
-    """Which samples (T, B) a rule would let compute each step."""
+    """Return which samples (T, B) a rule would still run at each step."""
     alive = np.ones((timing.n_steps, timing.n_samples), bool)
     if rule is None:
         return alive
@@ -198,7 +201,7 @@ def _still_running(scores: Any, timing: Timing, rule: ExitRule | None) -> NDArra
 
 
 def _check_times(watch: Watch, n_steps: int) -> None:
-    """There are layers, and at least one of them knows time."""
+    """Check that there are layers, and that at least one of them runs in time."""
     layers = watch.layers.values()
     if not layers:
         raise ParameterError(

@@ -1,7 +1,7 @@
 """Engines: a layer of neurons with its rule, which learns from samples and answers them.
 
-An engine owns weights, thresholds and the compiled loops; the estimators around it know data, labels and
-files. Which engine runs is decided by the type of the rule.
+An engine owns weights, thresholds and the compiled loops; the estimators around it handle data, labels and files. The
+type of the rule decides which engine runs.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from spikewise.learn.stdp.responses import Responses
 from spikewise.workload.operations import Operations
 
 ROUNDINGS: dict[str, int] = {"truncate": TRUNCATE, "nearest": NEAREST, "stochastic": STOCHASTIC}
-"""Roundings by name, as the compiled loops know them."""
+"""Numbers of the roundings in the compiled loops."""
 
 Lateral = Literal["broadcast", "matrix"]
-"""Inhibition as one sum sent to all neurons, or as a stored matrix from each neuron to each other."""
+"""Inhibition as one sum that is sent to all neurons, or as a stored matrix of one weight per pair."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What every engine needs to know besides its rule.
+    """Settings that every engine needs, in addition to its rule.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ class Settings:
     n_bits : int or None
         Bits of a weight, 1 to 8; None for 32-bit floats.
     rounding : str
-        How weight updates are put on the grid of these bits.
+        How weight updates are rounded to these bits.
     seed : np.uint64
-        Source of all chance.
+        Seed of all random numbers.
     batch_size : int
         Samples that meet the same frozen network while learning.
     """
@@ -56,7 +56,7 @@ class Settings:
 
 
 def no_fit(settings: Settings, arrays: Mapping[str, NDArray[Any]]) -> ShapeError:
-    """Error for saved arrays that do not fit the sizes of an engine."""
+    """Return the error for saved arrays that do not fit the sizes of an engine."""
     shapes = {name: arrays[name].shape for name in ("weights", "theta", "n_fired")}
     n, inputs = settings.n_neurons, settings.n_inputs
     return ShapeError(
@@ -91,21 +91,21 @@ class Engine(Protocol):
         """Spikes of each neuron, shape (N,), in all learning so far."""
 
     def prepare(self, spread: float) -> None:
-        """Fit to the data what does not depend on learning, such as gains, from the spread of its samples."""
+        """Scale gains, or the sum of weights, to the spread of the samples; called before learning."""
 
     def learn(self, shares: NDArray[np.uint16], places: range, n_total: int, n_threads: int = 1) -> None:
-        """Learn from samples that stand at these places of a sequence of ``n_total`` presentations."""
+        """Learn from the samples at these places of a sequence of ``n_total`` presentations."""
 
     def respond(self, shares: NDArray[np.uint16], evidence: NDArray[np.float64], leaves: ExitConstants) -> Responses:
-        """Answer samples without learning; stop each when the rule is satisfied by the evidence (K, N) so far."""
+        """Answer samples without learning; stop each when its evidence, by weights (K, N), satisfies the rule."""
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything that was learned."""
+        """Return everything that was learned."""
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Take over what :meth:`arrays` gave."""
+        """Restore what :meth:`arrays` returned."""
 
     def operations(
         self, events: EventCounts, is_learning: bool, lateral: Lateral | None = None
     ) -> dict[str, Operations]:
-        """Elementary operations by component, mean per sample, of the events in counts."""
+        """Return the elementary operations of these events by component, mean per sample."""

@@ -25,12 +25,12 @@ from .base import ROUNDINGS, Lateral, Settings, no_fit
 from .lean_operations import inference_operations, training_operations
 
 _LEVELS = 256  # of an integer weight
-_INHIBITION = 1.08  # after learning, of the mean threshold: just enough to silence, from 1.2 on only the first speaks
-_SAMPLES_PER_THREAD = 8  # fewer are not worth a thread
+_INHIBITION = 1.08  # after learning, times the mean threshold: from 1.2 on only the first neuron fires
+_SAMPLES_PER_THREAD = 8  # with fewer, starting a thread costs more than it saves
 
 
 def _rows(arrays: Any, rows: slice) -> Any:
-    """These rows of each array in a named tuple."""
+    """Return these rows of each array in a named tuple."""
     return type(arrays)(*(each[rows] for each in arrays))
 
 
@@ -52,6 +52,7 @@ class LeanEngine:
         self.lateral: Lateral = "broadcast"
         self.gain = rule.gain
         self.events = EventCounts()
+        # Whole vectors of neurons; padding neurons have weight 0 and never reach their threshold.
         n_padded = -(-self.n_neurons // LANES) * LANES
         self._theta = np.zeros(n_padded, np.float32)
         self._n_fired = np.zeros(n_padded, np.int64)
@@ -75,12 +76,12 @@ class LeanEngine:
         return self._n_fired[: self.n_neurons]
 
     def prepare(self, spread: float) -> None:
-        """Scale the gain to how many inputs share the intensity of a sample, relative to handwritten digits."""
+        """Scale the gain to the number of active inputs of a sample, relative to handwritten digits."""
         self.gain = self.rule.gain * drive_scale(spread)
         self._renew()
 
     def learn(self, shares: NDArray[np.uint16], places: range, n_total: int, n_threads: int = 1) -> None:
-        """Learn from samples that stand at these places of a sequence of ``n_total`` presentations."""
+        """Learn from the samples at these places of a sequence of ``n_total`` presentations."""
         settings = self.settings
         for name in ("_weights", "_gain", "_theta", "_threshold", "_n_fired"):
             if not getattr(self, name).flags.writeable:  # joblib hands large arrays to processes read-only
@@ -93,6 +94,7 @@ class LeanEngine:
             self.events.add(lean.learn(shares, keys, self._stream(), self._layer(), neuron, rule, schedule))
             return
         n_threads = max(1, min(n_threads, settings.batch_size // _SAMPLES_PER_THREAD))
+        # Each thread draws into memory of its own.
         streams = [self._stream() for _ in range(n_threads)]
         with ThreadPoolExecutor(n_threads) as pool:
             run = pool.map if n_threads > 1 else map
@@ -116,6 +118,7 @@ class LeanEngine:
         )  # fmt: skip
         bounds = np.linspace(0, n, len(streams) + 1).astype(int)
 
+        # Samples are split between threads here, neurons in ``apply``: no two threads write to the same elements.
         def present(rows: slice, stream: Any) -> NDArray[np.int64]:
             rise, own = schedule.theta_plus[rows], _rows(batch, rows)
             return lean.present_batch(shares[rows], keys[rows], stream, layer, neuron, rule, rise, own)
@@ -128,23 +131,24 @@ class LeanEngine:
         self.events.n_potentiations += sum(run(apply, range(len(streams))))
 
     def respond(self, shares: NDArray[np.uint16], evidence: NDArray[np.float64], leaves: ExitConstants) -> Responses:
-        """Answer samples without learning; stop each when the rule is satisfied by the evidence (K, N) so far."""
+        """Answer samples without learning; stop each when its evidence, by weights (K, N), satisfies the rule."""
         sheet = respond.new_sheet(len(shares), self.n_steps, len(evidence))
         events = respond.respond(
+            # Keys by content: the response to a sample does not depend on its place in a batch.
             shares, content_keys(shares, self.settings.seed), self._stream(), self._layer(self._lowered()),
             self._neuron(is_learning=False), np.ascontiguousarray(evidence), leaves, sheet,
         )  # fmt: skip
         return Responses.of(sheet, events)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything that was learned."""
+        """Return everything that was learned."""
         return {
             "weights": self.weights, "theta": self.theta, "n_fired": self.n_fired,
             "gain": np.array([self.gain]),
         }  # fmt: skip
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Take over what :meth:`arrays` gave."""
+        """Restore what :meth:`arrays` returned."""
         weights, theta, n_fired, gain = (arrays[key] for key in ("weights", "theta", "n_fired", "gain"))
         if weights.shape != (self.n_inputs, self.n_neurons) or not theta.shape == n_fired.shape == (self.n_neurons,):
             raise no_fit(self.settings, arrays)
@@ -155,7 +159,7 @@ class LeanEngine:
     def operations(
         self, events: EventCounts, is_learning: bool, lateral: Lateral | None = None
     ) -> dict[str, Operations]:
-        """Elementary operations by component, mean per sample, of the events in counts."""
+        """Return the elementary operations of these events by component, mean per sample."""
         count = training_operations if is_learning else inference_operations
         return count(events, self.settings, self.rule, lateral or self.lateral)
 
@@ -165,12 +169,12 @@ class LeanEngine:
             return neurons.constants(neurons.w_inhibit_learning)
         if neurons.w_inhibit is not None:
             return neurons.constants(neurons.w_inhibit)
-        # Summed exactly, so that the result does not depend on the order in which a machine adds.
+        # An exact sum, since the order of adding differs between machines.
         mean_threshold = neurons.v_threshold + math.fsum(self.theta.tolist()) / self.n_neurons
         return neurons.constants(_INHIBITION * neurons.threshold_share * mean_threshold)
 
     def _lowered(self) -> NDArray[Any]:
-        """Thresholds after learning, in whole levels; those of padding stay out of reach."""
+        """Return the thresholds for inference, in whole levels; those of padding neurons stay out of reach."""
         share = np.float32(self.rule.neurons.threshold_share)
         lowered: NDArray[Any] = self._threshold.copy()
         lowered[: self.n_neurons] = np.maximum(np.rint(self._threshold[: self.n_neurons] * share), 1)
@@ -180,17 +184,18 @@ class LeanEngine:
         return spike_stream(self.rule.events_per_step, self.n_inputs, self.n_steps)
 
     def _layer(self, threshold: NDArray[Any] | None = None) -> neurons.Layer:
-        """The neurons as the compiled loops take them, perhaps with other thresholds."""
+        """Return the neurons for the compiled loops, optionally with other thresholds."""
         limits = self._threshold if threshold is None else threshold
         return neurons.with_state(self._weights, self._gain, self._theta, limits, self._n_fired)
 
     def _put(self, weights: NDArray[np.floating[Any]]) -> None:
-        """Put weights in [0, 1] on the grid of the chosen precision, and renew gains and thresholds."""
+        """Store weights in [0, 1] at the chosen precision, and compute gains and thresholds again."""
         n_bits, n_padded = self.settings.n_bits, len(self._theta)
         padded = np.pad(weights, ((0, 0), (0, n_padded - self.n_neurons)))
         if n_bits is None:
             self._weights = aligned(padded, np.float32)
         else:
+            # Always in units of 1/256: fewer bits use fewer of the 256 levels.
             self._weights = aligned(QFormat(0, n_bits, is_signed=False).quantize(padded) * _LEVELS, np.uint8)
         self._gain = aligned(np.zeros(n_padded), np.float32 if n_bits is None else np.uint16)
         never = np.full(n_padded, neurons.NEVER_REACHED)
@@ -198,7 +203,7 @@ class LeanEngine:
         self._renew()
 
     def _renew(self) -> None:
-        """Derive gains and thresholds from weights and adaptive thresholds."""
+        """Compute gains and thresholds from weights and adaptive thresholds."""
         v_threshold = np.float32(self.rule.neurons.v_threshold)
         for j in range(self.n_neurons):
             neurons.set_gain(self._weights, self._gain, j, self.gain)

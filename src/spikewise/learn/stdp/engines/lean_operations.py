@@ -1,9 +1,10 @@
-"""Elementary operations of the lean rule, exactly, from counted events.
+"""Exact number of elementary operations of the lean rule, from counts of events.
 
-Conventions, the same for every rule. A *weight* is a synapse from an input (or, where inhibition is stored, between
-two neurons), a *state* any variable that a neuron or an input keeps from step to step; each is read and written once
-per use. Synapses work at spikes, neurons at every computed step. A subtraction is an addition, a division or a root a
-multiplication, a minimum or maximum a comparison; shifts and rounding are wiring. Addresses and loop counters are free.
+The conventions are the same for every rule. A *weight* is a synapse from an input (or between two neurons, if
+inhibition is stored), a *state* any variable that a neuron or an input keeps from step to step; each is read and
+written once per use. Synapses operate at spikes, neurons at every computed step. A subtraction counts as an addition, a
+division or a root as a multiplication, a minimum or maximum as a comparison; shifts and rounding are wiring. Addresses
+and loop counters cost nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def inference_operations(
     events: EventCounts, settings: Settings, rule: LeanRule, lateral: Lateral
 ) -> dict[str, Operations]:
-    """Operations of answering, mean per sample.
+    """Count the operations of inference, mean per sample.
 
     Parameters
     ----------
@@ -30,9 +31,9 @@ def inference_operations(
     settings : Settings
         Sizes and precision.
     rule : LeanRule
-        Unused here; the same for every count.
+        Not used; all counts have the same arguments.
     lateral : {"broadcast", "matrix"}
-        Whether inhibition is one sum for all neurons or reads a stored weight per pair.
+        Whether inhibition is one sum for all neurons, or one stored weight per pair.
     """
     n = settings.n_neurons
     steps, spikes, winners = (events.per_sample(name) * n for name in ("n_steps", "in_spikes", "out_spikes"))
@@ -40,7 +41,7 @@ def inference_operations(
     n_events, n_others = n_draws - n_steps, n_out * (n - 1)
     leaks = 2 if settings.n_bits else 1  # integers subtract what leaks; floats multiply by what stays
     return {
-        # One draw per step tells how many events, one per event which input; an input fires once per step.
+        # One draw per step for the number of events, one per event for its input; an input fires once per step.
         "encoding": Operations(
             random_numbers=n_draws, comparisons=n_events, state_reads=n_events, state_writes=n_events
         ),
@@ -66,13 +67,14 @@ def inference_operations(
 def training_operations(
     events: EventCounts, settings: Settings, rule: LeanRule, lateral: Lateral
 ) -> dict[str, Operations]:
-    """Operations of learning from one sample, mean per sample; parameters as in :func:`inference_operations`."""
+    """Count the operations of learning, mean per sample; parameters as in :func:`inference_operations`."""
     n, n_inputs = settings.n_neurons, settings.n_inputs
     spikes, n_out, updates, columns = (
         events.per_sample(name) for name in ("in_spikes", "out_spikes", "n_updates", "n_potentiations")
     )
     targets, cells = updates * n_inputs, columns * n_inputs
     chances = cells if settings.n_bits and settings.rounding == "stochastic" else 0
+    # A float weight is a mean of values in [0, 1] and cannot leave the range.
     clips = 2 * cells if settings.n_bits else 0
     return {
         **inference_operations(events, settings, rule, lateral),
@@ -80,6 +82,7 @@ def training_operations(
         "threshold adaptation": Operations(
             state_reads=n_out + n, state_writes=2 * n_out + 2 * n, additions=2 * n_out + n, multiplications=n
         ),
+        # A counter per input at each spike, and the rates once per update.
         "input rates": Operations(
             state_reads=spikes + targets, state_writes=spikes + targets, additions=spikes, multiplications=targets,
             comparisons=targets,
@@ -88,6 +91,7 @@ def training_operations(
             weight_reads=cells, weight_writes=cells, state_reads=cells, additions=2 * cells + chances,
             multiplications=cells, comparisons=clips, random_numbers=chances,
         ),
+        # The sum of squares of each updated column, then a root and a division.
         "gain": Operations(
             additions=cells, multiplications=cells + 2 * columns, state_writes=columns
         ),

@@ -1,6 +1,6 @@
-"""Engine of the rules of traces, ``diehl_cook`` and ``fspinn``: float weights, or on the grid of fixed point.
+"""Engine of the trace rules ``diehl_cook`` and ``fspinn``, with float or fixed-point weights.
 
-Learning is strictly sequential: a sample meets the network that the one before it has left, on one thread.
+Learning is strictly sequential, on one thread: a sample is presented to the network as the one before has left it.
 """
 
 from __future__ import annotations
@@ -67,28 +67,30 @@ class TraceEngine:
         self._is_fresh = True
 
     def prepare(self, spread: float) -> None:
-        """Scale the sum of weights to how many inputs share the intensity of a sample, relative to handwritten digits.
+        """Scale the sum of weights to the number of active inputs of a sample, relative to handwritten digits.
 
-        A neuron whose weights match a sample receives per event their sum over that number, so the sum grows with
-        it. Fresh weights are brought to the sum at once, and with fixed point to the grid, by chance even where updates
-        are truncated: a grid of few bits would otherwise hold nothing but zeros.
+        A neuron whose weights match a sample receives per event their sum divided by that number, so the sum grows with
+        it. Initial weights are scaled to the sum and, for fixed point, rounded. This rounding is always stochastic:
+        with few bits, all weights would otherwise be zero.
         """
         self.norm = self.rule.norm * spread**2
         if self._is_fresh:
             total = self.weights.sum(0, dtype=np.float64)
             scaled = np.clip(self.weights * (self.norm / np.maximum(total, 1e-12)), 0, 1)
             if self.settings.n_bits is not None:
+                # Another stream than that of the initial weights.
                 rng = np.random.default_rng([int(self.settings.seed), 1])
                 scaled = QFormat(0, self.settings.n_bits, is_signed=False).quantize(scaled, "stochastic", rng)
             self.weights = np.ascontiguousarray(scaled, np.float32)
             self._is_fresh = False
 
     def learn(self, shares: NDArray[np.uint16], places: range, n_total: int, n_threads: int = 1) -> None:
-        """Learn from samples that stand at these places of a sequence; rates are constant and threads unused."""
+        """Learn from the samples at these places of a sequence; rates are constant, and ``n_threads`` is not used."""
         settings, shares = self.settings, np.ascontiguousarray(shares)
         for name in ("weights", "theta", "n_fired"):
             if not getattr(self, name).flags.writeable:  # joblib hands large arrays to processes read-only
                 setattr(self, name, getattr(self, name).copy())
+        # State of a single sample: nothing of it outlasts the call.
         history = trace.new_history(self.n_inputs, self.rule.trace_after(self.n_steps), self.n_neurons)
         keys = stream_keys(settings.seed, places.start, len(shares))
         rule = self.rule.constants(self.n_steps, settings.n_bits, ROUNDINGS[settings.rounding], self.norm)
@@ -96,7 +98,7 @@ class TraceEngine:
         self.events.add(trace.learn(shares, keys, self._stream(), self._layer(), history, neuron, rule))
 
     def respond(self, shares: NDArray[np.uint16], evidence: NDArray[np.float64], leaves: ExitConstants) -> Responses:
-        """Answer samples without learning; stop each when the rule is satisfied by the evidence (K, N) so far."""
+        """Answer samples without learning; stop each when its evidence, by weights (K, N), satisfies the rule."""
         shares, sheet = np.ascontiguousarray(shares), new_sheet(len(shares), self.n_steps, len(evidence))
         events = trace_layer.respond(
             shares, content_keys(shares, self.settings.seed), self._stream(), self._layer(),
@@ -105,24 +107,25 @@ class TraceEngine:
         return Responses.of(sheet, events)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything that was learned."""
+        """Return everything that was learned."""
         return {"weights": self.weights, "theta": self.theta, "n_fired": self.n_fired, "norm": np.array([self.norm])}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Take over what :meth:`arrays` gave."""
+        """Restore what :meth:`arrays` returned."""
         weights, theta, n_fired, norm = (arrays[key] for key in ("weights", "theta", "n_fired", "norm"))
         if weights.shape != (self.n_inputs, self.n_neurons) or not theta.shape == n_fired.shape == (self.n_neurons,):
             raise no_fit(self.settings, arrays)
         self.weights, self.theta = np.array(weights, np.float32, order="C"), np.array(theta, np.float32)
         self.n_fired, self.norm = np.array(n_fired, np.int64), float(norm[0])
+        # Restored weights have their sum already; a later ``prepare`` must not scale them.
         self._is_fresh = False
 
     def operations(
         self, events: EventCounts, is_learning: bool, lateral: Lateral | None = None
     ) -> dict[str, Operations]:
-        """Elementary operations by component, mean per sample, of the events in counts.
+        """Return the elementary operations of these events by component, mean per sample.
 
-        Inhibition is stored where inhibitory neurons carry it, else broadcast, unless ``lateral`` says otherwise.
+        By default, inhibition through inhibitory neurons is stored, and direct inhibition is broadcast.
         """
         count = training_operations if is_learning else inference_operations
         return count(events, self.settings, self.rule, lateral or self.lateral)
@@ -130,7 +133,7 @@ class TraceEngine:
     def _neuron(self, is_learning: bool) -> TraceNeuronConstants:
         neurons = self.rule.neurons
         strength = neurons.w_inhibit_learning if is_learning else neurons.w_inhibit
-        if strength is None:  # summed exactly, so that the result does not depend on the order of adding
+        if strength is None:  # an exact sum, since the order of adding differs between machines
             strength = neurons.v_threshold + math.fsum(self.theta.tolist()) / self.n_neurons
         return self.rule.neuron_constants(strength)
 

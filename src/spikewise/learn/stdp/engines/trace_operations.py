@@ -1,15 +1,15 @@
-"""Elementary operations of the rules of traces, exactly, from counted events.
+"""Exact number of elementary operations of the trace rules, from counts of events.
 
-The conventions are those of the lean rule (:mod:`~spikewise.learn.stdp.engines.lean_operations`): synapses work at
-spikes, neurons and traces at every computed step, as in the published clock-driven implementations. Four more are
-needed:
+The conventions are those of the lean rule (:mod:`~spikewise.learn.stdp.engines.lean_operations`): synapses operate at
+spikes, neurons and traces at every computed step, as in the published clock-driven implementations. Four more
+conventions are needed:
 
-* A power other than 0 and 1 is one exponential, however it is computed.
-* An update at an input spike reaches the whole row of N weights, also where the trace of a neuron is zero.
+* A power other than 0 and 1 counts as one exponential, however it is computed.
+* An update at an input spike changes the whole row of N weights, even if the trace of a neuron is zero.
 * Only neurons that fired are normalised after a sample, and the adaptive threshold decays once per sample. Published
-  implementations do both more often, so the baseline is not made to look worse than it needs to be.
-* Inhibitory neurons are neurons: they leak, rest and compare at every step. What they send is read from a stored
-  matrix, one weight for each other neuron, unless the question is what one broadcast sum would cost.
+  implementations do both more often, so these counts favour the baseline.
+* Inhibitory neurons count as neurons: they leak, rest and compare at every step. Their output is read from a stored
+  matrix, one weight for each other neuron, unless ``lateral`` asks for one broadcast sum.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def inference_operations(
     events: EventCounts, settings: Settings, rule: TraceRule, lateral: Lateral
 ) -> dict[str, Operations]:
-    """Operations of answering, mean per sample.
+    """Count the operations of inference, mean per sample.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def inference_operations(
     rule : TraceRule
         Decides whether there are inhibitory neurons.
     lateral : {"broadcast", "matrix"}
-        Whether inhibition is one sum for all neurons or reads a stored weight per pair.
+        Whether inhibition is one sum for all neurons, or one stored weight per pair.
     """
     n, has_neurons = settings.n_neurons, rule.inhibition == "neurons"
     steps, spikes, winners = (events.per_sample(name) * n for name in ("n_steps", "in_spikes", "out_spikes"))
@@ -46,7 +46,7 @@ def inference_operations(
         events.per_sample(name) for name in ("n_steps", "n_draws", "out_spikes", "inhibitory_spikes")
     )
     n_events, n_others = n_draws - n_steps, (n_inhibitory if has_neurons else n_out) * (n - 1)
-    # Without a layer of their own, the potentials are pushed down at once, so they are read and written once more.
+    # Direct inhibition changes the potentials at once: one more read and write each.
     pushed = 0 if has_neurons else n_others
     counts = {
         "encoding": Operations(
@@ -65,7 +65,7 @@ def inference_operations(
         ),
     }  # fmt: skip
     if has_neurons:
-        # Per step leak, refractory period and threshold; per excitatory spike one input; per own spike a reset.
+        # Leak, refractory period and threshold per step, an input per excitatory spike, a reset per own spike.
         counts["inhibitory neurons"] = Operations(
             weight_reads=n_out, state_reads=2 * steps, state_writes=steps + 2 * n_inhibitory,
             multiplications=steps, additions=n_out, comparisons=2 * steps,
@@ -76,7 +76,7 @@ def inference_operations(
 def training_operations(
     events: EventCounts, settings: Settings, rule: TraceRule, lateral: Lateral
 ) -> dict[str, Operations]:
-    """Operations of learning from one sample, mean per sample; parameters as in :func:`inference_operations`."""
+    """Count the operations of learning, mean per sample; parameters as in :func:`inference_operations`."""
     n, n_inputs = settings.n_neurons, settings.n_inputs
     n_steps, n_in, n_out, n_updates = (
         events.per_sample(name) for name in ("n_steps", "in_spikes", "out_spikes", "n_updates")
@@ -102,11 +102,11 @@ def training_operations(
     if rule.nu_pre > 0:
         counts["pre-triggered update"] = _update(row_cells, settings, rule)
     if rule.updates == "window":
-        # A flag per output spike; all flags are looked at when a window ends.
+        # Each output spike sets a flag; all flags are read at the end of a window.
         looks = n_steps / settings.n_steps * -(-settings.n_steps // rule.window) * n
         counts["update windows"] = Operations(state_reads=looks, state_writes=n_out, comparisons=looks)
     if rule.spikes_per_strength is not None:
-        # Each output spike is counted and compared with the most so far; k and its product once per update.
+        # Each output spike is counted and compared with the maximum so far; k and its product once per update.
         counts["adaptive potentiation"] = Operations(
             state_reads=2 * n_out, state_writes=2 * n_out, additions=n_out, comparisons=n_out,
             multiplications=2 * n_updates,
@@ -115,7 +115,7 @@ def training_operations(
 
 
 def _update(cells: float, settings: Settings, rule: TraceRule) -> Operations:
-    """Read, change and write so many weights by a rate, a trace and a power of the weight."""
+    """Return the operations of changing weights by a rate, a trace and a power of the weight."""
     return _rounded(cells, settings) + Operations(
         weight_reads=cells, weight_writes=cells, state_reads=cells, additions=cells,
         multiplications=2 * cells if rule.mu else cells, exponentials=cells if rule.mu not in (0, 1) else 0,
@@ -123,6 +123,6 @@ def _update(cells: float, settings: Settings, rule: TraceRule) -> Operations:
 
 
 def _rounded(cells: float, settings: Settings) -> Operations:
-    """Keep so many weights between their limits and on their grid."""
+    """Return the operations of clipping and rounding weights."""
     drawn = cells if settings.n_bits is not None and settings.rounding == "stochastic" else 0
     return Operations(comparisons=2 * cells, additions=drawn, random_numbers=drawn)

@@ -1,19 +1,19 @@
-r"""Steps of all neurons as explicit vector code, for 8-bit integers and for floats, from one loop.
+r"""Steps of all neurons in explicit vector code; one loop for 8-bit integers and for floats.
 
-A compiler left alone with this loop loses a factor of two to four: it keeps the sums in memory and widens
-16-bit products to 32. So it is written in explicit vectors (:mod:`spikewise._vector`), 64 neurons at a time: the
+A compiler alone makes this loop two to four times slower: it keeps the sums in memory and widens 16-bit products to 32
+bits. So it is written in explicit vectors (:mod:`spikewise._vector`), 64 neurons at a time: the
 weight rows of all inputs that fired are summed in registers, then leak, integration, refractory period and the
 comparison with the threshold follow in the same pass. Output spikes are rare, so many steps run in one pass, with
-potentials kept in registers and weight rows in the nearest cache; one block does not wait for the others. It is
-portable (any CPU runs it, with the vectors it has) and needs no C compiler.
+potentials kept in registers and weight rows in the nearest cache; blocks of neurons are independent. It is portable
+(any CPU runs it, with the vectors that it has) and needs no C compiler.
 
 Integers (weights in 1/256, potentials in 1/64 mV, 16 bits, saturating):
 
 .. math:: I_j = \min\bigl(2^{15} - 1, \lfloor 8 \sum_i w_{ij} \cdot G_j / 2^{16} \rfloor\bigr), \qquad
           v_j \leftarrow v_j - \lfloor d\, v_j / 2^{16} \rfloor + I_j
 
-Floats, in the same units: :math:`v_j \leftarrow \mathrm{decay} \cdot v_j + G_j \sum_i w_{ij}`. In both a neuron that
-rests is held at 0. Sums run in the order of the spikes and are never fused, so the bits equal those of NumPy.
+Floats, in the same units: :math:`v_j \leftarrow \mathrm{decay} \cdot v_j + G_j \sum_i w_{ij}`. In both, a neuron in its
+refractory period stays at 0. Sums run in the order of the spikes and are never fused, so the bits equal those of NumPy.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ i16x64, f32x64 = vector(types.int16, LANES), vector(types.float32, LANES)
 
 
 def aligned(values: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
-    """Copy of an array that begins at a cache line: rows that straddle lines cost floats a quarter of the time.
+    """Copy an array to the start of a cache line: unaligned rows make floats a quarter slower.
 
     Examples
     --------
@@ -63,17 +63,18 @@ def aligned(values: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
 
 @intrinsic
 def vectors_for(context: Any, v: Any) -> Any:
-    """Type of vectors for potentials of this precision."""
+    """Return the type of vectors for potentials of this precision."""
     kind = types.TypeRef(i16x64 if isinstance(v.dtype, types.Integer) else f32x64)
     return kind(v), lambda context, *_: context.get_dummy_value()
 
 
 def moved(v: Any, total: Any, gain: Any, keep: Any) -> Any:
-    """Potentials after one step, from those before and the summed weights of the inputs that fired."""
+    """Return the potentials after one step, from those before and the summed weights of active inputs."""
     raise NotImplementedError
 
 
 def _integers(v: Any, total: Any, gain: Any, keep: Any) -> Any:
+    # At most 32 weights of at most 255: times 8, their sum just fits into 16 unsigned bits.
     current = min_unsigned(mul_high_unsigned(total * splat(8, i16x64), gain), splat(32767, i16x64))
     return add_saturating(v - mul_high(v, keep), current)
 
@@ -107,7 +108,9 @@ def advance_block(layer: Any, stream: Any, place: Any, first: Any, stop: Any, de
         while entry < end:  # in float32 a range costs 5 % more with 100 neurons
             total = total + load(weights, spikes[entry] * n_neurons + place, kind)
             entry += np.uint64(1)
+        # Before its refractory period is over, a neuron ignores its input.
         potential = where_ge(splat(step, i16x64), awake_from, moved(potential, total, gains, keep), zero)
+        # Which neuron fires is decided outside, over all blocks: the loop only has to stop.
         has_crossed = any_ge(potential, limits)
         step += 1
     store(v_next, place, potential)

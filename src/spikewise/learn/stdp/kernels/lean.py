@@ -1,11 +1,11 @@
-r"""Learning by the lean rule: present a sample, then pull the neurons that answered towards it.
+r"""Learning by the lean rule: present a sample, then move the weights of the neurons that fired towards it.
 
-For each sample: draw the input spikes, run the neurons from one output spike to the next, and at the end of the
-sample (or of each window) move the weights of the neurons that fired. Samples either follow each other, or a batch
-of them meets the same frozen network and is applied afterwards in order, which is what threads share.
+For each sample: draw the input spikes, run the neurons from one output spike to the next, and at the end of the sample
+(or of each window) move the weights of the neurons that fired. Samples are learned one by one, or a batch of them is
+presented to the same frozen network and applied afterwards in order; a batch can be shared between threads.
 
-Arrays in, arrays out; the caller has checked everything. The plain NumPy version of the same equations, which must
-agree bit for bit, is the clock-driven oracle of the tests.
+The caller has checked all arguments. The clock-driven oracle of the tests computes the same equations in plain NumPy
+and must agree bit for bit.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Batch(NamedTuple):
-    """What the frozen network did with each of B samples; a tuple so that it compiles."""
+    """Activity of the frozen network for each of B samples; a tuple so that it compiles."""
 
     n_in: NDArray[np.uint16]  # (B, n_inputs), spikes of each input
-    winners: NDArray[np.int32]  # (B, T), who fired, in order
+    winners: NDArray[np.int32]  # (B, T), neurons that fired, in order
     n_out: NDArray[np.int32]  # (B,), output spikes
     n_steps: NDArray[np.int32]  # (B,), steps that were computed
 
 
 @kernel
 def fill_targets(n_in: NDArray[np.uint16], row: int, n_steps: int, targets: Numbers) -> None:
-    """Where weights are pulled to: the rates of the inputs over these steps, in the units of the weights."""
+    """Compute the targets of the weights: the rates of the inputs over these steps, in units of the weights."""
     unit = 256.0 if targets.itemsize == 2 else 1.0
     for pre in range(n_in.shape[1]):
         trace = np.float32(min(1.0, n_in[row, pre] * TRACE_STEPS / n_steps))
@@ -67,11 +67,10 @@ def attract(
     rule: RuleConstants,
     key: np.uint64,
 ) -> None:
-    """Pull the weights of one neuron towards the input it answered, w += strength * (target - w), and renew its gain.
+    """Move the weights of one neuron towards its input, w += strength * (target - w), and compute its gain again.
 
-    Integer weights stay on the grid of ``n_bits`` bits; the change is rounded down, to the nearest, or up with
-    the probability of the distance, from 32 random bits hashed from (key, input). One pass over the column,
-    since its cache misses are what a pull costs.
+    Integer weights stay on the grid of ``n_bits`` bits. The change is rounded down, to the nearest, or stochastically
+    with 32 random bits hashed from (key, input). One pass over the column, since its cache misses dominate the time.
     """
     squares = 0.0
     if weights.itemsize == 1:
@@ -83,6 +82,7 @@ def attract(
         bits, total = np.uint64(0), np.int64(0)
         for pre in range(weights.shape[0]):
             if is_stochastic:
+                # One hash of 64 bits serves two inputs.
                 bits = (
                     np.uint64(mix(key + np.uint64(pre // 2 + 1) * _GOLDEN)) if pre % 2 == 0 else bits << np.uint64(32)
                 )
@@ -92,7 +92,7 @@ def attract(
             level: Any = min(max(old + ((change >> low) << (8 - rule.n_bits)), 0), highest)
             weights[pre, post] = level
             total += level * level
-        squares = np.float64(total)
+        squares = np.float64(total)  # whole numbers: exact in both types
     else:
         for pre in range(weights.shape[0]):
             w = weights[pre, post] + strength * (targets[pre] - weights[pre, post])
@@ -112,8 +112,9 @@ def present(
     theta_plus: np.float32,
     winners: NDArray[np.int32],
 ) -> tuple[int, int]:
-    """Run these steps of a sample, first and stop; list who fires, raise its threshold. Returns the next step and the
-    number of output spikes.
+    """Run the steps (first, stop) of a sample; list the neurons that fire, and raise their thresholds.
+
+    Returns the next step and the number of output spikes.
     """
     step, stop = steps
     n_out, drawn_to, winner = 0, step, 0
@@ -134,7 +135,7 @@ def present(
 
 @inlined
 def count_inputs(stream: SpikeStream, first: int, stop: int, n_in: NDArray[np.uint16], row: int) -> None:
-    """Spikes of each input from step ``first`` to ``stop``."""
+    """Count the spikes of each input from step ``first`` to ``stop``."""
     n_in[row] = 0
     for place in range(stream.ends[first], stream.ends[stop]):
         n_in[row, np.uint64(stream.spikes[np.uint64(place)])] += np.uint16(1)
@@ -151,12 +152,14 @@ def pull_winners(
     part: int,
     n_parts: int,
 ) -> int:
-    """Move the weights of the neurons that fired; a part of the neurons for each thread. Returns how many moved."""
+    """Move the weights of the neurons that fired, in this thread's part of them. Returns how many moved."""
     n_pulled, n_out = 0, len(winners)
     for i in range(n_out):
         post, n_spikes, is_first = winners[i], 0, True
+        # Parts are whole vectors of neurons, so that threads rarely share a cache line.
         if (post // LANES) % n_parts != part:
             continue
+        # A winner may be listed several times; it moves once, with the number of its spikes.
         for other in range(n_out):
             if winners[other] == post:
                 n_spikes += 1
@@ -173,7 +176,7 @@ def pull_winners(
 
 @inlined
 def relax(layer: Layer, neuron: NeuronConstants, rule: RuleConstants, part: int, n_parts: int) -> None:
-    """Let the adaptive thresholds decay between two samples; a part of the neurons for each thread."""
+    """Let the adaptive thresholds decay between two samples, in this thread's part of the neurons."""
     for block in range(part * LANES, rule.n_unpadded, n_parts * LANES):
         for j in range(block, min(block + LANES, int(rule.n_unpadded))):
             layer.theta[j] *= rule.theta_keep
@@ -190,10 +193,10 @@ def learn(
     rule: RuleConstants,
     schedule: Schedule,
 ) -> NDArray[np.int64]:
-    """Learn from samples in order, in place; each draws its spikes by its key. Returns events by ``EVENT``.
+    """Learn from samples in order, in place; a key determines the spikes of each. Returns events by ``EVENT``.
 
-    With ``rule.stops_at_first_spike`` a sample ends with its first output spike, and its input rates are those seen
-    until then.
+    With ``rule.stops_at_first_spike`` a sample ends with its first output spike, and input rates are measured until
+    then.
     """
     n_inputs, n_steps = shares.shape[1], stream.ends.shape[0] - 1
     n_in, winners = np.empty((1, n_inputs), np.uint16), np.empty(n_steps, np.int32)
@@ -203,6 +206,7 @@ def learn(
         start(layer)
         n_spikes = step = 0
         is_active = begin(stream, shares, sample)
+        # A sample without input is not presented, but its thresholds decay and it counts.
         is_over = not is_active
         while not is_over:
             first, stop = step, min(step + int(rule.window), n_steps)
@@ -210,6 +214,7 @@ def learn(
             if n_out > 0:
                 count_inputs(stream, first, step, n_in, 0)
                 fill_targets(n_in, 0, step - first, targets)
+                # Each window rounds with random bits of its own.
                 place = key if first == 0 else np.uint64(mix(key ^ np.uint64(first)))
                 n_pulled = pull_winners(layer, targets, winners[:n_out], schedule.eta[sample], rule, place, 0, 1)
                 events[EVENT.n_updates] += 1
@@ -232,7 +237,8 @@ def present_batch(
     theta_plus: Floats,
     batch: Batch,
 ) -> NDArray[np.int64]:
-    """Show samples to the frozen network and write down what happened; returns events by ``EVENT``."""
+    """Present samples to the frozen network and record its activity; returns events by ``EVENT``."""
+    # Copies: threads present their samples to the same network, and thresholds rise within a sample.
     theta, threshold = np.empty_like(layer.theta), np.empty_like(layer.threshold)
     v, v_next, rests_until = np.empty_like(layer.v), np.empty_like(layer.v), np.empty_like(layer.rests_until)
     own = Layer(layer.weights, layer.gain, theta, threshold, layer.n_fired, v, v_next, rests_until)
@@ -266,7 +272,7 @@ def apply_batch(
     part: int,
     n_parts: int,
 ) -> int:
-    """Learn from a batch in the order of its samples, for one part of the neurons; returns the updates."""
+    """Learn from a batch in the order of its samples, for one part of the neurons; returns the number of updates."""
     n_pulled, targets = 0, np.empty(batch.n_in.shape[1], layer.v.dtype)
     for sample in range(len(keys)):
         winners = batch.winners[sample, : batch.n_out[sample]]

@@ -1,8 +1,8 @@
-"""Competing neurons: potentials from burst to burst of input spikes, the one that fires, thresholds and gains.
+"""Competing neurons: potentials over bursts of input spikes, selection of the neuron that fires, thresholds, gains.
 
-One source serves both precisions, chosen by the type of the arrays: weights ``[n_inputs, N padded]`` are uint8
-in units of 1/256 with 16-bit state, or float32. Potentials are in units of 1/64 mV, thresholds whole multiples
-of it in both. Padding neurons have weight 0 and the highest threshold.
+The same code serves both precisions, by the type of the arrays: weights ``[n_inputs, N padded]`` are uint8 in units of
+1/256 with 16-bit state, or float32. Potentials are in units of 1/64 mV, and thresholds are whole multiples of it in
+both. Padding neurons have weight 0 and the highest threshold.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ GAIN_STEPS = 2048  # integer gain per unit of gain
 
 
 class Layer(NamedTuple):
-    """What N neurons have learned, and their state during one sample; a tuple so that it compiles."""
+    """Learned values of N neurons, and their state during one sample; a tuple so that it compiles."""
 
     weights: Numbers
     gain: Numbers
@@ -40,14 +40,14 @@ class Layer(NamedTuple):
 
 
 def with_state(weights: Numbers, gain: Numbers, theta: Floats, threshold: Numbers, n_fired: NDArray[np.int64]) -> Layer:
-    """Neurons with memory for one sample at a time."""
+    """Return neurons with memory for one sample at a time."""
     v, v_next = np.empty_like(threshold), np.empty_like(threshold)
     return Layer(weights, gain, theta, threshold, n_fired, v, v_next, np.empty(len(threshold), np.int16))
 
 
 @inlined
 def start(layer: Layer) -> None:
-    """Bring all neurons to rest."""
+    """Set all neurons to rest."""
     layer.v[:] = 0
     layer.rests_until[:] = 0
 
@@ -56,8 +56,8 @@ def start(layer: Layer) -> None:
 def draw_ahead(stream: SpikeStream, key: np.uint64, step: int, stop: int, is_settled: bool) -> int:
     """Draw the spikes of the next steps, at most to ``stop``; returns to where.
 
-    One burst while it is open which neuron answers, or whether the sample ends early; ``AHEAD`` of them when it is
-    settled, so that weight rows are used more often while they lie in the nearest cache.
+    One burst as long as the winner is unknown or the sample may end early; afterwards ``AHEAD`` of them, so that weight
+    rows are used more often while they are in the nearest cache.
     """
     drawn_to = step
     for _ in range(AHEAD if is_settled else 1):
@@ -72,11 +72,11 @@ def run_until_spike(
 ) -> tuple[int, int, int]:
     """Advance to ``stop``, or through the step at which a neuron reaches its threshold.
 
-    Returns the next step, and the range of neurons, from first to last and empty if there are none, among which are
-    those that reached their thresholds.
+    Returns the next step, and a range of neurons that contains all that reached their thresholds; it is empty if there
+    are none.
 
-    Block by block, that of neuron ``leader`` first. Where a neuron fires, the blocks behind it run to that step only
-    and those before it run again: a good guess of who fires next saves time and changes nothing.
+    Blocks run one after the other, starting with that of neuron ``leader``. If a neuron fires, later blocks run only up
+    to that step, and earlier blocks run again. A good guess of the next winner saves time and does not change results.
     """
     v, v_next = layer.v, layer.v_next
     decay = v.dtype.type(neuron.leak if layer.weights.itemsize == 1 else neuron.decay)
@@ -86,6 +86,7 @@ def run_until_spike(
         ran: tuple[int, bool] = advance_block(layer, stream, block, step, stop, decay)
         reached, has_crossed = ran
         if reached < stop:
+            # Earlier than any crossing so far: the blocks that are done run again, up to this step.
             stop, low, high, todo = reached, n_neurons, 0, n_neurons // LANES + done
         if has_crossed:
             low, high = min(low, block), max(high, block + LANES)
@@ -100,13 +101,14 @@ def run_until_spike(
 def fire(layer: Layer, next_step: int, neuron: NeuronConstants, low: int, high: int) -> int:
     """Let one neuron of this range fire at the step before ``next_step`` and return it.
 
-    The neuron with the largest overshoot v - threshold >= 0 wins, the first of equals; it returns to rest and
-    pushes all others down by ``w_inhibit``, at most to ``v_floor``.
+    The neuron with the largest overshoot v - threshold >= 0 wins, the first one of equals. It returns to rest and
+    lowers the potentials of all others by ``w_inhibit``, but not below ``v_floor``.
     """
     v, threshold = layer.v, layer.threshold
     winner, best = 0, np.float64(-1.0)
     for j in range(low, high):
         if v[j] >= threshold[j]:
+            # In 64 bits: a difference of two 16-bit integers may overflow.
             above = np.float64(v[j]) - np.float64(threshold[j])
             if above > best:
                 winner, best = j, above
@@ -119,14 +121,14 @@ def fire(layer: Layer, next_step: int, neuron: NeuronConstants, low: int, high: 
 
 @inlined
 def set_threshold(threshold: Numbers, theta: Floats, j: int, v_threshold: np.float32) -> None:
-    """Round a neuron's threshold, base plus adaptive part in mV, to whole levels; at least one, above rest."""
+    """Round a neuron's threshold, base plus adaptive part in mV, to whole levels; at least one level."""
     level = np.rint((v_threshold + theta[j]) * np.float32(LEVELS_PER_MV))
     threshold[j] = max(min(level, np.float32(NEVER_REACHED - 1)), np.float32(1))
 
 
 @kernel
 def gain_for(squares: float, gain_norm: float, is_integer: bool) -> float:
-    """Gain of a neuron, gain_norm over the Euclidean norm of its weights, given the sum of their squares."""
+    """Return the gain of a neuron: gain_norm over the norm of its weights, whose sum of squares is given."""
     if squares == 0:
         return 0.0
     if is_integer:
@@ -136,7 +138,7 @@ def gain_for(squares: float, gain_norm: float, is_integer: bool) -> float:
 
 @kernel
 def set_gain(weights: Numbers, gain: Numbers, post: int, gain_norm: float) -> None:
-    """Renew one neuron's gain."""
+    """Compute one neuron's gain again."""
     squares = 0.0
     for pre in range(weights.shape[0]):
         w = np.float64(weights[pre, post])

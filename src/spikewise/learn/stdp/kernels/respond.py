@@ -1,4 +1,4 @@
-"""Inference with frozen neurons, which really stops where the exit rule is satisfied."""
+"""Inference without learning, which stops as soon as the exit rule is satisfied."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ NEVER, ENTROPY, CONFIDENCE, MARGIN = 0, 1, 2, 3
 
 
 class ExitConstants(NamedTuple):
-    """What a kernel needs to know of an exit rule."""
+    """Constants of an exit rule for a kernel."""
 
     kind: int  # of uncertainty
     is_mean: bool  # whether the evidence is the mean of the scores over the steps, or their sum
-    sharpness: float  # what the evidence is multiplied by
+    sharpness: float  # factor on the evidence: the inverse temperature
     bound: float  # on uncertainty
 
 
 class Sheet(NamedTuple):
     """Memory for the answers to B samples over T steps, with K classes; a tuple so that it compiles."""
 
-    neuron: NDArray[np.int32]  # (B, T), output spikes in order: who fired,
+    neuron: NDArray[np.int32]  # (B, T), output spikes in order: which neuron fired,
     step: NDArray[np.int32]  # and when
     n_fired: NDArray[np.int64]  # (B,), output spikes
     exit_step: NDArray[np.int32]  # (B,), steps that were computed
@@ -39,7 +39,7 @@ class Sheet(NamedTuple):
 
 
 def new_sheet(n_samples: int, n_steps: int, n_classes: int) -> Sheet:
-    """Memory that a compiled loop fills with the answers to so many samples."""
+    """Allocate the memory in which a compiled loop writes its answers."""
     neuron, step = (np.empty((n_samples, n_steps), np.int32) for _ in range(2))
     in_spikes, out_spikes = (np.zeros(n_steps, np.int64) for _ in range(2))
     return Sheet(
@@ -50,7 +50,7 @@ def new_sheet(n_samples: int, n_steps: int, n_classes: int) -> Sheet:
 
 @inlined
 def note_spike(sheet: Sheet, sample: int, n_out: int, winner: int, step: int, evidence: NDArray[np.float64]) -> None:
-    """Write down output spike ``n_out`` of a sample, and what it says about the classes (K, N)."""
+    """Record output spike ``n_out`` of a sample, and add its evidence (K, N) to the scores."""
     sheet.neuron[sample, n_out] = winner
     sheet.step[sample, n_out] = step
     sheet.out_spikes[step - 1] += 1
@@ -63,7 +63,7 @@ NEVER_EXIT = ExitConstants(NEVER, False, 1.0, 0.0)
 
 @kernel
 def uncertainty_of(score: NDArray[np.float64], sample: int, scale: float, kind: int) -> float:
-    """Uncertainty that scale * score of a sample leaves, in [0, 1], as the rules of dynamic.rule measure it."""
+    """Return the uncertainty of scale * score of a sample, in [0, 1], as defined in dynamic.uncertainty."""
     n_classes = score.shape[1]
     best = 0
     for k in range(1, n_classes):
@@ -88,10 +88,10 @@ def uncertainty_of(score: NDArray[np.float64], sample: int, scale: float, kind: 
 
 @kernel
 def must_stop(score: NDArray[np.float64], sample: int, n_steps: int, leaves: ExitConstants) -> bool:
-    """Whether a sample may leave after this many steps.
+    """Whether a sample may stop after this many steps.
 
-    Asked at the first step and after every output spike: between spikes the uncertainty of a sum stays, and that of a
-    mean can only rise.
+    It is enough to ask at the first step and after every output spike: between spikes the uncertainty of a sum is
+    constant, and that of a mean can only rise.
     """
     if leaves.kind == NEVER:
         return False
@@ -110,9 +110,9 @@ def respond(
     leaves: ExitConstants,
     sheet: Sheet,
 ) -> NDArray[np.int64]:
-    """Run frozen neurons on samples, and stop each as soon as the exit rule is satisfied.
+    """Run samples without learning, and stop each as soon as the exit rule is satisfied.
 
-    Fills the sheet, with scores by the evidence (K, N) of the output spikes. Returns events by ``EVENT``.
+    Fills the sheet; scores are the summed evidence (K, N) of the output spikes. Returns events by ``EVENT``.
     """
     score, exit_step, in_spikes, n_steps = sheet.score, sheet.exit_step, sheet.in_spikes, sheet.step.shape[1]
     events = np.zeros(len(EVENT), np.int64)

@@ -1,10 +1,9 @@
-"""Learning from traces of spikes: present a sample, update weights at its spikes or windows, normalise.
+"""Learning by the trace rules: present a sample, update weights at spikes or windows, normalise.
 
-Event-driven in the synapses and in the traces: a trace is looked up from the time of its last spike, in a table
-that holds the bits of repeated decay, and weights are touched only where a trace is not zero. Weights are float32; with
-fixed point they stay on the grid of their bits, to which each change is rounded. Arrays in, arrays out; the caller has
-checked everything. The plain NumPy version of the same equations, which must agree bit for bit, is the clock-driven
-oracle of the tests.
+Synapses and traces are event-driven: a trace is looked up from the time of its last spike, in a table with the bits of
+repeated decay, and weights are changed only where a trace is not zero. Weights are float32; with fixed point they stay
+on the grid of their bits, to which each change is rounded. The caller has checked all arguments. The clock-driven
+oracle of the tests computes the same equations in plain NumPy and must agree bit for bit.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _NEVER = -1
 
 
 class History(NamedTuple):
-    """Who fired when in the present sample, and what is left of a trace; a tuple so that it compiles."""
+    """Times of spikes in the present sample, and table of decaying traces; a tuple so that it compiles."""
 
     last_in: NDArray[np.int32]  # step of each input's last spike
     last_out: NDArray[np.int32]
@@ -39,7 +38,7 @@ class History(NamedTuple):
 
 
 def new_history(n_inputs: int, trace_after: Floats, n_neurons: int) -> History:
-    """Memory for one sample at a time."""
+    """Allocate memory for one sample at a time."""
     return History(
         np.empty(n_inputs, np.int32), np.empty(n_neurons, np.int32), np.empty(n_neurons, np.int64),
         np.empty(n_neurons, np.int32), np.empty(n_neurons, np.bool_), trace_after, np.empty(n_inputs, np.float32),
@@ -48,7 +47,7 @@ def new_history(n_inputs: int, trace_after: Floats, n_neurons: int) -> History:
 
 @inlined
 def on_grid(w: np.float32, rule: TraceConstants, place: np.uint64, pre: Any) -> np.float32:
-    """A weight, kept in [0, w_max] and rounded to its bits; chance is hashed from (place, input), 16 bits of it."""
+    """Clip a weight to [0, w_max] and round it to its bits; 16 random bits are hashed from (place, input)."""
     if rule.n_levels == 0:
         return np.float32(min(max(w, np.float32(0)), rule.w_max))
     scaled = w * rule.n_levels
@@ -62,16 +61,17 @@ def on_grid(w: np.float32, rule: TraceConstants, place: np.uint64, pre: Any) -> 
 
 @inlined
 def power(base: np.float32, mu: np.float32) -> np.float32:
-    """A number in [0, 1] to the power of 0.25, 0.5 or 1, by square roots alone."""
+    """Return a number in [0, 1] to the power of 0.25, 0.5 or 1, by square roots only."""
     if mu == np.float32(1):
         return base
+    # A square root has the same bits on every machine; a power has not.
     root = np.float32(np.sqrt(base))
     return root if mu == np.float32(0.5) else np.float32(np.sqrt(root))
 
 
 @inlined
 def place_of(key: np.uint64, post: int, moment: int) -> np.uint64:
-    """Place in the random stream of one neuron's update."""
+    """Return the place in the random stream for the update of a neuron at a moment."""
     return np.uint64(mix(mix(key + np.uint64(post)) + np.uint64(moment + 1)))
 
 
@@ -89,6 +89,7 @@ def depress(
     for i in range(n_awake):
         post = np.uint64(history.awake[i])
         change = rule.nu_pre * history.trace_after[step - history.last_out[post]]
+        # Even moments: depression, and after the last step normalisation. Odd ones: potentiation.
         place = place_of(key, history.awake[i], 2 * step)
         for at in range(stream.ends[step], stream.ends[step + 1]):
             pre = np.uint64(stream.spikes[np.uint64(at)])
@@ -109,7 +110,7 @@ def set_traces(history: History, step: int) -> None:
 def potentiate(
     weights: Floats, post: int, trace: Floats, strength: np.float32, rule: TraceConstants, place: np.uint64
 ) -> None:
-    """Strengthen the synapses onto one neuron by the traces of their inputs."""
+    """Strengthen the synapses of one neuron in proportion to the traces of their inputs."""
     for pre in range(weights.shape[0]):
         w = weights[pre, post]
         gain = strength * trace[pre]
@@ -120,7 +121,7 @@ def potentiate(
 
 @kernel
 def normalise(weights: Floats, post: int, rule: TraceConstants, place: np.uint64) -> None:
-    """Scale the weights of one neuron to their fixed sum, as far as none exceeds the highest weight."""
+    """Scale the weights of one neuron to their fixed sum; none exceeds the highest weight."""
     total = 0.0
     for pre in range(weights.shape[0]):
         total += np.float64(weights[pre, post])
@@ -132,7 +133,7 @@ def normalise(weights: Floats, post: int, rule: TraceConstants, place: np.uint64
 
 @inlined
 def strength_of(most: int, rule: TraceConstants) -> np.float32:
-    """Learning rate times the adaptive potentiation factor, from the spikes so far of the busiest neuron."""
+    """Return the learning rate times the factor k, from the spikes so far of the most active neuron."""
     if rule.spikes_per_strength == 0:
         return rule.nu_post
     k = (most + rule.spikes_per_strength - 1) // rule.spikes_per_strength
@@ -141,7 +142,7 @@ def strength_of(most: int, rule: TraceConstants) -> np.float32:
 
 @kernel
 def note_spike(history: History, winner: int, step: int, n_awake: int) -> int:
-    """Write down an output spike; returns the number of neurons that have fired."""
+    """Record an output spike; returns the number of neurons that have fired."""
     if history.n_out[winner] == 0:
         history.awake[n_awake] = winner
         n_awake += 1
@@ -160,6 +161,7 @@ def update_due(
     for i in range(n_awake):
         post = history.awake[i]
         if history.is_due[post]:
+            # Traces are the same for all neurons, and needed only if one is due.
             if n_due == 0:
                 set_traces(history, step)
             history.is_due[post] = False
@@ -179,7 +181,7 @@ def learn(
     neuron: TraceNeuronConstants,
     rule: TraceConstants,
 ) -> NDArray[np.int64]:
-    """Learn from samples in order, in place; each draws its spikes by its key. Returns events by ``EVENT``."""
+    """Learn from samples in order, in place; a key determines the spikes of each. Returns events by ``EVENT``."""
     weights, events, n_steps = layer.weights, np.zeros(len(EVENT), np.int64), stream.ends.shape[0] - 1
     window = rule.window if rule.window > 0 else n_steps
     for sample in range(shares.shape[0]):
@@ -194,11 +196,13 @@ def learn(
             for step in range(n_steps):
                 if step % BURST == 0:
                     draw(stream, key, step, min(step + BURST, n_steps))
+                # Input traces first: a spike of this step counts for the updates of this step.
                 for at in range(stream.ends[step], stream.ends[step + 1]):
                     history.last_in[np.uint64(stream.spikes[np.uint64(at)])] = step
                 crossed = integrate(layer, stream, step, neuron, inhibitor)
                 inhibitor = NOBODY
                 if rule.nu_pre > 0:
+                    # Before the output spike: a neuron's own spike of this step has not set its trace yet.
                     depress(weights, stream, step, history, n_awake, rule, key)
                 if crossed:
                     winner = fire(layer, step, neuron)

@@ -1,8 +1,8 @@
-"""Competing neurons with normalised weights: one step, the one that fires, and inference that really stops.
+"""Competing neurons with normalised weights: one step, selection of the neuron that fires, and early exit.
 
-All in float32, weights ``[n_inputs, N]`` in [0, 1], potentials in mV above rest. Inhibition acts at once, or with the
-currents of the next step as if inhibitory neurons carried it: these always fire with their excitatory partner (see
-``rules/trace.py``), so only their delay is simulated here; the oracle of the tests simulates them in full.
+Everything is float32: weights ``[n_inputs, N]`` in [0, 1], potentials in mV above rest. Inhibition acts at once, or
+with the currents of the next step as if it came from inhibitory neurons. These always fire after their excitatory
+partner (see ``rules/trace.py``), so only their delay is simulated here; the oracle of the tests simulates them in full.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NOBODY = -1
 
 
 class Layer(NamedTuple):
-    """What N neurons have learned, and their state during one sample; a tuple so that it compiles."""
+    """Learned values of N neurons, and their state during one sample; a tuple so that it compiles."""
 
     weights: Floats
     theta: Floats
@@ -36,14 +36,14 @@ class Layer(NamedTuple):
 
 
 def with_state(weights: Floats, theta: Floats, n_fired: NDArray[np.int64]) -> Layer:
-    """Neurons with memory for one sample at a time."""
+    """Return neurons with memory for one sample at a time."""
     v, current, threshold = (np.zeros(len(theta), np.float32) for _ in range(3))
     return Layer(weights, theta, n_fired, v, current, threshold, np.zeros(len(theta), np.int32))
 
 
 @kernel
 def start(layer: Layer, v_threshold: np.float32) -> None:
-    """Bring all neurons to rest."""
+    """Set all neurons to rest."""
     layer.v[:] = 0
     layer.rests_until[:] = 0
     for j in range(layer.theta.shape[0]):
@@ -52,7 +52,7 @@ def start(layer: Layer, v_threshold: np.float32) -> None:
 
 @kernel
 def integrate(layer: Layer, stream: SpikeStream, step: int, neuron: TraceNeuronConstants, inhibitor: int) -> bool:
-    """Advance all neurons by one step; returns whether any stands at or above its threshold.
+    """Advance all neurons by one step; returns whether any reaches its threshold.
 
     ``inhibitor`` is the neuron whose inhibition arrives with the currents of this step, or ``NOBODY``.
     """
@@ -71,12 +71,14 @@ def integrate(layer: Layer, stream: SpikeStream, step: int, neuron: TraceNeuronC
             current[j] += weights[a, j]
         place += np.uint64(1)
     if inhibitor != NOBODY:
+        # An inhibitory neuron inhibits all neurons but its partner.
         own = current[inhibitor]
         for j in range(v.shape[0]):
             current[j] -= neuron.w_inhibit
         current[inhibitor] = own
     n_above = 0
     for j in range(v.shape[0]):
+        # Both values are computed and one is chosen: without a branch the loop is vectorised.
         moved = v[j] * neuron.decay + current[j]
         v[j] = moved if rests_until[j] <= step else np.float32(0)
         n_above += v[j] >= threshold[j]
@@ -85,9 +87,9 @@ def integrate(layer: Layer, stream: SpikeStream, step: int, neuron: TraceNeuronC
 
 @kernel
 def fire(layer: Layer, step: int, neuron: TraceNeuronConstants) -> int:
-    """Let the neuron furthest above its threshold fire, the first of equals; returns it.
+    """Let the neuron furthest above its threshold fire, the first one of equals; returns it.
 
-    It returns to rest; without inhibitory neurons it pushes the others down at once.
+    It returns to rest; without inhibitory neurons it lowers the other potentials at once.
     """
     v, threshold = layer.v, layer.threshold
     winner, best = 0, v[0] - threshold[0]
@@ -113,9 +115,9 @@ def respond(
     leaves: ExitConstants,
     sheet: Sheet,
 ) -> NDArray[np.int64]:
-    """Run frozen neurons on samples, and stop each as soon as the exit rule is satisfied.
+    """Run samples without learning, and stop each as soon as the exit rule is satisfied.
 
-    Fills the sheet, with scores by the evidence (K, N) of the output spikes. Returns events by ``EVENT``.
+    Fills the sheet; scores are the summed evidence (K, N) of the output spikes. Returns events by ``EVENT``.
     """
     score, exit_step, n_steps, events = (
         sheet.score,
@@ -129,6 +131,7 @@ def respond(
         exit_step[sample] = n_steps
         n_out, inhibitor = 0, NOBODY
         is_active = begin(stream, shares, sample)
+        # A sample without input is asked too: a rule may stop it at the first step.
         for step in range(n_steps):
             winner = NOBODY
             if is_active:

@@ -1,7 +1,7 @@
-"""The plasticity rules of unsupervised learning, as plain data for the engines.
+"""Plasticity rules of unsupervised learning, as plain data for the engines.
 
-A rule is chosen by name, with constants that fit the size of the network, or given as an object to change some
-of them: ``dataclasses.replace(lean_defaults(400), gain=8.0)``.
+A rule is chosen by name, with constants that fit the size of the network, or given as an object with changed
+constants: ``dataclasses.replace(lean_defaults(400), gain=8.0)``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RULES: dict[str, Callable[[int], Rule]] = {
     "fspinn": fspinn_defaults,
     "diehl_cook": diehl_cook_defaults,
 }
-"""Rules by name: what each is for a number of neurons."""
+"""Rules by name: functions that build each for a number of neurons."""
 
 _KINDS: dict[str, type[Rule]] = {"lean": LeanRule, "trace": TraceRule}
 _AUTO_BITS: dict[str, int | None] = {"diehl_cook": None}  # the published baseline computes with floats
@@ -47,23 +47,24 @@ __all__ = [
 
 
 def resolve_rule(rule: str | Rule, n_neurons: int) -> Rule:
-    """A rule by its name or as it is; raises ParameterError for what is neither."""
+    """Return a rule, given by name or as an object; raises ParameterError for anything else."""
     if isinstance(rule, str):
         if rule not in RULES:
             raise unknown_name("rule", rule, RULES)
         return RULES[rule](n_neurons)
+    # Exact types, since files store a rule by the name of its class.
     if type(rule) not in _KINDS.values():
         raise ParameterError(f"rule must be one of {', '.join(RULES)}, or a rule object; got {rule!r}.")
     return rule
 
 
 def auto_bits(rule: str | Rule) -> int | None:
-    """Bits of a weight that a rule is made for: 8, or None (floats) for the published baseline."""
+    """Return the bits of a weight for which a rule was made: 8, or None (floats) for the published baseline."""
     return _AUTO_BITS.get(rule, 8) if isinstance(rule, str) else 8
 
 
 def rule_to_dict(rule: Rule) -> dict[str, Any]:
-    """A rule as plain values for JSON.
+    """Return a rule as plain values for JSON.
 
     Examples
     --------
@@ -77,9 +78,12 @@ def rule_to_dict(rule: Rule) -> dict[str, Any]:
 
 
 def rule_from_dict(values: Mapping[str, Any]) -> Rule:
-    """What :func:`rule_to_dict` gave; raises KeyError or TypeError for anything else."""
+    """Read what :func:`rule_to_dict` returned; raises KeyError or TypeError for anything else."""
     fields: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in values.items() if key != "kind"
+        # JSON has no tuples.
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in values.items()
+        if key != "kind"
     }
     if "neurons" in fields:
         fields["neurons"] = CompetingNeurons(**fields["neurons"])

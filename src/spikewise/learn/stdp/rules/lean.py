@@ -1,9 +1,9 @@
 r"""The lean rule: this project's own, and the default.
 
 The network is one layer: every input reaches every one of N leaky integrate-and-fire neurons, which
-compete by lateral inhibition (at most one fires per step) and adapt their thresholds so that all take
-part. Times are in steps of 1 ms, potentials in mV above rest. There is one update per sample, for the neurons that
-fired alone,
+compete by lateral inhibition (at most one fires per step) and adapt their thresholds so that all of them
+learn. Times are in steps of 1 ms, potentials in mV above rest. There is one update per sample, only for the
+neurons that fired,
 
 .. math:: w_{ij} \leftarrow w_{ij} + k_j \, \eta \, (x_i - w_{ij}), \qquad
           k_j = \lceil n_j / 4 \rceil, \qquad x_i = \min(1, 20\,\mathrm{ms} \cdot r_i)
@@ -33,7 +33,7 @@ MOST_EVENTS = 16
 
 
 class NeuronConstants(NamedTuple):
-    """What a kernel needs to know of the neurons; a tuple so that it compiles. Potentials in levels."""
+    """Constants of the neurons for a kernel; a tuple so that it compiles. Potentials in levels."""
 
     decay: np.float32  # of a float potential, per step
     leak: np.int16  # share of an integer potential that leaks per step, in 1/65536
@@ -44,7 +44,7 @@ class NeuronConstants(NamedTuple):
 
 
 class RuleConstants(NamedTuple):
-    """What a kernel needs to know of the rule."""
+    """Constants of the rule for a kernel."""
 
     gain: np.float64
     theta_keep: np.float32
@@ -75,14 +75,14 @@ class CompetingNeurons:
     n_refractory : int
         Steps during which a neuron that fired stays at rest.
     w_inhibit_learning : float
-        How far, in mV, a spike pushes all other neurons down while learning: more than the threshold, so that the
-        winner takes the whole sample.
+        By how much, in mV, a spike lowers all other potentials while learning: more than the threshold, so that the
+        first neuron to fire keeps the whole sample.
     w_inhibit : float, optional
-        The same afterwards; by default 1.08 times the mean threshold of the neurons as it then is, so that others can
-        speak too.
+        The same in inference; by default 1.08 times the mean threshold after learning, so that other neurons can fire
+        too.
     threshold_share : float
-        Share of its learned threshold at which a neuron fires afterwards, in (0, 1]: answers come the sooner, and the
-        evidence of more spikes makes up for their haste.
+        Share of its learned threshold at which a neuron fires in inference, in (0, 1]: spikes come earlier, and their
+        larger number compensates for the lower evidence of each.
     """
 
     tau_mem: float = 100.0
@@ -104,7 +104,7 @@ class CompetingNeurons:
         whole_number("n_refractory", self.n_refractory, 0, 2000)  # steps are counted in 16 bits
 
     def constants(self, w_inhibit: float) -> NeuronConstants:
-        """Constants for the kernel, with an inhibition in mV."""
+        """Return the constants for the kernel, with an inhibition in mV."""
         decay = np.exp(-1.0 / self.tau_mem)
         return NeuronConstants(
             decay=np.float32(decay),
@@ -117,14 +117,14 @@ class CompetingNeurons:
 
 
 def check_neurons(neurons: object) -> None:
-    """Raise ParameterError for what is no CompetingNeurons."""
+    """Raise ParameterError if ``neurons`` is not a CompetingNeurons."""
     if not isinstance(neurons, CompetingNeurons):
         raise ParameterError(f"neurons must be a CompetingNeurons; got {neurons!r}.")
 
 
 @dataclass(frozen=True, slots=True)
 class LeanRule:
-    """Schedules of the lean rule; each runs geometrically from first to last over all samples.
+    """Constants of the lean rule; schedules change geometrically from first to last value over all samples.
 
     Parameters
     ----------
@@ -133,9 +133,9 @@ class LeanRule:
     theta_plus : tuple of float
         Rise of the adaptive threshold per spike, in mV, for 60,000 samples; fewer samples rise in larger steps.
     theta_decays : float
-        The adaptive threshold decays by ``exp(-theta_decays)`` over the whole of learning.
+        The adaptive threshold decays by a factor ``exp(-theta_decays)`` over all of learning.
     gain : float
-        Norm of a neuron's input gain, for samples as sparse as handwritten digits; it is scaled to others.
+        Norm of a neuron's input gain, for samples as sparse as handwritten digits; it is scaled for other data.
     events_per_step : float
         Poisson events of a whole sample per step, at most 16; an input that is drawn twice in a step spikes once, and
         at most 32 inputs spike in one.
@@ -169,7 +169,7 @@ class LeanRule:
         check_neurons(self.neurons)
 
     def schedule(self, places: range, n_total: int) -> Schedule:
-        """Learning rate and threshold rise of these samples of ``n_total``; both stay at their last value beyond."""
+        """Return learning rate and threshold rise of these samples of ``n_total``; later ones have the last values."""
         progress = np.minimum(np.arange(places.start, places.stop) / max(n_total - 1, 1), 1.0)
         eta = self.eta[0] * (self.eta[1] / self.eta[0]) ** progress
         rise = self.theta_plus[0] * (self.theta_plus[1] / self.theta_plus[0]) ** progress
@@ -178,7 +178,7 @@ class LeanRule:
     def constants(
         self, n_total: int, n_neurons: int, n_steps: int, n_bits: int, rounding: int, gain: float
     ) -> RuleConstants:
-        """Constants for the kernel, when ``n_total`` samples are to be shown."""
+        """Return the constants for the kernel, for ``n_total`` presentations."""
         return RuleConstants(
             gain=np.float64(gain),
             theta_keep=np.float32(np.exp(-self.theta_decays / n_total)),
@@ -190,11 +190,11 @@ class LeanRule:
         )
 
 
-_FIRST_SPIKE_RISE = 6.0  # a sample that ends with its first spike raises one threshold once, not four or five times
+_FIRST_SPIKE_RISE = 6.0  # such a sample has one output spike, not four or five, so thresholds rise faster
 
 
 def lean_defaults(n_neurons: int, *, first_spike: bool = False) -> LeanRule:
-    """Schedules that fit a network of this size.
+    """Return the lean rule with schedules for a network of this size.
 
     Larger networks spread the same spikes over more neurons, so each threshold has to rise faster.
 
@@ -226,10 +226,10 @@ def lean_defaults(n_neurons: int, *, first_spike: bool = False) -> LeanRule:
 
 
 def drive_scale(spread: float) -> float:
-    """Factor on the gain that lets samples of this spread drive the neurons as handwritten digits do.
+    """Return the factor on the gain with which samples of this spread drive the neurons like handwritten digits.
 
-    In proportion to :func:`spread_of` where fewer inputs share a sample's intensity. Where more do, samples overlap
-    more and need more evidence to be told apart, so the gain grows with the fourth root alone.
+    Below 1 it equals :func:`spread_of`. Samples with more active inputs overlap more, so more evidence is needed to
+    distinguish them, and the factor grows only with the fourth root.
 
     Examples
     --------
@@ -240,11 +240,11 @@ def drive_scale(spread: float) -> float:
     return spread if spread < 1 else float(spread**0.25)
 
 
-_USUAL_SPREAD = 10.7  # mean of sqrt(n_eff) of MNIST, the data that the schedules were found on
+_USUAL_SPREAD = 10.7  # mean of sqrt(n_eff) of MNIST, with which the schedules were found
 
 
 def spread_of(shares: Iterable[NDArray[np.uint16]]) -> float:
-    """How many inputs share a sample's intensity, relative to MNIST: the mean of the square root.
+    """Return the number of active inputs of a sample, relative to MNIST, as the mean of its square root.
 
     A neuron whose weights match a sample x receives, per event, its gain times ||x||_2 / ||x||_1, that is gain /
     sqrt(n_eff) with n_eff = (sum x)^2 / sum x^2. Scaling the gain with sqrt(n_eff) makes small and large,

@@ -1,6 +1,6 @@
-r"""Pair-trace plasticity: the published baseline ``diehl_cook``, and ``fspinn``, the techniques that make it cheaper.
+r"""Pair-trace plasticity: the published baseline ``diehl_cook``, and ``fspinn``, which makes it cheaper.
 
-The network is the one of the lean rule, one layer of competing neurons, with weights that are normalised themselves.
+The network is that of the lean rule, one layer of competing neurons; here the weights themselves are normalised.
 Every input that fires leaves a trace :math:`x_i`, every output spike a trace :math:`x_j`; a spike sets it to 1, and it
 decays with a time constant of 20 steps. With :math:`w_m` the highest weight,
 
@@ -37,18 +37,18 @@ Inhibition = Literal["neurons", "direct"]
 Updates = Literal["spike", "window"]
 
 POWERS = (0.0, 0.25, 0.5, 1.0)
-"""Exponents that square roots can make: bits that do not depend on a machine's library."""
+"""Exponents that square roots can compute: their bits do not depend on the math library of a machine."""
 
 # BindsNET's inhibitory neurons, in mV above rest and ms: one excitatory spike (22.5) always makes its partner fire
 # (20), whose refractory period (2) is over before the excitatory neuron's. So the kernels need not simulate them.
 INHIBITORY_EXCITATION, INHIBITORY_THRESHOLD, INHIBITORY_TAU, INHIBITORY_REFRACTORY = 22.5, 20.0, 10.0, 2
 
 TUNED_NEURONS = CompetingNeurons(v_threshold=13.0, w_inhibit_learning=100.0, w_inhibit=100.0)
-"""Its excitatory neurons; of inhibition from 17.5 (its default) to 300 mV, this strength learned best."""
+"""BindsNET's excitatory neurons; inhibition of 17.5 (its default) to 300 mV was tried, and 100 learned best."""
 
 
 class TraceNeuronConstants(NamedTuple):
-    """What a kernel needs to know of the neurons; a tuple so that it compiles. Potentials in mV."""
+    """Constants of the neurons for a kernel; a tuple so that it compiles. Potentials in mV."""
 
     decay: np.float32
     v_threshold: np.float32
@@ -58,7 +58,7 @@ class TraceNeuronConstants(NamedTuple):
 
 
 class TraceConstants(NamedTuple):
-    """What a kernel needs to know of the plasticity."""
+    """Constants of the plasticity for a kernel."""
 
     nu_pre: np.float32
     nu_post: np.float32
@@ -75,7 +75,7 @@ class TraceConstants(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TraceRule:
-    """Neurons and plasticity by traces of spikes; rates are constant.
+    """Constants of the neurons and of plasticity by spike traces; learning rates are constant.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class TraceRule:
     mu : {0, 0.25, 0.5, 1}
         Exponent of the weight dependence; 0 is none.
     updates : {"spike", "window"}
-        Potentiate at every output spike, or once per window the neurons that fired in it.
+        Potentiate at every output spike, or once per window all neurons that fired in it.
     window : int
         Steps of a window.
     spikes_per_strength : int, optional
@@ -98,7 +98,7 @@ class TraceRule:
     tau_trace : float
         Time constant of the traces in steps.
     norm : float
-        Sum of a neuron's weights, for samples as sparse as handwritten digits; it is scaled to others.
+        Sum of a neuron's weights, for samples as sparse as handwritten digits; it is scaled for other data.
     tau_theta, n_rest : float and int
         Time constant of the adaptive threshold in steps, and steps between two samples during which it decays.
     events_per_step : float
@@ -149,7 +149,7 @@ class TraceRule:
             )
 
     def neuron_constants(self, w_inhibit: float) -> TraceNeuronConstants:
-        """Constants of the neurons for the kernel, with an inhibition in mV."""
+        """Return the constants of the neurons for the kernel, with an inhibition in mV."""
         neurons = self.neurons
         return TraceNeuronConstants(
             decay=np.float32(np.exp(-1.0 / neurons.tau_mem)),
@@ -160,7 +160,7 @@ class TraceRule:
         )
 
     def constants(self, n_steps: int, n_bits: int | None, rounding: int, norm: float) -> TraceConstants:
-        """Constants of the plasticity for the kernel; ``norm`` is scaled to the data."""
+        """Return the constants of the plasticity for the kernel; ``norm`` is already scaled to the data."""
         n_levels = 0 if n_bits is None else 2**n_bits
         return TraceConstants(
             nu_pre=np.float32(self.nu_pre),
@@ -169,6 +169,7 @@ class TraceRule:
             spikes_per_strength=np.int64(self.spikes_per_strength or 0),
             window=np.int64(self.window if self.updates == "window" else 0),
             theta_plus=np.float32(self.theta_plus),
+            # The rest between two samples is not simulated; only its decay is applied.
             theta_keep=np.float32(np.exp(-(n_steps + self.n_rest) / self.tau_theta)),
             norm=np.float64(norm),
             n_levels=np.float32(n_levels),
@@ -177,7 +178,7 @@ class TraceRule:
         )
 
     def trace_after(self, n_steps: int) -> np.ndarray:
-        """What is left of a trace (n_steps + 1,) after 0, 1, ... steps, as repeated decay leaves it."""
+        """Return the trace (n_steps + 1,) after 0, 1, ... steps, with the rounding of repeated decay."""
         factors = np.full(n_steps + 1, np.exp(-1.0 / self.tau_trace), np.float32)
         factors[0] = 1
         return np.multiply.accumulate(factors)
@@ -214,10 +215,10 @@ def fspinn_defaults(
     adaptive_potentiation: bool = True,
     effective_inhibition: bool = True,
 ) -> TraceRule:
-    """Return the baseline with the techniques of FSpiNN, each of which can be left out.
+    """Return the baseline with the techniques of FSpiNN, each of which can be switched off.
 
     This is a *reconstruction*: the paper's abstract names the techniques, but its equations, settings and accuracies
-    could not be checked. What is chosen here was tuned on validation images, as the baseline was. Fixed point, the
+    could not be checked. The constants were tuned on validation images, like those of the baseline. Fixed point, the
     remaining technique, is ``n_bits`` of the estimator.
 
     Parameters
@@ -233,7 +234,7 @@ def fspinn_defaults(
     adaptive_potentiation : bool
         Strengthen updates by k, which grows with the spikes of the busiest neuron.
     effective_inhibition : bool
-        Inhibit as strongly as a sweep for these techniques found best, not for the baseline.
+        Use the strength of inhibition that was best with these techniques, not with the baseline.
 
     Examples
     --------
