@@ -31,12 +31,6 @@ def stdp(few_digits, out, *more):
     return run(["stdp", "--data", str(few_digits), "--out", str(out), *SMALL, *more])
 
 
-@pytest.fixture
-def undrawn(monkeypatch):
-    monkeypatch.setattr("spikewise.workflow.stdp._draw", lambda *_: None)
-    monkeypatch.setattr("spikewise.workflow.stdp.page_of", lambda *_: {"report": None, "remarks": []})
-
-
 @pytest.fixture(scope="module")
 def folder(few_digits, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "few"

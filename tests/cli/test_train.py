@@ -61,8 +61,7 @@ def test_the_command_leaves_a_run_with_a_log_and_a_page(folder):
     assert len(Run.open(folder).record["test_evaluations"]) == 1
 
 
-def test_resumed_after_its_end_it_prints_one_object_and_the_table(folder, few_digits, capsys, monkeypatch):
-    monkeypatch.setattr("spikewise.workflow.train.page_of", lambda *_: {"report": None, "remarks": []})
+def test_resumed_after_its_end_it_prints_one_object_and_the_table(folder, few_digits, undrawn, capsys):
     assert train(few_digits, folder, "--ema", "0.9", "--resume", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["run"] == str(folder)
@@ -150,7 +149,7 @@ def test_without_tensorboard_its_flag_says_how_to_get_it(few_digits, tmp_path, m
     assert "pip install tensorboard" in capsys.readouterr().err
 
 
-def test_the_options_of_the_network_reach_it(few_digits, tmp_path, capsys):
+def test_the_options_of_the_network_reach_it(few_digits, tmp_path, undrawn, capsys):
     from spikewise.network import Dspike, LIFParams, SpikingClassifier
 
     out, asked = (
@@ -167,7 +166,7 @@ def test_the_options_of_the_network_reach_it(few_digits, tmp_path, capsys):
     assert "settings.network.neurons.surrogate.gamma" in " ".join(capsys.readouterr().err.split())
 
 
-def test_a_default_that_is_named_is_the_same_run(folder, few_digits):
+def test_a_default_that_is_named_is_the_same_run(folder, few_digits, undrawn):
     assert train(few_digits, folder, "--ema", "0.9", "--gamma", "1", "--lr", "0.005", "--resume") == 0
 
 
@@ -180,7 +179,7 @@ def test_the_command_and_its_settings_have_the_same_defaults():
         assert {name: options[name].default for name in shared} == shared
 
 
-def test_killed_within_an_epoch_it_goes_on_and_ends_in_the_same_bits(folder, few_digits, tmp_path, start):
+def test_killed_within_an_epoch_it_goes_on_and_ends_in_the_same_bits(folder, few_digits, tmp_path, undrawn, start):
     out, place = tmp_path / "few", tmp_path / "resting"
     program = f"PLACE = {str(place)!r}" + EAGER
     command = [sys.executable, "-c", program, "train", "--data", str(few_digits), "--out", str(out), *SMALL]

@@ -28,13 +28,6 @@ def silent(title):
     return lambda done, total, note: None
 
 
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Leaves out the pictures and the page, which take most of the time of a small run."""
-    monkeypatch.setattr("spikewise.workflow.stdp._draw", lambda *_: None)
-    monkeypatch.setattr("spikewise.workflow.stdp.page_of", lambda *_: {"report": None, "remarks": []})
-
-
 @pytest.fixture(scope="module")
 def folder(few_digits, tmp_path_factory):
     return tmp_path_factory.mktemp("runs") / "few-stdp25-0"
