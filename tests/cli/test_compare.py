@@ -9,11 +9,12 @@ from spikewise.cli.app import run
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, few_digits):
+def folder(tmp_path_factory, few_digits, drawing_nothing):
     out = tmp_path_factory.mktemp("runs")
     command = ["stdp", "--data", str(few_digits), "--steps", "60", "--epochs", "1", "--max-drop", "0.05", "--json"]
-    for name, neurons in (("small", "9"), ("large", "25")):
-        assert run([*command, "--neurons", neurons, "--out", str(out / name)]) == 0
+    with drawing_nothing():
+        for name, neurons in (("small", "9"), ("large", "25")):
+            assert run([*command, "--neurons", neurons, "--out", str(out / name)]) == 0
     return out
 
 

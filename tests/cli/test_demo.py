@@ -30,7 +30,7 @@ def test_a_demo_is_two_runs_and_one_report(folder):
     assert {path.name for path in folder.iterdir()} == {"few-vgg5-0", "few-stdp20-0", "report.html"}
 
 
-def test_started_again_it_prints_one_json_object_and_trains_nothing(folder, few_digits, capsys):
+def test_started_again_it_prints_one_json_object_and_trains_nothing(folder, few_digits, capsys, undrawn):
     weights = [(folder / name / "model.safetensors").stat().st_mtime_ns for name in ("few-vgg5-0", "few-stdp20-0")]
     assert demo(few_digits, folder, "--json") == 0
     found = json.loads(capsys.readouterr().out)
@@ -76,14 +76,14 @@ def test_impossible_watts_are_refused_before_any_work(command, watts, tmp_path, 
     assert not list(tmp_path.iterdir())
 
 
-def test_the_same_seed_gives_identical_metrics(folder, few_digits, tmp_path):
+def test_the_same_seed_gives_identical_metrics(folder, few_digits, tmp_path, undrawn):
     assert demo(few_digits, tmp_path / "again") == 0
     for name in ("few-vgg5-0", "few-stdp20-0"):
         one, other = (json.loads((path / name / "run.json").read_text()) for path in (folder, tmp_path / "again"))
         assert one["metrics"] == other["metrics"]
 
 
-def test_other_settings_do_not_overwrite_a_run(folder, few_digits, capsys):
+def test_other_settings_do_not_overwrite_a_run(folder, few_digits, capsys, undrawn):
     assert demo(few_digits, folder, "--steps", "2") == 2
     assert "differs in settings" in capsys.readouterr().err
 

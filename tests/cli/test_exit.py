@@ -186,7 +186,7 @@ def test_damage_of_another_setting_is_found_before_the_work(name, content, unlab
     assert run(asked) == 0
 
 
-def test_a_certificate_is_void_once_the_weights_change(unlabelled, few_digits, tmp_path):
+def test_a_certificate_is_void_once_the_weights_change(unlabelled, few_digits, tmp_path, undrawn):
     from spikewise.learn import STDPClassifier
 
     name, asked = "drop-0.2-sure-0.8", ["--data", str(few_digits), "--max-drop", "0.2", "--confidence", "0.8"]

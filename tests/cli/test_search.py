@@ -40,7 +40,7 @@ def test_a_budget_gives_a_tested_network(found, capsys):
     assert (out / "front.png").stat().st_size > 1000
 
 
-def test_a_search_that_is_there_is_gone_on_with_on_request_alone(found, capsys):
+def test_a_search_that_is_there_is_gone_on_with_on_request_alone(undrawn, found, capsys):
     out, command = found
     assert run(command) == 2
     assert "must not hold a search yet" in capsys.readouterr().err
@@ -55,7 +55,7 @@ def test_a_search_that_is_there_is_gone_on_with_on_request_alone(found, capsys):
     assert "differs in seed" in capsys.readouterr().err
 
 
-def test_several_workers_find_the_same(few_digits, found, tmp_path, capsys):
+def test_several_workers_find_the_same(undrawn, few_digits, found, tmp_path, capsys):
     alone = json.loads((found[0] / "search.json").read_text())
     out = tmp_path / "two"
     assert run(["search", "--data", str(few_digits), *SMALL[:-1], "2", "--out", str(out), "--json"]) == 0
@@ -68,7 +68,7 @@ def test_several_workers_find_the_same(few_digits, found, tmp_path, capsys):
     assert rows(together) == rows(alone)
 
 
-def test_a_helper_leaves_the_result_to_others(few_digits, tmp_path, capsys):
+def test_a_helper_leaves_the_result_to_others(undrawn, few_digits, tmp_path, capsys):
     command = ["search", "--data", str(few_digits), *SMALL, "--out", str(tmp_path / "shared")]
     assert run([*command, "--helper"]) == 2
     assert "must hold a search to help with" in capsys.readouterr().err
@@ -79,7 +79,7 @@ def test_a_helper_leaves_the_result_to_others(few_digits, tmp_path, capsys):
     assert not (tmp_path / "shared" / "search.json").exists()
 
 
-def test_more_trials_may_change_the_choice(few_digits, tmp_path, capsys):
+def test_more_trials_may_change_the_choice(undrawn, few_digits, tmp_path, capsys):
     command = ["search", "--data", str(few_digits), *SMALL, "--out", str(tmp_path / "grows"), "--json"]
     assert run([*command, "--trials", "1"]) == 0
     assert json.loads(capsys.readouterr().out)["n_trained"] == 1
@@ -127,7 +127,7 @@ def test_what_cannot_be_is_told_in_one_line(options, message, few_digits, tmp_pa
     assert "Traceback" not in error
 
 
-def test_without_a_budget_everything_may_be_tried(few_digits, tmp_path, capsys):
+def test_without_a_budget_everything_may_be_tried(undrawn, few_digits, tmp_path, capsys):
     command = ["search", "--data", str(few_digits), "--neurons", "10,20", "--bits", "2,8", "--steps", "30"]
     assert run([*command, "--trials", "3", "--out", str(tmp_path / "out"), "--json"]) == 0
     results = json.loads(capsys.readouterr().out)

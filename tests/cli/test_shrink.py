@@ -119,7 +119,7 @@ def test_a_run_without_an_exit_setting_is_refused(deep, few_digits, tmp_path, ca
     assert "Run spikewise exit first" in " ".join(capsys.readouterr().err.split())
 
 
-def test_killed_at_any_stage_it_goes_on(deep, few_digits, tmp_path, monkeypatch, capsys):
+def test_killed_at_any_stage_it_goes_on(deep, few_digits, tmp_path, monkeypatch, capsys, undrawn):
     """After the bits are chosen, after an epoch of fine-tuning, before the network is saved, before it is tested."""
     from spikewise.workflow import shrink
 

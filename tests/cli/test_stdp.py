@@ -14,7 +14,6 @@ from spikewise.cli.stdp import n_bits_of
 from spikewise.energy.measurement import measured_of
 from spikewise.errors import ParameterError
 from spikewise.runs import Run
-from spikewise.runs.results import Page
 
 SMALL = ["--neurons", "20", "--steps", "100", "--epochs", "100", "--max-drop", "0.02"]
 # So small a run is over before its first snapshot: this one comes after a few hundred samples, and waits to be stopped.
@@ -30,12 +29,6 @@ main()
 
 def stdp(few_digits, out, *more):
     return run(["stdp", "--data", str(few_digits), "--out", str(out), *SMALL, *more])
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    monkeypatch.setattr("spikewise.workflow.stdp._draw", lambda *_: None)
-    monkeypatch.setattr("spikewise.workflow.stdp.page_of", lambda run, watts, *more: Page(None, [*more]))
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from spikewise.cli.train import augmentation_of
 from spikewise.energy.measurement import measured_of
 from spikewise.errors import ParameterError
 from spikewise.runs import Run
-from spikewise.runs.results import Page
 
 SMALL = ["--model", "vgg5", "--width", "0.2", "--steps", "2", "--epochs", "3", "--threads", "1", "--max-drop", "0.02"]
 # A checkpoint after every update, and a rest after the seventh, in which the command is stopped.
@@ -58,8 +57,7 @@ def test_the_command_leaves_a_run_with_a_log_and_a_page(folder):
     assert len(Run.open(folder).record["test_evaluations"]) == 1
 
 
-def test_resumed_after_its_end_it_prints_one_object_and_the_table(folder, few_digits, capsys, monkeypatch):
-    monkeypatch.setattr("spikewise.workflow.train.page_of", lambda run, watts, *more: Page(None, [*more]))
+def test_resumed_after_its_end_it_prints_one_object_and_the_table(folder, few_digits, undrawn, capsys):
     assert train(few_digits, folder, "--ema", "0.9", "--resume", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["run"] == str(folder)
@@ -147,7 +145,7 @@ def test_without_tensorboard_its_flag_says_how_to_get_it(few_digits, tmp_path, m
     assert "pip install tensorboard" in capsys.readouterr().err
 
 
-def test_the_options_of_the_network_reach_it(few_digits, tmp_path, capsys):
+def test_the_options_of_the_network_reach_it(few_digits, tmp_path, undrawn, capsys):
     from spikewise.network import Dspike, LIFParams, SpikingClassifier
 
     out, asked = (
@@ -164,11 +162,11 @@ def test_the_options_of_the_network_reach_it(few_digits, tmp_path, capsys):
     assert "settings.network.neurons.surrogate.gamma" in " ".join(capsys.readouterr().err.split())
 
 
-def test_a_default_that_is_named_is_the_same_run(folder, few_digits):
+def test_a_default_that_is_named_is_the_same_run(folder, few_digits, undrawn):
     assert train(few_digits, folder, "--ema", "0.9", "--gamma", "1", "--lr", "0.005", "--resume") == 0
 
 
-def test_killed_within_an_epoch_it_goes_on_and_ends_in_the_same_bits(folder, few_digits, tmp_path, start):
+def test_killed_within_an_epoch_it_goes_on_and_ends_in_the_same_bits(folder, few_digits, tmp_path, undrawn, start):
     out, place = tmp_path / "few", tmp_path / "resting"
     program = f"PLACE = {str(place)!r}" + EAGER
     command = [sys.executable, "-c", program, "train", "--data", str(few_digits), "--out", str(out), *SMALL]

@@ -81,7 +81,7 @@ def test_an_interrupted_study_goes_on_with_what_it_was_at(tmp_path):
 
 def test_a_dead_workers_trial_is_taken_up_again(tmp_path):
     script = textwrap.dedent(f"""
-        import sys, time
+        import sqlite3, sys, time
         sys.path.insert(0, {str(tmp_path)!r})
         import importlib.util
         spec = importlib.util.spec_from_file_location("toys", {__file__!r})
@@ -91,6 +91,9 @@ def test_a_dead_workers_trial_is_taken_up_again(tmp_path):
         class Stuck(toys.Toy):
             def train_fully(self, design, progress):
                 if len(self.trained) == 3:
+                    beats = sqlite3.connect({str(tmp_path / "study.db")!r}).execute
+                    while beats("select count(*) from trial_heartbeats").fetchone()[0] < 4:
+                        time.sleep(0.01)  # only a trial that has had a heartbeat can be seen to have lost it
                     print("stuck", flush=True)
                     time.sleep(600)
                 return super().train_fully(design, progress)

@@ -8,7 +8,6 @@ from spikewise.energy.meter import EnergyMeter
 from spikewise.errors import DataError, MissingExtraError, ParameterError, RunError
 from spikewise.learn.stdp import STDPClassifier
 from spikewise.runs import Run, as_plain
-from spikewise.runs.results import Page
 from spikewise.workflow.learn import open_network
 from spikewise.workflow.settings.stdp import STDPSettings
 from spikewise.workflow.stdp import accuracy_by_decoder, learn_and_stop
@@ -33,13 +32,6 @@ def asked(few_digits, **changes):
 
 def silent(title):
     return lambda done, total, note: None
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Leaves out the pictures and the page, which take most of the time of a small run."""
-    monkeypatch.setattr("spikewise.workflow.stdp._draw", lambda *_: None)
-    monkeypatch.setattr("spikewise.workflow.stdp.page_of", lambda run, watts, *more: Page(None, [*more]))
 
 
 @pytest.fixture(scope="module")

@@ -11,14 +11,6 @@ from spikewise.zoo import load, load_card, load_model, load_monitor, load_rule, 
 
 
 @pytest.fixture(scope="module")
-def source(few_digits, tmp_path_factory):
-    out = tmp_path_factory.mktemp("runs") / "stdp"
-    small = ["--neurons", "20", "--steps", "60", "--epochs", "2"]
-    assert run(["stdp", "--data", str(few_digits), "--out", str(out), *small]) == 0
-    return out
-
-
-@pytest.fixture(scope="module")
 def deep(few_digits, tmp_path_factory):
     pytest.importorskip("torch")
     out = tmp_path_factory.mktemp("runs") / "deep"
@@ -28,20 +20,20 @@ def deep(few_digits, tmp_path_factory):
 
 
 @pytest.fixture
-def zoo(source, tmp_path, monkeypatch):
+def zoo(unlabelled, tmp_path, monkeypatch):
     monkeypatch.setattr(load, "FOLDER", tmp_path / "models")
-    publish(source, "few-stdp20", "spikewise stdp --data few", tmp_path / "models")
+    publish(unlabelled, "few-stdp20", "spikewise stdp --data few", tmp_path / "models")
     return tmp_path / "models"
 
 
-def test_a_published_run_answers_as_the_run_did(zoo, source, few_digits):
+def test_a_published_run_answers_as_the_run_did(zoo, unlabelled, few_digits):
     from spikewise.workflow.exit import splits_of
 
     assert model_names() == ["few-stdp20"]
     card, model = load_card("few-stdp20"), load_model("few-stdp20")
-    test = splits_of(Run.open(source), str(few_digits))["test"]
+    test = splits_of(Run.open(unlabelled), str(few_digits))["test"]
     trace = model.trace(test.images, test.labels)
-    np.testing.assert_array_equal(trace.final_scores(), Run.open(source).trace.final_scores())
+    np.testing.assert_array_equal(trace.final_scores(), Run.open(unlabelled).trace.final_scores())
     assert card.accuracy[str(card.n_steps)] == trace.accuracy_by_step()[-1]
     assert (card.seed, card.n_parameters, card.data.n_test) == (0, 64 * 20, test.n_samples)
     (setting,) = card.exits
@@ -69,11 +61,11 @@ def test_a_deep_network_is_published_with_its_architecture_and_its_monitor(deep,
     assert card.exits[setting].calibration["n_samples"] == card.data.n_validation
 
 
-def test_a_void_guarantee_is_a_heuristic_and_says_so(source, tmp_path, few_digits, monkeypatch):
+def test_a_void_guarantee_is_a_heuristic_and_says_so(unlabelled, tmp_path, few_digits, monkeypatch):
     asked = ["--data", str(few_digits), "--max-drop", "0.2", "--confidence", "0.8"]
-    assert run(["exit", str(source), *asked]) == 0
+    assert run(["exit", str(unlabelled), *asked]) == 0
     monkeypatch.setattr(load, "FOLDER", tmp_path / "models")
-    publish(source, "few", "spikewise stdp --data few", tmp_path / "models")
+    publish(unlabelled, "few", "spikewise stdp --data few", tmp_path / "models")
     load_rule("few", "drop-0.2-sure-0.8")
     monkeypatch.setattr(load, "model_identity", lambda network: {})
     with pytest.warns(UserWarning, match="drop-0.2-sure-0.8 of few is a heuristic here"):
@@ -111,7 +103,7 @@ def test_a_run_without_an_exit_setting_is_no_model(tmp_path):
         publish(run_.path, "x", "", tmp_path / "models")
 
 
-@pytest.mark.parametrize("kind", ["source", "deep"])
+@pytest.mark.parametrize("kind", ["unlabelled", "deep"])
 def test_a_published_network_becomes_a_run_again(kind, request, tmp_path, few_digits, monkeypatch, capsys):
     trained = request.getfixturevalue(kind)
     monkeypatch.setattr(load, "FOLDER", tmp_path / "models")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from importlib import import_module
 from typing import Annotated
 
@@ -24,7 +25,8 @@ COMMANDS = (
 """Commands, in the order of the help; each is a file of this folder."""
 
 
-def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
+@cache
+def application(names: tuple[str, ...] = COMMANDS) -> typer.Typer:
     """The command line with some of the commands: one that is asked for need not wait until all are imported."""
     app = typer.Typer(
         name="spikewise", help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -65,7 +67,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command; returns 0, 2 after an error with one clear message, 130 after Ctrl-C."""
     try:
         asked = next(iter(arguments), "")
-        app = application([asked] if asked in COMMANDS else COMMANDS)
+        app = application((asked,) if asked in COMMANDS else COMMANDS)
         code = int(app(list(arguments), standalone_mode=False, prog_name="spikewise") or 0)
         sys.stdout.flush()  # so that a full disk behind it shows here
     except _UsageProblem as error:

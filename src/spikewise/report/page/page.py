@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -68,8 +69,15 @@ def write_page(runs: Sequence[Run], path: str | os.PathLike[str], watts: float |
     """
     if not runs:
         raise ParameterError("runs must hold at least one run; got none. Learn one with: spikewise demo")
-    jinja2 = require("jinja2", "report")
+    template = _template(require("jinja2", "report"))
     plotly = require("plotly.offline", "report")
+    contents = [RunContents.read(run, watts) for run in runs]
+    write_text(path, template.render(plotly_js=plotly.get_plotlyjs(), **_page(contents)))
+
+
+@cache
+def _template(jinja2: Any) -> Any:
+    """The page with holes, compiled once for all pages of a process."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -80,9 +88,7 @@ def write_page(runs: Sequence[Run], path: str | os.PathLike[str], watts: float |
         "share": format_share,
         "count": lambda value: f"{value:,}",
     }
-    template = environment.from_string((files("spikewise.report.page") / "page.html.jinja").read_text(encoding="utf-8"))
-    contents = [RunContents.read(run, watts) for run in runs]
-    write_text(path, template.render(plotly_js=plotly.get_plotlyjs(), **_page(contents)))
+    return environment.from_string((files("spikewise.report.page") / "page.html.jinja").read_text(encoding="utf-8"))
 
 
 def _page(contents: Sequence[RunContents]) -> dict[str, Any]:
