@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -136,8 +137,10 @@ def test_a_run_without_exits_gives_its_own_workload(tmp_path):
 
 
 @pytest.fixture
-def measured_run(run_folder):
-    run = Run.start(run_folder, kind="stdp", settings={}, seed=0)
+def measured_run(run_folder, tmp_path_factory):
+    begun = Run.start(tmp_path_factory.mktemp("begun"), kind="stdp", settings={}, seed=0)
+    shutil.copy(begun.path / "run.json", run_folder)
+    run = Run.open(run_folder)
     took = Measurement(seconds=10.0, joules=150.0, source="RAPL (package-0)", n_samples=100)
     entries = ("training", "inference (loose)", "inference_exit (loose)")
     run.update(measured={name: took.to_dict() for name in entries})

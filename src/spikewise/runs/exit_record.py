@@ -88,7 +88,7 @@ class ExitRecord(BaseModel):
     def _check(self) -> Self:
         counts = self.histogram
         if len(counts) != self.n_steps or sum(counts) != self.n_test or min(counts) < 0:
-            raise ValueError(f"it must count {self.n_test} samples over {self.n_steps} steps")
+            raise ValueError(f"histogram must count {self.n_test} samples over {self.n_steps} steps")
         return self
 
     @classmethod

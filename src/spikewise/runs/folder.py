@@ -72,7 +72,7 @@ class _Record(_Part):
     settings: _Settings
     data: _Data
     metrics: _Metrics
-    timings: dict[str, float]
+    timings: dict[str, Any]
 
 
 class Run:

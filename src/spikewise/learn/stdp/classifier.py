@@ -192,7 +192,8 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return the most likely class of each sample, shape (B,)."""
-        return np.asarray(self.classes_[self._respond(X).scores.argmax(1)])
+        found = self._respond(X)  # first: it says so if the network has not learned yet
+        return np.asarray(self.classes_[found.scores.argmax(1)])
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return the probability of each class, (B, K): posterior of naive Bayes, or share of the votes."""
