@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numba import types
+from numba.core.dispatcher import Dispatcher
 
 from spikewise._compile import kernel
 from spikewise._vector import (
@@ -29,6 +30,14 @@ from spikewise._vector import (
 
 floats = st.floats(-1e6, 1e6, width=32)
 rows = hnp.arrays(np.float32, LANES, elements=floats)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def traced_compiler(untraced):
+    """Let coverage watch what the compiler asks of this module, which is all that runs of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Dispatcher, "compile", Dispatcher.compile.__wrapped__)
+        yield
 
 
 @kernel
