@@ -3,8 +3,6 @@
 The command line lists these values in its help before it loads any large library.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 Rounding = Literal["truncate", "nearest", "stochastic"]

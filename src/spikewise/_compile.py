@@ -8,8 +8,6 @@ version of the package has its own. A folder that carries our marker and our exa
 30 days is removed; in it, only files that the compiler writes are deleted.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

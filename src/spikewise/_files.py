@@ -1,7 +1,5 @@
 """Read and write files; a crash, a full disk or a killed process leaves the old content of a file intact."""
 
-from __future__ import annotations
-
 import json
 import os
 import platform

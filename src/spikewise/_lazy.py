@@ -1,7 +1,5 @@
 """Lazy re-exports (PEP 562): a package lists its public names and imports each one on first use."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 from collections.abc import Callable, Mapping

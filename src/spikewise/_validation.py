@@ -3,8 +3,6 @@
 Pydantic finds the errors; its own messages name neither the given value nor the key that was probably meant.
 """
 
-from __future__ import annotations
-
 import types
 from collections.abc import Mapping
 from typing import Annotated, Any, Union, get_args, get_origin

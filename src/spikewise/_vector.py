@@ -11,8 +11,6 @@ the nearest even. Integers wrap around, and have a sign only where an operation 
 The functions work in compiled code only; elsewhere they raise NotImplementedError.
 """
 
-from __future__ import annotations
-
 import operator
 from collections.abc import Callable
 from typing import Any

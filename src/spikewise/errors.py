@@ -15,8 +15,6 @@ Every message says what must hold, which value was given and what to do. The com
 alone and ends with exit code 2.
 """
 
-from __future__ import annotations
-
 import difflib
 import importlib
 import math

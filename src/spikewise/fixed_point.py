@@ -5,8 +5,6 @@ A ``Qi.f`` number has one sign bit, *i* integer and *f* fraction bits: step :mat
 with 8 bits are ``QFormat(0, 8, is_signed=False)``.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -5,8 +5,6 @@ leaves one to three digits before the decimal point. Areas are shown in mm² or 
 with decimal prefixes (1 kB is 1000 bytes).
 """
 
-from __future__ import annotations
-
 import math
 
 _PREFIXES = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}

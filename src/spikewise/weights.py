@@ -5,8 +5,6 @@ file itself, so that weights and card cannot be separated; the ``.json`` file ne
 holds a SHA-256 of card and arrays, so that a file with a single flipped bit is refused. Nothing is ever unpickled.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -4,8 +4,6 @@
 line on standard error and exit code 2; Ctrl-C ends with 130.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """The commands, and what happens when one of them fails."""
 
-from __future__ import annotations
-
 import inspect
 import os
 import sys

@@ -1,7 +1,5 @@
 """``spikewise compare``: runs side by side, figure by figure."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

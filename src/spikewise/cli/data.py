@@ -1,7 +1,5 @@
 """The command ``spikewise data``: fetch a data set, check it, and say what it holds."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

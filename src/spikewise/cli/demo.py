@@ -1,7 +1,5 @@
 """``spikewise demo``: both kinds of network, learned, stopped early, priced and reported."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 from typing import Annotated

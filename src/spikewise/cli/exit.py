@@ -1,7 +1,5 @@
 """``spikewise exit``: choose when a trained network stops, really stop, and say what is gained."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any

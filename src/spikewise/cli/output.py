@@ -1,7 +1,5 @@
 """How every command shows its result: tables for people, one JSON object for programs."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable

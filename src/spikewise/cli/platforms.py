@@ -1,7 +1,5 @@
 """``spikewise platforms``: what networks can be priced on, and the settings and constants behind it."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import typer

@@ -1,7 +1,5 @@
 """``spikewise report``: one self-contained page about a run, or about all runs of a folder."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """``spikewise search``: the leanest network under a budget of memory and energy."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """``spikewise shrink``: a network in fixed point, as a child of the run that trained it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """``spikewise stdp``: learn without labels, name what was learned, stop early, price, and draw it."""
 
-from __future__ import annotations
-
 import time
 import warnings
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``spikewise stream``: watch a trained network make up its mind about one sample, step by step."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``spikewise sweep``: exit threshold times bits times platform for a network that is there, without training."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 

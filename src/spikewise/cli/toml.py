@@ -3,8 +3,6 @@
 Of the format only what settings need is here: text, numbers, truth values, lists, and tables with plain keys.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """``spikewise train``: a deep network by gradients, stopped early and priced."""
 
-from __future__ import annotations
-
 import time
 import warnings
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """``spikewise zoo``: the trained networks that ship, and a run folder of one of them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

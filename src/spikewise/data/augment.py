@@ -9,8 +9,6 @@ gives a label that is shared by two classes. No function loops over images. All 
 CPU, so the results are the same on every device.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor

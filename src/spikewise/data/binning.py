@@ -1,7 +1,5 @@
 """Settings that say how event recordings become frames; :mod:`spikewise.data.frames` makes the frames."""
 
-from __future__ import annotations
-
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator

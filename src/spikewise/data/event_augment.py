@@ -4,8 +4,6 @@ Each function returns events on the same sensor in order of time. Events that le
 function adds events.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 

@@ -14,8 +14,6 @@ known, so its steps have a given length, a time or a number of events, and each 
 complete (:func:`arriving_frames`).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator
 from typing import Any

@@ -10,8 +10,6 @@ held out. So a split is stratified and the same for every user and any order of 
 stay together, and a larger fraction holds out a superset of a smaller one.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Sequence
 

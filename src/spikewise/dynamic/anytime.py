@@ -4,8 +4,6 @@ Deep and STDP networks both implement :class:`AnytimeClassifier`; the command li
 reports use a network only through it.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass

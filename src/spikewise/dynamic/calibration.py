@@ -17,8 +17,6 @@ The result is still a *heuristic*: it promises nothing beyond the validation sam
 target is chosen.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

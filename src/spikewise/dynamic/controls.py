@@ -4,8 +4,6 @@ Early exit is useful only where it beats these controls: each of them saves step
 easy.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

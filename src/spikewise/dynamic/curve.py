@@ -1,7 +1,5 @@
 """Accuracy and exit steps of every rule of a path on recorded samples, found in one pass over their scores."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -8,8 +8,6 @@ Near the highest accuracy the line is steep, and a few samples decide. So :func:
 intervals: it draws samples with replacement, and compares early exit and static networks on the same draws.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

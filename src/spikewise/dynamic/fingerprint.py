@@ -1,7 +1,5 @@
 """Identity of the network that a threshold was calibrated on: a name or a digest of all that changes its answers."""
 
-from __future__ import annotations
-
 import hashlib
 import importlib.metadata
 import json

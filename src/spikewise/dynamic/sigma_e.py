@@ -17,8 +17,6 @@ steps, the distances are multiplied by a stored 1/t. The code computes bit by bi
 :meth:`SigmaEUnit.entropy` divides, to show the value.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Work of the softmax-entropy unit for one decision: look-ups, operations and bits, without energies."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

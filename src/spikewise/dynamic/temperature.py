@@ -9,8 +9,6 @@ is the usual remedy for overconfident networks (Guo et al., arXiv 1706.04599). O
 uncertainties of different steps comparable, so that one bound means the same at all of them.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar

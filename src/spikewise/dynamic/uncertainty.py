@@ -1,7 +1,5 @@
 """Base of the exit rules: measures of uncertainty, and bounds that may differ from step to step."""
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence

@@ -6,8 +6,6 @@ and disks. If there are no counters, pass ``watts``, the reading of a wattmeter:
 Without either there is no value and ``source`` says why, because an estimate would look like a measurement.
 """
 
-from __future__ import annotations
-
 import importlib
 import os
 import threading

@@ -5,8 +5,6 @@ good loop. A training step asks for the same few large arrays again and again, s
 longer used and hands them out again.
 """
 
-from __future__ import annotations
-
 import os
 from collections import deque
 from collections.abc import Callable

@@ -9,8 +9,6 @@ from that of the inputs: in :math:`u_t = \lambda v_{t-1} + x_t` the input :math:
 and backward computes :math:`v_{t-1}` again from the inputs.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

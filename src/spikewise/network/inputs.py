@@ -5,8 +5,6 @@ tensors of any floating type, on any device, with or without a gradient; they le
 An ambiguous value (0..255 as floats, a label of 1.7) is refused.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

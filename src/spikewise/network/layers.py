@@ -5,8 +5,6 @@ sees all steps as one batch. Only the neurons run step by step. Pooling takes th
 before the neurons*: averaged spikes would have values like 1/4, which a crossbar with one-bit inputs cannot read.
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from .fused.cpu import NormLIF

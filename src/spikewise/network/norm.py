@@ -9,8 +9,6 @@ The sums have time and batch merged, so ordinary batch normalisation already inc
 The factor can be part of :math:`\gamma`: then only the initial weight of an ordinary batch normalisation changes.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

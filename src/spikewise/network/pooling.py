@@ -14,8 +14,6 @@ The maximum has no such form. But training need not keep the four numbers and th
 two bytes for every four sums are enough.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args

@@ -8,8 +8,6 @@ layout has its own method ``select(keep)``. If there is a ``normalize_by(images)
 images.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace

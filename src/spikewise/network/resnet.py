@@ -8,8 +8,6 @@ convolution and the mean over a square are both linear, so their order can be ex
 first, so that it reads spikes and not their means, which a crossbar with one-bit inputs could not read.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import pairwise
 

@@ -4,8 +4,6 @@ A still image is presented for as many steps as needed. Each frame of a recordin
 answer may come before the recording ends; :func:`spikewise.data.frames.arriving_frames` makes frames of events.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Any
 

@@ -9,8 +9,6 @@ training replaces it by a bump around the threshold. With :math:`x = v - v_{th}`
 Only the slope is an approximation; the spikes are exact zeros and ones.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol

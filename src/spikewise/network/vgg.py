@@ -10,8 +10,6 @@ in the place of a fully connected layer that would hold four fifths of all weigh
 BinaryConnect (arXiv 1511.00363) without its fully connected layers.
 """
 
-from __future__ import annotations
-
 from torch import nn
 
 from .layers import conv_layer, linear_layer

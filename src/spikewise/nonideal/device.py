@@ -20,8 +20,6 @@ Validity: x up to about 1; see :func:`wire_drop` for measured errors. Leaves out
 transistors, offset and gain errors of converters. Constants are arguments: none is built in.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -6,8 +6,6 @@ stuck cells are drawn once per chip, read noise at every read. Pooling, normalis
 A direct-coded first layer is read once per image, so its read noise does not average out over the steps.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

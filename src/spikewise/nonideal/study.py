@@ -6,8 +6,6 @@ scores and so their entropy, so the bound of the clean model was chosen for anot
 a heuristic (:mod:`~spikewise.dynamic.calibration`): it aims at a loss of accuracy, but guarantees none.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

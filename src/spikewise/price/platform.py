@@ -1,7 +1,5 @@
 """Load a platform by its name or from a file, and price a workload on it."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from functools import cache

@@ -10,8 +10,6 @@ after the file, and one without a ``label`` gets a label that lists its changes.
 be used.
 """
 
-from __future__ import annotations
-
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence

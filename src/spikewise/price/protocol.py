@@ -1,7 +1,5 @@
 """Protocol of a platform: the interface that prices, tables and searches use."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 

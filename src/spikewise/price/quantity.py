@@ -6,8 +6,6 @@ certain to the least: ``verified`` (read in the named source), ``run`` (output o
 arithmetic from such numbers), ``unverified`` (second-hand). A report has the least certain tag of its constants.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.resources.abc import Traversable

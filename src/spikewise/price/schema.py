@@ -5,8 +5,6 @@ A file is complete, or contains only what differs from the platform that it ``ex
 ``extends`` must also satisfy the schema of a complete file. A single rate may stand for a list of one rate.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from spikewise.errors import unknown_name

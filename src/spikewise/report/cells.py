@@ -4,8 +4,6 @@ Names of layers, networks and platforms come from files that others wrote. A bra
 character is shown by its code, so that it cannot reach the terminal.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

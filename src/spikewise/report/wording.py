@@ -1,7 +1,5 @@
 """Exit rules, and what a run took on the machine that made it, in words for tables and the page."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 from rich.table import Table

@@ -1,7 +1,5 @@
 """The folder of one exit setting in a run: each of its files is read once, and known when it was just written."""
 
-from __future__ import annotations
-
 from functools import cached_property
 from pathlib import Path
 

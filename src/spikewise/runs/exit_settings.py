@@ -1,7 +1,5 @@
 """When a network shall stop: what a user may ask for."""
 
-from __future__ import annotations
-
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator

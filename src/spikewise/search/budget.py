@@ -1,7 +1,5 @@
 """Limits of a design: largest costs and least accuracy."""
 
-from __future__ import annotations
-
 import math
 import re
 

@@ -1,7 +1,5 @@
 """Designs of a search and the space of all designs, as plain typed values."""
 
-from __future__ import annotations
-
 from itertools import product
 from math import prod
 from typing import Annotated, Any, Literal, TypeVar

@@ -7,8 +7,6 @@ dominates below a reference point,
 .. math:: H = \mathrm{volume} \bigcup_{x \in \text{front}} [x_1, r_1] \times \cdots \times [x_M, r_M] .
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 

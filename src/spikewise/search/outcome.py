@@ -1,7 +1,5 @@
 """Result of a search: each trained design with each of its exits, their Pareto front, and the chosen design."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

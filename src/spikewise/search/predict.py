@@ -9,8 +9,6 @@ once a design is trained.
 Memory means weights and states of the network during inference, without the buffers that a platform adds.
 """
 
-from __future__ import annotations
-
 import warnings
 from functools import lru_cache
 from typing import Any

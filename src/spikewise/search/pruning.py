@@ -6,8 +6,6 @@ Its accuracy must then keep up with every trained design that needs no more memo
 .. math:: q - p > 2 \sqrt{\frac{p(1-p) + q(1-q)}{n}} .
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping
 

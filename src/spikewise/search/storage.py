@@ -1,7 +1,5 @@
 """The database of a study: open it with heartbeats, and convert its failures to errors of this package."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -10,8 +10,6 @@ while it keeps the budget, and of all that were trained the one with the best re
 Its designs are the first trials of every search, so its choice stands beside that of the search.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -7,8 +7,6 @@ samples. Where energy depends on activity, the samples that stay longer may be s
 chosen design should be priced again with its own workload.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Convert a trained network to fixed point: fold the normalisation, choose steps and units, round."""
 
-from __future__ import annotations
-
 import copy
 import warnings
 from collections.abc import Mapping

@@ -11,8 +11,6 @@ floating-point tensors, which are exact up to :math:`2^{24}` (or :math:`2^{53}`,
 convolutions can be used; :mod:`spikewise.shrink.integer` computes the same with integers alone.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

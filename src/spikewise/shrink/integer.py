@@ -4,8 +4,6 @@ A microcontroller or a digital chip would compute in this way. It also verifies
 :class:`~spikewise.shrink.fixed.FixedNetwork`: both give the same counts, bit for bit.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Compiled loop of integer networks: each non-zero input adds its weights to the outputs that it reaches."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """Access to the layers of a network for quantization: synapses and normalisations by name, largest potentials."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any

@@ -5,8 +5,6 @@ bits are removed in this order, as long as the whole network stays within the to
 together may lose more than each alone, so every choice is measured.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any

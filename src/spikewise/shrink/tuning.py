@@ -8,8 +8,6 @@ shift is trained with the weights. Potentials are rounded only after training. W
 training and in storage, whatever rounding the format names.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any

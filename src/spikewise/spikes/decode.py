@@ -13,8 +13,6 @@ mean per sample, :math:`r_{kj}`. Each further spike of neuron *j* then adds evid
   certain an answer is.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

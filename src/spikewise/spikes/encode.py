@@ -9,8 +9,6 @@ References
 .. [1] Heeger, "Poisson model of spike generation", 2000.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 

@@ -11,8 +11,6 @@ and neither sample order nor thread count nor machine changes a bit. Steps are d
 that depend on chance are what drawing costs.
 """
 
-from __future__ import annotations
-
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple

@@ -4,8 +4,6 @@ A demo is a folder of two runs and one report. Whatever is already in the folder
 interrupted demo is resumed by starting it once more.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from spikewise._files import make_folder, remove_leftovers

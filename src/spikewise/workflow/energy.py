@@ -6,8 +6,6 @@ is not counted: that work was lost, and is done again. If it was killed between 
 took, those samples are counted as missing.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Another exit setting for a run that is there: choose when to stop, really stop, price, and say what was gained."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The folder of a command that makes one run: taken only when that is meant, and closed with a page."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from spikewise.errors import MissingExtraError, RunError

@@ -5,8 +5,6 @@ out, the picture of the front, and in ``tested/`` a run of the chosen design, an
 again and tested. The test images play no part before that.
 """
 
-from __future__ import annotations
-
 import json
 import multiprocessing
 import signal

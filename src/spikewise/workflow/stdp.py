@@ -4,8 +4,6 @@ All of it is one run folder. What is already there is not done again, so that a 
 point goes on from there and ends in the same bits.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path

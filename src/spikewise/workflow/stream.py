@@ -1,7 +1,5 @@
 """One sample and a trained network of a run, ready to be watched step by step."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

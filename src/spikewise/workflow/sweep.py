@@ -5,8 +5,6 @@ arithmetic. Thresholds are chosen on one half of the images and judged on the ot
 test images are not looked at: what is taken is made by ``spikewise shrink`` and ``spikewise exit``.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product

@@ -7,8 +7,6 @@ the package were compared on validation images of MNIST, Fashion-MNIST and CIFAR
 only the choices of the run itself are kept apart.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -4,8 +4,6 @@ What is already there is not done again, so that a run that was interrupted at a
 the same bits. The best epoch and the threshold are chosen on validation images; the test images are looked at once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

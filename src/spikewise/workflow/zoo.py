@@ -1,7 +1,5 @@
 """From a network of the zoo to a run folder, which every command takes; and from a finished run into the zoo."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from pathlib import Path

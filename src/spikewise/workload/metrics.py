@@ -29,8 +29,6 @@ References
    Nature Communications 16, 2025, arXiv 2304.04640.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any

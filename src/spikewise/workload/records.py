@@ -1,7 +1,5 @@
 """Build dataclasses from the objects of a JSON file; errors name the key that is wrong."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar

@@ -39,8 +39,6 @@ Cells of CSV files are text, those of TOML files may be numbers; both are read i
 checked against the layer that it reads.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path

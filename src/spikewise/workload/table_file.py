@@ -4,8 +4,6 @@ This module checks the form (size, encoding, syntax, known keys) and single cell
 value. :mod:`spikewise.workload.table` interprets the cells of a layer together.
 """
 
-from __future__ import annotations
-
 import csv
 import difflib
 import math

@@ -1,7 +1,5 @@
 """Model cards of the zoo: origin of a network, and its results with those that they are compared with."""
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -1,7 +1,5 @@
 """Load a network of the zoo; its files are part of the package, so no internet connection is needed."""
 
-from __future__ import annotations
-
 import hashlib
 import warnings
 from pathlib import Path

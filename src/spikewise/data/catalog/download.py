@@ -6,8 +6,6 @@ with the right checksum is renamed to the target, in one step, so the target is 
 a lock, two processes that want the same file download it once.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import http.client

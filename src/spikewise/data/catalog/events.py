@@ -4,8 +4,6 @@ A set of recordings can be larger than memory (CIFAR10-DVS has about 2 billion e
 each recording can be binned into frames before the next one is read.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Find the files of a published set of images in a folder, in any of its formats."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial

@@ -5,8 +5,6 @@ That of the *content* (:func:`~spikewise.data.splits.content_sha256`) does not d
 of the samples, so it holds for raw and gzipped files, an archive and a grid of pictures alike.
 """
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass, field
 from urllib.parse import quote

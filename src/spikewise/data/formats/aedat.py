@@ -18,8 +18,6 @@ References
 .. [1] iniVation, "AEDAT file formats".
 """
 
-from __future__ import annotations
-
 import struct
 from pathlib import Path
 

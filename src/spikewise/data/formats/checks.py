@@ -5,8 +5,6 @@ a type is converted. Afterwards an image is ``uint8 (B, C, H, W)`` and a label a
 ``int64`` below the number of classes.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from pathlib import Path

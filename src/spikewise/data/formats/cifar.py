@@ -6,8 +6,6 @@ A binary batch is a sequence of records: the label (CIFAR-100: a byte of supercl
 their exact name and read into memory; nothing is unpacked to disk, so a hostile path in an archive does no harm.
 """
 
-from __future__ import annotations
-
 import tarfile
 import zlib
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ An event says that one pixel became brighter (polarity 1, ON) or darker (0, OFF)
 an array of events with four fields: ``t`` in microseconds, column ``x``, row ``y`` downwards, polarity ``p``.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 

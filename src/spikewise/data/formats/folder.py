@@ -7,8 +7,6 @@ Pictures are PNG, JPEG, BMP or WebP, whatever their suffix says. Other decoders 
 Pillow start programs, such as Ghostscript for PostScript.
 """
 
-from __future__ import annotations
-
 import re
 import warnings
 from pathlib import Path

@@ -5,8 +5,6 @@
 ``trials_to_test.txt`` list the files of each part.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -4,8 +4,6 @@ Lossless WebP packs CIFAR-10 into 100 MB, less than the official gzipped archive
 in row-major order; ``labels.npz`` holds ``train_labels``, ``test_labels`` and ``classes``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

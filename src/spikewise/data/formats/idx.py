@@ -8,8 +8,6 @@ A header of big-endian numbers, then the values in C order::
 The file may be gzipped: the first two bytes decide, not the name.
 """
 
-from __future__ import annotations
-
 import struct
 import zlib
 from pathlib import Path

@@ -8,8 +8,6 @@ An ``.npz`` holds many recordings: ``x``, ``y``, ``p``, ``t`` of all events one 
 and ``offsets`` (n+1); recording i is ``[offsets[i]:offsets[i+1]]``.
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 from pathlib import Path
 

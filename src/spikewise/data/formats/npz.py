@@ -4,8 +4,6 @@ Each member states its shape and type in a header. That header is read first; me
 type whose size fits into the member.
 """
 
-from __future__ import annotations
-
 import zipfile
 import zlib
 from collections.abc import Sequence

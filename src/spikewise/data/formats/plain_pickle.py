@@ -7,8 +7,6 @@ The three names with which NumPy pickles an array become inert tuples, and the a
 All other names and instructions are refused, so a hostile file can do no harm.
 """
 
-from __future__ import annotations
-
 import math
 import pickletools
 from collections.abc import Callable

@@ -12,8 +12,6 @@
 Classes are numbered in the order of their WordNet numbers. Some pictures are grey; they get three equal channels.
 """
 
-from __future__ import annotations
-
 import io
 import zipfile
 import zlib

@@ -7,8 +7,6 @@ is used only after they are measured again, on training images; the same holds f
 numbers of timesteps.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterable
 

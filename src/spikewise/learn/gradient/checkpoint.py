@@ -4,8 +4,6 @@ Tensors and JSON header are a single safetensors file, which is replaced atomica
 holds no random state, since every random number of training is a function of (seed, epoch, update).
 """
 
-from __future__ import annotations
-
 import math
 import os
 import zlib

@@ -4,8 +4,6 @@ Mixed precision keeps weights in float32 and computes activations in bfloat16. T
 matrix units for it (AMX); other processors emulate it, so float32 is faster there.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal

@@ -6,8 +6,6 @@ bit for bit, as an uninterrupted one. The kept weights are those of the last epo
 *validation* accuracy; training never sees test data.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable

@@ -3,8 +3,6 @@
 Both are written from the history in the checkpoint, so a resumed run has no gap and no repeated line.
 """
 
-from __future__ import annotations
-
 import csv
 import importlib
 import io

@@ -14,8 +14,6 @@ With the outputs :math:`o_t` of shape (B, K), the label y, and the evidence
 where no gradient reaches the teacher. Labels are classes (B,), or probabilities (B, K) of mixed images.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 

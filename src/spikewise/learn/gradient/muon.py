@@ -11,8 +11,6 @@ which the iteration of Newton and Schulz computes:
 rate.) torch's own Muon accepts only matrices of two dimensions and multiplies in bfloat16, which is slow on many CPUs.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

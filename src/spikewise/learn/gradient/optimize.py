@@ -8,8 +8,6 @@ The learning rate depends only on the share p of all updates that are done, so i
 with r = 0.3 for one cycle (arXiv 1708.07120) and r = 0 for plain cosine, unless a warm-up is set.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

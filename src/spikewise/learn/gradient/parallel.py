@@ -5,8 +5,6 @@ all processes. It is its own derivative, since what one process adds reaches all
 launch`` start the processes and describe them by environment variables; without these there is one process.
 """
 
-from __future__ import annotations
-
 import atexit
 import os
 from collections.abc import Iterator, Sequence

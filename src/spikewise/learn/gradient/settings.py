@@ -1,7 +1,5 @@
 """Settings of gradient training: one frozen table, checked before training starts."""
 
-from __future__ import annotations
-
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator

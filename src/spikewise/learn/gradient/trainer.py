@@ -4,8 +4,6 @@ Every random number is a function of (seed, epoch, update): the order of the ima
 timesteps, and torch's own random numbers. So there is no random state to keep.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import Any

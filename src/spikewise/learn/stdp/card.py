@@ -1,7 +1,5 @@
 """Conversion of a learned network to plain values and arrays, for files without pickle, and back."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any

@@ -4,8 +4,6 @@ Spikes are drawn from stateless streams, so what the engine learned and the numb
 complete state.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """Counts of events in a running network, from which operations and health are computed."""
 
-from __future__ import annotations
-
 from collections import namedtuple
 from collections.abc import Iterable
 from dataclasses import dataclass, fields

@@ -1,7 +1,5 @@
 """Check the parameters of an unsupervised layer, and turn them into settings of an engine."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Batch normalisation of a channel as a line ``a x + b``: its statistics, coefficients and gradient."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

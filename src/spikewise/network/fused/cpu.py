@@ -9,8 +9,6 @@ computes the potentials again. See :mod:`spikewise.network.kernels.lif` for the 
 otherwise :func:`norm_lif` computes the same in plain PyTorch. In evaluation all give the same bits in float32.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -9,8 +9,6 @@ Potentials always have 32 bits and are rounded as in plain PyTorch with 32 bits,
 bits.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import shutil

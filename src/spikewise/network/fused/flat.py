@@ -1,7 +1,5 @@
 """Weighted sums in the memory layout of the compiled loops: flat, channels-last, cut into parts."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any

@@ -4,8 +4,6 @@ Each float contributes its bits times a number of its position, modulo 2**64. So
 changes, however little, and also if values change places.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -13,8 +13,6 @@ otherwise every second load crosses a cache line, and a step takes half as long 
 as in :mod:`~spikewise.network.kernels.lif`.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

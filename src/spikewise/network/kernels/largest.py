@@ -6,8 +6,6 @@ to 3, takes two bytes (a bfloat16) for four numbers; neither these nor 64-bit po
 Maps are flat and channels-last. A last row or column that belongs to no square is skipped, and gets no gradient.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

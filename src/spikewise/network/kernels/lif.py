@@ -17,8 +17,6 @@ Arguments that belong together are named tuples where they are made (``Sums``, `
 tuples: numba recognises these four times as fast, 0.4 instead of 1.7 us each, which is noticeable in small layers.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

@@ -7,8 +7,6 @@ computes the gradient of a row of spikes from those of two rows of means. Neuron
 pixels.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

@@ -7,8 +7,6 @@ Maps are flat and channels-last, so a row of a map is a row of numbers, whatever
 and then their sum to itself, shifted by one pixel.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Turn the counts of the hooks into a workload: add up batches, and assign spikes to layers."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field

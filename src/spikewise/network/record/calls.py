@@ -1,7 +1,5 @@
 """Calls of one module: their layout over timesteps and samples, and whether their inputs were equal."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import torch

@@ -1,7 +1,5 @@
 """Check the inputs of a layer of synapses before it runs, with messages that name the layer."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """Geometry of convolutions: how many applications of a kernel read each pixel of a map."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -25,8 +25,6 @@ as numbers of several bits. The spikes of neurons without a module are seen only
 lower bound.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

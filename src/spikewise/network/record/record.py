@@ -9,8 +9,6 @@ All samples run to the last step, since the workload also contains the mean over
 of them count as still running.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from contextlib import nullcontext

@@ -12,8 +12,6 @@ baseline for a network of one step, whose neurons have two values only, and for 
 competition.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from spikewise.errors import ParameterError, positive_number, whole_number

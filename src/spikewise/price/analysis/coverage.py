@@ -5,8 +5,6 @@ each part is mapped to terms of :data:`TERMS`. A term is included ("yes"), inclu
 out ("no"), or the platform has no such hardware ("n/a").
 """
 
-from __future__ import annotations
-
 from typing import Literal, get_args
 
 from spikewise.price.imc.chip import ImcChip

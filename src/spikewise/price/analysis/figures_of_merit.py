@@ -10,8 +10,6 @@ A dense multiply-addition counts as two operations, as in the data sheets of acc
 counts work that sparsity saved. Inferences run one after the other, never in parallel.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from spikewise.price.cost import CostReport

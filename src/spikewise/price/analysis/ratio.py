@@ -6,8 +6,6 @@ different parts, those with one constant alone at either end. This band is narro
 a baseline can be built in several ways, the band spans all of them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal

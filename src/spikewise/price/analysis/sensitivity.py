@@ -1,7 +1,5 @@
 """Sensitivity of a figure to each constant alone, at its low and at its high end, the strongest first (tornado)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any

@@ -17,8 +17,6 @@ content, so every network fits.
 Leaves out: control, wires, pooling, the exit unit, input and output of the chip.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 import numpy as np

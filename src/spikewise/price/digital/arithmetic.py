@@ -10,8 +10,6 @@ partial products,
 Without this assumption, a product of 3 x 4 bits would cost as much as one of 8 x 8 bits, five times too much.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import numpy as np

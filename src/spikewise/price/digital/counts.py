@@ -1,7 +1,5 @@
 """Counts for the prices of digital platforms: synaptic operations, fan-out and output bits of each layer."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

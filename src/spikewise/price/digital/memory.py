@@ -5,8 +5,6 @@ are as small as possible, since small memories are cheap to read. A memory that 
 DRAM, whose accesses cost 10 to 100 times more.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import numpy as np

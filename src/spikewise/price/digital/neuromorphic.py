@@ -12,8 +12,6 @@ Leaves out: the one step of delay that such chips add per layer, unequal load of
 power, links between chips, and whether the weights fit into the memory of the cores.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Annotated, Literal
 

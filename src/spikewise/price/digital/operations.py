@@ -16,8 +16,6 @@ inhibition has neurons of its own, and while learning one per input (trace or ra
 memory as it was counted; nothing is reused.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Literal
 

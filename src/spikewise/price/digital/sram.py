@@ -9,8 +9,6 @@ one consists of banks of 1024 KiB: energy per access stays the same, area and le
 Leaves out: wires between banks. Every access is assumed to use all of its 64 bits.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 

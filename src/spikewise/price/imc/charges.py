@@ -1,7 +1,5 @@
 """Charge the rates of a chip: multiply each rate by the count of its event, and enter the product into accounts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Protocol, get_args
 

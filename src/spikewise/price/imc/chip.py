@@ -9,8 +9,6 @@ proportional to the steps. Energy is not: some work is done once per image (:mod
 Leaves out: writing of weights, lateral inhibition; leakage and off-chip memory where a preset has no constants.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator

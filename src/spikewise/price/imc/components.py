@@ -15,8 +15,6 @@ this range the table is extrapolated. Converters of more than 8 bits may well co
 ones (arXiv 2404.06553) has a factor of 3.3 from 8 to 10 bits where this table has 1.4.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal

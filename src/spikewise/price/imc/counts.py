@@ -1,7 +1,5 @@
 """Counts of the events on a chip, from the placement of a network and from its measured activity."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache

@@ -22,8 +22,6 @@ twice. For a chip with a fitted constant it is unknown which mode is right, so i
 modes in which the network is cheapest and most expensive.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Self
 
 import numpy as np

@@ -32,8 +32,6 @@ Validity: any kernel, stride and group count. Grouped layers leave most of a cro
 utilisation shows, unless ``pack_groups`` puts several groups block-diagonally into one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self

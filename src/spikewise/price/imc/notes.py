@@ -1,7 +1,5 @@
 """Assumptions of the price of a network on a chip, generated from the settings so that they always match."""
 
-from __future__ import annotations
-
 from spikewise.price.accounts import Accounts
 from spikewise.workload.workload import Workload
 

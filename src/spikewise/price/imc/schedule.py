@@ -13,8 +13,6 @@ answer at D(t), when later steps have begun already: layer l of step t + j has b
 :math:`j \max_i d_i + b_l < M`. Their energy is wasted, and is entered in the component ``speculation``.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

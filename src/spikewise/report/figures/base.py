@@ -1,7 +1,5 @@
 """Pictures for files: drawn with matplotlib's Figure objects, without a window and without global state."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Mapping, Sequence
 

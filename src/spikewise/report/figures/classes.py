@@ -1,7 +1,5 @@
 """What all pictures of classes share: a colour and a name for each, and checks of the arrays that refer to them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

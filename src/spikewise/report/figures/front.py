@@ -1,7 +1,5 @@
 """Every trained design of a search against memory and energy, with the front, the choice and the budget."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -4,8 +4,6 @@ They take arrays alone, so a network of any origin can be drawn, and are 960 pix
 classes has the same colour in all of them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

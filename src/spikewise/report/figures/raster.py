@@ -1,7 +1,5 @@
 """One sample in time, spike by spike: what came in, who answered, and how sure the network became."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -3,8 +3,6 @@
 Each is drawn from what a run folder holds; only the sample in time asks the network itself.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

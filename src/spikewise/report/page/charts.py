@@ -4,8 +4,6 @@ Text colour, grid and font belong to the page, which knows whether the reader's 
 colours here are of middle lightness, legible on both.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any

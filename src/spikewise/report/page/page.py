@@ -5,8 +5,6 @@ content security policy forbids it to load anything else. Everything that comes 
 be escaped, never markup. Equal runs give equal pages.
 """
 
-from __future__ import annotations
-
 import base64
 import os
 from collections.abc import Mapping, Sequence

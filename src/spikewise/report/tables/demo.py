@@ -4,8 +4,6 @@ Estimates name the platform that they are for and stand with their band, and a c
 physical one. What the machine itself took has a section of its own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 

@@ -1,7 +1,5 @@
 """The figures of an exit setting as one table for the terminal: what was chosen, what it does, what it saves."""
 
-from __future__ import annotations
-
 from rich.table import Table
 
 from spikewise.report.wording import words_of

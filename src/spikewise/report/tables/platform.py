@@ -1,7 +1,5 @@
 """A platform as tables: its settings, its constants with band and source, and the memories that it is built of."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any

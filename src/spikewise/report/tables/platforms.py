@@ -1,7 +1,5 @@
 """The same network on several platforms, side by side, with what each price includes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from rich.table import Table

@@ -1,7 +1,5 @@
 """The estimates of a run as rows of a table: what all timesteps cost, and what early exit does, per platform."""
 
-from __future__ import annotations
-
 from spikewise.price.analysis.companions import PriceFigures
 from spikewise.runs.results import Costs
 from spikewise.units import format_area, format_memory, format_share, format_si

@@ -1,7 +1,5 @@
 """Runs side by side: every figure of each exit setting as a number, and as a cell for people."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path

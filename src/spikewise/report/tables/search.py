@@ -1,7 +1,5 @@
 """What a search found, as tables for the terminal: the front, and the choice beside that of FSpiNN's algorithm."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

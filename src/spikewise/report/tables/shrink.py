@@ -1,7 +1,5 @@
 """A network before and after its numbers were shortened, as one table for the terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from rich.table import Table

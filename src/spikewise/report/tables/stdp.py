@@ -1,7 +1,5 @@
 """The figures of a run without labels as one table for the terminal, each beside what it must be compared with."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict
 

@@ -4,8 +4,6 @@ An accuracy stands with its interval, a price with its band and after it the pri
 stand without. What the machine itself took is said to be measured. What is missing is a dash.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

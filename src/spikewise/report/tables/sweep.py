@@ -1,7 +1,5 @@
 """What a sweep found, as tables for the terminal: each network, and the designs worth a look."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

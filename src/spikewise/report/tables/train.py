@@ -1,7 +1,5 @@
 """The figures of a run with gradients as one table for the terminal: every timestep, then early exit and its price."""
 
-from __future__ import annotations
-
 from rich.table import Table
 
 from spikewise.report.wording import STAGES, caption_of, joules_of, remarks_of

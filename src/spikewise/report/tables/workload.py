@@ -1,7 +1,5 @@
 """What a network asks for, before any hardware is known; and where each of its layers went on a chip."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

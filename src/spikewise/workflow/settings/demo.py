@@ -1,7 +1,5 @@
 """What the demo runs: one deep network and one without labels, on the same data."""
 
-from __future__ import annotations
-
 from pydantic import BaseModel, ConfigDict, Field
 
 

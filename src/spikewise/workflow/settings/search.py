@@ -1,7 +1,5 @@
 """What a search looks for: data, space, budget, and how much may be tried."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field

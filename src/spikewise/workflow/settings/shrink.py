@@ -1,7 +1,5 @@
 """What a network shall be shrunk to: widths, grids, roundings, and whether it is trained on."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 

@@ -1,7 +1,5 @@
 """How a network learns without labels, and when it stops."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -1,7 +1,5 @@
 """How a deep network is trained, and when it stops."""
 
-from __future__ import annotations
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from spikewise.data.binning import Binning

@@ -4,8 +4,6 @@ An engine owns weights, thresholds and the compiled loops; the estimators around
 type of the rule decides which engine runs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol

@@ -1,7 +1,5 @@
 """Engine of the lean rule: integers by default, floats on request; samples one by one or in frozen batches."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor

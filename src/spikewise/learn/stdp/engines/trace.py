@@ -3,8 +3,6 @@
 Learning is strictly sequential, on one thread: a sample is presented to the network as the one before has left it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any

@@ -16,8 +16,6 @@ Floats, in the same units: :math:`v_j \leftarrow \mathrm{decay} \cdot v_j + G_j 
 refractory period stays at 0. Sums run in the order of the spikes and are never fused, so the bits equal those of NumPy.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -8,8 +8,6 @@ The caller has checked all arguments. The clock-driven oracle of the tests compu
 and must agree bit for bit.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

@@ -5,8 +5,6 @@ The same code serves both precisions, by the type of the arrays: weights ``[n_in
 both. Padding neurons have weight 0 and the highest threshold.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Inference without learning, which stops as soon as the exit rule is satisfied."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -6,8 +6,6 @@ on the grid of their bits, to which each change is rounded. The caller has check
 oracle of the tests computes the same equations in plain NumPy and must agree bit for bit.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

@@ -5,8 +5,6 @@ with the currents of the next step as if it came from inhibitory neurons. These 
 partner (see ``rules/trace.py``), so only their delay is simulated here; the oracle of the tests simulates them in full.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

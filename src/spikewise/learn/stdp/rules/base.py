@@ -4,8 +4,6 @@ A rule is chosen by name, with constants that fit the size of the network, or gi
 constants: ``dataclasses.replace(lean_defaults(400), gain=8.0)``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial

@@ -12,8 +12,6 @@ with :math:`n_j` the spikes of the neuron and :math:`r_i` the rate of the input 
 of rescaling columns, each neuron carries a gain :math:`g_j = g / \lVert w_j \rVert_2`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple

@@ -22,8 +22,6 @@ References
 .. [3] Putra and Shafique, "FSpiNN", arXiv 2007.08860.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, get_args
 
