@@ -68,5 +68,5 @@ def test_another_kind_is_refused(tmp_path):
     assert not path.with_suffix(".json").exists()
     with pytest.raises(DataError, match="another kind"):
         read_weights(path, "test-2")
-    with pytest.raises(DataError, match=r"absent.*does not exist\. Check the path"):
+    with pytest.raises(DataError, match=r"absent.*No such file or directory\. Check the path"):
         read_weights(tmp_path / "absent", "test-1")

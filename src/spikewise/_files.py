@@ -4,13 +4,13 @@ import json
 import os
 import platform
 import re
-import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from spikewise._opener import read_bytes
 from spikewise.errors import DataError, RunError
 
 _REMEDY = "Delete it and run the command again."
@@ -85,26 +85,13 @@ def read_text(path: str | os.PathLike[str], what: str, max_bytes: int) -> str:
     DataError
         If the file is absent, too large, not text, or a pipe or device, which may never end.
     """
-    source = Path(path)
-    if "\0" in str(source):
-        raise DataError(f"the path of a {what} must not hold a zero byte; got {str(source)!r}. Mend it.")
-    try:
-        found = source.stat()
-        if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
-            raise DataError(f"{source} must be a regular file; got a pipe or a device. Copy its content into a file.")
-        with source.open("rb") as file:
-            # The stated size is not enough: the file may grow, and some file systems state 0.
-            content = b"" if found.st_size > max_bytes else file.read(max_bytes + 1)
-    except OSError as error:
-        raise DataError(f"{source} must be a readable {what}; {error.strerror}. Check the path.") from None
-    if (n_bytes := max(found.st_size, len(content))) > max_bytes:
-        raise DataError(f"{source} must be at most {max_bytes:,} bytes; got {n_bytes:,}. Is this really a {what}?")
+    content = read_bytes(path, what, max_bytes)
     try:
         # Spreadsheets begin UTF-8 files with a byte-order mark, which this codec drops.
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{source} must be a readable {what} in UTF-8; byte {error.start} is none. Save it as plain text in UTF-8."
+            f"{path} must be a readable {what} in UTF-8; byte {error.start} is none. Save it as plain text in UTF-8."
         ) from None
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from spikewise._files import replacing, write_json
+from spikewise._opener import check_budget, opened
 from spikewise.errors import DataError, ParameterError
 
 _HEADER = "spikewise"
@@ -68,6 +69,8 @@ def read_weights(path: str | os.PathLike[str], expected_format: str) -> tuple[di
     """
     if Path(path).is_dir():
         raise DataError(f"{path} must be weights written by spikewise; it is a folder. {_NAME_A_FILE}")
+    with opened(path, "file of weights") as (_, n_bytes):
+        check_budget(n_bytes, None, str(path))
     try:
         with safe_open(path, "numpy") as file:
             header = json.loads((file.metadata() or {})[_HEADER])
@@ -76,8 +79,6 @@ def read_weights(path: str | os.PathLike[str], expected_format: str) -> tuple[di
         if _digest(tensors, card) != header["sha256"]:
             raise ValueError("its content does not fit its checksum")
         found = card["format"]
-    except FileNotFoundError:
-        raise DataError(f"{path} must be weights written by spikewise; it does not exist. Check the path.") from None
     except (OSError, KeyError, TypeError, ValueError, RecursionError, SafetensorError) as error:
         raise DataError(
             f"{path} must be weights written by spikewise; {type(error).__name__}: {error}. "

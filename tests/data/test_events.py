@@ -227,7 +227,7 @@ def test_a_trial_that_is_absent_is_refused_by_name(places):
 
 
 def test_frames_that_would_fill_the_memory_are_refused(places, monkeypatch):
-    monkeypatch.setattr("spikewise.data.formats.checks.MAX_BYTES", 10**5)
+    monkeypatch.setenv("SPIKEWISE_MAX_MEMORY", "100kB")
     with pytest.raises(DataError, match="all frames together must fit"):
         open_source("nmnist", places / "bin", n_steps=2).train()
     with pytest.raises(DataError, match="all frames together must fit"):

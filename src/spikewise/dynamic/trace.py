@@ -9,7 +9,6 @@ deep network changes every score at every step, an STDP network only when an out
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -17,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise._arrays import read_npz
 from spikewise._files import replacing
 from spikewise.errors import DataError, ParameterError, ShapeError
 
@@ -165,14 +165,16 @@ class ScoreTrace:
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> ScoreTrace:
         """Read a trace that :meth:`write` wrote; raises DataError if the file is not one."""
+        arrays = read_npz(path, _ARRAYS, what="score trace")
         try:
-            # Opened here, since NumPy leaks its own handle when the file is no archive.
-            with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
-                offsets, samples, scores, labels = (file[key] for key in _ARRAYS)
-            steps = np.repeat(np.arange(1, len(offsets)), np.diff(offsets))
+            offsets = arrays["change_offsets"]
+            is_rising = offsets.ndim == 1 and offsets.dtype.kind in "iu" and (offsets[1:] >= offsets[:-1]).all()
+            if not is_rising or offsets[:1].tolist() != [0] or offsets[-1] != len(np.atleast_1d(arrays["samples"])):
+                raise ParameterError("change_offsets must rise from 0 to the number of changes; they do not.")
+            steps = np.repeat(np.arange(1, len(offsets)), np.diff(offsets).astype(np.int64))
             # Not cls(...): from_changes checks what a damaged or foreign file may hold.
-            return cls.from_changes(steps, samples, scores, len(offsets) - 1, labels)
-        except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            return cls.from_changes(steps, arrays["samples"], arrays["scores"], len(offsets) - 1, arrays["labels"])
+        except ValueError as error:
             raise DataError(f"{path} must be a score trace written by spikewise; {error}") from None
 
 

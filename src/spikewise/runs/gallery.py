@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewise._files import replacing
+from spikewise._arrays import read_npz
+from spikewise._files import mendable, replacing
 from spikewise.errors import DataError
 
 
@@ -31,18 +31,18 @@ class Gallery:
     @classmethod
     def read(cls, path: Path) -> Gallery:
         """Read ``gallery.npz``; raises DataError if it is not one."""
-        try:
-            # Opened here, since NumPy leaks its own handle when the file is no archive.
-            with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
-                found = cls(**{key: file[key] for key in cls.__slots__})
+        with mendable(path):
+            found = cls(**read_npz(path, cls.__slots__, what="gallery"))
             found._check()
-        except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            problem = str(error).rstrip(".")
-            raise DataError(f"{path} must be a gallery; {problem}. Delete it and run the command again.") from None
         return found
 
     def _check(self) -> None:
         if self.images.dtype != np.uint8 or self.images.ndim != 4 or 0 in self.images.shape[1:]:
-            raise ValueError(f"images are {self.images.dtype} {self.images.shape}, not uint8 (B, C, H, W)")
+            found = f"{self.images.dtype} {self.images.shape}"
+            raise DataError(f"images of a gallery must be uint8 (B, C, H, W); got {found}.")
         if any(getattr(self, key).shape != (len(self.images),) for key in self.__slots__[1:]):
-            raise ValueError("there is not one label, answer, step and mark per image")
+            raise DataError("a gallery must have one label, answer, step and mark per image; it has not.")
+        for key in self.__slots__[1:]:
+            values = getattr(self, key)
+            if values.dtype.kind != ("b" if key == "is_easy" else "i"):
+                raise DataError(f"{key} of a gallery must be whole numbers, is_easy true or false; got {values.dtype}.")

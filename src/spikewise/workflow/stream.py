@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewise._arrays import read_npy
 from spikewise.data.formats.checks import check_values
 from spikewise.data.formats.folder import open_picture
 from spikewise.data.images import ImageSet
@@ -133,17 +134,11 @@ def _setting(run: Run, network: TrainedClassifier, exit_name: str) -> tuple[Exit
 
 def read_sample(path: Path, shape: tuple[int, int, int], *, takes_frames: bool = True) -> NDArray[Any]:
     """A picture of the network's size, or an array of an image or, where the network takes them, of frames."""
-    if not path.is_file():
+    if not path.exists():
         raise DataError(f"{path} must be a picture or a .npy array; there is no such file. Check the path.")
     if path.suffix != ".npy":
         return _fitting(open_picture(path, 1 if shape[0] == 1 else 3), path, shape, takes_frames=takes_frames)
-    try:
-        with path.open("rb") as handle:
-            values = np.lib.format.read_array(handle, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        problem = str(error).rstrip(".")
-        raise DataError(f"{path} must be a picture or a .npy array; {problem}. Check it.") from None
-    return _fitting(values, path, shape, takes_frames=takes_frames)
+    return _fitting(read_npy(path), path, shape, takes_frames=takes_frames)
 
 
 def _fitting(values: NDArray[Any], path: Path, shape: tuple[int, int, int], *, takes_frames: bool) -> NDArray[Any]:

@@ -49,7 +49,7 @@ def test_packets_of_another_type_are_passed_over_and_an_overflow_adds_to_the_tim
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (lambda f: b"", "at least one"),
+        (lambda f: b"", "it is empty"),
         (lambda f: b"\0" * 16, "must start with #!AER-DAT2.0"),
         (lambda f: f.aedat3(f.packet(EVENTS)), "must start with #!AER-DAT2.0"),
         (lambda f: f.head_2, "at least one event"),
@@ -94,7 +94,7 @@ def test_a_damaged_file_of_version_3_is_refused_by_name(tmp_path, event_files, c
 
 @pytest.mark.parametrize("read", [read_aedat2, read_aedat3])
 def test_an_absent_file_is_refused_by_name(tmp_path, read):
-    with pytest.raises(DataError, match=r"a\.aedat must be an AEDAT file that can be read"):
+    with pytest.raises(DataError, match=r"a\.aedat must be a readable AEDAT file"):
         read(tmp_path / "a.aedat")
 
 

@@ -53,10 +53,10 @@ def test_a_damaged_table_is_refused_by_name(write, rows, head, words):
 def test_a_table_that_is_absent_or_no_text_is_refused_by_name(write):
     path = write("1,10,30\n")
     path.with_name("user01_led_labels.csv").write_bytes(b"\xff\xfe")
-    with pytest.raises(DataError, match=r"labels\.csv must be plain text"):
+    with pytest.raises(DataError, match=r"labels\.csv must be a readable text file in UTF-8"):
         read_gestures(path)
     path.with_name("user01_led_labels.csv").unlink()
-    with pytest.raises(DataError, match=r"labels\.csv must be a text file that can be read"):
+    with pytest.raises(DataError, match=r"labels\.csv must be a readable text file"):
         read_gestures(path)
 
 

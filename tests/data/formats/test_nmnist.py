@@ -39,7 +39,7 @@ def test_events_come_out_as_they_went_in_and_in_order(tmp_path_factory, event_fi
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "at least one"),
+        (b"", "it is empty"),
         (bytes([3, 4, 0, 0, 0, 1, 2]), "events of 5 bytes; got 7"),
         (bytes([34, 0, 0, 0, 1]), r"x of an event must lie in 0\.\.33; got 34"),
         (bytes([0, 240, 0, 0, 1]), r"y of an event must lie in 0\.\.33; got 240"),
@@ -52,7 +52,7 @@ def test_a_damaged_recording_is_refused_by_name(tmp_path, content, words):
 
 
 def test_a_recording_that_cannot_be_read_is_refused_by_name(tmp_path):
-    with pytest.raises(DataError, match=r"00001\.bin must be a recording that can be read"):
+    with pytest.raises(DataError, match=r"00001\.bin must be a readable recording"):
         read_nmnist_bin(tmp_path / "00001.bin")
 
 

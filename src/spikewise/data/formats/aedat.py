@@ -90,7 +90,7 @@ def read_aedat3(path: Path) -> Events:
 
 def _body(path: Path, version: bytes) -> bytes:
     """Read the bytes after the header, whose first line must name the version."""
-    content = read_file(path, "an AEDAT file")
+    content = read_file(path, "AEDAT file")
     if not content.startswith(b"#!AER-DAT" + version):
         raise DataError(f"{path} must start with #!AER-DAT{version.decode()}; it starts with {content[:12]!r}.")
     place, has_end = 0, version.startswith(b"3")

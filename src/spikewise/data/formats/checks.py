@@ -13,18 +13,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise._opener import check_budget, read_bytes
 from spikewise.errors import DataError, ParameterError, SpikewiseError
 
 Pixels = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
-MAX_BYTES = 4 * 2**30  # of one array; Tiny-ImageNet has 1.2 GB
 MAX_CLASSES = 2**16  # a larger label is an error, and would make us create that many class names
 _CHANNELS = (1, 2, 3, 4)  # 2: event counts of two polarities
 
 
-def check_size(shape: Sequence[int], item_bytes: int, where: str) -> int:
+def check_size(shape: Sequence[int], item_bytes: int, where: str, file_bytes: int | None = None) -> int:
     """Return the bytes of an array that a header announces; raise DataError if it is empty or too large.
+
+    An array is too large if it exceeds what a file of ``file_bytes`` may unfold to, or the memory limit.
 
     Examples
     --------
@@ -34,18 +36,16 @@ def check_size(shape: Sequence[int], item_bytes: int, where: str) -> int:
     n_bytes = math.prod(shape) * item_bytes
     if not shape or min(shape) < 1:
         raise DataError(f"{where} must hold at least one sample; its header says {tuple(shape)}.")
-    if n_bytes > MAX_BYTES:
-        raise DataError(f"{where} must fit into {MAX_BYTES} bytes; its header says {tuple(shape)}. Is it damaged?")
+    check_budget(n_bytes, file_bytes, where)
     return n_bytes
 
 
 def read_file(path: Path, what: str) -> bytes:
     """Read a file (``what`` in messages); raise DataError if it is empty, too large or cannot be read."""
-    try:
-        check_size((path.stat().st_size,), 1, str(path))
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} must be {what} that can be read; {error.strerror}.") from None
+    content = read_bytes(path, what)
+    if not content:
+        raise DataError(f"{path} must be a readable {what}; it is empty. Fetch it again.")
+    return content
 
 
 def as_pixels(images: ArrayLike, where: str) -> Pixels:

@@ -6,14 +6,17 @@ A binary batch is a sequence of records: the label (CIFAR-100: a byte of supercl
 their exact name and read into memory; nothing is unpacked to disk, so a hostile path in an archive does no harm.
 """
 
+import gzip
 import tarfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
+from spikewise._opener import check_budget, opened
 from spikewise.errors import DataError
 
 from .checks import Labels, Pixels, as_labels, as_pixels, check_paired, check_size, read_file
@@ -49,7 +52,7 @@ CIFAR100 = CifarLayout(100, 2, "fine_labels")
 
 def read_cifar_batches(paths: Sequence[Path], layout: CifarLayout = CIFAR10) -> tuple[Pixels, Labels]:
     """Read images ``(B, 3, 32, 32)`` and labels of batches, in the order of the files."""
-    return _joined([_decode(read_file(path, "a CIFAR batch"), str(path), layout) for path in paths])
+    return _joined([_decode(read_file(path, "CIFAR batch"), str(path), layout) for path in paths])
 
 
 def read_cifar_archive(path: Path, members: Sequence[str], layout: CifarLayout = CIFAR10) -> tuple[Pixels, Labels]:
@@ -63,7 +66,10 @@ def read_cifar_archive(path: Path, members: Sequence[str], layout: CifarLayout =
     found: dict[str, tuple[Pixels, Labels]] = {}
     try:
         # As a stream: members are read in the order of the archive, so the gzip is decompressed only once.
-        with tarfile.open(path, "r|gz") as archive:
+        with (
+            opened(path, ".tar.gz") as (file, n_bytes),
+            tarfile.open(fileobj=_Unfolded(file, n_bytes, str(path)), mode="r|") as archive,
+        ):
             for member in archive:
                 if member.name not in members or member.name in found:
                     continue
@@ -71,15 +77,30 @@ def read_cifar_archive(path: Path, members: Sequence[str], layout: CifarLayout =
                 stream = archive.extractfile(member) if member.isreg() else None
                 if stream is None:
                     raise DataError(f"{where} must be a plain file; it is a link or a folder.")
-                check_size((member.size,), 1, where)
+                check_size((member.size,), 1, where, n_bytes)
                 found[member.name] = _decode(stream.read(), where, layout)
                 if len(found) == len(members):
                     break
-    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+    except DataError:  # it is a ValueError too, and its message is already complete
+        raise
+    except (OSError, EOFError, ValueError, OverflowError, RecursionError, tarfile.TarError, zlib.error) as error:
         raise DataError(f"{path} must be a whole .tar.gz; {error}. Fetch it again.") from None
     if absent := [name for name in members if name not in found]:
         raise DataError(f"{path} must contain {', '.join(members)}; {', '.join(absent)} is absent.")
     return _joined([found[name] for name in members])
+
+
+class _Unfolded(gzip.GzipFile):
+    """A gzip file that raises DataError once it unfolds to more than it can honestly hold; skipped members count."""
+
+    def __init__(self, file: BinaryIO, n_bytes: int, where: str) -> None:
+        super().__init__(fileobj=file)
+        self._n_bytes, self._where = n_bytes, where
+
+    def read(self, size: int | None = -1) -> bytes:
+        content = super().read(size)
+        check_budget(self.tell(), self._n_bytes, self._where)
+        return content
 
 
 def _decode(content: bytes, where: str, layout: CifarLayout) -> tuple[Pixels, Labels]:

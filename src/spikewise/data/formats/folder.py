@@ -9,12 +9,15 @@ Pillow start programs, such as Ghostscript for PostScript.
 
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewise._opener import check_budget, opened
 from spikewise.errors import DataError
 
 from .checks import Labels, Pixels, as_pixels, check_size
@@ -41,36 +44,52 @@ def read_class_folders(path: Path) -> tuple[Pixels, Labels, tuple[str, ...]]:
         raise DataError(
             f"{path} must hold one folder of pictures ({', '.join(sorted(_SUFFIXES))}) per class; got none."
         )
-    first = open_picture(pictures[0][1])
-    # The first picture gives the size of all of them, before memory is taken for the others.
-    check_size((len(pictures), 3, *first.shape[1:]), 1, str(path))
-    samples = [first, *(open_picture(file) for _, file in pictures[1:])]
-    for (_, file), sample in zip(pictures, samples, strict=True):
-        if sample.shape[1:] != first.shape[1:]:
+    first = pictures[0][1]
+    size = picture_size(first)
+    # Before memory is taken: the first picture gives the size of all of them.
+    check_size((len(pictures), 3, *size), 1, str(path), sum(file.stat().st_size for _, file in pictures))
+    samples = []
+    for _, file in pictures:
+        samples.append(sample := open_picture(file))
+        if sample.shape[1:] != size:
             raise DataError(
-                f"all pictures must have the same size; {pictures[0][1]} has {_size(first)} and {file} {_size(sample)} "
+                f"all pictures must have the same size; {first} has {size[0]}x{size[1]} and {file} {_size(sample)} "
                 "pixels. Scale or crop them."
             )
     n_channels = max(len(sample) for sample in samples)
-    images = np.stack([np.broadcast_to(sample, (n_channels, *first.shape[1:])) for sample in samples])
+    images = np.stack([np.broadcast_to(sample, (n_channels, *size)) for sample in samples])
     labels = np.array([label for label, _ in pictures], np.int64)
     return as_pixels(images, str(path)), labels, tuple(folder.name for folder in folders)
 
 
 def open_picture(path: Path, n_channels: int | None = None) -> NDArray[np.uint8]:
     """Read one picture as (C, H, W): by default 1 channel if it is grey, else 3."""
-    return decode_picture(path, str(path), n_channels)
+    with opened(path, "picture") as (file, n_bytes):
+        return decode_picture(file, n_bytes, str(path), n_channels)
 
 
-def decode_picture(source: Path | BinaryIO, where: str, n_channels: int | None = None) -> NDArray[np.uint8]:
-    """Decode a picture as :func:`open_picture` does, from a file or a stream that error messages call ``where``."""
+def picture_size(path: Path) -> tuple[int, int]:
+    """Return the height and width in pixels that the header of a picture announces."""
+    with opened(path, "picture") as (file, _), _picture(file, str(path)) as picture:
+        return picture.height, picture.width
+
+
+def decode_picture(source: BinaryIO, n_bytes: int, where: str, n_channels: int | None = None) -> NDArray[np.uint8]:
+    """Decode a picture of ``n_bytes`` as :func:`open_picture` does, from a stream; error messages call it ``where``."""
+    with _picture(source, where) as picture:
+        return _decoded(picture, n_bytes, n_channels, where)
+
+
+@contextmanager
+def _picture(source: BinaryIO, where: str) -> Iterator[Any]:
+    """Open a picture, of which only the header is read at first."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is stricter
             with Image.open(source, formats=_FORMATS) as picture:
-                return _decoded(picture, n_channels, where)
+                yield picture
     except DataError:  # it is a ValueError too, and its message is already complete
         raise
     except UnidentifiedImageError:
@@ -79,9 +98,10 @@ def decode_picture(source: Path | BinaryIO, where: str, n_channels: int | None =
         raise DataError(f"{where} must be a whole picture; {error}.") from None
 
 
-def _decoded(picture: Any, n_channels: int | None, where: str) -> NDArray[np.uint8]:
+def _decoded(picture: Any, n_bytes: int, n_channels: int | None, where: str) -> NDArray[np.uint8]:
     if picture.width * picture.height > _MAX_PIXELS:
         raise DataError(f"{where} must have at most {_MAX_PIXELS} pixels; it has {picture.width}x{picture.height}.")
+    check_budget(3 * picture.width * picture.height, n_bytes, where)
     stored = _SIXTEEN.search(str(picture.tile))  # Pillow silently drops the lower 8 bits of such colours
     if picture.mode not in _GREY | _COLOUR or stored:
         mode = stored[0] if stored else picture.mode

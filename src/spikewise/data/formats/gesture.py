@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spikewise._files import read_text
 from spikewise.errors import DataError
 
 from .aedat import read_aedat3
@@ -74,13 +75,4 @@ def _rows(table: Path) -> list[tuple[int, int, int]]:
 
 
 def _text(path: Path) -> str:
-    try:
-        with path.open(encoding="ascii") as file:
-            text = file.read(_MAX_TEXT + 1)
-    except OSError as error:
-        raise DataError(f"{path} must be a text file that can be read; {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path} must be plain text; it is not.") from None
-    if len(text) > _MAX_TEXT:
-        raise DataError(f"{path} must have at most {_MAX_TEXT} characters; it has more.")
-    return text
+    return read_text(path, "text file", _MAX_TEXT)

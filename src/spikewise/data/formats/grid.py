@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewise._arrays import read_npz
 from spikewise.errors import DataError
 
 from .checks import Labels, Pixels, as_labels, as_pixels, check_paired
 from .folder import open_picture
-from .npz import class_names, read_arrays
+from .npz import class_names
 
 
 def read_picture_grids(
@@ -35,7 +36,7 @@ def read_picture_grids(
     tile : int
         Height and width of one image, in pixels.
     """
-    arrays = read_arrays(labels, [f"{part}_labels", "classes"])
+    arrays = read_npz(labels, [f"{part}_labels", "classes"])
     if class_names(arrays["classes"], str(labels)) != tuple(classes):
         raise DataError(f"{labels}: classes must be {', '.join(classes)}; got others.")
     values = as_labels(arrays[f"{part}_labels"], len(classes), str(labels))

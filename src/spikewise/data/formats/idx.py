@@ -16,11 +16,10 @@ import numpy as np
 
 from spikewise.errors import DataError
 
-from .checks import Labels, Pixels, as_labels, as_pixels, check_paired, check_size
+from .checks import Labels, Pixels, as_labels, as_pixels, check_paired, check_size, read_file
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _UNSIGNED_BYTE = 0x08
-_MAX_RATIO = 1032  # largest expansion of a deflate stream, according to zlib's technical notes
 
 
 def read_idx(path: Path, n_dims: int) -> Pixels:
@@ -38,22 +37,15 @@ def read_idx(path: Path, n_dims: int) -> Pixels:
     DataError
         If the file is cut short, too long, damaged, or announces a size that it cannot hold.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} must be an IDX file that can be read; {error.strerror}.") from None
-    if not content:
-        raise DataError(f"{path} must be an IDX file; it is empty. Fetch it again.")
+    content = read_file(path, "IDX file")
     header_bytes = 4 + 4 * n_dims
     if content[:2] != _GZIP_MAGIC:
-        shape, n_bytes = _header(content[:header_bytes], n_dims, path)
+        shape, n_bytes = _header(content[:header_bytes], n_dims, len(content), path)
         return _body(content[header_bytes:], shape, n_bytes, path)
     # The header is decompressed first, so that a small file cannot expand to fill the memory.
     stream = zlib.decompressobj(wbits=31)  # 31: a gzip header and the largest window
     try:
-        shape, n_bytes = _header(stream.decompress(content, header_bytes), n_dims, path)
-        if n_bytes > _MAX_RATIO * len(content):
-            raise DataError(f"{path} announces {n_bytes} bytes, more than {len(content)} gzipped ones can hold.")
+        shape, n_bytes = _header(stream.decompress(content, header_bytes), n_dims, len(content), path)
         body = stream.decompress(stream.unconsumed_tail, n_bytes + 1)  # one byte more tells a file that is too long
     except zlib.error as error:
         raise DataError(f"{path} must be a whole gzip file; {error}. Fetch it again.") from None
@@ -68,14 +60,14 @@ def read_idx_pair(images: Path, labels: Path, n_classes: int) -> tuple[Pixels, L
     return check_paired(pixels, as_labels(read_idx(labels, 1), n_classes, str(labels)), str(images.parent))
 
 
-def _header(header: bytes, n_dims: int, path: Path) -> tuple[tuple[int, ...], int]:
+def _header(header: bytes, n_dims: int, n_file: int, path: Path) -> tuple[tuple[int, ...], int]:
     """Return the shape and the number of bytes that the header announces."""
     if len(header) >= 4 and header[:4] != bytes([0, 0, _UNSIGNED_BYTE, n_dims]):
         raise DataError(f"{path} must be an IDX file of {n_dims} dimensions of bytes; it starts {header[:4].hex(' ')}.")
     if len(header) < 4 + 4 * n_dims:
         raise DataError(f"{path} must be a whole IDX file; it ends within the header. Fetch it again.")
     shape = struct.unpack(f">{n_dims}I", header[4:])
-    return shape, check_size(shape, 1, str(path))
+    return shape, check_size(shape, 1, str(path), n_file)
 
 
 def _body(body: bytes, shape: tuple[int, ...], n_bytes: int, path: Path) -> Pixels:

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from spikewise._arrays import read_npz
 from spikewise.errors import DataError
 
 from .checks import Labels, as_labels, read_file
 from .event_checks import Events, as_events
-from .npz import read_arrays
 
 SIZE = (34, 34)
 N_CLASSES = 10
@@ -32,7 +32,7 @@ def read_nmnist_bin(path: Path) -> Events:
     DataError
         If the file is cut short, empty, or has an event outside 34x34 pixels.
     """
-    content = read_file(path, "a recording")
+    content = read_file(path, "recording")
     if len(content) % _EVENT_BYTES:
         raise DataError(f"{path} must hold events of {_EVENT_BYTES} bytes; got {len(content)} bytes. Fetch it again.")
     x, y, high, middle, low = np.frombuffer(content, np.uint8).reshape(-1, _EVENT_BYTES).astype(np.int64).T
@@ -41,7 +41,7 @@ def read_nmnist_bin(path: Path) -> Events:
 
 def read_nmnist_npz(path: Path) -> tuple[list[Events], Labels]:
     """Read the recordings and labels of an ``.npz``."""
-    arrays = read_arrays(path, ["x", "y", "p", "t", "offsets", "labels"])
+    arrays = read_npz(path, ["x", "y", "p", "t", "offsets", "labels"])
     labels = as_labels(arrays["labels"], N_CLASSES, str(path))
     offsets, n_events = arrays["offsets"], len(np.atleast_1d(arrays["t"]))
     if offsets.shape != (len(labels) + 1,) or offsets.dtype.kind not in "iu":

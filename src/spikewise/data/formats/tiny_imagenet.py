@@ -14,13 +14,13 @@ Classes are numbered in the order of their WordNet numbers. Some pictures are gr
 
 import io
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from spikewise._opener import ZIP_DAMAGE, opened, read_bytes, read_member
 from spikewise.errors import DataError
 
 from .checks import Labels, Pixels, check_size
@@ -36,7 +36,7 @@ Read = Callable[[str, int], bytes]
 
 def read_classes(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Read the WordNet numbers of the classes, sorted, and their names: the first word, or the number itself."""
-    with _opened(path) as (names, read):
+    with _opened(path) as (names, read, _):
         numbers = tuple(sorted(_text(read, "wnids.txt", path).split()))
         if not numbers or len(set(numbers)) < len(numbers):
             raise DataError(f"{path}: wnids.txt must list different classes; it does not.")
@@ -67,13 +67,14 @@ def read_tiny_imagenet(path: Path, part: str, numbers: Sequence[str]) -> tuple[P
         If a picture is absent, damaged or of another size, or has an unknown class.
     """
     label_of = {number: label for label, number in enumerate(numbers)}
-    with _opened(path) as (names, read):
+    with _opened(path) as (names, read, n_bytes):
         listed = _listed_train(names, label_of) if part == "train" else _listed_val(read, label_of, path)
-        check_size((len(listed), *_SHAPE), 1, f"{path}: {part}")
+        check_size((len(listed), *_SHAPE), 1, f"{path}: {part}", n_bytes)
         images = np.empty((len(listed), *_SHAPE), np.uint8)
         for image, (name, _) in zip(images, listed, strict=True):
             where = f"{path}: {name}"
-            picture = decode_picture(io.BytesIO(read(name, _MAX_PICTURE)), where, n_channels=3)
+            content = read(name, _MAX_PICTURE)
+            picture = decode_picture(io.BytesIO(content), len(content), where, n_channels=3)
             if picture.shape != _SHAPE:
                 raise DataError(f"{where} must have 64x64 pixels; it has {picture.shape[1]}x{picture.shape[2]}.")
             image[:] = picture
@@ -102,40 +103,33 @@ def _listed_val(read: Read, label_of: dict[str, int], path: Path) -> list[tuple[
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Sequence[str], Read]]:
-    """Yield the file names in the data set's folder, and a function that reads a file up to a number of bytes."""
+def _opened(path: Path) -> Iterator[tuple[Sequence[str], Read, int]]:
+    """Yield the file names in the data set's folder, a function that reads a file of at most so many bytes, and the
+    bytes of all files, or of the zip.
+    """
     if path.is_dir():
         # Only names that are listed below; those of the validation part come from its annotations.
         inside = [entry.relative_to(path).as_posix() for entry in sorted(path.glob("train/*/images/*.JPEG"))]
-        yield [*inside, *(entry.name for entry in path.glob("*.txt"))], lambda name, most: _file(path, name, most)
+        n_bytes = sum(entry.stat().st_size for entry in path.glob("*/**/*.JPEG"))
+        names = [*inside, *(entry.name for entry in path.glob("*.txt"))]
+        yield names, lambda name, most: read_bytes(path / name, "file of Tiny-ImageNet", most), n_bytes
         return
     try:
-        with zipfile.ZipFile(path) as archive:
+        with opened(path, "zip") as (file, n_bytes), zipfile.ZipFile(file) as archive:
             members = {info.filename.removeprefix(f"{_FOLDER}/"): info for info in archive.infolist()}
-            yield list(members), lambda name, most: _member(archive, members, name, most, path)
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+            yield list(members), lambda name, most: _member(archive, members, name, most, path), n_bytes
+    except DataError:  # it is a ValueError too, and its message is already complete
+        raise
+    except ZIP_DAMAGE as error:
         raise DataError(f"{path} must be a whole zip; {error}. Fetch it again.") from None
-
-
-def _file(path: Path, name: str, most: int) -> bytes:
-    try:
-        with (path / name).open("rb") as stream:
-            return _bounded(stream.read(most + 1), most, f"{path}: {name}")
-    except OSError as error:
-        raise DataError(f"{path / name} must be a file that can be read; {error.strerror}.") from None
 
 
 def _member(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: str, most: int, path: Path) -> bytes:
     if name not in members:
         raise DataError(f"{path} must contain {name}; it does not. Fetch it again.")
-    with archive.open(members[name]) as stream:
-        return _bounded(stream.read(most + 1), most, f"{path}: {name}")
-
-
-def _bounded(content: bytes, most: int, where: str) -> bytes:
-    if len(content) > most:
-        raise DataError(f"{where} must have at most {most} bytes; it has more.")
-    return content
+    if (n_bytes := members[name].file_size) > most:
+        raise DataError(f"{path}: {name} must have at most {most:,} bytes; it has {n_bytes:,}. Is it damaged?")
+    return read_member(archive, members[name], f"{path}: {name}")
 
 
 def _text(read: Read, name: str, path: Path) -> str:
