@@ -42,7 +42,7 @@ def test_other_classes_are_refused(grids):
 
 
 def test_labels_of_another_part_are_missed(grids):
-    with pytest.raises(DataError, match="test_labels is absent"):
+    with pytest.raises(DataError, match="it lacks test_labels"):
         read_picture_grids(*grids, "test", CLASSES)
 
 

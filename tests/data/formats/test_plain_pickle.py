@@ -87,3 +87,28 @@ def test_noise_is_refused_or_plain(content):
     except DataError:
         return
     assert value is None or isinstance(value, bool | int | str | list | tuple | dict)
+
+
+def test_arrays_that_share_their_bytes_do_not_fill_the_memory():
+    n = 500_000
+    array = (
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85U\x01btR"
+        b"(K\x01" + b"J" + struct.pack("<i", n) + b"\x85cnumpy\ndtype\nU\x02u1\x85R\x89h\x00tb"
+    )
+    content = b"\x80\x02T" + struct.pack("<i", n) + bytes(n) + b"q\x00](h\x00" + array * 5000 + b"e."
+    with pytest.raises(DataError, match="arrays share their bytes"):
+        read_pickle(content, "x")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x02" + b"N0" * 600_000 + b"N.",
+        b"\x80\x02" + b"]" * 1_100_000 + b".",
+        # Tuples that hold one another twice: 2^90 leaves, as the name of what is called.
+        b"\x80\x02U\x04nameNq\x00" + b"h\x00h\x00\x86q\x00" * 90 + b"\x86)R.",
+    ],
+)
+def test_a_pickle_that_never_ends_is_refused(content):
+    with pytest.raises(DataError, match="x must be a pickle of plain data"):
+        read_pickle(content, "x")

@@ -26,6 +26,8 @@ _PUSH = {"INT", "BININT", "BININT1", "BININT2", "LONG1", "SHORT_BINSTRING", "BIN
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _EMPTY: dict[str, Callable[[], Any]] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_MAX_INSTRUCTIONS = 1_000_000  # the training part of CIFAR-100 has about 250,000
+_MAX_DIMS = 32
 
 
 class _ByteArray:
@@ -34,14 +36,18 @@ class _ByteArray:
     def __init__(self) -> None:
         self.value: NDArray[np.uint8] | None = None
 
-    def fill(self, state: Any) -> None:
+    def fill(self, state: Any, most: int) -> int:
+        """Take type, shape and content from the state, of at most so many bytes; return how many they are."""
         _, shape, dtype, is_fortran, content = state
-        if dtype != ("dtype", _BYTE) or not all(type(side) is int and side >= 0 for side in shape):
+        if dtype != ("dtype", _BYTE) or len(shape) > _MAX_DIMS or not all(type(n) is int and n >= 0 for n in shape):
             raise ValueError("an array is none of bytes")
+        if len(content) != math.prod(shape):
+            raise ValueError(f"an array holds {len(content)} bytes where {shape} are announced")
+        if len(content) > most:
+            raise ValueError("its arrays share their bytes and would hold more than it does")
         raw = content.encode("latin-1")  # genops decodes byte strings as Latin-1, one character per byte
-        if len(raw) != math.prod(shape):
-            raise ValueError(f"an array holds {len(raw)} bytes where {shape} are announced")
         self.value = np.frombuffer(raw, np.uint8).reshape(shape, order="F" if is_fortran else "C")
+        return len(raw)
 
 
 def read_pickle(content: bytes, where: str) -> Any:
@@ -68,9 +74,11 @@ def read_pickle(content: bytes, where: str) -> Any:
     Traceback (most recent call last):
     spikewise.errors.DataError: batch must be a pickle of plain data; it names '__builtin__ print'.
     """
-    machine = _Machine()
+    machine = _Machine(len(content))
     try:
-        for instruction, argument, _ in pickletools.genops(content):
+        for count, (instruction, argument, _) in enumerate(pickletools.genops(content)):
+            if count == _MAX_INSTRUCTIONS:
+                raise ValueError(f"it has more than {count:,} instructions")
             machine.execute(instruction.name, argument)
         (value,) = machine.stack
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
@@ -88,7 +96,8 @@ def _finished(value: Any) -> Any:
 class _Machine:
     """The stack machine of pickles, without its power to import and to call."""
 
-    def __init__(self) -> None:
+    def __init__(self, n_bytes: int) -> None:
+        self.n_left = n_bytes  # bytes of its arrays: a pickle names a value again for nothing, as often as it likes
         self.stack: list[Any] = []
         self.marks: list[int] = []  # positions on the stack where groups of values begin
         self.memo: dict[int, Any] = {}
@@ -135,7 +144,7 @@ class _Machine:
                 (state,) = self._last(1)
                 # The state of a dtype (byte order and the like) says nothing about unsigned bytes.
                 if isinstance(self.stack[-1], _ByteArray):
-                    self.stack[-1].fill(state)
+                    self.n_left -= self.stack[-1].fill(state, self.n_left)
             case _:
                 raise ValueError(f"it uses the instruction {name}")
 
@@ -143,7 +152,8 @@ class _Machine:
         """Return a stand-in for the result of the two calls in the pickle of an array; refuse all other calls."""
         if function == ("name", "numpy dtype"):
             return ("dtype", arguments[0])
-        if function[0] == "name" and function[1] in _RECONSTRUCT:
+        # Only text is looked up: the hash of tuples that hold one another twice takes exponential time.
+        if function[0] == "name" and isinstance(function[1], str) and function[1] in _RECONSTRUCT:
             return _ByteArray()
         raise ValueError("it calls what is no array")
 
