@@ -56,6 +56,7 @@ def npy(header, body=b"", version=1):
         (npy("{'descr': [('a', '<f8')], 'fortran_order': False, 'shape': (1,), }", bytes(8)), r"holds \[\('a'"),
         (npy("{'descr': '<f7', 'fortran_order': False, 'shape': (1,), }", bytes(7)), "holds <f7"),
         (npy("{'descr': '<M8[s]', 'fortran_order': False, 'shape': (1,), }", bytes(8)), "holds <M8"),
+        (npy("{'descr': '<U1', 'fortran_order': False, 'shape': (1,), }", b"\xff\xff\xff\x7f"), "no character"),
         (npy("__import__('os').abort()"), "descr, fortran_order and shape"),
         (npy("(" * 9000), "descr, fortran_order and shape"),
         (npy("{[]: 1}"), "descr, fortran_order and shape"),

@@ -1,7 +1,17 @@
+import pickle
+
 import pytest
 
 from spikewise import errors
-from spikewise.errors import MissingExtraError, ParameterError, SpikewiseError, require, unknown_name
+from spikewise.errors import (
+    DataError,
+    MissingExtraError,
+    ParameterError,
+    RunError,
+    SpikewiseError,
+    require,
+    unknown_name,
+)
 
 BUILTINS = {"ShapeError": ValueError, "CapacityError": ValueError, "DataError": ValueError, "RunError": OSError}
 
@@ -30,3 +40,11 @@ def test_a_broken_dependency_is_not_called_missing(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="surely_not_installed_either"):
         require("half_installed", "deep")
+
+
+def test_a_message_is_one_line_of_bounded_length():
+    error = DataError("a\nb\x1b[31m\u2028c" + "x" * 30_000 + " Fetch it again.")
+    assert str(error).startswith("a b [31m c")
+    assert str(error).endswith("x Fetch it again.")
+    assert len(str(error)) == 800
+    assert str(RunError("a\nb")) == str(pickle.loads(pickle.dumps(RunError("a\nb")))) == "a b"

@@ -10,6 +10,7 @@ import math
 import os
 import re
 import struct
+import sys
 import zipfile
 from collections.abc import Sequence
 from typing import Any
@@ -69,7 +70,7 @@ def read_npz(
             raise
         except ZIP_DAMAGE as error:
             raise DataError(
-                f"{path} must be a readable {what}, a zip of plain arrays; {error or type(error).__name__}."
+                f"{path} must be a readable {what}, a zip of plain arrays; {str(error)[:80] or type(error).__name__}."
             ) from None
 
 
@@ -102,7 +103,15 @@ def decode_npy(content: bytes, where: str) -> NDArray[Any]:
             f"{where} must hold {n_bytes:,} bytes for {shape} of {dtype}; it has {n_left:,}. Is it damaged?"
         )
     values: NDArray[Any] = np.ndarray(shape, dtype, content, start + n_header, order="F" if is_fortran else "C")
-    return values.astype(dtype.newbyteorder("="), copy=False)
+    native = values.astype(dtype.newbyteorder("="), copy=False)
+    # Python crashes where text is made of what is no character.
+    if (
+        dtype.kind == "U"
+        and n_bytes
+        and np.ascontiguousarray(native).reshape(-1).view(np.uint32).max() > sys.maxunicode
+    ):
+        raise DataError(f"{where} must be text; it holds what is no character. Is it damaged?")
+    return native
 
 
 def _parsed(header: bytes, where: str) -> tuple[np.dtype[Any], tuple[int, ...], bool]:

@@ -19,13 +19,28 @@ import difflib
 import importlib
 import math
 import operator
+import re
 from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
 
 class SpikewiseError(Exception):
-    """Base of every error that spikewise raises on purpose."""
+    """Base of every error that spikewise raises on purpose; its message is one line of at most 800 characters."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(_one_line(str(message)))
+
+
+_LONGEST = 800
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+
+
+def _one_line(message: str) -> str:
+    """Return a message without control characters, and without its middle if it is long: names come out of files."""
+    line = _UNPRINTABLE.sub(" ", message)
+    # The end says what to do.
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 305]} ... {line[-300:]}"
 
 
 class ParameterError(SpikewiseError, ValueError):

@@ -84,8 +84,10 @@ class ScoreTrace:
             If the arrays disagree in length, a step or sample lies outside its range, two changes
             fall on one sample and step, a score is not finite, or there are fewer than two classes.
         """
-        step, sample = np.asarray(steps, np.int64), np.asarray(samples, np.int64)
+        step, sample = _as_whole(steps, "steps"), _as_whole(samples, "samples")
         value, label = np.asarray(scores), _as_labels(labels)
+        if value.dtype.kind not in "biuf":
+            raise ParameterError(f"scores must be real numbers; got {value.dtype}. Convert them.")
         if not np.issubdtype(value.dtype, np.floating):
             value = value.astype(np.float64)
         if value.ndim != 2 or step.shape != sample.shape or step.shape != value.shape[:1] or label.ndim != 1:
@@ -184,6 +186,13 @@ def check_scores(scores: Scores) -> Scores:
     if not np.isfinite(scores).all():
         raise ParameterError("scores must be finite; got NaN or infinity. Did training diverge?")
     return scores
+
+
+def _as_whole(values: ArrayLike, what: str) -> IntArray:
+    found = np.asarray(values)
+    if found.dtype.kind not in "iu" and found.size:
+        raise ParameterError(f"{what} must be whole numbers; got {found.dtype}. Convert them.")
+    return found.astype(np.int64)
 
 
 def _as_labels(labels: ArrayLike) -> IntArray:

@@ -9,6 +9,7 @@ All other names and instructions are refused, so a hostile file can do no harm.
 
 import math
 import pickletools
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -76,10 +77,12 @@ def read_pickle(content: bytes, where: str) -> Any:
     """
     machine = _Machine(len(content))
     try:
-        for count, (instruction, argument, _) in enumerate(pickletools.genops(content)):
-            if count == _MAX_INSTRUCTIONS:
-                raise ValueError(f"it has more than {count:,} instructions")
-            machine.execute(instruction.name, argument)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of escapes in a string, which is refused anyway
+            for count, (instruction, argument, _) in enumerate(pickletools.genops(content)):
+                if count == _MAX_INSTRUCTIONS:
+                    raise ValueError(f"it has more than {count:,} instructions")
+                machine.execute(instruction.name, argument)
         (value,) = machine.stack
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
         raise DataError(f"{where} must be a pickle of plain data; {error}.") from None

@@ -121,7 +121,7 @@ def _opened(path: Path) -> Iterator[tuple[Sequence[str], Read, int]]:
     except DataError:  # it is a ValueError too, and its message is already complete
         raise
     except ZIP_DAMAGE as error:
-        raise DataError(f"{path} must be a whole zip; {error}. Fetch it again.") from None
+        raise DataError(f"{path} must be a whole zip; {str(error)[:80]}. Fetch it again.") from None
 
 
 def _member(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: str, most: int, path: Path) -> bytes:
