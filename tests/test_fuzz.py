@@ -8,23 +8,28 @@ checksums would catch that, also inside: a member of a zip, the text of a card, 
 
 import gzip
 import io
+import json
 import os
 import random
+import re
 import resource
 import tarfile
+import tempfile
 import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors import safe_open
 
 from spikewise._arrays import read_npy
+from spikewise.cli.app import run as cli
 from spikewise.data.formats.aedat import read_aedat2
 from spikewise.data.formats.cifar import read_cifar_archive, read_cifar_batches
 from spikewise.data.formats.folder import read_class_folders
@@ -36,7 +41,12 @@ from spikewise.data.formats.npz import read_npz_images
 from spikewise.data.formats.tiny_imagenet import read_classes, read_tiny_imagenet
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import SpikewiseError
+from spikewise.price import estimate
+from spikewise.runs.contents import RunContents
+from spikewise.runs.folder import Run
 from spikewise.runs.gallery import Gallery
+from spikewise.weights import write_weights
+from spikewise.workload import read_workload
 
 QUICK = 60
 LONG = int(os.environ.get("SPIKEWISE_MUTANTS", "20000"))
@@ -167,6 +177,73 @@ def in_npz(content: bytes, rng: random.Random) -> bytes:
     return packed.getvalue()
 
 
+def in_json(content: bytes, rng: random.Random) -> bytes:
+    """Return JSON of which one value is odd."""
+    return json.dumps(odd(json.loads(content), rng)).encode()
+
+
+def in_text(content: bytes, rng: random.Random) -> bytes:
+    """Return a text of which some words are replaced, or lines doubled, deleted or exchanged."""
+    lines = content.decode().splitlines()
+    place = rng.randrange(len(lines))
+    match rng.randrange(6):
+        case 0:
+            del lines[place]
+        case 1:
+            lines.insert(place, rng.choice(lines))
+        case 2:
+            lines[place] = ""
+        case _:
+            words = re.split(r"([\s,=\[\]\"]+)", lines[place])
+            words[rng.randrange(len(words))] = rng.choice(
+                [
+                    "",
+                    "0",
+                    "-1",
+                    "nan",
+                    "inf",
+                    "1e400",
+                    "9" * 5000,
+                    "true",
+                    "[]",
+                    "{}",
+                    '"',
+                    "é",
+                    "x",
+                    "1.5",
+                    "\x00",
+                    "#",
+                ]
+            )
+            lines[place] = "".join(words)
+    return "\n".join(lines).encode()
+
+
+def in_weights(content: bytes, rng: random.Random) -> bytes:
+    """Return weights of which the card or one array is changed, with the right checksum."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "w"
+        path.write_bytes(content)
+        with safe_open(path, "numpy") as file:
+            card = json.loads(file.metadata()["spikewise"])["card"]
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if rng.random() < 0.6:
+            # The format stays, else nothing behind it would be tried.
+            card = {**odd(card, rng), "format": card["format"]}
+        else:
+            name = rng.choice(list(arrays))
+            changed = dict(np.load(io.BytesIO(in_npz(npz_of(values=arrays[name]), rng))))
+            arrays = {**arrays, name: changed.get("values", np.zeros(0))}
+        write_weights(path, arrays, json.loads(json.dumps(card, allow_nan=False)), sidecar=False)
+        return path.read_bytes()
+
+
+def npz_of(**arrays):
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)
+    return packed.getvalue()
+
+
 def in_tar(content: bytes, rng: random.Random) -> bytes:
     """Return a ``.tar.gz`` whose tar, or one member of it, is damaged."""
     if rng.random() < 0.3:
@@ -244,9 +321,7 @@ def tar(folder):
 
 
 def npz(folder, **arrays):
-    packed = io.BytesIO()
-    np.savez_compressed(packed, **arrays)
-    return files(folder, set_DOT_npz=packed.getvalue())
+    return files(folder, set_DOT_npz=npz_of(**arrays))
 
 
 def picture(kind, mode="RGB", size=(8, 8), **options):
@@ -332,6 +407,167 @@ def gallery(folder):
     return [folder / "g.npz"]
 
 
+@cache
+def stdp(rule="lean", **settings):
+    """A small network that has learned digits, and the digits."""
+    from sklearn.datasets import load_digits
+
+    X, y = load_digits(return_X_y=True)
+    from spikewise.learn import STDPClassifier
+
+    return STDPClassifier(10, rule=rule, n_steps=20, n_epochs=1, random_state=0, **settings).fit(X[:60] / 16, y[:60])
+
+
+def stdp_weights(rule, folder):
+    stdp(rule).save(folder / "w")
+    return [folder / "w"]
+
+
+def read_stdp(path):
+    from spikewise.learn import STDPClassifier
+
+    model = STDPClassifier.load(path)
+    return model.predict(np.zeros((2, 64))), model.predict_proba(np.eye(64)[:2])
+
+
+def stdp_snapshot(rule, folder):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("spikewise.learn.stdp.encoder._SNAPSHOT_SECONDS", -1)
+        learn_from(rule, folder / "snapshot")
+    return [folder / "snapshot"]
+
+
+def learn_from(rule, path):
+    from spikewise.learn import STDPEncoder
+
+    X = np.random.default_rng(0).random((20, 16))
+    return STDPEncoder(4, rule=rule, n_steps=40, n_epochs=1, random_state=0).fit(X, checkpoint=path)
+
+
+@cache
+def deep():
+    pytest.importorskip("torch")
+    from spikewise.network import SpikingClassifier, build_model
+
+    return SpikingClassifier(build_model("vgg5", (1, 8, 8), 3, width=0.05), 2)
+
+
+def deep_weights(folder):
+    deep().save(folder / "w")
+    return [folder / "w"]
+
+
+def fixed_weights(folder):
+    pytest.importorskip("torch")
+    from spikewise.shrink import FixedClassifier, FixedFormat, shrink_network
+
+    X = np.random.default_rng(0).integers(0, 256, (4, 1, 8, 8), np.uint8)
+    form = FixedFormat(bits=8)
+    FixedClassifier(shrink_network(deep().model, form, X, 2), form, 2).save(folder / "w")
+    return [folder / "w"]
+
+
+def read_deep(path):
+    from spikewise.network import SpikingClassifier
+
+    return SpikingClassifier.load(path).predict(np.zeros((1, 1, 8, 8), np.uint8))
+
+
+def read_fixed(path):
+    from spikewise.shrink import FixedClassifier
+
+    return FixedClassifier.load(path).predict(np.zeros((1, 1, 8, 8), np.uint8))
+
+
+def train_from(path):
+    from spikewise.learn import FitSettings, fit
+    from spikewise.network import build_model
+
+    chance = np.random.default_rng(0)
+    data = chance.integers(0, 256, (8, 1, 8, 8), np.uint8), np.arange(8) % 3
+    settings = FitSettings(epochs=2, batch_size=4, n_steps=1, threads=1)
+    return fit(build_model("vgg5", (1, 8, 8), 3, width=0.05), data, data, settings, checkpoint=path, resume=True)
+
+
+def checkpoint(folder):
+    pytest.importorskip("torch")
+    train_from(folder / "checkpoint")
+    return [folder / "checkpoint"]
+
+
+def workload(folder):
+    stdp().workload(np.eye(64)[:4]).write(folder / "workload.json")
+    return [folder / "workload.json"]
+
+
+TABLE = b"""# A table.
+steps,4
+exit_histogram,5 3 1 1
+kind,in,out,kernel,stride,groups,height,width,rate,input_bits,once_per_inference,name
+conv,3,8,3,1,1,8,8,1,8,true,first
+conv,8,8,3,2,1,4,4,0.2,,,second
+linear,128,10,,,,,,0.1,,,last
+"""
+TOML = b"""name = "net"
+steps = 2
+exit_histogram = [3, 1]
+[[layer]]
+kind = "linear"
+in = 64
+out = 10
+rate = 0.1
+[[layer]]
+kind = "linear"
+in = 10
+out = 10
+rate = [0.1, 0.2]
+"""
+PLATFORM = b"""extends = "rram-64-32nm"
+name = "mine"
+[components.adc.energy]
+per = "conversion"
+value = 2.0
+low = 1.0
+high = 3.0
+unit = "pJ"
+source = "x"
+tag = "verified"
+"""
+
+
+def price_table(path):
+    return price(read_workload(path))
+
+
+def price(load, platform="rram-64-32nm"):
+    return estimate(load, platform).to_dict()
+
+
+@cache
+def finished_run():
+    """The files of a run that has learned, stopped early and been priced."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        for line in (
+            f"stdp --data digits --neurons 10 --steps 20 --epochs 1 --out {run}",
+            f"exit {run} --max-drop 0.5",
+            f"price {run}",
+        ):
+            assert cli(line.split()) == 0, line
+        return {str(path.relative_to(run)): path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+
+def run(folder):
+    for name, content in finished_run().items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return [path for path in folder.rglob("*.json") if path.name != "model.json"]
+
+
+def read_run(path):
+    return RunContents.read(Run.open(path))
+
+
 def beside(read):
     """Read the folder of the file that was damaged."""
     return lambda path: read(path.parent)
@@ -378,6 +614,20 @@ DOORS = {
     "score trace": Door(trace, ScoreTrace.read, in_npz),
     "score trace, members": Door(trace, ScoreTrace.read, in_zip),
     "gallery": Door(gallery, Gallery.read, in_npz),
+    "STDP weights, lean": Door(partial(stdp_weights, "lean"), read_stdp, in_weights),
+    "STDP weights, fspinn": Door(partial(stdp_weights, "fspinn"), read_stdp, in_weights),
+    "STDP snapshot, lean": Door(partial(stdp_snapshot, "lean"), partial(learn_from, "lean"), in_weights),
+    "STDP snapshot, traces": Door(partial(stdp_snapshot, "diehl_cook"), partial(learn_from, "diehl_cook"), in_weights),
+    "deep weights": Door(deep_weights, read_deep, in_weights),
+    "fixed-point weights": Door(fixed_weights, read_fixed, in_weights),
+    "checkpoint": Door(checkpoint, train_from, in_weights),
+    "workload": Door(workload, price_table, in_json),
+    "layer table, CSV": Door(lambda d: files(d, net_DOT_csv=TABLE), price_table, in_text),
+    "layer table, TOML": Door(lambda d: files(d, net_DOT_toml=TOML), price_table, in_text),
+    "platform": Door(
+        lambda d: files(d, p_DOT_toml=PLATFORM), lambda p: price(stdp().workload(np.eye(64)[:4]), p), in_text
+    ),
+    "run": Door(run, root(read_run, "seed"), in_json),
 }
 
 # --- tests --------------------------------------------------------------------------------------------------------
