@@ -502,7 +502,7 @@ def workload(folder):
 
 TABLE = b"""# A table.
 steps,4
-exit_histogram,5 3 1 1
+exit_histogram,5;3;1;1
 kind,in,out,kernel,stride,groups,height,width,rate,input_bits,once_per_inference,name
 conv,3,8,3,1,1,8,8,1,8,true,first
 conv,8,8,3,2,1,4,4,0.2,,,second
