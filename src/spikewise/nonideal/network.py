@@ -162,14 +162,15 @@ def _input_codes(
     network: SpikingNetwork, nonideal: Nonideal, images: Tensor, n_steps: int
 ) -> dict[str, InputCodes | None]:
     """Return the codes of the inputs of each layer, in the order of execution, from the range of the inputs."""
-    seen: dict[str, tuple[float, float] | None] = {}
+    seen: dict[str, tuple[float, float, bool]] = {}
 
     def watch(name: str) -> Any:
         def hook(module: nn.Module, args: tuple[Tensor, ...]) -> None:
             x = args[0]
-            is_spikes = bool(((x == 0) | (x == 1)).all())
-            before = seen.get(name) or (0.0, 0.0)
-            seen[name] = None if is_spikes else (min(before[0], float(x.min())), max(before[1], float(x.max())))
+            # A layer may be called at each step; a single frame can look like spikes, so that all calls count.
+            low, high, is_spikes = seen.get(name, (0.0, 0.0, True))
+            is_spikes = is_spikes and bool(((x == 0) | (x == 1)).all())
+            seen[name] = min(low, float(x.min())), max(high, float(x.max())), is_spikes
 
         return hook
 
@@ -178,7 +179,10 @@ def _input_codes(
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_pre_hook(watch(name))
     clean(images, n_steps)
-    return {name: ends and InputCodes.spanning(*ends, nonideal.input_bits) for name, ends in seen.items()}
+    return {
+        name: None if is_spikes else InputCodes.spanning(low, high, nonideal.input_bits)
+        for name, (low, high, is_spikes) in seen.items()
+    }
 
 
 @torch.no_grad()
