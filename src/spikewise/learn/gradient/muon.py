@@ -27,7 +27,7 @@ class Muon(torch.optim.AdamW):
 
     Parameters
     ----------
-    groups : list of dict
+    params : list of dict
         ``params``, ``orthogonal`` and optionally ``weight_decay``; orthogonal groups hold matrices or kernels.
     lr : float
         Learning rate.
@@ -41,9 +41,6 @@ class Muon(torch.optim.AdamW):
     >>> 0.02 < -weight[0, 0].item() < 0.04, weight[0, 1].item()  # the size of the gradient does not matter
     (True, 0.0)
     """
-
-    def __init__(self, groups: list[dict[str, Any]], lr: float) -> None:
-        super().__init__(groups, lr=lr)
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
