@@ -184,9 +184,5 @@ def _crossbar(levels: Tensor, chip: Nonideal, generator: torch.Generator) -> Ten
     top = 2**bits - 1
     if chip.array.sign == "offset":
         levels = functional.pad(levels, (0, 1), value=2.0 ** (bits - 1))
-    cells = device.program(
-        levels, top, generator, on_off=chip.on_off, variation=chip.variation,
-        stuck_on=chip.stuck_on, stuck_off=chip.stuck_off,
-    )  # fmt: skip
     siemens = (1 - 1 / chip.on_off) / chip.r_on_ohm / top  # of one cell level
-    return device.wire_drop(cells, chip.wire_ohm * siemens)
+    return device.wire_drop(device.program(levels, top, chip, generator), chip.wire_ohm * siemens)

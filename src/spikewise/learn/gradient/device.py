@@ -46,9 +46,8 @@ def choose_precision(name: Precision, device: torch.device) -> torch.dtype:
     >>> choose_precision("float32", torch.device("cpu"))
     torch.float32
     """
-    if name == "auto":
-        return torch.bfloat16 if _is_bfloat16_native(device) else torch.float32
-    return torch.bfloat16 if name == "bfloat16" else torch.float32
+    is_short = name == "bfloat16" or (name == "auto" and _is_bfloat16_native(device))
+    return torch.bfloat16 if is_short else torch.float32
 
 
 def _is_bfloat16_native(device: torch.device) -> bool:
