@@ -116,17 +116,14 @@ def _checksum(tensors: Iterable[Tensor]) -> int:
 
 def write_checkpoint(path: str | os.PathLike[str], trainer: Trainer, progress: Progress) -> None:
     """Replace the checkpoint file atomically."""
-    parts = {"model": trainer.model.state_dict(), "best": progress.best_weights}
+    tensors = {f"model/{key}": value for key, value in trainer.model.state_dict().items()}
+    tensors |= {f"best/{key}": value for key, value in progress.best_weights.items()}
     if trainer.average is not None:
-        parts["average"] = trainer.average.model.state_dict()
-    parts |= {f"optimizer/{index}": values for index, values in trainer.optimizer.state_dict()["state"].items()}
-    # One entry per tensor, since safetensors has no nesting.
-    arrays = {
-        f"{part}/{key}": value.detach().cpu().numpy()
-        for part, values in parts.items()
-        for key, value in values.items()
-        if value is not None
-    }
+        tensors |= {f"average/{key}": value for key, value in trainer.average.model.state_dict().items()}
+    for index, values in trainer.optimizer.state_dict()["state"].items():
+        # One entry per tensor, since safetensors has no nesting.
+        tensors |= {f"optimizer/{index}/{key}": value for key, value in values.items() if value is not None}
+    arrays = {key: value.detach().cpu().numpy() for key, value in tensors.items()}
     header = {"format": _FORMAT, **{key: getattr(progress, key) for key in _HEADER}}
     header["history"] = [asdict(row) for row in progress.history]
     write_weights(path, arrays, header, sidecar=False)

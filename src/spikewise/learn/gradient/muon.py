@@ -45,10 +45,8 @@ class Muon(torch.optim.AdamW):
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         """Update all weights by their gradients."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        with torch.enable_grad():
+            loss = None if closure is None else closure()
         everything = self.param_groups
         for group in everything:
             for weight in group["params"] if group["orthogonal"] else ():
