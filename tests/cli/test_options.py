@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 import typer
@@ -33,12 +33,13 @@ from spikewise.workflow import (
     SearchSettings,
     ShrinkSettings,
     STDPSettings,
+    SweepSettings,
     TrainSettings,
 )
 
 COMMANDS = {
     "train": TrainSettings, "stdp": STDPSettings, "exit": ExitSettings, "shrink": ShrinkSettings,
-    "search": SearchSettings, "demo": DemoSettings,
+    "search": SearchSettings, "demo": DemoSettings, "sweep": SweepSettings,
 }  # fmt: skip
 ASKED = {
     name: Asked(
@@ -65,6 +66,9 @@ FLAGS = {
     "--seed 5 --limit 100",
     "demo": "--data mnist --model vgg7 --width 0.5 --steps 3 --epochs 2 --neurons 50 --max-drop-deep 0.01 "
     "--max-drop-stdp 0.02 --platform digital-45nm --seed 1",
+    "sweep": "--bits 8,2 --platform digital-45nm --platform mine.toml --vary mapping.adc_bits=4,6 "
+    "--vary mapping.sign=count --max-drop 0.02 --max-memory 200kB --max-energy 20uJ --max-latency 5ms "
+    "--min-accuracy 0.9 --images 100",
 }  # fmt: skip
 # Targets exclude each other, and stochastic rounding excludes fine-tuning.
 LEFT = {"exit": {"max_steps", "max_energy_j", "max_edp_js"}, "shrink": {"rounding"}}
@@ -76,7 +80,7 @@ def params_of(command):
 
 def line(command, *flags):
     """A command as it would be typed; of some the folder of a run is the first word."""
-    return [command, *(["RUN"] if command in ("exit", "shrink") else []), *flags]
+    return [command, *(["RUN"] if command in ("exit", "shrink", "sweep") else []), *flags]
 
 
 def printed(capsys, *arguments):
@@ -110,7 +114,8 @@ def test_every_field_has_one_flag_with_its_default_and_its_description(command):
         assert len(param.opts) == 1
         assert param.secondary_opts == ([f"--no{param.opts[0][1:]}"] if bare(info.annotation) is bool else [])
         default = read(param.default) if read and param.default is not None else param.default
-        assert default == {"augment": "auto"}.get(name, info.default)
+        if name not in asked.spelled or not asked.spelled[name].is_repeated:
+            assert default == {"augment": "auto"}.get(name, info.default)
         if get_origin(bare(info.annotation)) is Literal:
             assert param.metavar.split("|") == list(get_args(bare(info.annotation)))
     assert asked.settings({}, None) == usual
@@ -155,6 +160,9 @@ def a_value(info):
         Augmentation: st.builds(Augmentation, max_shift=st.integers(0, 64), flip=st.booleans()),
         tuple[int, ...] | dict[str, int]: st.lists(st.integers(2, 16), min_size=1).map(tuple)
         | st.dictionaries(st.text(), st.integers(2, 16), min_size=1),
+        dict[str, tuple[Any, ...]]: st.dictionaries(
+            st.text(), st.lists(st.integers() | st.text() | st.floats(0, 1)).map(tuple)
+        ),
     }  # fmt: skip
     if get_origin(kind) is Literal:
         return st.sampled_from(get_args(kind))

@@ -69,7 +69,7 @@ def test_tables_say_what_the_figures_are(deep, few_digits, capsys):
         (["--platform", "loihi", "--platform", "loihi"], "names of their own"),
         (["--bits", "x"], "--bits must be whole numbers"),
         (["--platform", "abacus"], "abacus"),
-        (["--max-drop", "1"], "--max-drop must lie in"),
+        (["--max-drop", "1"], "--max-drop must be below 1"),
         (["--images", "1"], "--images must be at least 2"),
         (["--min-accuracy", "2"], "--min-accuracy"),
         (["--max-memory", "200"], "a limit must be a number with a unit"),

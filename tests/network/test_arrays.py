@@ -1,6 +1,7 @@
 """Memory that is used again, and work in parts."""
 
 import gc
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -30,6 +31,19 @@ def test_memory_is_not_handed_out_while_a_tensor_still_looks_at_it():
     del first
     gc.collect()
     assert empty(LARGE, np.float32).ctypes.data == place
+
+
+def test_ctrl_c_cannot_be_lost_while_an_array_is_deleted():
+    # Python drops what is raised in a __del__, and Ctrl-C is raised between two lines of Python code: there are none.
+    calls = []
+    array = empty(LARGE, np.float32)
+    sys.setprofile(lambda frame, event, _: calls.append(frame.f_code.co_name) if event == "call" else None)
+    try:
+        del array
+    finally:
+        sys.setprofile(None)
+    assert len(_arrays._idle) == 1
+    assert calls == []
 
 
 def test_a_small_array_does_not_occupy_a_large_block():

@@ -1,5 +1,4 @@
 import importlib.util
-import math
 from pathlib import Path
 
 import numpy as np
@@ -21,23 +20,23 @@ spec.loader.exec_module(ladder)
 
 
 def test_cells_span_the_on_off_ratio():
-    cells = program(torch.arange(16.0), 15, torch.Generator(), on_off=5)
+    cells = program(torch.arange(16.0), 15, Nonideal(on_off=5), torch.Generator())
     assert float(cells[-1] / cells[0]) == pytest.approx(5)
     torch.testing.assert_close(cells.diff(), torch.ones(15))
 
 
 def test_spread_is_relative_to_the_conductance():
     levels = torch.tensor([[2.0], [6.0]]).expand(2, 20_000)
-    cells = program(levels, 7, torch.Generator().manual_seed(0), on_off=math.inf, variation=0.1)
+    cells = program(levels, 7, Nonideal(variation=0.1), torch.Generator().manual_seed(0))
     # Standard error of a mean 0.1 / sqrt(20000) = 0.0007, of a standard deviation 0.0005: four of them.
     torch.testing.assert_close(cells.mean(1), levels[:, 0], rtol=0.003, atol=0)
     torch.testing.assert_close(cells.std(1) / cells.mean(1), torch.full((2,), 0.1), rtol=0, atol=0.002)
-    assert float(program(levels, 7, torch.Generator(), on_off=9, variation=1.0).min()) >= 0
+    assert float(program(levels, 7, Nonideal(on_off=9, variation=1.0), torch.Generator()).min()) >= 0
 
 
 def test_the_share_of_stuck_cells_is_as_asked():
     levels = torch.full((100_000,), 3.0)
-    cells = program(levels, 7, torch.Generator().manual_seed(0), on_off=8, stuck_on=0.09, stuck_off=0.02)
+    cells = program(levels, 7, Nonideal(on_off=8, stuck_on=0.09, stuck_off=0.02), torch.Generator().manual_seed(0))
     # Binomial: sqrt(0.09 * 0.91 / 1e5) = 0.0009; four of them.
     assert float((cells == 8).float().mean()) == pytest.approx(0.09, abs=0.0036)
     assert float((cells == 1).float().mean()) == pytest.approx(0.02, abs=0.0018)

@@ -12,6 +12,8 @@ from torch import nn  # noqa: E402
 from spikewise.dynamic import EntropyExit, NeverExit, replay_exit  # noqa: E402
 from spikewise.errors import ParameterError, ShapeError  # noqa: E402
 from spikewise.network import SpikingClassifier  # noqa: E402
+from spikewise.network.models import SpikingNetwork  # noqa: E402
+from spikewise.network.protocol import run_steps  # noqa: E402
 from spikewise.nonideal.device import quantize_weights  # noqa: E402
 from spikewise.nonideal.network import Nonideal, clip_share, design_crossbars, on_crossbars  # noqa: E402
 from spikewise.price import CrossbarArray  # noqa: E402
@@ -94,6 +96,31 @@ def test_ranges_are_calibrated_for_each_partial_sum(network, images):
     assert clip_share(chip) == 0  # nothing was converted yet
     scores(chip, images)
     assert 0 < clip_share(chip) < 0.01
+
+
+class Stepwise(SpikingNetwork):
+    """A network that calls its layers once per step."""
+
+    def forward(self, images, n_steps):
+        return run_steps(self, images, n_steps)
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["last", "first"])
+@pytest.mark.parametrize("grey", [0, 2], ids=["silent", "brightest"])
+def test_the_range_of_an_input_is_that_of_all_steps(network, images, grey, order):
+    # Divided by a deviation of 1/2, frames of 0 or 1/2 look like spikes.
+    frames = np.stack([images / 1024, np.full(images.shape, grey / 4)])[::order]
+    designs = []
+    for kind in (SpikingNetwork, Stepwise):
+        model = kind(network.spec).eval()
+        model.load_state_dict(network.state_dict())
+        model.mean.zero_()
+        model.std.fill_(0.5)
+        designs.append(design_crossbars(model, Nonideal(adc_bits=6), frames, 2))
+    at_once, by_step = designs
+    assert by_step.input_codes == at_once.input_codes
+    assert list(by_step.input_codes) == list(at_once.input_codes)
+    assert by_step.input_codes["layers.conv1.synapses"] is not None
 
 
 def test_a_chip_is_drawn_once(network, images):

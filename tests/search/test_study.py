@@ -1,5 +1,6 @@
 """Trials are tried once each, under the budget, by however many workers, of which some may die."""
 
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -110,6 +111,19 @@ def test_a_dead_workers_trial_is_taken_up_again(tmp_path):
     assert [trial.outcome for trial in trials].count(DIED) == 1
     assert Counter(trial.design for trial in trials if trial.outcome == TRAINED) == Counter(feasible())
     assert len(task.trained) == 14 - 3
+
+
+def test_a_trial_without_any_heartbeat_is_taken_up_again(tmp_path):
+    study = opened(tmp_path, grace_s=2)
+    with pytest.warns(UserWarning, match="Heartbeat"):
+        dead = study._study.ask()  # its worker died at once: the trial runs, and there is nothing that could stop
+    beats = sqlite3.connect(tmp_path / "study.db").execute("select count(*) from trial_heartbeats")
+    assert (dead.number, beats.fetchone()) == (0, (0,))
+    task = Toy()
+    study.work(task)
+    outcomes = [trial.outcome for trial in study.trials()]
+    assert (outcomes[0], outcomes.count(DIED)) == (DIED, 1)
+    assert Counter(task.trained) == Counter(feasible())
 
 
 def test_the_sampler_trains_no_design_over_the_budget_and_none_twice(tmp_path):

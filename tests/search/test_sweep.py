@@ -46,17 +46,17 @@ def test_every_design_has_the_figures_that_it_has_alone():
 
 def test_the_best_and_the_front_are_those_of_a_plain_search():
     found = sweep(VARIANTS, CHIPS, PATH)
-    rows = [found.to_dict((v, p, m)) for v in range(2) for p in range(2) for m in range(4)]
+    rows = [found.figures_at((v, p, m)) for v in range(2) for p in range(2) for m in range(4)]
     limit = Budget(accuracy=float(np.median(found.accuracy)), memory_bits=3000)
     allowed = [row for row in rows if row["accuracy"] >= limit.accuracy and row["memory_bits"] <= 3000]
-    assert found.to_dict(found.best(found.within(limit)))["edp_js"] == min(row["edp_js"] for row in allowed)
+    assert found.figures_at(found.best(found.within(limit)))["edp_js"] == min(row["edp_js"] for row in allowed)
 
     def beats(a, b):
         pairs = [(b["accuracy"], a["accuracy"]), (a["energy_j"], b["energy_j"]), (a["latency_s"], b["latency_s"])]
         return all(x <= y for x, y in pairs) and any(x < y for x, y in pairs)
 
     expected = [row for row in rows if not any(beats(other, row) for other in rows)]
-    front = [found.to_dict(place) for place in found.front(found.within(Budget()))]
+    front = [found.figures_at(place) for place in found.front(found.within(Budget()))]
 
     def figures(row):
         return tuple(row[key] for key in ("accuracy", "energy_j", "latency_s"))

@@ -62,12 +62,15 @@ class Spelled(NamedTuple):
         Words of the default.
     none : str, optional
         Words for None, where the default is something else.
+    is_repeated : bool
+        Whether the flag may come several times; ``read`` takes the list of the words.
     """
 
     flag: str
-    read: Callable[[str], Any] | None = None
+    read: Callable[[Any], Any] | None = None
     default: str | None = None
     none: str | None = None
+    is_repeated: bool = False
 
 
 Complete = Callable[[dict[str, Any], Mapping[str, Any]], None]
@@ -186,7 +189,7 @@ class Asked:
 
     def _worded(self, name: str, value: Any) -> Any:
         read = self.spelled[name].read if name in self.spelled else None
-        return read(value) if read is not None and isinstance(value, str) else value
+        return read(value) if read is not None and isinstance(value, str | list) else value
 
     def _made(self, asked: dict[str, Any], flags: Mapping[str, Any], *, strict: bool = False) -> BaseModel:
         if self.complete is not None:
@@ -231,6 +234,8 @@ def _option(path: Place, info: FieldInfo, spelled: Mapping[str, Spelled]) -> ins
     taken: Any = kind if kind in (bool, int, float) and special.read is None else str
     default = _in_words(info.default) if special.default is None else special.default
     option = typer.Option(declared, help=info.description, metavar=_possible(kind, info))
+    if special.is_repeated:
+        taken, default = list[str], None
     return _keyword(name, Annotated[taken if default is not None else taken | None, option], default)
 
 

@@ -35,13 +35,15 @@ def _names_of(words: str) -> tuple[str, ...]:
     return names
 
 
-SPELLED = {
-    **{key: Spelled(flag, partial(numbers_of, option=flag))
-       for key, flag in (("n_neurons", "--neurons"), ("n_bits", "--bits"), ("n_steps", "--steps"))},
-    "rule": Spelled("--rules", _names_of), "n_trials": Spelled("--trials"),
+LIMITS = {
     "memory_bits": Spelled("--max-memory", partial(quantity, unit="bit")),
     "energy_j": Spelled("--max-energy", partial(quantity, unit="J")),
     "latency_s": Spelled("--max-latency", partial(quantity, unit="s")), "accuracy": Spelled("--min-accuracy"),
+}  # fmt: skip
+SPELLED = {
+    **{key: Spelled(flag, partial(numbers_of, option=flag))
+       for key, flag in (("n_neurons", "--neurons"), ("n_bits", "--bits"), ("n_steps", "--steps"))},
+    "rule": Spelled("--rules", _names_of), "n_trials": Spelled("--trials"), **LIMITS,
 }  # fmt: skip
 
 
@@ -71,10 +73,10 @@ def search(
         results = run_search(
             settings, folder, stages_on(bars), root, resume=resume, n_workers=jobs, storage=storage, is_helper=helper
         )
-    if helper:
+    if results is None:
         NOTES.print(f"Nothing is left to help with in {folder}.", markup=False, soft_wrap=True)
         return
     emit(results, *search_tables(results), as_json=as_json)
-    if results["chosen"] is not None:
-        NOTES.print(f"Run: {results['chosen']['test']['run']}", markup=False, soft_wrap=True)
-    NOTES.print(f"Picture: {results['picture']}   ({results['seconds']:.0f} s)", markup=False, soft_wrap=True)
+    if results.chosen is not None and results.chosen.test is not None:
+        NOTES.print(f"Run: {results.chosen.test.run}", markup=False, soft_wrap=True)
+    NOTES.print(f"Picture: {results.picture}   ({results.seconds:.0f} s)", markup=False, soft_wrap=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
@@ -116,17 +117,14 @@ class Measurement:
     @classmethod
     def from_dict(cls, raw: Any, what: str = "a measurement") -> Measurement:
         """Build a measurement from the result of :meth:`to_dict` or :meth:`summary`; raise DataError otherwise."""
-        try:
+        with suppress(KeyError, TypeError, ValueError, OverflowError):
             joules = None if raw["joules"] is None else float(raw["joules"])
             found = cls(float(raw["seconds"]), joules, str(raw["source"]), int(raw["n_samples"]), int(raw["n_missing"]))
-        except (KeyError, TypeError, ValueError, OverflowError):
-            found = None
-        # The bounds also exclude NaN, which fails every comparison.
-        figures = () if found is None else (found.seconds, found.joules or 0.0, found.n_samples, found.n_missing)
-        if found is None or not all(0 <= figure < math.inf for figure in figures):
-            keys = "seconds, joules, source, n_samples and n_missing"
-            raise DataError(f"{what} must hold {keys}, none below 0; got {raw!r:.80}. Delete the entry.")
-        return found
+            # The bounds also exclude NaN, which fails every comparison.
+            if all(0 <= each < math.inf for each in (found.seconds, joules or 0.0, found.n_samples, found.n_missing)):
+                return found
+        keys = "seconds, joules, source, n_samples and n_missing"
+        raise DataError(f"{what} must hold {keys}, none below 0; got {raw!r:.80}. Delete the entry.")
 
 
 NOTHING = Measurement(0.0, 0.0, "", 0)

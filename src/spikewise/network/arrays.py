@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -31,12 +31,13 @@ _idle: deque[Any] = deque(maxlen=_KEPT)  # the longest idle goes first
 class _Lease:
     """Owner of an array's memory block, which becomes idle once the array and all views of it are deleted."""
 
-    def __init__(self, block: Any) -> None:
-        self._block = block
-        self.__array_interface__ = block.__array_interface__
+    # Arrays are deleted at any moment, also at that of Ctrl-C, and Python drops a KeyboardInterrupt that is raised in a
+    # __del__. A finaliser without Python code cannot be interrupted: a slot that holds a call of C.
+    __slots__ = ("__array_interface__", "__del__")
 
-    def __del__(self) -> None:
-        _idle.append(self._block)
+    def __init__(self, block: Any) -> None:
+        self.__array_interface__ = block.__array_interface__
+        self.__del__ = partial(_idle.append, block)
 
 
 def empty(n: int, dtype: Any) -> Any:

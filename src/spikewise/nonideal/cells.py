@@ -56,16 +56,13 @@ class ReadOut:
 
     def __call__(self, columns: Tensor) -> Tensor:
         """Return the outputs of all columns: first the digits of each weight side by side, then the references."""
-        if self.crossbar_of is None:
-            own, references = columns, None
-        else:
-            n_own = len(self.crossbar_of) * len(self.digits)
-            own, references = columns[:, :, :n_own], columns[:, :, n_own:]
+        n_own = columns.shape[2] if self.crossbar_of is None else len(self.crossbar_of) * len(self.digits)
+        own, references = columns[:, :, :n_own], columns[:, :, n_own:]
         first, *others = own.unflatten(2, (-1, len(self.digits))).unbind(3)
         total = first * self.digits[0]
         for column, count in zip(others, self.digits[1:], strict=True):
             total.add_(column, alpha=count)
-        if references is not None and self.crossbar_of is not None:
+        if self.crossbar_of is not None:
             shared = references if references.shape[2] == 1 else references[:, :, self.crossbar_of]
             total.sub_(shared, alpha=self.reference)
         return total
@@ -124,9 +121,9 @@ def read_out(chip: Nonideal, n_outputs: int) -> ReadOut:
 def kinds_of(reads: ReadOut, n_columns: int, array: CrossbarArray) -> Tensor:
     """Return the converter range of each column: one per digit, one for the references, -1 for counted inputs."""
     per_weight = len(reads.digits)
-    n_own = n_columns if reads.crossbar_of is None else len(reads.crossbar_of) * per_weight
-    kinds = torch.full((n_columns,), -1 if _is_counted(array) else per_weight)
-    kinds[:n_own] = torch.arange(per_weight).repeat(n_own // per_weight)
+    kinds = torch.arange(n_columns) % per_weight
+    if reads.crossbar_of is not None:
+        kinds[len(reads.crossbar_of) * per_weight :] = -1 if _is_counted(array) else per_weight
     return kinds
 
 
@@ -184,9 +181,5 @@ def _crossbar(levels: Tensor, chip: Nonideal, generator: torch.Generator) -> Ten
     top = 2**bits - 1
     if chip.array.sign == "offset":
         levels = functional.pad(levels, (0, 1), value=2.0 ** (bits - 1))
-    cells = device.program(
-        levels, top, generator, on_off=chip.on_off, variation=chip.variation,
-        stuck_on=chip.stuck_on, stuck_off=chip.stuck_off,
-    )  # fmt: skip
     siemens = (1 - 1 / chip.on_off) / chip.r_on_ohm / top  # of one cell level
-    return device.wire_drop(cells, chip.wire_ohm * siemens)
+    return device.wire_drop(device.program(levels, top, chip, generator), chip.wire_ohm * siemens)

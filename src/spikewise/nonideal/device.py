@@ -23,6 +23,8 @@ transistors, offset and gain errors of converters. Constants are arguments: none
 import torch
 from torch import Tensor
 
+from .settings import Nonideal
+
 N_BINS = 4096  # of the histogram from which a converter's range is read
 
 
@@ -65,16 +67,7 @@ def pedestal(top: int, on_off: float) -> float:
     return top / (on_off - 1)
 
 
-def program(
-    levels: Tensor,
-    top: int,
-    generator: torch.Generator,
-    *,
-    on_off: float,
-    variation: float = 0.0,
-    stuck_on: float = 0.0,
-    stuck_off: float = 0.0,
-) -> Tensor:
+def program(levels: Tensor, top: int, chip: Nonideal, generator: torch.Generator) -> Tensor:
     """Program cells, and return their conductances in cell levels.
 
     Parameters
@@ -83,27 +76,23 @@ def program(
         Digits to write, 0..top.
     top : int
         Largest digit.
+    chip : Nonideal
+        On/off ratio, spread, and shares of stuck cells.
     generator : torch.Generator
         Source of chance of this chip. For one seed, a cell has the same random numbers whatever the spread.
-    on_off : float
-        Largest over smallest conductance, above 1.
-    variation : float
-        Standard deviation over mean.
-    stuck_on, stuck_off : float
-        Shares of cells stuck at the largest and the smallest conductance.
 
     Examples
     --------
-    >>> program(torch.tensor([0.0, 9.0]), 9, torch.Generator(), on_off=10).tolist()
+    >>> program(torch.tensor([0.0, 9.0]), 9, Nonideal(on_off=10), torch.Generator()).tolist()
     [1.0, 10.0]
     """
-    lowest = pedestal(top, on_off)
+    lowest = pedestal(top, chip.on_off)
     # Drawn even without variation or stuck cells, and on the CPU: a seed is the same chip at any setting and device.
     luck = torch.randn(levels.shape, generator=generator).to(levels.device)
     fate = torch.rand(levels.shape, generator=generator).to(levels.device)
-    cells = ((levels + lowest) * (1 + variation * luck)).clamp(min=0)
-    cells = torch.where(fate < stuck_on, top + lowest, cells)
-    return torch.where((fate >= stuck_on) & (fate < stuck_on + stuck_off), lowest, cells)
+    cells = ((levels + lowest) * (1 + chip.variation * luck)).clamp(min=0)
+    cells = torch.where(fate < chip.stuck_on, top + lowest, cells)
+    return torch.where((fate >= chip.stuck_on) & (fate < chip.stuck_on + chip.stuck_off), lowest, cells)
 
 
 def wire_drop(cells: Tensor, wire: float) -> Tensor:

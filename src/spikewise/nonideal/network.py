@@ -8,7 +8,7 @@ A direct-coded first layer is read once per image, so its read noise does not av
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,14 @@ class CrossbarDesign:
         checked = tuple(whole_number("seed", seed, 0, _MAX_SEED) for seed in seeds)
         if not checked:
             raise ParameterError("seeds must name at least one chip; got none.")
-        network = _on_chips(self.network, self.nonideal, self.input_codes, checked)
+        network, noise = copy.deepcopy(self.network).eval(), ReadNoise(checked)
+        for index, (name, codes) in enumerate(self.input_codes.items()):
+            layer: Any = network.get_submodule(name)
+            kind = CrossbarConv2d if isinstance(layer, nn.Conv2d) else CrossbarLinear
+            # A seed per layer, so that a layer's deviations do not depend on the sizes of the layers before it.
+            own_seeds = [seed_of(seed, index) for seed in checked]
+            replaced = kind(layer, nonideal=self.nonideal, codes=codes, seeds=own_seeds, noise=noise, begins=index == 0)
+            network.set_submodule(name, replaced)
         for name, steps in self.converter_steps.items():
             for block, step in zip(_blocks(network.get_submodule(name)), steps, strict=True):
                 block.step.copy_(step)
@@ -100,11 +107,8 @@ def design_crossbars(
             f"read_noise must be 0 for recordings; got {nonideal.read_noise:g}. Give pictures, or chips without it."
         )
     images = torch.as_tensor(checked, device=network.mean.device)
-    input_codes = _input_codes(network, nonideal, images, n_steps)
-    converter_steps = {}
-    if nonideal.adc_bits is not None:
-        converter_steps = _converter_steps(network, nonideal, input_codes, images, n_steps)
-    return CrossbarDesign(network, nonideal, input_codes, converter_steps)
+    exact = CrossbarDesign(network, nonideal, _input_codes(network, nonideal, images, n_steps), {})
+    return replace(exact, converter_steps=_converter_steps(exact, images, n_steps))
 
 
 def on_crossbars(
@@ -137,22 +141,6 @@ def clip_shares(network: nn.Module) -> NDArray[np.float64]:
     return np.asarray(n_clipped / max(1, sum(block.n_converted for block in blocks)), np.float64)
 
 
-def _on_chips(
-    network: SpikingNetwork, nonideal: Nonideal, input_codes: Mapping[str, InputCodes | None], seeds: Sequence[int]
-) -> SpikingNetwork:
-    chips = copy.deepcopy(network).eval()
-    noise = ReadNoise(seeds)
-    for index, (name, codes) in enumerate(input_codes.items()):
-        layer: Any = chips.get_submodule(name)
-        kind = CrossbarConv2d if isinstance(layer, nn.Conv2d) else CrossbarLinear
-        # A seed per layer, so that a layer's deviations do not depend on the sizes of the layers before it.
-        own_seeds = [seed_of(seed, index) for seed in seeds]
-        replaced = kind(layer, nonideal=nonideal, codes=codes, seeds=own_seeds, noise=noise, begins=index == 0)
-        parent, _, key = name.rpartition(".")
-        setattr(chips.get_submodule(parent), key, replaced)
-    return chips
-
-
 def _blocks(module: nn.Module) -> list[RowBlock]:
     return [part for part in module.modules() if isinstance(part, RowBlock)]
 
@@ -162,14 +150,15 @@ def _input_codes(
     network: SpikingNetwork, nonideal: Nonideal, images: Tensor, n_steps: int
 ) -> dict[str, InputCodes | None]:
     """Return the codes of the inputs of each layer, in the order of execution, from the range of the inputs."""
-    seen: dict[str, tuple[float, float] | None] = {}
+    seen: dict[str, tuple[float, float, bool]] = {}
 
     def watch(name: str) -> Any:
         def hook(module: nn.Module, args: tuple[Tensor, ...]) -> None:
             x = args[0]
-            is_spikes = bool(((x == 0) | (x == 1)).all())
-            before = seen.get(name) or (0.0, 0.0)
-            seen[name] = None if is_spikes else (min(before[0], float(x.min())), max(before[1], float(x.max())))
+            # A layer may be called at each step; a single frame can look like spikes, so that all calls count.
+            low, high, is_spikes = seen.get(name, (0.0, 0.0, True))
+            is_spikes = is_spikes and bool(((x == 0) | (x == 1)).all())
+            seen[name] = min(low, float(x.min())), max(high, float(x.max())), is_spikes
 
         return hook
 
@@ -178,34 +167,30 @@ def _input_codes(
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_pre_hook(watch(name))
     clean(images, n_steps)
-    return {name: ends and InputCodes.spanning(*ends, nonideal.input_bits) for name, ends in seen.items()}
+    return {
+        name: None if is_spikes else InputCodes.spanning(low, high, nonideal.input_bits)
+        for name, (low, high, is_spikes) in seen.items()
+    }
 
 
 @torch.no_grad()
-def _converter_steps(
-    network: SpikingNetwork,
-    nonideal: Nonideal,
-    input_codes: Mapping[str, InputCodes | None],
-    images: Tensor,
-    n_steps: int,
-) -> dict[str, tuple[Tensor, ...]]:
+def _converter_steps(design: CrossbarDesign, images: Tensor, n_steps: int) -> dict[str, tuple[Tensor, ...]]:
     """Return the steps of the converters of each layer, from the currents of a chip without random deviations."""
-    assert nonideal.adc_bits is not None
-    chip = _on_chips(network, nonideal.nominal, input_codes, (0,))
+    clip, n_bits = design.nonideal.clip, design.nonideal.adc_bits
+    if n_bits is None:
+        return {}
+    chip = replace(design, nonideal=design.nonideal.nominal).chip(0)
     for block in _blocks(chip):
         block.n_bits = None  # exact, so that rounding in one layer does not change the currents of the next
         block.seen = torch.zeros(len(block.largest), device.N_BINS, device=images.device)
     chip(images, n_steps)
-    steps = {}
-    for name in input_codes:
-        steps[name] = tuple(
-            device.converter_step(_full_scales(block, nonideal.clip), nonideal.adc_bits)
-            for block in _blocks(chip.get_submodule(name))
-        )
-    return steps
+    return {
+        name: tuple(_converter_step(block, clip, n_bits) for block in _blocks(chip.get_submodule(name)))
+        for name in design.input_codes
+    }
 
 
-def _full_scales(block: RowBlock, clip: float) -> Tensor:
+def _converter_step(block: RowBlock, clip: float, n_bits: int) -> Tensor:
     assert block.seen is not None
     found = [device.full_scale(seen, most, clip) for seen, most in zip(block.seen, block.largest, strict=True)]
-    return torch.tensor(found, device=block.step.device)[:, None, None]
+    return device.converter_step(torch.tensor(found, device=block.step.device)[:, None, None], n_bits)

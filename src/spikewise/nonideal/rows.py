@@ -123,17 +123,12 @@ class RowBlock(nn.Module):
             for kind, most in enumerate(self.largest):
                 self.seen[kind] += device.histogram(measured[:, :, self.kinds == kind], most)
         if self.n_bits is not None:
-            self._convert(measured)
+            step = self.step[self.kinds]
+            is_clipped = (measured > step * (2**self.n_bits - 0.5)).chunk(len(self.n_clipped), 1)
+            self.n_clipped += [int(torch.count_nonzero(chip)) for chip in is_clipped]
+            self.n_converted += measured.numel() // len(self.n_clipped)
+            device.convert(measured, step, self.n_bits)  # in place, and so in ``currents``
         return currents if self.n_taps == 1 else currents.unflatten(2, (-1, self.n_taps)).sum(3)
-
-    def _convert(self, measured: Tensor) -> None:
-        """Convert in place, and count the currents beyond the range."""
-        assert self.n_bits is not None
-        step = self.step[self.kinds]
-        is_clipped = (measured > step * (2**self.n_bits - 0.5)).chunk(len(self.n_clipped), 1)
-        self.n_clipped += [int(torch.count_nonzero(chip)) for chip in is_clipped]
-        self.n_converted += measured.numel() // len(self.n_clipped)
-        device.convert(measured, step, self.n_bits)
 
 
 def _apart(cells: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from spikewise.price.imc.chip import ImcChip
 from spikewise.price.imc.mapping import CrossbarArray
 from spikewise.price.platform import load_platform
 
+_LARGEST = {"variation": 1, "read_noise": 1, "stuck_on": 1, "stuck_off": 1, "wire_ohm": 1e6, "clip": 0.5}
 _PHYSICAL = CrossbarArray(n_rows=64, n_cols=64, cell_bits=4, sign="differential")
 
 
@@ -69,11 +70,9 @@ class Nonideal:
         def put(key: str, value: Any) -> None:
             object.__setattr__(self, key, value)
 
-        for key in ("variation", "read_noise", "stuck_on", "stuck_off"):
-            put(key, positive_number(key, getattr(self, key), 1, zero=True))
-        put("wire_ohm", positive_number("wire_ohm", self.wire_ohm, 1e6, zero=True))
+        for key, most in _LARGEST.items():
+            put(key, positive_number(key, getattr(self, key), most, zero=True))
         put("r_on_ohm", positive_number("r_on_ohm", self.r_on_ohm, 1e12))
-        put("clip", positive_number("clip", self.clip, 0.5, zero=True))
         put("on_off", _on_off(self.on_off))
         for key, least in (("weight_bits", 2), ("input_bits", 1)):
             put(key, whole_number(key, getattr(self, key), least, 8))

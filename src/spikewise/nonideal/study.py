@@ -120,7 +120,7 @@ def study_chips(
         raise ParameterError("seeds must name at least one chip; got none.")
     if calibration_images is None:
         images = np.asarray(validation[0])
-        calibration_images = images[_rows(images, 0, 64)]
+        calibration_images = np.split(images, [64], sample_axis(images))[0]
     design = design_crossbars(network, nonideal, calibration_images, n_steps)
     figures: list[tuple[float, ...]] = []
     for first in range(0, len(seeds), n_together):
@@ -139,22 +139,14 @@ def chip_traces(
     """Return the trace of each chip of :meth:`CrossbarDesign.chips`, as if it ran alone in batches of this size."""
     images = check_images(images, chips.spec.in_shape, n_frames=n_steps)
     axis = sample_axis(images)
-    n_samples = images.shape[axis]
-    labels = check_labels(labels, n_samples, chips.spec.n_classes)
+    labels = check_labels(labels, images.shape[axis], chips.spec.n_classes)
     classifier = SpikingClassifier(chips, n_steps, batch_size=batch_size * n_chips)
-    score_sum = np.empty((n_steps, n_samples, n_chips, chips.spec.n_classes), np.float32)
     # Copies are made batch by batch: n_chips copies of all images at once would need much memory.
-    for first in range(0, n_samples, batch_size):
-        some = images[_rows(images, first, first + batch_size)]
-        trace = classifier.trace(np.repeat(some, n_chips, axis))
-        for step, scores in enumerate(trace.steps()):
-            score_sum[step, first : first + batch_size] = scores.reshape(-1, *score_sum.shape[2:])
-    return [ScoreTrace.dense(score_sum[:, :, chip], labels) for chip in range(n_chips)]
-
-
-def _rows(images: NDArray[Any], first: int, end: int) -> tuple[slice, ...]:
-    """Return the index of some of the samples, in images or in recordings."""
-    return (*[slice(None)] * sample_axis(images), slice(first, end))
+    batches = np.split(images, range(batch_size, images.shape[axis], batch_size), axis)
+    traces = [classifier.trace(np.repeat(some, n_chips, axis)) for some in batches]
+    score_sum = np.concatenate([[scores.copy() for scores in trace.steps()] for trace in traces], 1)
+    # Row i S + s of a batch is that of sample i on chip s.
+    return [ScoreTrace.dense(score_sum[:, chip::n_chips], labels) for chip in range(n_chips)]
 
 
 def _one_chip(validation: ScoreTrace, test: ScoreTrace, rule: EntropyExit, max_drop: float) -> tuple[float, ...]:

@@ -18,6 +18,8 @@ from spikewise.dynamic.rule import NeverExit, rule_to_dict
 from spikewise.dynamic.uncertainty import UncertaintyExit
 from spikewise.energy.measurement import Measurement, measured_of
 from spikewise.price.analysis.companions import PriceFigures, Prices
+from spikewise.search.designs import STDPDesign
+from spikewise.search.outcome import Candidate
 from spikewise.workload.operations import Operations
 
 from .exit_record import CalibrationFigures, ExitRecord
@@ -49,6 +51,8 @@ def as_plain(value: Any) -> Any:
         return value.model_dump(exclude_none=True)
     if isinstance(value, CalibrationFigures):
         return value.model_dump(exclude_unset=True)  # what was asked for may be None, what was not is left out
+    if isinstance(value, STDPDesign):
+        return value.model_dump()
     if isinstance(value, Mapping):
         return {key: as_plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -373,3 +377,133 @@ class ShrinkResults:
     n_test: int
     n_test_evaluations: int
     page: Page = field(metadata=FLAT)
+
+
+@dataclass(frozen=True, slots=True)
+class DesignFigures:
+    """A trained design of a search with one of its exits, on validation images."""
+
+    name: str
+    design: STDPDesign
+    accuracy: float
+    memory_bits: float
+    energy_j: float
+    latency_s: float
+    trial: int
+    max_drop: float
+    mean_steps: float
+
+    @classmethod
+    def of(cls, found: Candidate) -> DesignFigures:
+        """From a candidate of the search."""
+        point = found.point
+        return cls(
+            found.design.name, found.design, point.accuracy, found.memory_bits, point.energy_j, point.latency_s,
+            found.trial, point.max_drop, point.mean_steps,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesignTest:
+    """A design of a search, trained again and tested, and the limits that it exceeded."""
+
+    run: str
+    accuracy: float
+    accuracy_exit: float
+    mean_steps: float
+    n_test: int
+    n_test_evaluations: int
+    energy_j: float
+    latency_s: float
+    memory_bits: float
+    energy_full_j: float
+    exceeded: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TakenDesign:
+    """A design that a search takes, with the reasons, and its test once there is one."""
+
+    figures: DesignFigures = field(metadata=FLAT)
+    reasons: list[str] | None = field(default=None, metadata=OPTIONAL)
+    test: DesignTest | None = field(default=None, metadata=OPTIONAL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResults:
+    """What ``spikewise search`` found."""
+
+    data: str
+    settings: Settings
+    strategy: str
+    n_designs: int
+    n_feasible: int
+    n_trials: int
+    n_trained: int
+    n_hopeless: int
+    n_over_budget_proposed: int
+    n_over_budget_trained: int
+    n_taken_up_again: int
+    judged_apart: bool
+    n_over_budget_measured: int
+    energy_measured_by_predicted: tuple[float, float, float] | None
+    memory_is_as_predicted: bool
+    trial_cpu_s: float
+    reference: tuple[float, float, float]
+    hypervolume: Mapping[str, float]
+    n_trained_fspinn: int
+    front: list[DesignFigures]
+    trained: list[DesignFigures]
+    chosen: TakenDesign | None
+    fspinn: TakenDesign | None
+    search: str
+    seconds: float
+    picture: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SweptNetwork:
+    """A network in one width of weights: accuracy on the images that choose, and on those that judge."""
+
+    name: str
+    accuracy: float
+    accuracy_kept: float
+    memory_bits: float
+
+
+@dataclass(frozen=True, slots=True)
+class SweptDesign:
+    """A network with an exit threshold on a platform, as a sweep judges it."""
+
+    network: str
+    platform: str
+    accuracy: float
+    accuracy_kept: float
+    mean_steps: float
+    memory_bits: float
+    energy_j: float
+    latency_s: float
+    edp_js: float
+    rule: UncertaintyExit | None = field(default=None, metadata=OPTIONAL)
+    max_drop_left: float | None = field(default=None, metadata=OPTIONAL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepResults:
+    """What ``spikewise sweep`` found."""
+
+    run: str
+    data: str | None
+    n_images: int
+    judged_apart: bool
+    max_drop: float
+    budget: Settings
+    accuracy_full: float
+    networks: list[SweptNetwork]
+    n_platforms: int
+    n_designs: int
+    n_within: int
+    seconds: float
+    designs_per_s: float
+    front: list[SweptDesign]
+    chosen: SweptDesign | None

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,11 +52,6 @@ class Candidate:
     def objectives(self) -> tuple[float, float, float]:
         """Error, bits, joules; smaller is better for all three."""
         return 1 - self.point.accuracy, self.memory_bits, self.point.energy_j
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return a dictionary that can be written as JSON."""
-        extras = {"trial": self.trial, "max_drop": self.point.max_drop, "mean_steps": self.point.mean_steps}
-        return {"name": self.design.name, "design": self.design.model_dump(), **self.figures, **extras}
 
 
 def candidates_of(trials: Sequence[Trial]) -> list[Candidate]:

@@ -41,6 +41,29 @@ def open_storage(url: str, grace_s: int, max_retry: int) -> Any:
     )  # fmt: skip
 
 
+class Witness:
+    """A worker that watches the trials of the others, so that each of them can be seen to die.
+
+    Optuna takes a trial back whose heartbeats have stopped. A worker that dies before its first heartbeat has none that
+    could stop, and its trial would count as running for ever. So a witness records one heartbeat of each running trial
+    that it has not seen before; a worker that lives records all further ones.
+    """
+
+    def __init__(self, storage: Any, study: str) -> None:
+        self._storage, self._id = storage, storage.get_study_id_from_name(study)
+        self._seen: set[int] = set()
+
+    def take_back_dead(self, study: Any) -> None:
+        """Let Optuna repeat the trials of dead workers, and vouch once for each trial that is new."""
+        optuna = require("optuna", "search")
+        optuna.storages.fail_stale_trials(study)
+        running = (optuna.trial.TrialState.RUNNING,)
+        numbers = {trial.number for trial in study.get_trials(deepcopy=False, states=running)}
+        for number in numbers - self._seen:
+            self._storage.record_heartbeat(self._storage.get_trial_id_from_study_id_trial_number(self._id, number))
+        self._seen |= numbers
+
+
 def shown(url: str) -> str:
     """Return the address of a database without its password."""
     if url == _THE_STUDY:

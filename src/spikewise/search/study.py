@@ -24,7 +24,7 @@ from spikewise.errors import RunError, require
 from .budget import Budget
 from .designs import STDPDesign, STDPSpace
 from .pruning import is_hopeless
-from .storage import calm, guarded, open_storage, shown
+from .storage import Witness, calm, guarded, open_storage, shown
 from .task import Findings, Progress
 
 TRAINED, HOPELESS = "trained", "hopeless"
@@ -93,6 +93,8 @@ class Study:
     ----------
     study : optuna.Study
         Optuna's study, which stores the trials.
+    witness : Witness
+        Watches the trials of the other workers.
     space : STDPSpace
         Choices for each property of a design.
     feasible : sequence of STDPDesign
@@ -110,10 +112,10 @@ class Study:
     """
 
     def __init__(
-        self, study: Any, space: STDPSpace, feasible: Sequence[STDPDesign], first: Sequence[STDPDesign],
-        planned: Sequence[STDPDesign] | None, budget: Budget, n_trials: int, seed: int,
+        self, study: Any, witness: Witness, space: STDPSpace, feasible: Sequence[STDPDesign],
+        first: Sequence[STDPDesign], planned: Sequence[STDPDesign] | None, budget: Budget, n_trials: int, seed: int,
     ) -> None:  # fmt: skip
-        self._study, self._axes, self._budget = study, space.axes, budget
+        self._study, self._witness, self._axes, self._budget = study, witness, space.axes, budget
         self._owed = [*first, *(planned or [])]
         self._allowed, self._is_planned = list(feasible if planned is None else planned), planned is not None
         self.n_trials, self._seed, self._latest = n_trials, seed, ""
@@ -169,7 +171,7 @@ class Study:
             if worker == 0:
                 study.set_user_attr("n_trials", n_trials)
             n_trials = int(study.user_attrs["n_trials"])
-            opened = cls(study, space, feasible, first, planned, budget, n_trials, seed)
+            opened = cls(study, Witness(storage, name), space, feasible, first, planned, budget, n_trials, seed)
             found = study.user_attrs.get("identity")
             if found is None:
                 study.set_user_attr("identity", dict(identity))
@@ -190,8 +192,7 @@ class Study:
         with guarded(), calm():
             idle = 0
             while is_wanted():
-                optuna = require("optuna", "search")
-                optuna.storages.fail_stale_trials(self._study)
+                self._witness.take_back_dead(self._study)
                 trials = self.trials()
                 n_decided = sum(trial.outcome in _DECIDED for trial in trials)
                 n_waiting = sum(trial.state == "WAITING" for trial in trials)

@@ -9,7 +9,6 @@ chosen design should be priced again with its own workload.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,14 +129,14 @@ class Sweep:
         """Return the exit rule of a design."""
         return self.path.rules[place[2]]
 
-    def to_dict(self, place: tuple[int, int, int]) -> dict[str, Any]:
-        """Return a design with its accuracy and costs, as a dictionary that can be written as JSON."""
-        v, p, m = place
+    def figures_at(self, place: tuple[int, int, int]) -> dict[str, float]:
+        """Return accuracy and costs of a design."""
+        v, _, m = place
         return {
-            "network": self.variants[v].name, "platform": self.platforms[p], "accuracy": float(self.accuracy[v, m]),
-            "accuracy_kept": float(self.accuracy_kept[v, m]), "mean_steps": float(self.mean_steps[v, m]),
-            "memory_bits": float(self.variants[v].memory_bits), "energy_j": float(self.energy_j[place]),
-            "latency_s": float(self.latency_s[place]), "edp_js": float(self.edp_js[place]),
+            "accuracy": float(self.accuracy[v, m]), "accuracy_kept": float(self.accuracy_kept[v, m]),
+            "mean_steps": float(self.mean_steps[v, m]), "memory_bits": float(self.variants[v].memory_bits),
+            "energy_j": float(self.energy_j[place]), "latency_s": float(self.latency_s[place]),
+            "edp_js": float(self.edp_js[place]),
         }  # fmt: skip
 
 

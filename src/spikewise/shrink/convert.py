@@ -15,7 +15,7 @@ from spikewise.network.layers import SpikingLayer
 from spikewise.network.models import SpikingNetwork
 from spikewise.network.resnet import ResidualBlock, Shortcut
 
-from .fixed import DECAY_BITS, WHITE, FixedIdentity, FixedLayer, FixedNetwork, FixedShortcut
+from .fixed import DECAY_BITS, WHITE, FixedLayer, FixedNetwork, FixedShortcut
 from .format import FixedFormat, choose_shifts, choose_steps, whole_numbers
 from .layers import READOUT, largest_potentials, line_of, normalized_layers, synapses_of
 
@@ -73,29 +73,27 @@ def shrink_network(
     def rounded(name: str, weights: Tensor) -> Tensor:
         return torch.from_numpy(whole_numbers(weights.numpy(), steps[name], form.of(name), rounding, rng))
 
-    modules: dict[str, Any] = dict(fixed.named_modules())
-    shortcut_of = _shortcuts(network)
-    for name, layer in normalized_layers(network).items():
+    layers, fixed_layers = normalized_layers(network), normalized_layers(fixed)
+    for name, layer in layers.items():
         if isinstance(layer, SpikingLayer):
             weights = folded_weights(network, name)
             shift = line_of(layer.norm)[1] + _border(network, fixed, name, weights)
-            shortcut = shortcut_of.get(name)
-            # The neurons receive the shortcut's current too, so its shift joins their bias.
-            if isinstance(shortcut, Shortcut):
+            # The last neurons of a block receive the shortcut's current too, so its shift joins their bias.
+            if (shortcut := layers.get(f"{name.removesuffix('conv2')}shortcut")) is not None:
                 shift += line_of(shortcut.norm)[1]
-            modules[f"layers.{name}"].synapses.weight.copy_(rounded(name, weights))
-            _set_neurons(modules[f"layers.{name}"], layer, shift, steps[name], largest[name], form)
-    for name in shortcut_of:
-        key = _shortcut_before(name)
-        mine, neurons = modules[f"layers.{key}"], modules[f"layers.{name}"].neurons
+            fixed_layers[name].synapses.weight.copy_(rounded(name, weights))
+            _set_neurons(fixed_layers[name], layer, shift, steps[name], largest[name], form)
+    blocks: dict[str, Any] = {name: each for name, each in fixed.layers.items() if isinstance(each, ResidualBlock)}
+    for block, parts in blocks.items():
+        name, mine, neurons = f"{block}.shortcut", parts.shortcut, parts.conv2.neurons
         if isinstance(mine, FixedShortcut):
-            mine.synapses.weight.copy_(rounded(key, folded_weights(network, key)))
+            mine.synapses.weight.copy_(rounded(name, folded_weights(network, name)))
             # From the shortcut's own steps into the unit of the neurons; the quotient is a power of two.
-            mine.shift.copy_(neurons.shift + torch.from_numpy(np.log2(steps[key] / steps[name])))
+            mine.shift.copy_(neurons.shift + torch.from_numpy(np.log2(steps[name] / steps[f"{block}.conv2"])))
             mine.limit.copy_(neurons.limit)
-        elif isinstance(mine, FixedIdentity):
+        else:
             # Without weights a spike adds a current of 1, which is 1 / unit counts.
-            unit = torch.from_numpy(steps[name]) * torch.exp2(-neurons.shift.double())
+            unit = torch.from_numpy(steps[f"{block}.conv2"]) * torch.exp2(-neurons.shift.double())
             mine.worth.copy_((1 / unit).round().clamp(max=float(neurons.limit) - 1))
     _set_readout(fixed, network, steps[READOUT], rounded)
     return fixed if fits_in_float(fixed) else fixed.double()
@@ -111,13 +109,13 @@ def weight_steps(network: SpikingNetwork, form: FixedFormat) -> dict[str, NDArra
     for name, layer in layers.items():
         if isinstance(layer, SpikingLayer):
             found[name] = choose_steps(folded_weights(network, name).numpy(), form.of(name), form.scale, form.rounding)
-    for name, shortcut in _shortcuts(network).items():
-        if isinstance(shortcut, Shortcut):
-            key = _shortcut_before(name)
-            longest = folded_weights(network, key).abs().flatten(1).amax(1).numpy()
-            ratio = longest / (2 ** (form.of(key) - 1) - 1) / found[name]
+    for name, layer in layers.items():
+        if isinstance(layer, Shortcut):
+            reached = found[name.replace("shortcut", "conv2")]
+            longest = folded_weights(network, name).abs().flatten(1).amax(1).numpy()
+            ratio = longest / (2 ** (form.of(name) - 1) - 1) / reached
             ratio = np.full_like(ratio, ratio.max()) if form.scale == "power2" else ratio
-            found[key] = found[name] * 2.0 ** np.ceil(np.log2(np.where(ratio > 0, ratio, 1)))
+            found[name] = reached * 2.0 ** np.ceil(np.log2(np.where(ratio > 0, ratio, 1)))
     readout: Any = network.readout
     found[READOUT] = choose_steps(readout.weight.detach().double().numpy(), form.of(READOUT), "power2", form.rounding)
     # In the order of the layers, since shortcuts were added last.
@@ -142,17 +140,6 @@ def fold_factors(network: SpikingNetwork, name: str, ndim: int) -> Tensor:
     if name == next(iter(normalized_layers(network))):
         factors = factors / (WHITE * network.std.double()[:, None, None])
     return factors
-
-
-def _shortcut_before(name: str) -> str:
-    """Return the name of the shortcut whose current is added to that of the last layer of its block."""
-    return f"{name.rpartition('.')[0]}.shortcut"
-
-
-def _shortcuts(network: SpikingNetwork) -> dict[str, nn.Module]:
-    """Return the shortcuts by name of the layer whose neurons they reach."""
-    blocks = network.layers.items()
-    return {f"{name}.conv2": block.shortcut for name, block in blocks if isinstance(block, ResidualBlock)}
 
 
 def _border(network: SpikingNetwork, fixed: FixedNetwork, name: str, weights: Tensor) -> Tensor | float:

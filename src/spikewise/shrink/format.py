@@ -15,7 +15,7 @@ for potentials of m bits.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -26,9 +26,6 @@ from spikewise.errors import DataError, ParameterError, unknown_name, whole_numb
 from spikewise.fixed_point import QFormat
 
 Scale = Literal["channel", "power2"]
-SCALES: tuple[Scale, ...] = get_args(Scale)
-ROUNDINGS: tuple[Rounding, ...] = get_args(Rounding)
-
 MIN_BITS, MAX_BITS = 2, 16
 _CUTS = np.linspace(1.0, 0.3, 29)  # clipping thresholds to try, as shares of the largest weight
 _FARTHEST = 62  # largest shift of 64-bit integers
@@ -73,10 +70,9 @@ class FixedFormat:
         else:
             object.__setattr__(self, "bits", whole_number("bits", self.bits, MIN_BITS, MAX_BITS))
         whole_number("membrane_bits", self.membrane_bits, 4, MAX_BITS)
-        if self.scale not in SCALES:
-            raise unknown_name("scale", self.scale, SCALES)
-        if self.rounding not in ROUNDINGS:
-            raise unknown_name("rounding", self.rounding, ROUNDINGS)
+        for key, known in (("scale", get_args(Scale)), ("rounding", get_args(Rounding))):
+            if getattr(self, key) not in known:
+                raise unknown_name(key, getattr(self, key), known)
 
     def of(self, layer: str) -> int:
         """Return the bits of a layer's weights."""
@@ -88,15 +84,13 @@ class FixedFormat:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a plain dictionary, ready for JSON."""
-        bits = self.bits if isinstance(self.bits, int) else dict(self.bits)
-        others = {key: getattr(self, key) for key in ("membrane_bits", "scale", "rounding", "seed")}
-        return {"bits": bits, **others}
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> FixedFormat:
         """Inverse of :meth:`to_dict`; raises DataError if an entry is missing, unknown or impossible."""
         try:
-            return cls(**{key: raw[key] for key in ("bits", "membrane_bits", "scale", "rounding", "seed")})
+            return cls(**{each.name: raw[each.name] for each in fields(cls)})
         except (KeyError, TypeError, ParameterError) as error:
             raise DataError(f"the fixed-point format has a missing or impossible entry; {error}") from None
 

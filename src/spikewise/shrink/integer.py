@@ -4,6 +4,7 @@ A microcontroller or a digital chip would compute in this way. It also verifies
 :class:`~spikewise.shrink.fixed.FixedNetwork`: both give the same counts, bit for bit.
 """
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -96,28 +97,29 @@ class _Synapses:
 
     def currents(self, x: Ints, shifts: Ints) -> Ints:
         """Return the pooled sums, shifted into the units of the neurons."""
-        sums, pool = self.sums(x), self.pool
-        if pool is None or isinstance(pool, nn.Identity):
-            return _shifted(sums, shifts)
-        values, filled, sizes = _windows(sums, int(pool.kernel_size), ceil=bool(pool.ceil_mode))  # type: ignore[arg-type]
-        if isinstance(pool, nn.MaxPool2d):
-            return _shifted(values.max((2, 4)), shifts)
-        # Means: windows hold 1, 2 or 4 sums, so the division is a shift too.
-        return _shifted(filled.sum((2, 4)), shifts - np.log2(sizes).astype(np.int64)[..., None])
+        sums = self.sums(x)
+        if isinstance(self.pool, nn.MaxPool2d):
+            sums = _pooled(sums, self.pool, np.maximum)
+        elif isinstance(self.pool, nn.AvgPool2d):
+            # Means: windows hold 1, 2 or 4 sums, so the division is a shift too.
+            sizes = _pooled(np.ones_like(sums[:1, ..., :1]), self.pool, np.add)
+            sums, shifts = _pooled(sums, self.pool, np.add), shifts - np.log2(sizes).astype(np.int64)
+        return _shifted(sums, shifts)
 
 
-def _windows(sums: Ints, side: int, *, ceil: bool) -> tuple[Ints, Ints, Ints]:
-    """Return windows (B, h, side, w, side, C) padded with the least integer and with 0, and their sizes (h, w)."""
-    height, width = sums.shape[1:3]
-    n_rows, n_cols = (-(-size // side) if ceil else size // side for size in (height, width))
-    there = sums[:, : n_rows * side, : n_cols * side]
-    missing = [(0, 0), (0, n_rows * side - there.shape[1]), (0, n_cols * side - there.shape[2]), (0, 0)]
-    shape = (len(sums), n_rows, side, n_cols, side, sums.shape[3])
-    is_there = np.pad(np.ones((*there.shape[:3], 1), np.int64), missing)[0, ..., 0]
-    sizes = is_there.reshape(n_rows, side, n_cols, side).sum((1, 3))
-    least = np.iinfo(np.int32).min
-    values, filled = (np.pad(there, missing, constant_values=fill).reshape(shape) for fill in (least, 0))
-    return values, filled, sizes
+def _pooled(sums: Ints, pool: Any, combine: np.ufunc) -> Ints:
+    """Combine the sums (B, H, W, C) within each window; with ``ceil_mode`` those at the edge may be smaller."""
+    side = pool.kernel_size
+    if not pool.ceil_mode:
+        sums = sums[:, : sums.shape[1] // side * side, : sums.shape[2] // side * side]
+    for axis in (1, 2):
+        lines = sums.swapaxes(0, axis)
+        found = lines[::side].copy()
+        for first in range(1, side):
+            others = lines[first::side]
+            combine(found[: len(others)], others, out=found[: len(others)])
+        sums = found.swapaxes(0, axis)
+    return sums
 
 
 def _shifted(values: Ints, shifts: Ints) -> Ints:
@@ -131,28 +133,28 @@ class _Population:
     """Synapses and neurons of one layer, with their potentials."""
 
     def __init__(self, layer: FixedLayer) -> None:
-        self.synapses, neurons = _Synapses(layer.synapses, layer.pool), layer.neurons
-        keys = ("shift", "sign", "bias", "threshold", "v_reset", "decay", "limit")
-        self.shift, self.sign, self.bias, self.threshold, self.v_reset, self.decay, self.limit = (
-            _ints(getattr(neurons, key)) for key in keys
-        )
-        self.is_soft = neurons.params.reset == "soft"
+        self.synapses = _Synapses(layer.synapses, layer.pool)
+        # With the names of FixedLIF: shift, sign, bias, threshold, v_reset, decay, limit.
+        self.neurons = SimpleNamespace(**{key: _ints(values) for key, values in layer.neurons.named_buffers()})
+        self.is_soft = layer.neurons.params.reset == "soft"
         self.v: Ints | int = 0
 
     def run(self, x: Ints, residual: Ints | None = None) -> Ints:
         """Return the spikes of one step."""
         # Clipped after each addition, in the order of FixedLIF: another order gives other results where it saturates.
-        current = self.held(self.sign * self.synapses.currents(x, self.shift) + self.bias)
+        own = self.neurons
+        current = self.held(own.sign * self.synapses.currents(x, own.shift) + own.bias)
         if residual is not None:
             current = self.held(current + residual)
-        u = self.held(((self.decay * self.v + (1 << (DECAY_BITS - 1))) >> DECAY_BITS) + current)
-        fired = u >= self.threshold
-        self.v = np.where(fired, u - self.threshold if self.is_soft else self.v_reset, u)
-        return fired.astype(np.int64)
+        u = self.held(((own.decay * self.v + (1 << (DECAY_BITS - 1))) >> DECAY_BITS) + current)
+        fired = u >= own.threshold
+        self.v = np.where(fired, u - own.threshold if self.is_soft else own.v_reset, u)
+        return np.asarray(fired, np.int64)
 
     def held(self, values: Ints) -> Ints:
         """Clip numbers to the bits of a potential."""
-        return np.clip(values, -self.limit, self.limit - 1)
+        limit: Ints = self.neurons.limit
+        return np.clip(values, -limit, limit - 1)
 
 
 class _Block:
@@ -160,16 +162,14 @@ class _Block:
 
     def __init__(self, block: Any) -> None:
         self.first, self.second = _Population(block.conv1), _Population(block.conv2)
-        shortcut = block.shortcut
-        self.synapses = None
-        if isinstance(shortcut, FixedShortcut):
-            self.synapses, self.shift = _Synapses(shortcut.synapses, shortcut.pool), _ints(shortcut.shift)
-        else:
-            self.worth = _ints(shortcut.worth)
+        self.shortcut, self.synapses = block.shortcut, None
+        if isinstance(block.shortcut, FixedShortcut):
+            self.synapses = _Synapses(block.shortcut.synapses, block.shortcut.pool)
 
     def run(self, x: Ints) -> Ints:
         """Return the spikes of one step."""
         if self.synapses is None:
-            return self.second.run(self.first.run(x), x * self.worth)
-        residual = self.second.held(self.synapses.currents(x, self.shift))
+            residual = x * _ints(self.shortcut.worth)
+        else:
+            residual = self.second.held(self.synapses.currents(x, _ints(self.shortcut.shift)))
         return self.second.run(self.first.run(x), residual)

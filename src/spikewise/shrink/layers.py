@@ -92,7 +92,7 @@ def largest_potentials(
     found: dict[str, Tensor] = {}
     for name, layer in layers.items():
         # In the instance's dictionary, which hides the method of the class until it is deleted below.
-        vars(layer.neurons)["forward"] = _Watching(layer, found, name)
+        vars(layer.neurons)["forward"] = _watching(layer, found, name)
     try:
         for batch in torch.split(images, batch_size, images.ndim - 4):
             network(batch, n_steps)
@@ -102,25 +102,24 @@ def largest_potentials(
     return found
 
 
-class _Watching:
-    """Forward pass of neurons, step by step with :func:`lif_step`, that records the largest potential and current."""
+def _watching(layer: SpikingLayer, found: dict[str, Tensor], name: str) -> Any:
+    """Return a forward pass of neurons, step by step, that records the largest potential and current."""
 
-    def __init__(self, layer: SpikingLayer, found: dict[str, Tensor], name: str) -> None:
-        self.layer, self.found, self.name = layer, found, name
-
-    def __call__(
-        self, sums: Tensor, v0: Tensor | None, norm: BatchNorm, n_steps: int, residual: Tensor | None = None,
+    def forward(
+        sums: Tensor, v0: Tensor | None, norm: BatchNorm, n_steps: int, residual: Tensor | None = None,
         *, means: bool = False,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         assert not means  # nobody asks for means while a forward is replaced
-        params = self.layer.neurons.current_params()
+        params = layer.neurons.current_params()
         currents = norm(sums.flatten(0, 1)).reshape(sums.shape).expand(n_steps, *sums.shape[1:])
         currents = currents if residual is None else currents + residual
         v = torch.zeros_like(currents[0]) if v0 is None else v0
         spikes, axes = [], [axis for axis in range(v.ndim) if axis != 1]
         for current in currents:
             largest = torch.maximum((params.decay * v + current).abs(), current.abs()).amax(axes)
-            self.found[self.name] = torch.maximum(self.found.get(self.name, largest), largest)
+            found[name] = torch.maximum(found.get(name, largest), largest)
             fired, v = lif_step(current, v, params)
             spikes.append(fired)
         return torch.stack(spikes), v
+
+    return forward

@@ -17,7 +17,7 @@ from spikewise.network.models import SpikingNetwork
 
 from .convert import shrink_network
 from .format import FixedFormat
-from .layers import largest_potentials, layer_names, synapses_of
+from .layers import largest_potentials, synapses_of
 
 Evaluate = Callable[[FixedFormat], tuple[float, float]]
 """Function that returns accuracy and mean cross-entropy of a network in a format."""
@@ -123,4 +123,4 @@ def evaluator(
             loss += float(torch.nn.functional.cross_entropy(scores, labels, reduction="sum"))
         return n_right / len(y), loss / len(y)
 
-    return layer_names(network), [layer.weight.numel() for layer in layers.values()], evaluate
+    return [*layers], [layer.weight.numel() for layer in layers.values()], evaluate

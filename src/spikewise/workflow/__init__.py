@@ -19,6 +19,7 @@ __getattr__, __all__ = lazy_exports(
         ".settings.search": "SearchSettings",
         ".settings.shrink": "ShrinkSettings",
         ".settings.stdp": "STDPSettings",
+        ".settings.sweep": "SweepSettings",
         ".settings.train": "TrainSettings",
         ".shrink": "run_shrink",
         ".stdp": "run_stdp",

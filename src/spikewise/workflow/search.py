@@ -11,7 +11,7 @@ import signal
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from spikewise.data.images import ImageSet
 from spikewise.errors import CapacityError, ParameterError, RunError, require
 from spikewise.price.analysis.companions import check_platform
 from spikewise.runs.folder import folder_lock
+from spikewise.runs.results import DesignFigures, DesignTest, SearchResults, TakenDesign, as_plain
+from spikewise.search.budget import Budget
 from spikewise.search.designs import STDPDesign
 from spikewise.search.outcome import candidates_of, chosen_of, front_of, rewarded, volume_of, within
 from spikewise.search.storage import url_of
@@ -84,7 +86,7 @@ class Plan:
 def run_search(
     settings: SearchSettings, out: Path, stages: Callable[[str], Progress], root: Path | None = None, *,
     resume: bool = False, n_workers: int = 1, storage: str | None = None, is_helper: bool = False,
-) -> dict[str, Any]:  # fmt: skip
+) -> SearchResults | None:  # fmt: skip
     """Search, choose, train the choice again, test it, and keep all of it in one folder.
 
     Parameters
@@ -108,8 +110,8 @@ def run_search(
 
     Returns
     -------
-    dict
-        All figures (fractions, SI units), ready for JSON.
+    SearchResults or None
+        None of a helper.
 
     Raises
     ------
@@ -129,7 +131,7 @@ def run_search(
         plan = plan_of(settings, splits, stages(f"predict {len(settings.space)} designs"))
         study = plan.open(settings, storage or _own(out, "help with"), worker=None)
         _work(study, plan, settings, stages(f"help {out.name}"), "", root, 1)
-        return {"search": str(out), "n_trials": len(study.trials())}
+        return None
     with folder_lock(make_folder(out)):
         remove_leftovers([out])
         if (out / STUDY_FILE).exists() and not resume:
@@ -142,15 +144,14 @@ def run_search(
         url = storage or url_of(out / STUDY_FILE)
         study = plan.open(settings, url, resume=resume)
         _work(study, plan, settings, stages(f"search {splits['train'].name}"), url, root, n_workers)
-        results = outcome_of(settings, plan, study.trials(), len(splits["train"].classes))
-        results |= {"search": str(out), "seconds": time.perf_counter() - began}
-        results["picture"] = _draw(results, out)
-        write_json(out / RESULT_FILE, results)
-        for which in ("chosen", "fspinn"):
-            if results[which] is not None:
-                results[which]["test"] = _tested(results[which], settings, out, stages, root)
-        results["seconds"] = time.perf_counter() - began
-        write_json(out / RESULT_FILE, results)
+        results = outcome_of(settings, plan, study.trials(), out, began)
+        write_json(out / RESULT_FILE, as_plain(results))
+        chosen, fspinn = (
+            replace(taken, test=_tested(taken.figures, settings, out, stages, root)) if taken else None
+            for taken in (results.chosen, results.fspinn)
+        )
+        results = replace(results, chosen=chosen, fspinn=fspinn, seconds=time.perf_counter() - began)
+        write_json(out / RESULT_FILE, as_plain(results))
     return results
 
 
@@ -166,25 +167,24 @@ def _own(out: Path, purpose: str) -> str:
 
 
 def _tested(
-    row: Mapping[str, Any], settings: SearchSettings, out: Path, stages: Callable[[str], Progress], root: Path | None
-) -> dict[str, Any]:
+    row: DesignFigures, settings: SearchSettings, out: Path, stages: Callable[[str], Progress], root: Path | None
+) -> DesignTest:
     """Train a design again, in a run of its own, and look at the test images."""
-    design = STDPDesign(**row["design"])
+    design = row.design
     asked = STDPSettings(
-        **{**design.keywords, "data": settings.data, "max_drop": row["max_drop"]},
+        **{**design.keywords, "data": settings.data, "max_drop": row.max_drop},
         platform=settings.platform, seed=settings.seed, limit=settings.limit,
     )  # fmt: skip
     folder = out / TESTED / design.name
     found = run_stdp(asked, folder, stages, root, resume=(folder / "run.json").exists())
     priced, stopped = found.cost.with_exit.asked, found.exit.figures
-    figures = {"energy_j": priced.energy_j, "latency_s": priced.latency_s, "memory_bits": row["memory_bits"]}
-    return {
-        "run": found.run, "accuracy": found.accuracy, "accuracy_exit": stopped.accuracy,
-        "mean_steps": stopped.mean_steps, "n_test": found.data.n_test,
-        "n_test_evaluations": found.n_test_evaluations, **figures,
-        "energy_full_j": found.cost.without_exit.asked.energy_j,
-        "exceeded": settings.budget.exceeded({**figures, "accuracy": stopped.accuracy}),
-    }  # fmt: skip
+    figures = {"energy_j": priced.energy_j, "latency_s": priced.latency_s, "memory_bits": row.memory_bits}
+    return DesignTest(
+        run=found.run, accuracy=found.accuracy, accuracy_exit=stopped.accuracy, mean_steps=stopped.mean_steps,
+        n_test=found.data.n_test, n_test_evaluations=found.n_test_evaluations, **figures,
+        energy_full_j=found.cost.without_exit.asked.energy_j,
+        exceeded=settings.budget.exceeded({**figures, "accuracy": stopped.accuracy}),
+    )  # fmt: skip
 
 
 def plan_of(settings: SearchSettings, splits: Mapping[str, ImageSet], progress: Progress) -> Plan:
@@ -225,49 +225,42 @@ def plan_of(settings: SearchSettings, splits: Mapping[str, ImageSet], progress: 
     return Plan(task, predicted, feasible, first, strategy, identity)
 
 
-def outcome_of(settings: SearchSettings, plan: Plan, trials: Sequence[Trial], n_classes: int) -> dict[str, Any]:
-    """Counts, front, hypervolume, and the choice of the search beside that of FSpiNN's algorithm."""
+def outcome_of(settings: SearchSettings, plan: Plan, trials: Sequence[Trial], out: Path, began: float) -> SearchResults:
+    """Counts, front, hypervolume, and the choice of the search beside that of FSpiNN's algorithm, before any test."""
     found = candidates_of(trials)
     kept = within(found, settings.budget)
     of_fspinn = [each for each in kept if each.design in plan.first]
     limits = settings.budget
     reference = (
-        1 - 1 / n_classes,
+        1 - 1 / len(plan.task.train.classes),
         limits.memory_bits or max((each.memory_bits for each in found), default=1.0),
         limits.energy_j or max((each.point.energy_j for each in found), default=1.0),
     )
     chosen, theirs = chosen_of(kept), rewarded(of_fspinn, limits)
     counts = {word: sum(trial.outcome == word for trial in trials) for word in _OUTCOMES}
-    trained = [trial for trial in trials if trial.outcome == TRAINED and trial.findings and trial.design]
-    return {
-        "data": settings.data,
-        "settings": settings.model_dump(mode="json"),
-        "strategy": plan.strategy,
-        "n_designs": len(plan.predicted),
-        "n_feasible": len(plan.feasible),
-        "n_trials": len(trials),
-        "n_trained": counts[TRAINED],
-        "n_hopeless": counts[HOPELESS],
-        "n_over_budget_proposed": counts[OVER_BUDGET],
-        "n_over_budget_trained": sum(t.design not in plan.feasible for t in trained),
-        "n_taken_up_again": counts[DIED],
-        "judged_apart": plan.task.kept is not plan.task.chosen_on,
-        "n_over_budget_measured": len({each.trial for each in found} - {each.trial for each in kept}),
-        "energy_measured_by_predicted": _spread(
-            [t.findings.full["energy_j"] / t.predicted["energy_j"] for t in trained if t.findings]
+    trained = [(t.design, t.predicted, t.findings) for t in trials if t.outcome == TRAINED and t.findings and t.design]
+    results = SearchResults(
+        data=settings.data, settings=settings.model_dump(mode="json"), strategy=plan.strategy,
+        n_designs=len(plan.predicted), n_feasible=len(plan.feasible), n_trials=len(trials), n_trained=counts[TRAINED],
+        n_hopeless=counts[HOPELESS], n_over_budget_proposed=counts[OVER_BUDGET],
+        n_over_budget_trained=sum(design not in plan.feasible for design, _, _ in trained),
+        n_taken_up_again=counts[DIED], judged_apart=plan.task.kept is not plan.task.chosen_on,
+        n_over_budget_measured=len({each.trial for each in found} - {each.trial for each in kept}),
+        energy_measured_by_predicted=_spread(
+            [findings.full["energy_j"] / predicted["energy_j"] for _, predicted, findings in trained]
         ),
-        "memory_is_as_predicted": all(
-            t.findings.memory_bits == t.predicted["memory_bits"] for t in trained if t.findings
+        memory_is_as_predicted=all(
+            findings.memory_bits == predicted["memory_bits"] for _, predicted, findings in trained
         ),
-        "trial_cpu_s": sum(t.findings.seconds for t in trained if t.findings),
-        "reference": list(reference),
-        "hypervolume": {"search": volume_of(kept, reference), "fspinn": volume_of(of_fspinn, reference)},
-        "n_trained_fspinn": len({each.trial for each in of_fspinn}),
-        "front": [each.to_dict() for each in front_of(kept)],
-        "trained": [each.to_dict() for each in found],
-        "chosen": chosen and {**chosen[0].to_dict(), "reasons": chosen[1]},
-        "fspinn": theirs and theirs.to_dict(),
-    }  # fmt: skip
+        trial_cpu_s=sum(findings.seconds for _, _, findings in trained), reference=reference,
+        hypervolume={"search": volume_of(kept, reference), "fspinn": volume_of(of_fspinn, reference)},
+        n_trained_fspinn=len({each.trial for each in of_fspinn}),
+        front=[DesignFigures.of(each) for each in front_of(kept)], trained=[DesignFigures.of(each) for each in found],
+        chosen=TakenDesign(DesignFigures.of(chosen[0]), chosen[1]) if chosen else None,
+        fspinn=TakenDesign(DesignFigures.of(theirs)) if theirs else None,
+        search=str(out), seconds=time.perf_counter() - began, picture=None,
+    )  # fmt: skip
+    return replace(results, picture=_draw(results, limits, out))
 
 
 def _work(
@@ -307,14 +300,14 @@ def _help(settings: SearchSettings, url: str, root: Path | None, worker: int) ->
     study.work(plan.task, is_wanted=lambda: parent is None or parent.is_alive())
 
 
-def _draw(results: Mapping[str, Any], out: Path) -> str | None:
+def _draw(results: SearchResults, budget: Budget, out: Path) -> str | None:
     from spikewise.report.figures.front import write_front
 
-    return str(write_front(results, out / "front.png")) if results["trained"] else None
+    return str(write_front(results, budget, out / "front.png")) if results.trained else None
 
 
-def _spread(ratios: Sequence[float]) -> list[float] | None:
-    return [min(ratios), sorted(ratios)[len(ratios) // 2], max(ratios)] if ratios else None
+def _spread(ratios: Sequence[float]) -> tuple[float, float, float] | None:
+    return (min(ratios), sorted(ratios)[len(ratios) // 2], max(ratios)) if ratios else None
 
 
 def _no_fit(settings: SearchSettings, predicted: Mapping[STDPDesign, Mapping[str, float]]) -> str:

@@ -154,7 +154,7 @@ def learn_and_stop(
 
     Returns
     -------
-    network, run, record, prices
+    STDPClassifier, Run, ExitRecord, Prices
         The labelled network, its run, its exit setting, and the prices of that.
     """
     train, validation, test = (splits[name] for name in ("train", "validation", "test"))

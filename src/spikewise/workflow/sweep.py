@@ -7,64 +7,52 @@ test images are not looked at: what is taken is made by ``spikewise shrink`` and
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from spikewise.data.images import ImageSet
 from spikewise.dynamic.exit_path import ExitPath
-from spikewise.dynamic.rule import rule_to_dict
 from spikewise.errors import ParameterError, require
 from spikewise.learn.stdp.classifier import STDPClassifier
 from spikewise.price.platform import varied
 from spikewise.price.protocol import Platform
 from spikewise.runs.folder import Run
-from spikewise.search.budget import Budget
+from spikewise.runs.results import SweepResults, SweptDesign, SweptNetwork
 from spikewise.search.predict import memory_bits_of
-from spikewise.search.sweep import Variant, sweep
+from spikewise.search.sweep import Sweep, Variant, sweep
 from spikewise.workload.workload import Workload
 
 from .exit import accumulation_of, splits_of
 from .learn import Progress, open_network
 from .settings.shrink import FLOAT_BITS, N_TYPICAL
+from .settings.sweep import SweepSettings
 from .threshold import halves
 
 _MOST_PLATFORMS = 10_000
 
 
 def run_sweep(
-    path: Path, stages: Callable[[str], Progress], *, bits: Sequence[int] = (), platforms: Sequence[str],
-    vary: Mapping[str, Sequence[Any]] | None = None, budget: Budget | None = None, max_drop: float = 0.005,
-    n_images: int = 2000, data: str | None = None, root: Path | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    path: Path, settings: SweepSettings, stages: Callable[[str], Progress], *, data: str | None = None,
+    root: Path | None = None,
+) -> SweepResults:  # fmt: skip
     """Price every threshold of a trained network, in several bits, on several variants of platforms.
 
     Parameters
     ----------
     path : Path
         Folder of a run whose network is trained.
+    settings : SweepSettings
+        What to try. ``max_drop`` is the loss of accuracy that the design that is taken may have against the most
+        accurate of the networks, all steps.
     stages : callable
         Opens a progress report per stage.
-    bits : sequence of int
-        Widths of weights, beside the network as it is.
-    platforms : sequence of str
-        Names or files.
-    vary : mapping of str to sequence
-        Values to try for settings of the platforms, by dotted key; all combinations are tried.
-    budget : Budget, optional
-        Limits.
-    max_drop : float
-        Loss of accuracy, a fraction, that the design that is taken may have against the most accurate of the networks,
-        all steps.
-    n_images : int
-        Validation images to record, at most.
     data, root : optional
         Where the data of the run are, and where to look first.
-
-    Returns
-    -------
-    dict
-        Figures (fractions, SI units), ready for JSON.
 
     Raises
     ------
@@ -73,61 +61,58 @@ def run_sweep(
     CapacityError
         If the network fits on no platform.
     """
-    if not 0 <= max_drop < 1:
-        raise ParameterError(f"--max-drop must lie in [0, 1); got {max_drop}.")
-    if n_images < 2:
-        raise ParameterError(f"--images must be at least 2; got {n_images}.")
-    chips = platform_variants(platforms, vary or {})
+    chips = platform_variants(settings.platform, settings.vary)
     run = Run.open(path)
     if "shrink" in run.record["settings"]:
         raise ParameterError(f"a sweep must begin with a run that is not shrunk yet; {path} is. Name its parent.")
     network = open_network(run)
     least, most = (1, 8) if isinstance(network, STDPClassifier) else (2, 16)
-    for width in bits:
+    for width in settings.bits:
         if not least <= width <= most:
             raise ParameterError(f"--bits must lie in {least}..{most} for this network; got {width}.")
     splits = splits_of(run, data, root)
     validation = splits["validation"]
-    validation = validation.subset(slice(min(n_images, validation.n_samples)))
-    progress = stages(f"record {path.name}")
-    variants = _variants(network, bits, splits["train"], validation, progress)
+    validation = validation.subset(slice(min(settings.n_images, validation.n_samples)))
+    variants = _variants(network, settings.bits, splits["train"], validation, stages(f"record {path.name}"))
     # Floats are no design for a chip; without any width they stand for what would have their bits.
-    is_design = variants if isinstance(network, STDPClassifier) or not bits else variants[1:]
+    is_design = variants if isinstance(network, STDPClassifier) or not settings.bits else variants[1:]
     began = time.perf_counter()
     found = sweep(is_design, chips, ExitPath.of("entropy", accumulation_of(run)))
     seconds = time.perf_counter() - began
-    budget = budget or Budget()
+    networks = [
+        SweptNetwork(
+            each.name, float(each.chosen_on.accuracy_by_step()[-1]), float(each.kept.accuracy_by_step()[-1]),
+            float(each.memory_bits),
+        )
+        for each in variants
+    ]  # fmt: skip
     # The highest of them, so that a network that was unlucky on these images lends no room to the others.
-    reference = max(float(each.chosen_on.accuracy_by_step()[-1]) for each in variants)
-    is_within = found.within(budget)
+    reference = max(each.accuracy for each in networks)
+    is_within = found.within(settings.budget)
+    return SweepResults(
+        run=str(path), data=run.record["data"].get("name"), n_images=validation.n_samples,
+        judged_apart=halves(validation)[1] is not None, max_drop=settings.max_drop,
+        budget=settings.budget.model_dump(mode="json"), accuracy_full=reference, networks=networks,
+        n_platforms=len(chips), n_designs=found.n_designs, n_within=int(is_within.sum()), seconds=seconds,
+        designs_per_s=found.n_designs / seconds, front=[_design(found, place) for place in found.front(is_within)],
+        chosen=_taken(found, is_within, reference, settings.max_drop),
+    )  # fmt: skip
+
+
+def _design(found: Sweep, place: tuple[int, int, int]) -> SweptDesign:
+    figures: dict[str, Any] = found.figures_at(place)
+    return SweptDesign(found.variants[place[0]].name, found.platforms[place[1]], **figures)
+
+
+def _taken(found: Sweep, is_within: NDArray[np.bool_], reference: float, max_drop: float) -> SweptDesign | None:
+    """The design with the least energy-delay product that loses little enough accuracy."""
     place = found.best(is_within & (found.figures["accuracy"] >= reference - max_drop))
-    chosen = None
-    if place is not None:
-        own = float(found.variants[place[0]].chosen_on.accuracy_by_step()[-1])
-        # What early exit may still cost this network, as spikewise exit counts it: against its own full runs.
-        left = round(max(0.0, max_drop - (reference - own)), 4)
-        chosen = {**found.to_dict(place), "rule": rule_to_dict(found.rule(place)), "max_drop_left": left}
-    return {
-        "run": str(path),
-        "data": run.record["data"].get("name"),
-        "n_images": validation.n_samples,
-        "judged_apart": halves(validation)[1] is not None,
-        "max_drop": max_drop,
-        "budget": budget.model_dump(mode="json"),
-        "accuracy_full": reference,
-        "networks": [
-            {"name": each.name, "accuracy": float(each.chosen_on.accuracy_by_step()[-1]),
-             "accuracy_kept": float(each.kept.accuracy_by_step()[-1]), "memory_bits": float(each.memory_bits)}
-            for each in variants
-        ],
-        "n_platforms": len(chips),
-        "n_designs": found.n_designs,
-        "n_within": int(is_within.sum()),
-        "seconds": seconds,
-        "designs_per_s": found.n_designs / seconds,
-        "front": [found.to_dict(each) for each in found.front(is_within)],
-        "chosen": chosen,
-    }  # fmt: skip
+    if place is None:
+        return None
+    own = float(found.variants[place[0]].chosen_on.accuracy_by_step()[-1])
+    # What early exit may still cost this network, as spikewise exit counts it: against its own full runs.
+    left = round(max(0.0, max_drop - (reference - own)), 4)
+    return replace(_design(found, place), rule=found.rule(place), max_drop_left=left)
 
 
 def platform_variants(platforms: Sequence[str], vary: Mapping[str, Sequence[Any]]) -> dict[str, Platform]:

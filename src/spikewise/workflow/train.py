@@ -106,7 +106,7 @@ def train_and_stop(
 
     Returns
     -------
-    network, run, record, prices
+    SpikingClassifier, Run, ExitRecord, Prices
         The trained network, its run, its exit setting, and the prices of that.
     """
     train, validation, test = (splits[name] for name in ("train", "validation", "test"))

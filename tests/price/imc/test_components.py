@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from spikewise.errors import DataError
+from spikewise.price import estimate
 from spikewise.price.imc.components import Component, Event
 from spikewise.price.imc.counts import demand_of
 from spikewise.price.imc.mapping import CrossbarArray
@@ -117,3 +119,24 @@ def test_a_rate_of_the_wrong_kind_is_refused(key):
 def test_an_unknown_event_is_refused():
     with pytest.raises(ValidationError, match="pe_cycle"):
         Component(energy={**RATE, "per": "miracle"})
+
+
+@pytest.mark.parametrize("event", get_args(Event))
+@pytest.mark.parametrize(
+    ("kind", "unit"),
+    [("energy", "pJ"), ("once", "pJ"), ("latency", "ns"), ("leakage", "nW"), ("area", "um2"), ("memory", "bit")],
+)
+def test_every_kind_of_rate_is_charged_for_every_event_or_refused_by_name(kind, unit, event, tmp_path):
+    (tmp_path / "mine.toml").write_text(
+        f'extends = "rram-64-32nm"\nname = "mine"\n[components.adc.{kind}]\n'
+        f'per = "{event}"\nvalue = 1.0\nunit = "{unit}"\nsource = "made up"\ntag = "unverified"\n'
+    )
+    load = uniform_workload("net", (CONV, HEAD), 2, (0.1, 0.1))
+    of_activity = {"active_input", "active_cell", "idle_cell", "in_spike", "out_spike", "noc_bit_hop"}
+    if (event == "stored_bit" and kind not in ("area", "leakage")) or (
+        event in of_activity and kind not in ("energy", "latency")
+    ):
+        with pytest.raises(DataError, match=rf"components.adc.{kind}: per must not be '{event}' here, since"):
+            estimate(load, tmp_path / "mine.toml")
+    else:
+        estimate(load, tmp_path / "mine.toml")

@@ -7,7 +7,8 @@ holds no random state, since every random number of training is a function of (s
 import math
 import os
 import zlib
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -24,6 +25,18 @@ _SUMMED_TOGETHER = 4096  # samples
 _HEADER = ("identity", "history", "best_epoch", "n_batches", "loss", "seconds")
 
 
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """Results of one epoch: training loss, validation loss, accuracy after the last and after each step, seconds."""
+
+    epoch: int
+    loss: float
+    validation_loss: float
+    validation_accuracy: float
+    accuracy_by_step: tuple[float, ...]
+    seconds: float
+
+
 @dataclass(slots=True)
 class Progress:
     """State of a training run.
@@ -32,8 +45,8 @@ class Progress:
     ----------
     identity : dict
         Settings, model and a checksum of the data; a run continues only if these are equal.
-    history : list of dict
-        One record per finished epoch.
+    history : list of EpochRecord
+        One per finished epoch.
     best_epoch : int
         Epoch (from 1) whose weights are kept, see :func:`is_as_good`; 0 before the first.
     n_batches : int
@@ -45,20 +58,20 @@ class Progress:
     """
 
     identity: dict[str, Any]
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[EpochRecord] = field(default_factory=list)
     best_epoch: int = 0
     n_batches: int = 0
     loss: float = 0.0
     seconds: float = 0.0
     best_weights: dict[str, Tensor] = field(default_factory=dict)
 
-    def end_epoch(self, model: nn.Module, record: dict[str, Any], n_validation: int) -> None:
+    def end_epoch(self, model: nn.Module, record: EpochRecord, n_validation: int) -> None:
         """Record a finished epoch, and keep its weights if they are as good as the best ones."""
         self.history.append(record)
         self.n_batches, self.loss, self.seconds = 0, 0.0, 0.0
         # The new epoch is included: the limit is one standard error below the best of all.
-        highest = max(row["validation_accuracy"] for row in self.history)
-        if is_as_good(record["validation_accuracy"], highest, n_validation):
+        highest = max(row.validation_accuracy for row in self.history)
+        if is_as_good(record.validation_accuracy, highest, n_validation):
             self.best_epoch = len(self.history)
             self.best_weights = {key: value.detach().clone() for key, value in model.state_dict().items()}
 
@@ -79,20 +92,26 @@ def is_as_good(accuracy: float, highest: float, n_images: int) -> bool:
 
 def identity_of(model: Any, settings: dict[str, Any], data: tuple[Tensor, ...]) -> dict[str, Any]:
     """Return what decides the result of a training run: settings, network, and a checksum of the data."""
-    checksum = 0
-    for part in data:
-        for piece in torch.split(part, _SUMMED_TOGETHER):  # a copy of a whole training set may not fit
-            checksum = zlib.crc32(piece.contiguous().cpu().numpy().data, checksum)
-    found: dict[str, Any] = as_json({"settings": settings, "model": model.spec.to_dict(), "data": checksum})
+    found: dict[str, Any] = as_json({"settings": settings, "model": model.spec.to_dict(), "data": _checksum(data)})
     return found
 
 
 def place_of(model: nn.Module, progress: Progress) -> list[float]:
     """Return progress and a checksum of the weights, by which processes compare their states."""
+    return [
+        len(progress.history),
+        progress.n_batches,
+        _checksum(each.flatten() for each in model.state_dict().values()),
+    ]
+
+
+def _checksum(tensors: Iterable[Tensor]) -> int:
     checksum = 0
-    for values in model.state_dict().values():
-        checksum = zlib.crc32(values.detach().contiguous().cpu().numpy().data, checksum)
-    return [len(progress.history), progress.n_batches, checksum]
+    for values in tensors:
+        # In pieces, since a copy of a whole training set may not fit.
+        for piece in torch.split(values, _SUMMED_TOGETHER):
+            checksum = zlib.crc32(piece.detach().contiguous().cpu().numpy().data, checksum)
+    return checksum
 
 
 def write_checkpoint(path: str | os.PathLike[str], trainer: Trainer, progress: Progress) -> None:
@@ -104,8 +123,9 @@ def write_checkpoint(path: str | os.PathLike[str], trainer: Trainer, progress: P
     for index, values in trainer.optimizer.state_dict()["state"].items():
         # One entry per tensor, since safetensors has no nesting.
         tensors |= {f"optimizer/{index}/{key}": value for key, value in values.items() if value is not None}
-    header = {"format": _FORMAT, **{key: getattr(progress, key) for key in _HEADER}}
     arrays = {key: value.detach().cpu().numpy() for key, value in tensors.items()}
+    header = {"format": _FORMAT, **{key: getattr(progress, key) for key in _HEADER}}
+    header["history"] = [asdict(row) for row in progress.history]
     write_weights(path, arrays, header, sidecar=False)
 
 
@@ -123,6 +143,9 @@ def read_checkpoint(path: str | os.PathLike[str], trainer: Trainer, identity: di
     tensors = {key: torch.as_tensor(value) for key, value in arrays.items()}
     try:
         found = Progress(**{key: header[key] for key in _HEADER}, best_weights=_under(tensors, "best/"))
+        found.history = [
+            EpochRecord(**{**row, "accuracy_by_step": tuple(row["accuracy_by_step"])}) for row in header["history"]
+        ]
     except KeyError as error:
         raise DataError(
             f"{path} must be a training checkpoint written by spikewise; it lacks {error}. "
@@ -143,10 +166,8 @@ def read_checkpoint(path: str | os.PathLike[str], trainer: Trainer, identity: di
     trainer.model.load_state_dict(_under(tensors, "model/"))
     if trainer.average is not None:
         trainer.average.model.load_state_dict(_under(tensors, "average/"))
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in _under(tensors, "optimizer/").items():
-        index, name = key.split("/", 1)
-        state.setdefault(int(index), {})[name] = value
+    indices = {key.split("/")[1] for key in tensors if key.startswith("optimizer/")}
+    state = {int(index): _under(tensors, f"optimizer/{index}/") for index in indices}
     # Options of the groups follow from the settings, which are equal, so the file need not hold them.
     groups = trainer.optimizer.state_dict()["param_groups"]
     trainer.optimizer.load_state_dict({"state": state, "param_groups": groups})

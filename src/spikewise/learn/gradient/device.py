@@ -26,14 +26,11 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        device = torch.device(name)
-        if name == "cuda":
-            device = torch.device("cuda", local_rank)
+        device = torch.device(name, local_rank) if name == "cuda" else torch.device(name)
         # The name alone says nothing: only an allocation shows whether the device works.
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError):
-        n_gpus = torch.cuda.device_count()
-        there = ", ".join(["cpu", *(f"cuda:{index}" for index in range(n_gpus))])
+        there = ", ".join(["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))])
         raise ParameterError(f"device must be one that this machine has ({there}); got {name!r}.") from None
     return device
 
@@ -46,9 +43,8 @@ def choose_precision(name: Precision, device: torch.device) -> torch.dtype:
     >>> choose_precision("float32", torch.device("cpu"))
     torch.float32
     """
-    if name == "auto":
-        return torch.bfloat16 if _is_bfloat16_native(device) else torch.float32
-    return torch.bfloat16 if name == "bfloat16" else torch.float32
+    is_short = name == "bfloat16" or (name == "auto" and _is_bfloat16_native(device))
+    return torch.bfloat16 if is_short else torch.float32
 
 
 def _is_bfloat16_native(device: torch.device) -> bool:

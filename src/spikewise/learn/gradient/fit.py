@@ -21,7 +21,7 @@ from spikewise.errors import ParameterError, RunError
 from spikewise.network.inputs import check_images, check_labels, sample_axis
 from spikewise.network.protocol import TrainableNetwork, check_network
 
-from .checkpoint import Progress, identity_of, place_of, read_checkpoint, write_checkpoint
+from .checkpoint import EpochRecord, Progress, identity_of, place_of, read_checkpoint, write_checkpoint
 from .device import choose_device, choose_precision, thread_count
 from .logs import TrainingLog
 from .parallel import connect, this_process
@@ -32,18 +32,6 @@ Pair = tuple[ArrayLike | Tensor, ArrayLike | Tensor]
 
 _CHECKPOINT_S = 300.0  # the most work that is lost if a run is killed
 _REPORT_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class EpochRecord:
-    """Results of one epoch: training loss, validation loss, accuracy after the last and after each step, seconds."""
-
-    epoch: int
-    loss: float
-    validation_loss: float
-    validation_accuracy: float
-    accuracy_by_step: tuple[float, ...]
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +143,11 @@ def fit(
         processes.check_batch(settings.batch_size)
         is_main = processes.is_main
         log = TrainingLog(Path(logs) if is_main and logs is not None else None, tensorboard=tensorboard)
-        data, held_out = (_to(device, pair) for pair in (train_set, validation_set))
+        data, held_out = ((images.to(device), labels.to(device)) for images, labels in (train_set, validation_set))
         network.to(device)
         if hasattr(network, "normalize_by"):
             # Training images alone: statistics of validation images would leak into the network.
-            network.normalize_by(_time_first(data[0]))
+            network.normalize_by(data[0].movedim(0, sample_axis(data[0])))
         trainer = Trainer(network, data, settings, dtype, processes)
         decided = {**settings.of_the_result, "precision": str(dtype)}
         data_of_all = (*train_set, *validation_set)
@@ -190,8 +178,7 @@ def fit(
         log.close()
         network.load_state_dict(state.best_weights)
         network.eval()
-    history = tuple(_record(row) for row in state.history)
-    return FitResult(history, state.best_epoch, str(device), str(dtype).removeprefix("torch."))
+    return FitResult(tuple(state.history), state.best_epoch, str(device), str(dtype).removeprefix("torch."))
 
 
 def _check_weights(network: torch.nn.Module) -> None:
@@ -234,7 +221,7 @@ def _epoch(
     validation_loss, accuracy = trainer.evaluate(candidate, held_out)
     seconds = time.perf_counter() - began
     record = EpochRecord(epoch, float(loss), validation_loss, accuracy[-1], tuple(accuracy), seconds)
-    state.end_epoch(candidate, asdict(record), len(held_out[1]))
+    state.end_epoch(candidate, record, len(held_out[1]))
     save()
     return record
 
@@ -256,18 +243,11 @@ def _check_place(checkpoint: str | os.PathLike[str] | None, logs: str | os.PathL
         raise RunError(f"checkpoint must lie in a folder; {path.parent} is none. Make it first.")
 
 
-def _record(row: dict[str, Any]) -> EpochRecord:
-    return EpochRecord(**{**row, "accuracy_by_step": tuple(row["accuracy_by_step"])})
-
-
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
+def _flat(record: EpochRecord) -> dict[str, Any]:
     """Return a record as one line of a table."""
-    steps = {f"accuracy_step_{step}": value for step, value in enumerate(row["accuracy_by_step"], 1)}
-    return {**{key: value for key, value in row.items() if key != "accuracy_by_step"}, **steps}
-
-
-def _to(device: torch.device, pair: Images) -> Images:
-    return pair[0].to(device), pair[1].to(device)
+    row = asdict(record)
+    accuracies = row.pop("accuracy_by_step")
+    return row | {f"accuracy_step_{step}": value for step, value in enumerate(accuracies, 1)}
 
 
 def _pair(model: Any, what: str, pair: Pair, settings: FitSettings) -> Images:
@@ -277,8 +257,3 @@ def _pair(model: Any, what: str, pair: Pair, settings: FitSettings) -> Images:
     images = torch.from_numpy(values).movedim(sample_axis(values), 0)
     labels = check_labels(pair[1], len(images), model.spec.n_classes, f"{what} labels")
     return images, torch.from_numpy(labels)
-
-
-def _time_first(images: Tensor) -> Tensor:
-    """Return recordings with time first, as the network takes them; images do not change."""
-    return images.movedim(1, 0) if images.ndim == 5 else images

@@ -27,7 +27,7 @@ class Muon(torch.optim.AdamW):
 
     Parameters
     ----------
-    groups : list of dict
+    params : list of dict
         ``params``, ``orthogonal`` and optionally ``weight_decay``; orthogonal groups hold matrices or kernels.
     lr : float
         Learning rate.
@@ -42,16 +42,11 @@ class Muon(torch.optim.AdamW):
     (True, 0.0)
     """
 
-    def __init__(self, groups: list[dict[str, Any]], lr: float) -> None:
-        super().__init__(groups, lr=lr)
-
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         """Update all weights by their gradients."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        with torch.enable_grad():
+            loss = None if closure is None else closure()
         everything = self.param_groups
         for group in everything:
             for weight in group["params"] if group["orthogonal"] else ():

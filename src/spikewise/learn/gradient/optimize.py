@@ -68,12 +68,6 @@ def build_optimizer(model: nn.Module, settings: FitSettings) -> torch.optim.Opti
     return torch.optim.SGD(groups, lr=lr, momentum=settings.momentum, nesterov=settings.momentum > 0)
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of the next update."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
 def clip(gradients: list[Tensor], longest: float) -> None:
     """Scale gradients in place so that their common Euclidean norm is at most ``longest``; 0 changes nothing.
 

@@ -5,7 +5,6 @@ timesteps, and torch's own random numbers. So there is no random state to keep.
 """
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,11 @@ from torch import Tensor, nn
 
 from spikewise.data.augment import mixup, vary
 from spikewise.errors import ParameterError, ShapeError
+from spikewise.network.inputs import sample_axis
 
 from .average import WeightAverage, measure_statistics
 from .loss import accumulate_outputs, loss_named
-from .optimize import build_optimizer, clip, learning_rate, set_learning_rate
+from .optimize import build_optimizer, clip, learning_rate
 from .parallel import Processes, shared_statistics
 from .settings import FitSettings
 
@@ -76,7 +76,8 @@ class Trainer:
         generator = torch.Generator().manual_seed(_seed_of(settings.seed, epoch, index + 1))
         torch.manual_seed(_seed_of(settings.seed, epoch, index + 1, processes.rank + 1))  # for dropout and the like
         n_done = (epoch - 1) * self.n_batches + index
-        set_learning_rate(self.optimizer, learning_rate(settings, n_done / (settings.epochs * self.n_batches)))
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(settings, n_done / (settings.epochs * self.n_batches))
         images, labels = self._variants(batch, generator)
         most = settings.most_steps(epoch)
         least = most if settings.n_steps_min is None else min(settings.n_steps_min, most)
@@ -90,7 +91,8 @@ class Trainer:
             outputs = self._outputs(self.model, images, n_steps)
             # The sum over processes of loss times share is the mean loss of the whole batch.
             share = len(labels) / len(batch)
-            loss = self._loss_of(_wide(outputs), labels) * share
+            wide = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
+            loss = self._loss_of(wide, labels) * share
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
@@ -100,8 +102,11 @@ class Trainer:
         self.optimizer.step()
         if self.average is not None:
             self.average.follow(self.model, n_done + 1)
-        if self.device.type == "cpu" or (index + 1) % _CHECK_EVERY == 0 or index + 1 == self.n_batches:
-            self._check_finite(loss, epoch, index)
+        is_read = self.device.type == "cpu" or (index + 1) % _CHECK_EVERY == 0 or index + 1 == self.n_batches
+        if is_read and not loss.isfinite():
+            raise self._diverged(
+                f"the training loss must stay finite; got {float(loss)} in epoch {epoch}, update {index + 1}."
+            )
         return loss
 
     def candidate(self, epoch: int) -> nn.Module:
@@ -114,7 +119,8 @@ class Trainer:
         # Running statistics come from all numbers of timesteps in training; evaluation uses ``n_steps``.
         is_shorter = self.settings.n_steps_min is not None or self.settings.most_steps(epoch) < self.settings.n_steps
         if self.average is not None or is_shorter:
-            measure_statistics(model, self._some(epoch), self.settings.n_steps)
+            some = (self.images[rows.to(self.device)] for rows in self.batches(epoch)[:_MEASURED_BATCHES])
+            measure_statistics(model, map(self._as_input, some), self.settings.n_steps)
         return model.eval()
 
     @torch.no_grad()
@@ -153,30 +159,16 @@ class Trainer:
             return images, labels
         return mixup(images, labels, self.model.spec.n_classes, augment.mixup, generator)
 
-    def _some(self, epoch: int) -> Iterator[Tensor]:
-        for batch in self.batches(epoch)[:_MEASURED_BATCHES]:
-            yield self._as_input(self.images[batch.to(self.device)])
-
     def _as_input(self, images: Tensor) -> Tensor:
         """Return images in [0, 1], in the type of the weights, and recordings with time first."""
         scale = 1 if images.is_floating_point() else 255
         values = images.to(self._weights_type) / scale
-        return values.movedim(1, 0) if values.ndim == 5 else values
-
-    def _check_finite(self, loss: Tensor, epoch: int, index: int) -> None:
-        if not math.isfinite(value := float(loss)):
-            raise self._diverged(
-                f"the training loss must stay finite; got {value} in epoch {epoch}, update {index + 1}."
-            )
+        return values.movedim(0, sample_axis(values))
 
     def _diverged(self, what: str) -> ParameterError:
         clipped = "" if self.settings.clip_norm else ", or shorten gradients by clip_norm = 1"
         exact = ", or use precision = float32" if self.dtype == torch.bfloat16 else ""
         return ParameterError(f"{what} Lower lr (it is {self.settings.peak_lr:g}){clipped}{exact}.")
-
-
-def _wide(outputs: Tensor) -> Tensor:
-    return outputs if outputs.dtype == torch.float64 else outputs.float()
 
 
 def _seed_of(*place: int) -> int:

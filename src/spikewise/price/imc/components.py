@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from spikewise.price.ledger import FloatArray
 from spikewise.price.quantity import Dimension, Quantity, of_dimension
@@ -116,13 +116,30 @@ def _as_list(raw: Any) -> Any:
     return [raw] if isinstance(raw, Mapping | Rate) else raw
 
 
+def _never_per(*events: str, because: str) -> AfterValidator:
+    """Return a pydantic check that no rate is charged for one of these events."""
+
+    def check(rates: tuple[Rate, ...]) -> tuple[Rate, ...]:
+        for rate in rates:
+            if rate.per in events:
+                raise ValueError(f"per must not be {rate.per!r} here, since {because}")
+        return rates
+
+    return AfterValidator(check)
+
+
 _listed = BeforeValidator(_as_list)
-EnergyRates = Annotated[tuple[Rate, ...], of_dimension("energy", "ratio"), _listed]
-EnergyOnce = Annotated[tuple[Rate, ...], of_dimension("energy"), _listed]
-PowerRates = Annotated[tuple[Rate, ...], of_dimension("power"), _listed]
-TimeRates = Annotated[tuple[Rate, ...], of_dimension("time"), _listed]
-AreaRates = Annotated[tuple[Rate, ...], of_dimension("area"), _listed]
-MemoryRates = Annotated[tuple[Rate, ...], of_dimension("memory"), _listed]
+_no_memory = _never_per("stored_bit", because="only area and leakage are charged for the bits that a part stores")
+_no_activity = _never_per(
+    "active_input", "active_cell", "idle_cell", "in_spike", "out_spike", "noc_bit_hop",
+    because="its count differs from step to step; charge energy or latency for it",
+)  # fmt: skip
+EnergyRates = Annotated[tuple[Rate, ...], of_dimension("energy", "ratio"), _listed, _no_memory]
+EnergyOnce = Annotated[tuple[Rate, ...], of_dimension("energy"), _listed, _no_memory, _no_activity]
+PowerRates = Annotated[tuple[Rate, ...], of_dimension("power"), _listed, _no_activity]
+TimeRates = Annotated[tuple[Rate, ...], of_dimension("time"), _listed, _no_memory]
+AreaRates = Annotated[tuple[Rate, ...], of_dimension("area"), _listed, _no_activity]
+MemoryRates = Annotated[tuple[Rate, ...], of_dimension("memory"), _listed, _no_memory, _no_activity]
 
 
 class Component(BaseModel):

@@ -1,52 +1,46 @@
 """What a sweep found, as tables for the terminal: each network, and the designs worth a look."""
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 from rich.table import Table
 
+from spikewise.runs.results import SweepResults, SweptDesign, SweptNetwork
 from spikewise.units import format_memory, format_si
 
 _MOST_ROWS = 15
 
 
-def sweep_tables(results: Mapping[str, Any]) -> list[Table]:
-    """Networks, and the front with the choice.
-
-    Parameters
-    ----------
-    results : mapping
-        What :func:`~spikewise.workflow.sweep.run_sweep` returned.
-    """
+def sweep_tables(results: SweepResults) -> list[Table]:
+    """Networks, and the front with the choice."""
     return [_networks(results), _front(results)]
 
 
-def _networks(results: Mapping[str, Any]) -> Table:
-    table = Table(title=f"{results['data']}, {results['n_images']:,} validation images")
+def _networks(results: SweepResults) -> Table:
+    table = Table(title=f"{results.data}, {results.n_images:,} validation images")
     table.add_column("weights")
     for header in ("accuracy, all steps", "memory"):
         table.add_column(header, justify="right")
-    for each in results["networks"]:
-        table.add_row(each["name"], _accuracy(each, results), format_memory(each["memory_bits"]))
+    for each in results.networks:
+        table.add_row(each.name, _accuracy(each, results), format_memory(each.memory_bits))
     return table
 
 
-def _front(results: Mapping[str, Any]) -> Table:
-    rows, chosen = results["front"], results["chosen"]
+def _front(results: SweepResults) -> Table:
+    rows, chosen = results.front, results.chosen
     table = Table(title="designs that no other beats", caption=_caption(results), caption_justify="left")
     table.add_column("weights", no_wrap=True)
     table.add_column("platform", overflow="fold")
     for header in ("accuracy", "steps", "energy", "latency", "EDP"):
         table.add_column(header, justify="right")
     skip = max(1, -(-len(rows) // _MOST_ROWS))
-    common = _common([row["platform"] for row in rows])
+    common = _common([row.platform for row in rows])
     for row in rows[::skip]:
         table.add_row(*_cells(row, results, common))
     if skip > 1:
         table.add_row(f"… one of {skip} of {len(rows)}", *[""] * 6)
     if chosen is not None:
         table.add_section()
-        table.add_row(*_cells({**chosen, "network": f"taken:\n{chosen['network']}"}, results, common))
+        table.add_row(*_cells(replace(chosen, network=f"taken:\n{chosen.network}"), results, common))
     if common:
         table.caption = f"All on {common}. {table.caption}"
     return table
@@ -58,30 +52,30 @@ def _common(names: list[str]) -> str:
     return first.pop() if len(first) == 1 else ""
 
 
-def _accuracy(row: Mapping[str, Any], results: Mapping[str, Any]) -> str:
+def _accuracy(row: SweptNetwork | SweptDesign, results: SweepResults) -> str:
     """On the images that chose, and on others if there are some."""
-    return f"{row['accuracy']:.2%}" + (f" / {row['accuracy_kept']:.2%}" if results["judged_apart"] else "")
+    return f"{row.accuracy:.2%}" + (f" / {row.accuracy_kept:.2%}" if results.judged_apart else "")
 
 
-def _cells(row: Mapping[str, Any], results: Mapping[str, Any], common: str) -> tuple[str, ...]:
-    settings = row["platform"].removeprefix(common).strip().replace(" ", "\n")
+def _cells(row: SweptDesign, results: SweepResults, common: str) -> tuple[str, ...]:
+    settings = row.platform.removeprefix(common).strip().replace(" ", "\n")
     return (
-        row["network"], settings, _accuracy(row, results).replace(" / ", "\n"),
-        f"{row['mean_steps']:.2f}", format_si(row["energy_j"], "J"), format_si(row["latency_s"], "s"),
-        format_si(row["edp_js"], "Js"),
+        row.network, settings, _accuracy(row, results).replace(" / ", "\n"),
+        f"{row.mean_steps:.2f}", format_si(row.energy_j, "J"), format_si(row.latency_s, "s"),
+        format_si(row.edp_js, "Js"),
     )  # fmt: skip
 
 
-def _caption(results: Mapping[str, Any]) -> str:
+def _caption(results: SweepResults) -> str:
     text = (
-        f"{results['n_designs']:,} designs ({results['n_platforms']} platforms) priced in {results['seconds']:.2f} s, "
-        f"{results['designs_per_s']:,.0f} a second; {results['n_within']:,} within the budget. Accuracy: "
+        f"{results.n_designs:,} designs ({results.n_platforms} platforms) priced in {results.seconds:.2f} s, "
+        f"{results.designs_per_s:,.0f} a second; {results.n_within:,} within the budget. Accuracy: "
     )
-    text += "on the images that chose / on others" if results["judged_apart"] else "on the few images that chose"
+    text += "on the images that chose / on others" if results.judged_apart else "on the few images that chose"
     text += ". Settings of a platform change its price here, not the answers. "
-    if results["chosen"] is None:
-        return text + f"No design loses at most {100 * results['max_drop']:.2g} points within the budget."
+    if results.chosen is None:
+        return text + f"No design loses at most {100 * results.max_drop:.2g} points within the budget."
     return text + (
-        f"Taken: the least energy-delay product that loses at most {100 * results['max_drop']:.2g} points "
+        f"Taken: the least energy-delay product that loses at most {100 * results.max_drop:.2g} points "
         "of the most accurate network, on the images that chose."
     )

@@ -11,6 +11,7 @@ __getattr__, __all__ = lazy_exports(
         ".search": "SearchSettings",
         ".shrink": "ShrinkSettings",
         ".stdp": "STDPSettings",
+        ".sweep": "SweepSettings",
         ".train": "TrainSettings",
     },
 )
