@@ -633,15 +633,19 @@ DOORS = {
 # --- tests --------------------------------------------------------------------------------------------------------
 
 
+def peak_mb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
 def try_mutants(door, folder, n_mutants, seed=0):
-    """Read mutants of a door's files; return how many were read, how many refused, and the longest time."""
+    """Read mutants of a door's files; return how many were read and refused, the longest time, and the memory."""
     seed_folder = folder / "seed"
     seed_folder.mkdir()
     paths = door.make(seed_folder)
     honest = {path: path.read_bytes() for path in paths}
     for path in paths:
-        door.read(path)  # the honest file is read
-    n_read, n_refused, slowest = 0, 0, 0.0
+        door.read(path)  # the honest file is read, and what reading needs is imported
+    n_read, n_refused, slowest, before = 0, 0, 0.0, peak_mb()
     for number in range(n_mutants):
         rng = random.Random(seed * 1_000_003 + number)
         path = paths[number % len(paths)]
@@ -667,12 +671,12 @@ def try_mutants(door, folder, n_mutants, seed=0):
             raise AssertionError(f"mutant {number} of {path.name}, kept as {kept}: {type(error)}: {error}") from error
         slowest = max(slowest, time.perf_counter() - start)
         path.write_bytes(honest[path])
-    return n_read, n_refused, slowest
+    return n_read, n_refused, slowest, peak_mb() - before
 
 
 @pytest.mark.parametrize("name", DOORS)
 def test_a_mutant_is_read_or_refused_in_one_sentence(name, tmp_path):
-    n_read, n_refused, _ = try_mutants(DOORS[name], tmp_path, QUICK)
+    n_read, n_refused, _, _ = try_mutants(DOORS[name], tmp_path, QUICK)
     assert n_read + n_refused == QUICK
     assert n_refused  # else the mutants were harmless, and this test shows nothing
 
@@ -680,9 +684,7 @@ def test_a_mutant_is_read_or_refused_in_one_sentence(name, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DOORS)
 def test_no_mutant_of_many_breaks_a_reader(name, tmp_path, capsys):
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    n_read, n_refused, slowest = try_mutants(DOORS[name], tmp_path, LONG, seed=1)
-    above = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3
+    n_read, n_refused, slowest, above = try_mutants(DOORS[name], tmp_path, LONG, seed=1)
     with capsys.disabled():
         counts = f"{LONG:8,} mutants: {n_read:7,} read, {n_refused:7,} refused"
         print(f"\n{name:24}{counts}, slowest {slowest:.3f} s, peak +{above:.0f} MB")  # noqa: T201 - the report

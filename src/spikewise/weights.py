@@ -10,16 +10,20 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 
 from spikewise._files import replacing, write_json
 from spikewise._opener import check_budget, opened
+from spikewise._validation import complaint
 from spikewise.errors import DataError, ParameterError
+
+_Card = TypeVar("_Card", bound=BaseModel)
 
 _HEADER = "spikewise"
 _NAME_A_FILE = "Name a file in it, such as model.safetensors."
@@ -87,6 +91,15 @@ def read_weights(path: str | os.PathLike[str], expected_format: str) -> tuple[di
     if found != expected_format:
         raise DataError(f"{path} must hold {expected_format!r}; got {found!r}. Is it of another kind of network?")
     return tensors, card
+
+
+def as_card(form: type[_Card], card: Mapping[str, Any], path: str | os.PathLike[str]) -> _Card:
+    """Return the card of a weights file as typed values; raises DataError, which names the key that is wrong."""
+    try:
+        # As JSON, in which a list may stand for a tuple: the types must be right all the same.
+        return form.model_validate_json(json.dumps(card), strict=True)
+    except ValidationError as error:
+        raise DataError(f"{path} must have a card of this version, undamaged; {complaint(form, card, error)}") from None
 
 
 def _digest(arrays: Mapping[str, NDArray[Any]], card: Mapping[str, Any]) -> str:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from torch import Tensor
 
 from spikewise._files import as_json
@@ -24,7 +25,7 @@ from spikewise.dynamic.fingerprint import fingerprint_of
 from spikewise.dynamic.rule import ExitRule, ask, check_rule
 from spikewise.dynamic.trace import ScoreTrace, check_scores
 from spikewise.errors import DataError, ParameterError, whole_number
-from spikewise.weights import read_weights, write_weights
+from spikewise.weights import as_card, read_weights, write_weights
 from spikewise.workload.workload import Workload
 
 from .inputs import check_images, check_labels, sample_axis
@@ -35,6 +36,19 @@ from .spec import ModelSpec
 
 _FORMAT = "spikewise-classifier-1"
 _Step = tuple[slice, int, NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]
+_Network = TypeVar("_Network", bound=SpikingNetwork)
+MOST_STEPS = 30_000  # catches mistakes: scores of all steps are kept
+
+
+class NetworkCard(BaseModel):
+    """What a file of a deep network says beside its arrays."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str
+    model: dict[str, JsonValue]
+    n_steps: int = Field(ge=1, le=MOST_STEPS)
+    class_names: list[str]
 
 
 class SpikingClassifier:
@@ -70,7 +84,7 @@ class SpikingClassifier:
         if len(self.class_names) != n_classes:
             raise ParameterError(f"class_names must name the {n_classes} classes; got {len(self.class_names)}.")
         self.model: Any = network  # a module and a TrainableNetwork, which no type says at once
-        self.n_steps = whole_number("n_steps", n_steps, 1)
+        self.n_steps = whole_number("n_steps", n_steps, 1, MOST_STEPS)
         self.batch_size = whole_number("batch_size", batch_size, 1)
 
     def trace(self, X: ArrayLike | Tensor, y: ArrayLike | Tensor | None = None) -> ScoreTrace:
@@ -246,16 +260,31 @@ class SpikingClassifier:
         DataError
             If the file is absent, damaged or of another kind, or belongs to another network.
         """
-        weights, card = read_weights(path, _FORMAT)
+        weights, raw = read_weights(path, _FORMAT)
+        card = as_card(NetworkCard, raw, path)
         try:
-            network: Any = SpikingNetwork(ModelSpec.from_dict(card["model"])) if model is None else check_network(model)
             # The file holds JSON, which has no tuples: compare both as JSON.
-            if model is not None and card["model"] != as_json(network.spec.to_dict()):
-                raise DataError(f"it belongs to {card['model']}")
+            if model is not None and card.model != as_json(check_network(model).spec.to_dict()):
+                raise DataError(f"it belongs to {card.model}")
+            network: Any = model or build_for(SpikingNetwork, ModelSpec.from_dict(card.model), weights)
             network.load_state_dict({key: torch.as_tensor(value) for key, value in weights.items()})
-            return cls(network, card["n_steps"], card["class_names"])
+            return cls(network, card.n_steps, card.class_names)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise DataError(f"{path} must be a deep network saved by spikewise; {error}. Train it again.") from None
+
+
+def build_for(kind: type[_Network], spec: ModelSpec, weights: Mapping[str, NDArray[Any]]) -> _Network:
+    """Build a network whose weights these are; raises DataError if the description promises others.
+
+    A description of a few bytes may promise gigabytes, so the shapes are compared before memory is taken.
+    """
+    with torch.device("meta"):
+        promised = {key: tuple(value.shape) or (1,) for key, value in kind(spec).state_dict().items()}
+    found = {key: value.shape or (1,) for key, value in weights.items()}
+    if wrong := [key for key in {**promised, **found} if promised.get(key) != found.get(key)]:
+        key = wrong[0]
+        raise DataError(f"{key} must have the shape {promised.get(key)} of its description; got {found.get(key)}")
+    return kind(spec)
 
 
 def _array(values: Tensor) -> NDArray[Any]:

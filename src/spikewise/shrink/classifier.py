@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from pydantic import JsonValue
 from torch import Tensor
 
 from spikewise.dynamic.rule import ExitRule
 from spikewise.errors import DataError
-from spikewise.network.classifier import SpikingClassifier
+from spikewise.network.classifier import NetworkCard, SpikingClassifier, build_for
 from spikewise.network.spec import ModelSpec
-from spikewise.weights import read_weights
+from spikewise.weights import as_card, read_weights
 from spikewise.workload.layer import LayerShape
 from spikewise.workload.workload import Workload
 
@@ -27,6 +28,12 @@ from .format import FixedFormat
 FORMAT = "spikewise-fixed-1"
 _SHIFT_BITS = 8  # shift and sign
 _FRACTION = "scale"  # the only array of the network that is not of integers
+
+
+class FixedCard(NetworkCard):
+    """What a file of a network in fixed point says beside its arrays."""
+
+    fixed: dict[str, JsonValue]
 
 
 class FixedClassifier(SpikingClassifier):
@@ -83,13 +90,14 @@ class FixedClassifier(SpikingClassifier):
     @classmethod
     def load(cls, path: str | os.PathLike[str], model: Any = None) -> FixedClassifier:
         """Read what :meth:`save` wrote; raises DataError if the file is absent, damaged or of another kind."""
-        arrays, card = read_weights(path, FORMAT)
+        arrays, raw = read_weights(path, FORMAT)
+        card = as_card(FixedCard, raw, path)
         try:
-            network = FixedNetwork(ModelSpec.from_dict(card["model"]))
+            network = build_for(FixedNetwork, ModelSpec.from_dict(card.model), arrays)
             network.load_state_dict({key: torch.as_tensor(value) for key, value in arrays.items()})
             # Decided anew: only the weights are in the file, not the type that they need.
             network = network if fits_in_float(network) else network.double()
-            return cls(network, FixedFormat.from_dict(card["fixed"]), card["n_steps"], card["class_names"])
+            return cls(network, FixedFormat.from_dict(card.fixed), card.n_steps, card.class_names)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise DataError(f"{path} must be a network in fixed point; {error}. Shrink it again.") from None
 

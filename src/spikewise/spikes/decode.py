@@ -119,10 +119,15 @@ DECODERS: dict[str, Callable[[ArrayLike, ArrayLike], NDArray[np.float64]]] = {
 """Evidence (K, N) from counts (K, N) and samples per class (K,), by name."""
 
 
+def check_decoder(name: object) -> None:
+    """Raise ParameterError unless there is a decoder of this name."""
+    if not isinstance(name, str) or name not in DECODERS:
+        raise unknown_name("decoder", str(name), DECODERS)
+
+
 def evidence_of(decoder: str, counts: ArrayLike, n_per_class: ArrayLike) -> NDArray[np.float64]:
     """Return the evidence (K, N) of the named decoder; raise ParameterError for an unknown name."""
-    if not isinstance(decoder, str) or decoder not in DECODERS:
-        raise unknown_name("decoder", str(decoder), DECODERS)
+    check_decoder(decoder)
     return DECODERS[decoder](counts, n_per_class)
 
 

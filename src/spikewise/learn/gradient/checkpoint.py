@@ -7,22 +7,22 @@ holds no random state, since every random number of training is a function of (s
 import math
 import os
 import zlib
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from torch import Tensor, nn
 
 from spikewise._files import as_json, differences
 from spikewise.errors import DataError, ParameterError
-from spikewise.weights import read_weights, write_weights
+from spikewise.weights import as_card, read_weights, write_weights
 
 from .trainer import Trainer
 
 _FORMAT = "spikewise-checkpoint-2"
 _SUMMED_TOGETHER = 4096  # samples
-_HEADER = ("identity", "history", "best_epoch", "n_batches", "loss", "seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,26 @@ class EpochRecord:
     validation_accuracy: float
     accuracy_by_step: tuple[float, ...]
     seconds: float
+
+
+class _Header(BaseModel):
+    """What a checkpoint says beside its tensors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str
+    identity: dict[str, JsonValue]
+    history: list[EpochRecord]
+    best_epoch: int = Field(ge=0)
+    n_batches: int = Field(ge=0)
+    loss: float
+    seconds: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.best_epoch > len(self.history):
+            raise ValueError(f"best_epoch must lie within the history of {len(self.history)}; got {self.best_epoch}")
+        return self
 
 
 @dataclass(slots=True)
@@ -124,8 +144,8 @@ def write_checkpoint(path: str | os.PathLike[str], trainer: Trainer, progress: P
         # One entry per tensor, since safetensors has no nesting.
         tensors |= {f"optimizer/{index}/{key}": value for key, value in values.items() if value is not None}
     arrays = {key: value.detach().cpu().numpy() for key, value in tensors.items()}
-    header = {"format": _FORMAT, **{key: getattr(progress, key) for key in _HEADER}}
-    header["history"] = [asdict(row) for row in progress.history]
+    kept = {key: getattr(progress, key) for key in _Header.model_fields if key != "format"}
+    header = _Header(format=_FORMAT, **kept).model_dump(mode="json")
     write_weights(path, arrays, header, sidecar=False)
 
 
@@ -139,18 +159,13 @@ def read_checkpoint(path: str | os.PathLike[str], trainer: Trainer, identity: di
     ParameterError
         If it belongs to another model, other settings or other data.
     """
-    arrays, header = read_weights(path, _FORMAT)
+    arrays, raw = read_weights(path, _FORMAT)
+    header = as_card(_Header, raw, path)
     tensors = {key: torch.as_tensor(value) for key, value in arrays.items()}
-    try:
-        found = Progress(**{key: header[key] for key in _HEADER}, best_weights=_under(tensors, "best/"))
-        found.history = [
-            EpochRecord(**{**row, "accuracy_by_step": tuple(row["accuracy_by_step"])}) for row in header["history"]
-        ]
-    except KeyError as error:
-        raise DataError(
-            f"{path} must be a training checkpoint written by spikewise; it lacks {error}. "
-            "Delete it and run the command again."
-        ) from None
+    found = Progress(
+        **{key: getattr(header, key) for key in _Header.model_fields if key != "format"},
+        best_weights=_under(tensors, "best/"),
+    )
     # Before anything is loaded: a refused checkpoint changes nothing.
     differing = differences(found.identity, identity)
     if differing:
@@ -163,11 +178,12 @@ def read_checkpoint(path: str | os.PathLike[str], trainer: Trainer, identity: di
             f"{path} must belong to this run to be resumed; it differs in {', '.join(differing)}. "
             f"Use the old settings, or another file.{here}"
         )
-    trainer.model.load_state_dict(_under(tensors, "model/"))
-    if trainer.average is not None:
-        trainer.average.model.load_state_dict(_under(tensors, "average/"))
-    indices = {key.split("/")[1] for key in tensors if key.startswith("optimizer/")}
-    state = {int(index): _under(tensors, f"optimizer/{index}/") for index in indices}
+    weights = {"model/": trainer.model, **({"average/": trainer.average.model} if trainer.average else {})}
+    for part, model in {**weights, **({"best/": trainer.model} if found.best_epoch else {})}.items():
+        _check_state(path, part, _under(tensors, part), model.state_dict())
+    state = _optimizer_state(path, tensors, [p for group in trainer.optimizer.param_groups for p in group["params"]])
+    for part, model in weights.items():
+        model.load_state_dict(_under(tensors, part))
     # Options of the groups follow from the settings, which are equal, so the file need not hold them.
     groups = trainer.optimizer.state_dict()["param_groups"]
     trainer.optimizer.load_state_dict({"state": state, "param_groups": groups})
@@ -176,3 +192,35 @@ def read_checkpoint(path: str | os.PathLike[str], trainer: Trainer, identity: di
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _check_state(
+    path: str | os.PathLike[str], part: str, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
+) -> None:
+    """Raise DataError unless a part of a checkpoint has the tensors of a model, with finite values."""
+    # A file holds a single number as an array of one.
+    shapes, right = ({key: tuple(value.shape) or (1,) for key, value in each.items()} for each in (found, wanted))
+    wrong = [key for key in {**right, **shapes} if shapes.get(key) != right.get(key)]
+    wrong += [key for key, value in found.items() if key not in wrong and not torch.isfinite(value).all()]
+    if wrong:
+        raise DataError(
+            f"{path} must hold the weights of this network, finite; {part}{wrong[0]} is not. "
+            "Delete it and run the command again."
+        )
+
+
+def _optimizer_state(
+    path: str | os.PathLike[str], tensors: Mapping[str, Tensor], parameters: list[nn.Parameter]
+) -> dict[int, dict[str, Tensor]]:
+    """Return the state of the optimiser by number of the parameter, each tensor as large as that or a number."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        part, _, rest = key.partition("/")
+        if part != "optimizer":
+            continue
+        index, _, name = rest.partition("/")
+        place = int(index) if index.isdecimal() and len(index) < 9 else len(parameters)
+        if place >= len(parameters) or (value.numel() != 1 and value.shape != parameters[place].shape):
+            raise DataError(f"{path} must hold the state of this optimiser; {key} is not. Delete it and begin again.")
+        state.setdefault(place, {})[name] = value
+    return state

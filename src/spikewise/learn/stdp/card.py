@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from spikewise._choices import Rounding
+from spikewise.errors import ParameterError
 from spikewise.fixed_point import QFormat
+from spikewise.workload.records import record
 
 from .counters import EventCounts
 from .engines.base import Engine, Settings
@@ -44,17 +47,33 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def params_from(card: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of the estimator that a card describes."""
-    return {**card["params"], "rule": rule_from_dict(card["rule"])}
+class STDPCard(BaseModel):
+    """What a file of a classifier says beside its arrays."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str
+    params: dict[str, JsonValue]
+    rule: dict[str, JsonValue]
+    engine: dict[str, JsonValue]
+    tally: dict[str, JsonValue]
+    horizon: int = Field(ge=1)
+    classes: list[str | bool | int | float] = Field(min_length=1)
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters of the estimator."""
+        return {**self.params, "rule": rule_from_dict(self.rule)}
 
 
-def engine_from(card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Engine:
-    """Build the engine of a card and its arrays; raises KeyError, TypeError or ValueError for anything else."""
-    settings = Settings(**{**card["engine"], "seed": np.uint64(int(card["engine"]["seed"]))})
-    engine = build_engine(rule_from_dict(card["rule"]), settings)
+def engine_from(card: STDPCard, arrays: Mapping[str, NDArray[Any]]) -> Engine:
+    """Build the engine of a card and its arrays; raises ParameterError or ShapeError if they are none."""
+    seed = str(card.engine.get("seed"))
+    if not (seed.isascii() and seed.isdecimal() and len(seed) < 21 and int(seed) < 2**64):
+        raise ParameterError(f"seed must be a number of 64 bits; got {seed!r:.40}.")
+    settings = record("engine", Settings, {**card.engine, "seed": np.uint64(int(seed))})
+    engine = build_engine(rule_from_dict(card.rule), settings)
     engine.restore(arrays)
-    engine.events = EventCounts(**card["tally"])
+    engine.events = record("tally", EventCounts, card.tally)
     return engine
 
 

@@ -11,14 +11,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, JsonValue
 
-from spikewise.errors import ParameterError
-from spikewise.weights import read_weights, write_weights
+from spikewise.errors import DataError, ParameterError, ShapeError
+from spikewise.weights import as_card, read_weights, write_weights
+from spikewise.workload.records import record
 
 from .counters import EventCounts
 from .engines.base import Engine
 
 _FORMAT = "spikewise-stdp-snapshot-2"
+
+
+class SnapshotCard(BaseModel):
+    """What a snapshot says beside its arrays: whose it is, and the events so far."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str
+    identity: dict[str, JsonValue]
+    tally: dict[str, JsonValue]
 
 
 def fingerprint(X: Any) -> str:
@@ -40,7 +52,7 @@ def samples_learned(path: str | os.PathLike[str]) -> int:
     """Return from how many samples a snapshot has learned, 0 if there is none; raises DataError if it is damaged."""
     if not Path(path).exists():
         return 0
-    return int(read_weights(path, _FORMAT)[1]["tally"]["n_samples"])
+    return record("tally", EventCounts, as_card(SnapshotCard, read_weights(path, _FORMAT)[1], path).tally).n_samples
 
 
 def read_snapshot(path: str | os.PathLike[str], identity: dict[str, Any], engine: Engine) -> None:
@@ -55,8 +67,13 @@ def read_snapshot(path: str | os.PathLike[str], identity: dict[str, Any], engine
     """
     if not Path(path).exists():
         return
-    tensors, card = read_weights(path, _FORMAT)
-    if card["identity"] != identity:
+    tensors, raw = read_weights(path, _FORMAT)
+    card = as_card(SnapshotCard, raw, path)
+    if card.identity != identity:
         raise ParameterError(f"{path} must belong to the same settings and data to be resumed. Delete it.")
-    engine.restore(tensors)
-    engine.events = EventCounts(**card["tally"])
+    try:
+        events = record("tally", EventCounts, card.tally)
+        engine.restore(tensors)
+    except (ParameterError, ShapeError) as error:
+        raise DataError(f"{path} must be a snapshot written by spikewise; {error} Delete it to begin anew.") from None
+    engine.events = events

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,13 +26,14 @@ from spikewise.dynamic.fingerprint import fingerprint_of
 from spikewise.dynamic.rule import ExitRule
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError, ParameterError, ShapeError
-from spikewise.spikes.decode import class_counts, evidence_of
-from spikewise.weights import read_weights, write_weights
+from spikewise.spikes.decode import check_decoder, class_counts, evidence_of
+from spikewise.weights import as_card, read_weights, write_weights
 from spikewise.workload.operations import OperationCounts
 from spikewise.workload.workload import LayerActivity, LayerShape, Workload
 
-from .card import card_of, engine_from, params_from
+from .card import STDPCard, card_of, engine_from
 from .encoder import Progress, STDPEncoder
+from .parameters import refuse_changes
 from .responses import Responses
 from .rules.base import Rule
 
@@ -125,7 +126,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
             File from which interrupted learning continues; it is replaced every few seconds.
         """
         X, y = self._labelled(X, y, reset=True)
-        evidence_of(self.decoder, np.ones((1, 1)), np.ones(1))  # raises for an unknown decoder, before learning
+        check_decoder(self.decoder)
         self.encoder_ = self._new_encoder().fit(X, progress=progress, checkpoint=checkpoint)
         return self.label(X, y)
 
@@ -150,7 +151,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         if named is not None and not np.array_equal(named, known):
             raise ParameterError(f"classes must stay as in the first call ({known.tolist()}); got {named.tolist()}.")
         index = self._class_index(y, known)
-        evidence_of(self.decoder, np.ones((1, 1)), np.ones(1))  # raises for an unknown decoder, before learning
+        check_decoder(self.decoder)
         encoder = self._new_encoder() if is_new else self.encoder_.set_params(**self._new_encoder().get_params())
         self.encoder_ = encoder.partial_fit(X)
         self.classes_: NDArray[Any] = known
@@ -300,18 +301,20 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> STDPClassifier:
         """Read what :meth:`save` wrote; raises DataError if the file is damaged or of another kind."""
-        tensors, card = read_weights(path, _FORMAT)
+        tensors, raw = read_weights(path, _FORMAT)
+        card = as_card(STDPCard, raw, path)
         try:
-            model = cls(**params_from(card))
-            model.encoder_ = model._new_encoder().adopt(engine_from(card, tensors), int(card["horizon"]))
-            model.classes_ = np.array(card["classes"])
-            model.class_counts_, model.n_labelled_ = tensors["class_counts"], tensors["n_labelled"]
-            if model.class_counts_.shape != (len(model.classes_), model.n_neurons):
-                raise ShapeError(f"class_counts has shape {model.class_counts_.shape}")
+            model = cls(**card.parameters())
+            check_decoder(model.decoder)
+            encoder, engine = model._new_encoder(), engine_from(card, tensors)
+            encoder.check_settings()
+            refuse_changes(encoder, engine)  # parameters and engine of a file agree, as those of an estimator do
+            model.encoder_, model.classes_ = encoder.adopt(engine, card.horizon), np.array(card.classes)
+            model.class_counts_, model.n_labelled_ = _labelling(tensors, len(model.classes_), model.n_neurons)
             model.decoder_ = model.decoder
             model.evidence_ = evidence_of(model.decoder_, model.class_counts_, model.n_labelled_)
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path} must hold an STDP classifier saved by spikewise; {error}.") from None
+        except (TypeError, ValueError) as error:  # a TypeError names a parameter that there is not
+            raise DataError(f"{path} must hold an STDP classifier saved by spikewise; {error}") from None
         model.n_features_in_ = model.encoder_.n_features_in_
         return model
 
@@ -362,6 +365,20 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
 
 def _flat(X: Any) -> Any:
     return X.reshape(len(X), -1) if isinstance(X, np.ndarray) and X.ndim > 2 else X
+
+
+def _labelling(
+    tensors: Mapping[str, NDArray[Any]], n_classes: int, n_neurons: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return spikes (K, N) and samples (K,) of each class out of a file."""
+    for name, shape in (("class_counts", (n_classes, n_neurons)), ("n_labelled", (n_classes,))):
+        values = tensors.get(name)
+        if values is None or values.shape != shape or values.dtype.kind not in "iuf":
+            found = "none" if values is None else f"{values.dtype} {values.shape}"
+            raise ShapeError(f"{name} must be numbers of shape {shape}; got {found}. Is the file damaged?")
+        if not (np.isfinite(values) & (values >= 0)).all():
+            raise ParameterError(f"{name} must be finite and at least 0. Is the file damaged?")
+    return tensors["class_counts"], tensors["n_labelled"]
 
 
 def _activity(found: Responses, n_alive: NDArray[np.int64]) -> LayerActivity:

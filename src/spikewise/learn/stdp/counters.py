@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewise._compile import inlined
+from spikewise.errors import ParameterError, whole_number
 from spikewise.spikes.streams import SpikeStream
 
 
@@ -48,6 +49,13 @@ class EventCounts:
     n_normalisations: int = 0
     n_updates: int = 0
     n_empty: int = 0
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            whole_number(item.name, getattr(self, item.name), 0, 2**63 - 1)
+        if self.n_silent + self.n_empty > self.n_samples:
+            found = f"{self.n_silent} and {self.n_empty}"
+            raise ParameterError(f"n_silent and n_empty must count some of {self.n_samples} samples; got {found}.")
 
     def add(self, events: Iterable[Any]) -> None:
         """Add events in the order of the fields, as the kernels return them; a shorter list leaves the other fields."""

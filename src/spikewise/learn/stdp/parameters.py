@@ -5,13 +5,12 @@ from typing import Any
 import numpy as np
 from joblib import effective_n_jobs
 
-from spikewise.errors import ParameterError, unknown_name
+from spikewise.errors import ParameterError
 
-from .engines.base import ROUNDINGS, Engine, Settings
+from .engines.base import LIMITS, Engine, Settings, check_rounding
 from .rules.base import LeanRule, auto_bits, resolve_rule
 
-# Upper limits: steps are counted in 16 bits, weights have 8; the others only catch mistakes.
-_LIMITS = {"n_neurons": 100_000, "n_steps": 30_000, "n_epochs": 1_000_000, "n_bits": 8, "batch_size": 1_000_000}
+_LIMITS = {**LIMITS, "n_epochs": 1_000_000}
 _OPTIONAL = ("n_epochs", "n_bits")
 _MOST_THREADS = 1024
 
@@ -27,8 +26,7 @@ def check_parameters(encoder: Any) -> None:
         if not is_whole or not 1 <= value <= highest:
             none = ", or be None" if key in _OPTIONAL else ""
             raise ParameterError(f"{key} must be a whole number in 1..{highest}{none}; got {value!r}.")
-    if not isinstance(encoder.rounding, str) or encoder.rounding not in ROUNDINGS:
-        raise unknown_name("rounding", str(encoder.rounding), ROUNDINGS)
+    check_rounding(encoder.rounding)
     rule = resolve_rule(encoder.rule, encoder.n_neurons)
     if encoder.batch_size > 1 and not (isinstance(rule, LeanRule) and rule.window is None):
         raise ParameterError(

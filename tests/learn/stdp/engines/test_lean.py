@@ -378,7 +378,7 @@ def test_arrays_bring_everything_back():
         fast.learn(shares[4:], range(4, 8), N_TOTAL)
     np.testing.assert_array_equal(one._weights, other._weights)
     np.testing.assert_array_equal(one._theta, other._theta)
-    with pytest.raises(ShapeError, match="weights, theta"):
+    with pytest.raises(ShapeError, match="must have shape"):
         other.restore({**one.arrays(), "theta": np.zeros(3, np.float32)})
 
 

@@ -182,7 +182,7 @@ def test_what_cannot_be_is_refused():
     with pytest.raises(ParameterError, match="batch_size must be 1"):
         TraceEngine(RULES[0], Settings(N_INPUTS, N_NEURONS, batch_size=2))
     arrays = engine_of(RULES[0]).arrays()
-    with pytest.raises(ShapeError, match="weights, theta"):
+    with pytest.raises(ShapeError, match="must have shape"):
         TraceEngine(RULES[0], Settings(N_INPUTS, N_NEURONS + 1)).restore(arrays)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewise._choices import Rounding
-from spikewise.errors import ShapeError
+from spikewise.errors import ParameterError, ShapeError, unknown_name, whole_number
 from spikewise.learn.stdp.counters import EventCounts
 from spikewise.learn.stdp.kernels.lean import NEAREST, STOCHASTIC, TRUNCATE
 from spikewise.learn.stdp.kernels.respond import ExitConstants
@@ -21,6 +21,17 @@ from spikewise.workload.operations import Operations
 
 ROUNDINGS: dict[str, int] = {"truncate": TRUNCATE, "nearest": NEAREST, "stochastic": STOCHASTIC}
 """Numbers of the roundings in the compiled loops."""
+
+# Steps are counted in 16 bits, weights have 8; the others only catch mistakes.
+LIMITS = {"n_neurons": 100_000, "n_steps": 30_000, "n_bits": 8, "batch_size": 1_000_000}
+"""Largest values of what every engine needs; the least is 1."""
+
+
+def check_rounding(name: object) -> None:
+    """Raise ParameterError unless there is a rounding of this name."""
+    if not isinstance(name, str) or name not in ROUNDINGS:
+        raise unknown_name("rounding", str(name), ROUNDINGS)
+
 
 Lateral = Literal["broadcast", "matrix"]
 """Inhibition as one sum that is sent to all neurons, or as a stored matrix of one weight per pair."""
@@ -52,15 +63,37 @@ class Settings:
     seed: np.uint64 = np.uint64(0)  # noqa: RUF009
     batch_size: int = 1
 
+    def __post_init__(self) -> None:
+        whole_number("n_inputs", self.n_inputs, 1)
+        for name, most in LIMITS.items():
+            if name != "n_bits" or self.n_bits is not None:
+                whole_number(name, getattr(self, name), 1, most)
+        check_rounding(self.rounding)
 
-def no_fit(settings: Settings, arrays: Mapping[str, NDArray[Any]]) -> ShapeError:
-    """Return the error for saved arrays that do not fit the sizes of an engine."""
-    shapes = {name: arrays[name].shape for name in ("weights", "theta", "n_fired")}
+
+def learned_state(
+    settings: Settings, arrays: Mapping[str, NDArray[Any]], scalar: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64], float]:
+    """Return weights, thresholds, spikes of each neuron, and one number, out of saved arrays.
+
+    Raises
+    ------
+    ShapeError, ParameterError
+        If an array is absent, does not fit the sizes of the engine, or holds what cannot have been learned.
+    """
     n, inputs = settings.n_neurons, settings.n_inputs
-    return ShapeError(
-        f"weights, theta and n_fired must have shapes ({inputs}, {n}), ({n},) and ({n},); got {shapes}. "
-        "The file does not match its own description."
-    )
+    wanted = {"weights": (inputs, n), "theta": (n,), "n_fired": (n,), scalar: (1,)}
+    for name, shape in wanted.items():
+        if name not in arrays or arrays[name].shape != shape:
+            found = arrays[name].shape if name in arrays else "none"
+            raise ShapeError(f"{name} must have shape {shape}; got {found}. The file does not match its description.")
+        values, kind = arrays[name], "iu" if name == "n_fired" else "f"
+        if values.dtype.kind not in kind or not (np.isfinite(values) & (values >= 0)).all():
+            raise ParameterError(f"{name} must hold finite numbers of at least 0; got {values.dtype}. Is it damaged?")
+    if (highest := arrays["weights"].max()) > 1:
+        raise ParameterError(f"weights must lie in [0, 1]; got up to {highest:g}. Is the file damaged?")
+    weights, theta, n_fired, number = (arrays[name] for name in wanted)
+    return weights.astype(np.float32), theta.astype(np.float32), n_fired.astype(np.int64), float(number[0])
 
 
 class Engine(Protocol):

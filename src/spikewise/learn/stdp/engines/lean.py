@@ -19,7 +19,7 @@ from spikewise.learn.stdp.rules.lean import LeanRule, NeuronConstants, RuleConst
 from spikewise.spikes.streams import content_keys, spike_stream, stream_keys
 from spikewise.workload.operations import Operations
 
-from .base import ROUNDINGS, Lateral, Settings, no_fit
+from .base import ROUNDINGS, Lateral, Settings, learned_state
 from .lean_operations import inference_operations, training_operations
 
 _LEVELS = 256  # of an integer weight
@@ -147,10 +147,7 @@ class LeanEngine:
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Restore what :meth:`arrays` returned."""
-        weights, theta, n_fired, gain = (arrays[key] for key in ("weights", "theta", "n_fired", "gain"))
-        if weights.shape != (self.n_inputs, self.n_neurons) or not theta.shape == n_fired.shape == (self.n_neurons,):
-            raise no_fit(self.settings, arrays)
-        self.gain = float(gain[0])
+        weights, theta, n_fired, self.gain = learned_state(self.settings, arrays, "gain")
         self._theta[: self.n_neurons], self._n_fired[: self.n_neurons] = theta, n_fired
         self._put(weights)
 

@@ -20,7 +20,7 @@ from spikewise.learn.stdp.rules.trace import TraceNeuronConstants, TraceRule
 from spikewise.spikes.streams import SpikeStream, content_keys, spike_stream, stream_keys
 from spikewise.workload.operations import Operations
 
-from .base import ROUNDINGS, Lateral, Settings, no_fit
+from .base import ROUNDINGS, Lateral, Settings, learned_state
 from .trace_operations import inference_operations, training_operations
 
 
@@ -110,11 +110,8 @@ class TraceEngine:
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Restore what :meth:`arrays` returned."""
-        weights, theta, n_fired, norm = (arrays[key] for key in ("weights", "theta", "n_fired", "norm"))
-        if weights.shape != (self.n_inputs, self.n_neurons) or not theta.shape == n_fired.shape == (self.n_neurons,):
-            raise no_fit(self.settings, arrays)
-        self.weights, self.theta = np.array(weights, np.float32, order="C"), np.array(theta, np.float32)
-        self.n_fired, self.norm = np.array(n_fired, np.int64), float(norm[0])
+        weights, self.theta, self.n_fired, self.norm = learned_state(self.settings, arrays, "norm")
+        self.weights = np.ascontiguousarray(weights)
         # Restored weights have their sum already; a later ``prepare`` must not scale them.
         self._is_fresh = False
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from spikewise.errors import ParameterError, unknown_name
+from spikewise.workload.records import record
 
 from .lean import CompetingNeurons, LeanRule, lean_defaults, spread_of
 from .trace import TraceRule, diehl_cook_defaults, fspinn_defaults
@@ -76,7 +77,10 @@ def rule_to_dict(rule: Rule) -> dict[str, Any]:
 
 
 def rule_from_dict(values: Mapping[str, Any]) -> Rule:
-    """Read what :func:`rule_to_dict` returned; raises KeyError or TypeError for anything else."""
+    """Read what :func:`rule_to_dict` returned; raises ParameterError for anything else."""
+    kind = str(values.get("kind"))
+    if kind not in _KINDS:
+        raise unknown_name("kind of a rule", kind, _KINDS)
     fields: dict[str, Any] = {
         # JSON has no tuples.
         key: tuple(value) if isinstance(value, list) else value
@@ -84,5 +88,6 @@ def rule_from_dict(values: Mapping[str, Any]) -> Rule:
         if key != "kind"
     }
     if "neurons" in fields:
-        fields["neurons"] = CompetingNeurons(**fields["neurons"])
-    return _KINDS[values["kind"]](**fields)
+        fields["neurons"] = record("neurons", CompetingNeurons, fields["neurons"])
+    build: Callable[..., Rule] = _KINDS[kind]
+    return record("rule", build, fields)
