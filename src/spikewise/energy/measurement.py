@@ -23,7 +23,7 @@ OF_AN_EXIT = (INFERENCE, INFERENCE_EXIT)
 _LATER = "; later "  # joins the sources of measurements that differ
 
 
-class Recorded(Protocol):
+class _Recorded(Protocol):
     """An object with the content of a ``run.json``."""
 
     @property
@@ -142,7 +142,7 @@ def entry(stage: str, exit_name: str = "") -> str:
     return f"{stage} ({exit_name})" if exit_name else stage
 
 
-def measured_of(run: Recorded, exit_name: str = "", watts: float | None = None) -> dict[str, Measurement]:
+def measured_of(run: _Recorded, exit_name: str = "", watts: float | None = None) -> dict[str, Measurement]:
     """Return the measurements of learning and of answering the test images, with full runs and with early exit.
 
     Parameters
