@@ -189,7 +189,7 @@ def test_variants_depend_on_the_seed_and_the_place_only():
     ("change", "words"),
     [
         ({"recordings": []}, "at least one"),
-        ({"recordings": [np.zeros((3, 4))] * 2}, "arrays of events"),
+        ({"recordings": [np.zeros((3, 4))] * 2}, "array of events"),
         ({"labels": np.array([0])}, "one label per recording"),
         ({"labels": np.array([0, 2])}, r"0\.\.1"),
     ],
@@ -238,3 +238,15 @@ def test_the_hash_of_recordings_never_changes():
     events = [np.array([(10 * i, i % 5, i % 3, i % 2)], EVENT) for i in range(8)]
     found = EventSet(events, np.arange(8) % 2, ("a", "b"), (3, 5), "own", "all").sha256
     assert found[:8] == "ecf5ffaf"
+
+
+def test_events_of_a_set_are_checked_as_those_of_a_file():
+    def made(*events):
+        return EventSet([np.array(list(events), EVENT)], [0], ("a",), (2, 2), "own", "all")
+
+    unsorted = made((9, 0, 0, 0), (0, 0, 0, 0), (5, 0, 0, 0))
+    assert unsorted.recordings[0]["t"].tolist() == [0, 5, 9]
+    assert unsorted.frames(3).images.sum((1, 2, 3, 4)).tolist() == [1, 1, 1]
+    for event, field in (((0, 0, 0, 2), "p"), ((0, 5, 0, 0), "x"), ((0, 0, 2, 0), "y"), ((-1, 0, 0, 0), "t")):
+        with pytest.raises(DataError, match=rf"own \(all\): recording 0: {field} of an event must lie in"):
+            made((0, 0, 0, 0), event)

@@ -1,8 +1,12 @@
+import copy
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from spikewise.dynamic import AnytimeClassifier, EntropyExit, NeverExit, replay_exit
 from spikewise.dynamic.fingerprint import model_identity
@@ -217,8 +221,11 @@ def test_weights_that_are_no_numbers_give_no_answer(images):
         lambda: list(classifier.stream(images[0])),
         lambda: classifier.predict_with_exit(images[:1], NeverExit()),
     ):
-        with pytest.raises(ParameterError, match=r"scores must be finite.*diverge"):
+        with pytest.raises(ParameterError, match=r"weights must be finite.*diverge"):
             run()
+    classifier.model.readout.bias.data.fill_(3e38)  # finite, but the sum of two steps is not
+    with pytest.raises(ParameterError, match=r"scores must be finite.*diverge"):
+        classifier.predict_with_exit(images, NeverExit())
 
 
 def test_predicting_in_the_middle_of_training_changes_nothing(images):
@@ -243,3 +250,63 @@ def test_the_identity_tells_neurons_and_numbers():
         assert model_identity(classifier)["precision"] == "float32 under autocast to bfloat16"
     network.layers["conv2"].neurons.params = LIFParams(v_threshold=2.0)
     assert model_identity(classifier)["model"] != before["model"]
+
+
+@pytest.mark.parametrize("place", ["layers.conv2.synapses.weight", "layers.conv2.norm.running_var", "readout.bias"])
+def test_weights_that_are_no_numbers_answer_nothing(place, images, tmp_path):
+    model = build_model("vgg5", (1, 8, 8), 5, width=0.1)
+    classifier = SpikingClassifier(model, 2)
+    weights, card = classifier.content()
+    weights[place] = weights[place] * np.float32("nan")
+    {**dict(model.named_parameters()), **dict(model.named_buffers())}[place].data.fill_(float("nan"))
+    for ask in (
+        lambda: classifier.predict(images), lambda: classifier.predict_with_exit(images, NeverExit()),
+        lambda: classifier.workload(images), lambda: list(classifier.stream(images[0], NeverExit())),
+        lambda: classifier.save(tmp_path / "model"),
+    ):  # fmt: skip
+        with pytest.raises(ParameterError, match=rf"weights must be finite; got NaN or infinity in {place}"):
+            ask()
+    assert not (tmp_path / "model").exists()
+    write_weights(tmp_path / "model", weights, card)
+    with pytest.raises(DataError, match=f"weights must be finite.*{place}"):
+        SpikingClassifier.load(tmp_path / "model")
+
+
+def test_a_description_that_promises_other_weights_takes_no_memory(tmp_path):
+    SpikingClassifier(build_model("vgg5", (1, 8, 8), 5, width=0.1), 2).save(tmp_path / "model")
+    weights, card = read_weights(tmp_path / "model", "spikewise-classifier-1")
+    card["model"]["width"] = 16.0  # gigabytes of weights
+    write_weights(tmp_path / "model", weights, card)
+    with pytest.raises(DataError, match=r"must have the shape .* of its description; got"):
+        SpikingClassifier.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize(("kind", "least"), [(torch.float64, 1), (torch.float16, 0.9), (torch.bfloat16, 0.5)])
+def test_a_network_in_another_precision_answers_nearly_the_same(classifier, images, kind, least):
+    other = SpikingClassifier(copy.deepcopy(classifier.model).to(kind), 4)
+    assert other.precision == str(kind).removeprefix("torch.")
+    # Scores of an untrained network lie close to one another, and bfloat16 has 8 significant bits.
+    assert (other.predict(images) == classifier.predict(images)).mean() >= least
+    assert other.workload(images[:5]).n_samples == 5
+
+
+def test_predictions_that_overlap_never_touch_a_network_in_training(images):
+    model = build_model("resnet18", (1, 8, 8), 5, width=0.1)
+    classifier = SpikingClassifier(model, 2)
+    expected = classifier.predict(images)
+    model.train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    streams = [classifier.stream(image, NeverExit()) for image in images[:4]]
+    first = [next(stream) for stream in streams]  # all of them are half way now
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: classifier.predict(images), range(8)))
+    assert all((labels == expected).all() for labels in found)
+    assert len(first) == 4
+    assert all(module.training for module in model.modules())
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_wrappers_of_a_network_are_taken_off(classifier, images):
+    expected = classifier.predict(images)
+    for wrapped in (torch.compile(classifier.model, backend="eager"), nn.DataParallel(classifier.model)):
+        assert (SpikingClassifier(wrapped, 4).predict(images) == expected).all()

@@ -100,7 +100,7 @@ def test_a_file_of_the_wrong_size_or_kind_is_refused(tmp_path):
     for path in (tmp_path / "pipe.toml", (tmp_path / "zero.toml")):
         if not path.exists():
             path.symlink_to("/dev/zero")
-        with pytest.raises(DataError, match="must be a regular file; got a pipe or a device"):
+        with pytest.raises(DataError, match="a regular file; it is a pipe or a device"):
             load_platform(path)
     with pytest.raises(DataError, match="must not hold a zero byte"):
         load_platform("a\0.toml")

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from spikewise.errors import ParameterError, ShapeError
-from spikewise.network import LIFParams, OwnSpec
+from spikewise.network import LIFParams, OwnSpec, build_model
 from spikewise.shrink.convert import shrink_network, weight_steps
 from spikewise.shrink.fixed import held, shifted
 from spikewise.shrink.format import FixedFormat
@@ -107,7 +107,7 @@ def test_other_networks_and_no_images_are_refused(small):
 
     with pytest.raises(ParameterError, match="build_model; got Own"):
         synapses_of(Own())
-    with pytest.raises(ShapeError, match="at least one sample"):
+    with pytest.raises(ShapeError, match="B at least 1"):
         shrink_network(network, FixedFormat(), images[:0], 2)
 
 
@@ -121,3 +121,31 @@ def test_shifting_to_the_right_rounds_to_nearest(value, shift, expected):
 
 def test_numbers_are_held_within_their_bits():
     assert held(torch.tensor([-9.0, 3.0, 8.0]), torch.tensor(8.0)).tolist() == [-8.0, 3.0, 7.0]
+
+
+def test_typical_images_are_those_of_every_other_door(small):
+    network, images = small
+    expected = shrink_network(network, FixedFormat(8), images, 3).state_dict()
+    as_floats = images.astype(np.float64) / 255
+    for same in (as_floats.astype(np.float32), as_floats, torch.as_tensor(as_floats)):
+        found = shrink_network(network, FixedFormat(8), same, 3).state_dict()
+        assert all(torch.equal(value, expected[key]) for key, value in found.items())
+    for wrong in (images.astype(np.float32), np.where(images > 200, np.nan, as_floats)):
+        with pytest.raises(ParameterError, match="floating-point images must be finite and lie in"):
+            shrink_network(network, FixedFormat(8), wrong, 3)
+
+
+@pytest.mark.parametrize("scale", ["channel", "power2"])
+@pytest.mark.parametrize("factor", [0.0, 1e-20, 1e-38])
+def test_a_dead_channel_stays_silent(factor, scale):
+    network = build_model("vgg5", (1, 8, 8), 10, width=0.25).eval()
+    images = np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8), dtype=np.uint8)
+    layer = list(network.layers.values())[1]
+    with torch.no_grad():
+        layer.synapses.weight.mul_(factor)  # as weight decay leaves them
+        layer.norm.running_var.zero_()
+        layer.norm.bias.fill_(0.3)  # the potential 0.3 + 0.15 + ... never reaches the threshold of 1
+    fixed, spikes = shrink_network(network, FixedFormat(8, scale=scale), images, 4), []
+    list(fixed.layers.values())[1].register_forward_hook(lambda *call: spikes.append(call[2][0].sum()))
+    fixed(torch.as_tensor(images), 4)
+    assert spikes == [0]

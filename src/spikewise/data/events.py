@@ -21,7 +21,7 @@ from .catalog.events import Recordings
 from .catalog.sources import open_recordings
 from .event_augment import EventAugmentation
 from .formats.checks import as_labels, check_size
-from .formats.event_checks import EVENT, Events
+from .formats.event_checks import EVENT, Events, checked_events
 from .frames import bin_events
 from .images import ImageSet
 from .split_rows import Samples, Share, Split, check_split, choose
@@ -66,9 +66,12 @@ class EventSet:
 
     def __post_init__(self) -> None:
         where = f"{self.name} ({self.split})"
-        recordings = tuple(self.recordings)  # an iterator would be used up by the check
-        if not recordings or any(events.dtype != EVENT or events.ndim != 1 for events in recordings):
-            raise DataError(f"{where}: recordings must be arrays of events (t, x, y, p), at least one; they are not.")
+        recordings = tuple(
+            checked_events(events, self.sensor, f"{where}: recording {place}")
+            for place, events in enumerate(self.recordings)
+        )
+        if not recordings:
+            raise DataError(f"{where}: there must be at least one recording; got none.")
         object.__setattr__(self, "recordings", recordings)
         object.__setattr__(self, "classes", tuple(self.classes))
         object.__setattr__(self, "labels", as_labels(self.labels, len(self.classes), where))

@@ -31,7 +31,7 @@ from spikewise.workload.workload import Workload
 from .inputs import check_images, check_labels, sample_axis
 from .models import SpikingNetwork
 from .neurons import LIFParams
-from .protocol import TrainableNetwork, check_network, evaluating, select
+from .protocol import TrainableNetwork, check_finite, check_network, evaluated, select
 from .spec import ModelSpec
 
 _FORMAT = "spikewise-classifier-1"
@@ -79,7 +79,7 @@ class SpikingClassifier:
         self, model: TrainableNetwork, n_steps: int, class_names: Sequence[str] | None = None, batch_size: int = 256
     ) -> None:
         network = check_network(model).eval()
-        n_classes = model.spec.n_classes
+        n_classes = network.spec.n_classes
         self.class_names = tuple(map(str, range(n_classes) if class_names is None else class_names))
         if len(self.class_names) != n_classes:
             raise ParameterError(f"class_names must name the {n_classes} classes; got {len(self.class_names)}.")
@@ -180,28 +180,26 @@ class SpikingClassifier:
         images = torch.as_tensor(self._check(X)).to(self._device)
         name, axis = self.model.spec.name, sample_axis(images)
         return record_workload(
-            self.model, images, self.n_steps, rule, name=name, batch_size=self.batch_size, sample_axis=axis
+            evaluated(self.model), images, self.n_steps, rule, name=name, batch_size=self.batch_size, sample_axis=axis
         )
 
     @torch.no_grad()
     def _run(self, images: NDArray[Any], rule: ExitRule | None) -> Iterator[_Step]:
         """Yield per batch and step: rows of the batch, step, samples that ran it, their scores, who leaves."""
-        with evaluating(self.model):
-            yield from self._batches(images, rule)
-
-    def _batches(self, images: NDArray[Any], rule: ExitRule | None) -> Iterator[_Step]:
-        axis = sample_axis(images)
+        model, axis = evaluated(self.model), sample_axis(images)
         for start in range(0, images.shape[axis], self.batch_size):
             rows = slice(start, min(start + self.batch_size, images.shape[axis]))
             batch = images[:, rows] if axis else images[rows]
             running = np.arange(rows.stop - rows.start)
             # A single sample has a faster, event-driven form if the network is of a known kind.
-            network = (len(running) == 1 and _alone(self.model)) or self.model
+            network = (len(running) == 1 and _alone(model)) or model
             state = network.start(torch.as_tensor(batch).to(self._device))
             score_sum = np.zeros((len(running), self.model.spec.n_classes), np.float32)
             for step in range(1, self.n_steps + 1):
                 outputs, state = network.step(state)
-                score_sum = check_scores(score_sum + outputs.float().cpu().numpy())
+                with np.errstate(over="ignore", invalid="ignore"):  # the next line says what has happened
+                    score_sum = score_sum + outputs.float().cpu().numpy()
+                check_scores(score_sum)
                 # At the last step all samples leave, whatever the rule says.
                 leaves = np.full(len(running), step == self.n_steps)
                 if rule is not None and step < self.n_steps:
@@ -227,6 +225,7 @@ class SpikingClassifier:
         return next((weights.device for weights in self.model.parameters()), torch.device("cpu"))
 
     def _check(self, X: ArrayLike | Tensor) -> NDArray[Any]:
+        check_finite(self.model)
         return check_images(X, self.model.spec.in_shape, n_frames=self.n_steps)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -235,6 +234,7 @@ class SpikingClassifier:
 
     def content(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return what a file of the network holds: the arrays, and the card that describes them."""
+        check_finite(self.model)
         weights = {key: _array(value) for key, value in self.model.state_dict().items()}
         card = {
             "format": _FORMAT,
@@ -268,6 +268,7 @@ class SpikingClassifier:
                 raise DataError(f"it belongs to {card.model}")
             network: Any = model or build_for(SpikingNetwork, ModelSpec.from_dict(card.model), weights)
             network.load_state_dict({key: torch.as_tensor(value) for key, value in weights.items()})
+            check_finite(network)
             return cls(network, card.n_steps, card.class_names)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise DataError(f"{path} must be a deep network saved by spikewise; {error}. Train it again.") from None

@@ -165,6 +165,7 @@ class SpikingNetwork(nn.Module):
     def _normalized(self, images: Tensor) -> Tensor:
         values = images if images.is_floating_point() else images.to(torch.float32) / 255
         found = (values - self.mean[:, None, None]) / self.std[:, None, None]
+        found = found.to(self.mean.dtype)  # of the weights, which may have 16 bits
         # Channels last, the memory layout in which the fused layers write spikes.
         return found.flatten(0, -4).contiguous(memory_format=torch.channels_last).reshape(found.shape)
 

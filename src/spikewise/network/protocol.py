@@ -8,9 +8,11 @@ layout has its own method ``select(keep)``. If there is a ``normalize_by(images)
 images.
 """
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
+from itertools import chain
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
@@ -108,6 +110,7 @@ def check_network(model: Any) -> Any:
     """
     if not isinstance(model, nn.Module):
         raise ParameterError(f"model must be a torch module; got {type(model).__name__}. Derive it from nn.Module.")
+    model = unwrapped(model)
     missing = [key for key in ("spec", "start", "step") if not hasattr(model, key)]
     if "spec" not in missing:
         wanted = ("name", "in_shape", "n_classes", "to_dict")
@@ -121,6 +124,33 @@ def check_network(model: Any) -> Any:
             "spikewise.network.protocol shows an example."
         )
     return model
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Return the network inside the wrappers of ``torch.compile`` and of parallel training, which offer no steps.
+
+    Examples
+    --------
+    >>> network = nn.Linear(2, 3)
+    >>> unwrapped(nn.DataParallel(network)) is network
+    True
+    """
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return unwrapped(model.module)
+    # Importing the class of torch.compile's wrapper takes seconds.
+    inside = getattr(model, "_orig_mod", None) if type(model).__name__ == "OptimizedModule" else None
+    return unwrapped(inside) if isinstance(inside, nn.Module) else model
+
+
+def check_finite(network: nn.Module) -> None:
+    """Raise ParameterError, which names the tensor, unless all weights and statistics are finite.
+
+    A neuron whose potential is NaN is silent, so a network with such weights would answer like any other.
+    """
+    for name, values in chain(network.named_parameters(), network.named_buffers()):
+        # The sum is finite if all values are, but for an overflow; it is computed faster than a mask.
+        if values.is_floating_point() and not (values.sum().isfinite() or values.isfinite().all()):
+            raise ParameterError(f"weights must be finite; got NaN or infinity in {name}. Did training diverge?")
 
 
 def run_steps(network: SteppingNetwork, images: Tensor, n_steps: int) -> Tensor:
@@ -157,6 +187,23 @@ def select(state: State, keep: Tensor) -> State:
     elif is_dataclass(state) and not isinstance(state, type):  # true for a class as well as for its instances
         found = replace(state, **{item.name: select(getattr(state, item.name), keep) for item in fields(state)})
     return found  # type: ignore[no-any-return]
+
+
+def evaluated(network: Any) -> Any:
+    """Return a network in eval mode: itself, or while it is being trained a copy that shares its weights.
+
+    The mode of the network itself is not touched: others may train it, or ask it, at the same time.
+
+    Examples
+    --------
+    >>> norm = nn.BatchNorm1d(2)
+    >>> evaluated(norm).training, norm.training, evaluated(norm).weight is norm.weight
+    (False, True, True)
+    """
+    if not any(module.training for module in network.modules()):
+        return network
+    shared = {id(values): values for values in chain(network.parameters(), network.buffers())}
+    return copy.deepcopy(network, shared).eval()
 
 
 @contextmanager

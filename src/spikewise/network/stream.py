@@ -19,7 +19,7 @@ from spikewise.errors import ParameterError, ShapeError
 
 from .event_driven import single_sample
 from .inputs import check_images
-from .protocol import evaluating
+from .protocol import check_finite, evaluated
 
 
 # On a generator, torch switches gradients off only while the code of the generator runs.
@@ -46,13 +46,8 @@ def stream(
     ShapeError, ParameterError
         If an image or a frame does not fit the network, there is no frame, or the network cannot take single frames.
     """
-    with evaluating(model):
-        yield from _answers(model, sample, n_steps, rule)
-
-
-def _answers(
-    model: Any, sample: ArrayLike | Tensor | Iterable[ArrayLike], n_steps: int, rule: ExitRule | None
-) -> Iterator[Answer]:
+    check_finite(model)
+    model = evaluated(model)
     network: Any = single_sample(model) or model
     chosen = NeverExit() if rule is None else check_rule(rule)
     shape = model.spec.in_shape

@@ -16,6 +16,7 @@ from torch import Tensor
 from spikewise.dynamic.rule import ExitRule
 from spikewise.errors import DataError
 from spikewise.network.classifier import NetworkCard, SpikingClassifier, build_for
+from spikewise.network.protocol import check_finite
 from spikewise.network.spec import ModelSpec
 from spikewise.weights import as_card, read_weights
 from spikewise.workload.layer import LayerShape
@@ -95,6 +96,7 @@ class FixedClassifier(SpikingClassifier):
         try:
             network = build_for(FixedNetwork, ModelSpec.from_dict(card.model), arrays)
             network.load_state_dict({key: torch.as_tensor(value) for key, value in arrays.items()})
+            check_finite(network)
             # Decided anew: only the weights are in the file, not the type that they need.
             network = network if fits_in_float(network) else network.double()
             return cls(network, FixedFormat.from_dict(card.fixed), card.n_steps, card.class_names)

@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from spikewise.errors import ShapeError
+from spikewise.network.inputs import check_images
 from spikewise.network.layers import SpikingLayer
 from spikewise.network.models import SpikingNetwork
+from spikewise.network.protocol import check_finite
 from spikewise.network.resnet import ResidualBlock, Shortcut
 
 from .fixed import DECAY_BITS, WHITE, FixedLayer, FixedNetwork, FixedShortcut
@@ -59,9 +60,8 @@ def shrink_network(
     >>> fixed(torch.as_tensor(images), 4).shape
     torch.Size([4, 16, 10])
     """
-    samples = torch.as_tensor(images)
-    if samples.ndim not in (4, 5) or not samples.shape[samples.ndim - 4]:
-        raise ShapeError(f"images must hold at least one sample; got shape {tuple(samples.shape)}.")
+    samples = torch.from_numpy(check_images(images, network.spec.in_shape, "images", n_frames=n_steps))
+    check_finite(network)
     network = copy.deepcopy(network).cpu().float().eval()
     rounding = form.rounding if steps is None else "nearest"
     steps = weight_steps(network, form) if steps is None else steps

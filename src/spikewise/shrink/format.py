@@ -29,6 +29,9 @@ Scale = Literal["channel", "power2"]
 MIN_BITS, MAX_BITS = 2, 16
 _CUTS = np.linspace(1.0, 0.3, 29)  # clipping thresholds to try, as shares of the largest weight
 _FARTHEST = 62  # largest shift of 64-bit integers
+# Weight decay drives the weights of a dead channel to 1e-38. In steps of these a threshold has no number; thousands of
+# weights below this one do not reach it either.
+_DEAD = 2.0**-24
 _FINER = 3  # number of powers of two to try below the one that clips no weight
 
 
@@ -126,11 +129,11 @@ def choose_steps(
     top = 2 ** (bits - 1) - 1
     longest = np.abs(rows).max(1)
     if scale == "power2":
-        coarsest = int(np.ceil(np.log2(max(longest.max(), 1e-30) / top)))
+        coarsest = int(np.ceil(np.log2(max(longest.max(), _DEAD) / top)))
         tried = [np.full(len(rows), 2.0 ** (coarsest - finer)) for finer in range(_FINER + 1)]
         errors = [_error(rows, steps, bits, rounding).sum() for steps in tried]
         return tried[int(np.argmin(errors))]
-    longest[longest == 0] = top  # a channel without weights: any step will do
+    longest[longest < _DEAD] = top  # a channel without weights, which are rounded to zero: any step will do
     tried = [longest * cut / top for cut in _CUTS]
     best = np.argmin([_error(rows, steps, bits, rounding) for steps in tried], axis=0)
     found: NDArray[np.float64] = np.stack(tried)[best, np.arange(len(rows))]

@@ -1,6 +1,8 @@
 """Folders of pictures: formats, channels and everything that may be wrong with them."""
 
 import os
+import resource
+import shutil
 import struct
 import zlib
 from pathlib import Path
@@ -146,3 +148,17 @@ def test_folders_without_pictures_are_refused_by_name(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="empty must hold pictures"):
         read_class_folders(tmp_path)
+
+
+def test_pictures_that_unfold_to_gigabytes_are_refused_by_their_headers(tmp_path):
+    (tmp_path / "a").mkdir()
+    large = Image.new("P", (8192, 8192))
+    large.save(tmp_path / "a" / "0.png")
+    for place in range(1, 25):
+        shutil.copy(tmp_path / "a" / "0.png", tmp_path / "a" / f"{place}.png")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(DataError, match=r"must fit into .* it needs 5,033,164,800.*SPIKEWISE_MAX_MEMORY"):
+        read_class_folders(tmp_path)
+    with pytest.raises(DataError, match="it needs 201,326,592"):
+        open_picture(tmp_path / "a" / "0.png")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # kB; nothing was decoded

@@ -156,18 +156,16 @@ def test_torchs_own_random_state_and_threads_are_left_alone():
 
 def test_a_diverging_run_says_so():
     model = small_model()
-    with torch.no_grad():
-        model.readout.weight.fill_(float("nan"))
+    spoil = lambda _: model.readout.weight.data.fill_(float("nan"))  # noqa: E731 - when training has begun
     with pytest.raises(ParameterError, match="must stay finite; got nan in epoch 1"):
-        fit(model, TRAIN, VALIDATION, SETTINGS)
+        fit(model, TRAIN, VALIDATION, SETTINGS, progress=spoil)
 
 
 def test_neurons_that_nan_keeps_silent_are_noticed():
     model = small_model()
-    with torch.no_grad():
-        next(iter(model.layers.values())).synapses.weight.fill_(float("nan"))
+    spoil = lambda _: model.layers["conv1"].synapses.weight.data.fill_(float("nan"))  # noqa: E731
     with pytest.raises(ParameterError, match=r"the weights must stay finite; layers\.conv1.* after epoch 1.*Lower lr"):
-        fit(model, TRAIN, VALIDATION, SETTINGS)
+        fit(model, TRAIN, VALIDATION, SETTINGS, progress=spoil)
 
 
 @pytest.mark.parametrize(
@@ -317,3 +315,20 @@ def test_a_network_of_ones_own_trains_on_recordings():
         weights.append(own)
     assert result.best_validation_accuracy > 0.9
     assert same_weights(*weights)  # dropout too is a function of the seed
+
+
+def test_an_odd_number_of_images_leaves_no_batch_of_one():
+    settings = FitSettings(epochs=1, batch_size=2, n_steps=1)
+    found = fit(small_model(), data(5, 0), data(8, 1), settings)  # batch normalisation of one image would fail
+    assert len(found.history) == 1
+
+
+def test_training_without_gradients_is_refused_before_work():
+    with torch.no_grad(), pytest.raises(ParameterError, match=r"gradients must be on.*Leave torch\.no_grad"):
+        fit(small_model(), TRAIN, VALIDATION, SETTINGS)
+    with pytest.raises(ParameterError, match="some weights must learn; requires_grad is false for all"):
+        fit(small_model().requires_grad_(False), TRAIN, VALIDATION, SETTINGS)
+    model = small_model()
+    model.readout.bias.data.fill_(float("inf"))
+    with pytest.raises(ParameterError, match=r"weights must be finite.*readout\.bias"):
+        fit(model, TRAIN, VALIDATION, SETTINGS)

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 from scipy.sparse import csr_array, csr_matrix
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
+from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -184,13 +186,15 @@ def test_weights_of_something_else_are_refused(tmp_path):
     card = {"format": "spikewise-stdp-2", "settings": {"n_neurons": 3}, "classes": [0, 1]}
     for tensors in ({}, {"weights": np.ones((4, 2)), "theta": np.ones(3), "seed": np.ones(1)}):
         write_weights(tmp_path / "model.safetensors", tensors, card)
-        with pytest.raises(DataError, match="must have a card of this version|STDP classifier"):
+        with pytest.raises(DataError, match="must have a card of this version"):
             STDPClassifier.load(tmp_path / "model.safetensors")
 
 
 def test_a_trace_without_any_spike_is_a_trace(model):
     trace = model.trace(np.zeros((3, 64)), [0, 1, 2])
-    assert len(trace.samples) == 0
+    # No spike, no evidence until the end; then the frequencies of the classes are the answer, as of a prediction.
+    assert trace.change_offsets.tolist() == [0] * 350 + [3]
+    np.testing.assert_array_equal(model.classes_[trace.final_scores().argmax(1)], model.predict(np.zeros((3, 64))))
     assert trace.n_samples == 3
     assert trace.n_steps == 350
     assert (model.predict_with_exit(np.zeros((3, 64)), EntropyExit(0.2, "sum")).steps == 350).all()
@@ -263,7 +267,9 @@ def test_every_decoder_names_the_same_network(model, decoder):
     other.label(X[TRAIN], Y[TRAIN])
     assert other.score(X[TEST], Y[TEST]) > 0.8
     np.testing.assert_allclose(other.predict_proba(X[TEST]).sum(1), 1)
-    np.testing.assert_allclose(other.predict_proba(np.zeros((1, 64))), 0.1)  # no spike, no opinion
+    prior = np.bincount(Y[TRAIN]) / len(Y[TRAIN])
+    np.testing.assert_allclose(other.predict_proba(np.zeros((1, 64)))[0], prior)  # no spike, no opinion
+    assert other.predict(np.zeros((1, 64))) == prior.argmax()
 
 
 def test_an_unknown_decoder_is_refused_before_learning():
@@ -348,3 +354,100 @@ def test_a_refused_call_leaves_the_network_as_it_was():
     with pytest.raises(ValueError, match="inconsistent"):
         stream.label(X[:20], Y[:3])
     np.testing.assert_array_equal(stream.predict(X[:30]), before)
+
+
+def small(X=X[:120], y=Y[:120], **options):
+    return STDPClassifier(**{"n_neurons": 10, "n_epochs": 1, "n_steps": 40, "random_state": 0, **options}).fit(X, y)
+
+
+def test_classes_of_unequal_size_are_the_prior_of_a_sample_without_spikes():
+    rows = np.r_[np.flatnonzero(Y == 8)[:58], np.flatnonzero(Y == 3)[:3]]
+    model = small(X[rows], Y[rows])
+    found = MultinomialNB(alpha=1).fit(model.encoder_.transform(X[rows]), Y[rows])
+    blank = np.zeros((1, 64))
+    np.testing.assert_allclose(model.predict_proba(blank), found.predict_proba(np.zeros((1, 10))))
+    assert model.predict(blank) == [8]
+    assert model.predict_with_exit(blank, EntropyExit(0.2, "sum")).labels == [8]
+    assert model.trace(blank, [8]).accuracy_by_step()[-1] == 1
+
+
+def test_weights_of_samples_are_as_many_samples():
+    model = small()
+    heavy = np.where(Y[:120] == 3, 2.0, 1.0)
+    twice = np.r_[np.arange(120), np.flatnonzero(Y[:120] == 3)]
+    weighted = clone(model).fit(X[:120], Y[:120]).label(X[:120], Y[:120], sample_weight=heavy)
+    by_class = clone(model).fit(X[:120], Y[:120]).label(X[:120], Y[:120], class_weight={3: 2.0})
+    repeated = clone(model).fit(X[:120], Y[:120]).label(X[twice], Y[twice])
+    np.testing.assert_array_equal(weighted.class_counts_, repeated.class_counts_)
+    np.testing.assert_array_equal(weighted.n_labelled_, repeated.n_labelled_)
+    np.testing.assert_array_equal(by_class.evidence_, repeated.evidence_)
+    balanced = model.label(X[:120], Y[:120], class_weight="balanced")
+    np.testing.assert_allclose(balanced.predict_proba(np.zeros((1, 64))), 1 / 10)
+    with pytest.raises(ValueError, match=r"[Nn]egative"):
+        model.label(X[:120], Y[:120], sample_weight=-heavy)
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        np.arange(10), np.arange(10, dtype=np.uint8), np.arange(10.0), np.array(list("abcdefghij")),
+        np.array(list("abcdefghij"), object), np.array(["2020-01-01"], "M8[D]") + np.arange(10),
+    ],
+    ids=lambda classes: classes.dtype.str,
+)  # fmt: skip
+def test_classes_of_any_type_come_back_from_a_file(classes, tmp_path):
+    model = small(y=classes[Y[:120]])
+    model.save(tmp_path / "model")
+    again = STDPClassifier.load(tmp_path / "model")
+    assert again.classes_.dtype == model.classes_.dtype
+    np.testing.assert_array_equal(again.predict(X[:50]), model.predict(X[:50]))
+    assert again.fingerprint() == model.fingerprint()
+
+
+def test_classes_that_no_file_can_hold_are_refused_by_name(tmp_path):
+    model = small()
+    model.classes_ = np.array([object() for _ in range(10)])
+    with pytest.raises(ParameterError, match="classes must be numbers, text, truth values or dates to be saved"):
+        model.save(tmp_path / "model")
+
+
+def test_the_seed_comes_back_from_a_file(tmp_path):
+    model = small(random_state=np.int64(7))
+    model.save(tmp_path / "model")
+    again = STDPClassifier.load(tmp_path / "model")
+    assert (again.random_state, again.quantized(4).random_state) == (7, 7)
+    first, second = (clone(again).fit(X[:120], Y[:120]) for _ in range(2))
+    np.testing.assert_array_equal(first.encoder_.weights_, second.encoder_.weights_)
+    np.testing.assert_array_equal(first.encoder_.weights_, model.encoder_.weights_)
+    small(random_state=np.random.RandomState(0)).save(tmp_path / "other")  # a generator has no number
+    assert STDPClassifier.load(tmp_path / "other").random_state is None
+
+
+def test_names_of_columns_come_back_from_a_file(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X[:120], columns=[f"pixel {i}" for i in range(64)])
+    model = small(frame)  # a warning would be an error
+    model.save(tmp_path / "model")
+    for again in (STDPClassifier.load(tmp_path / "model"), model.quantized(4)):
+        assert again.feature_names_in_.tolist() == frame.columns.tolist()
+        assert len(again.predict(frame)) == 120
+        with pytest.raises(ValueError, match="feature names should match"):
+            again.predict(frame[frame.columns[::-1]])
+    encoder = STDPEncoder(n_neurons=5, n_epochs=1, n_steps=40, random_state=0).fit(frame)
+    named = encoder.set_output(transform="pandas").transform(frame)
+    assert named.columns.tolist() == [f"stdpencoder{i}" for i in range(5)]
+
+
+def test_samples_of_any_shape_and_kind_are_the_same_samples():
+    model = small()
+    expected = model.predict(X[:20])
+    pictures = X[:20].reshape(20, 1, 8, 8)
+    for same in (pictures, list(pictures), X[:20].tolist(), np.asfortranarray(X[:20]), X[:20].astype(">f8")):
+        np.testing.assert_array_equal(model.predict(same), expected)
+    torch = pytest.importorskip("torch")
+    for same in (torch.tensor(pictures), torch.tensor(X[:20], requires_grad=True), list(torch.tensor(pictures))):
+        np.testing.assert_array_equal(model.predict(same), expected)
+    with pytest.raises(ParameterError, match="X must hold samples of one shape"):
+        model.predict([np.zeros((8, 8)), np.zeros((4, 16))])
+    with pytest.raises(ParameterError, match="X must be a dense tensor"):
+        model.predict(torch.tensor(X[:20]).to_sparse())

@@ -4,6 +4,9 @@ An event says that one pixel became brighter (polarity 1, ON) or darker (0, OFF)
 an array of events with four fields: ``t`` in microseconds, column ``x``, row ``y`` downwards, polarity ``p``.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -49,6 +52,30 @@ def as_events(t: ArrayLike, x: ArrayLike, y: ArrayLike, p: ArrayLike, size: tupl
     shape = fields["t"].shape
     if len(shape) != 1 or shape == (0,) or any(values.shape != shape for values in fields.values()):
         raise DataError(f"{where} must hold at least one event, with t, x, y and p; it does not.")
+    _check_bounds(fields, size, where)
+    events = np.empty(shape, EVENT)
+    for name, values in fields.items():
+        events[name] = values
+    return _in_order(events)
+
+
+def checked_events(events: Events, size: tuple[int, int], where: str) -> Events:
+    """Return events of :data:`EVENT` in order of time, or raise DataError; they may be none.
+
+    Examples
+    --------
+    >>> events = np.array([(9, 0, 0, 1), (3, 0, 0, 0)], EVENT)
+    >>> checked_events(events, (1, 1), "x")["t"].tolist()
+    [3, 9]
+    """
+    if not isinstance(events, np.ndarray) or events.dtype != EVENT or events.ndim != 1:
+        raise DataError(f"{where} must be an array of events (t, x, y, p) of the type EVENT; it is not. Convert it.")
+    if len(events):
+        _check_bounds({name: events[name] for name in "txyp"}, size, where)
+    return _in_order(events)
+
+
+def _check_bounds(fields: Mapping[str, NDArray[Any]], size: tuple[int, int], where: str) -> None:
     limits = {"t": MAX_TIME_US, "x": size[1], "y": size[0], "p": 2}
     for name, values in fields.items():
         if values.min() < 0 or values.max() >= limits[name]:
@@ -56,8 +83,8 @@ def as_events(t: ArrayLike, x: ArrayLike, y: ArrayLike, p: ArrayLike, size: tupl
                 f"{where}: {name} of an event must lie in 0..{limits[name] - 1}; "
                 f"got {values.min()}..{values.max()}. Is it damaged?"
             )
-    events = np.empty(shape, EVENT)
-    for name, values in fields.items():
-        events[name] = values
+
+
+def _in_order(events: Events) -> Events:
     is_ordered = bool((np.diff(events["t"]) >= 0).all())
     return events if is_ordered else events[np.argsort(events["t"], kind="stable")]

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from spikewise.errors import ParameterError, RunError
 from spikewise.network.inputs import check_images, check_labels, sample_axis
-from spikewise.network.protocol import TrainableNetwork, check_network
+from spikewise.network.protocol import TrainableNetwork, check_finite, check_network
 
 from .checkpoint import EpochRecord, Progress, identity_of, place_of, read_checkpoint, write_checkpoint
 from .device import choose_device, choose_precision, thread_count
@@ -188,6 +188,11 @@ def _check_weights(network: torch.nn.Module) -> None:
                 f"weights must be float32 or float64; got {values.dtype} for {name}. Call network.float(); the "
                 "setting precision='bfloat16' computes activations with 16 bits."
             )
+    check_finite(network)
+    if not any(values.requires_grad for values in network.parameters()):
+        raise ParameterError("some weights must learn; requires_grad is false for all. Call network.requires_grad_().")
+    if not torch.is_grad_enabled() or torch.is_inference_mode_enabled():
+        raise ParameterError("gradients must be on while a network is trained; they are off. Leave torch.no_grad().")
 
 
 def _epoch(

@@ -62,10 +62,12 @@ class Trainer:
     @property
     def n_batches(self) -> int:
         """Number of updates per epoch."""
-        return math.ceil(len(self.labels) / self.settings.batch_size)
+        wanted = math.ceil(len(self.labels) / self.settings.batch_size)
+        # A batch of one image breaks batch normalisation, so of an odd number of images one batch has one more.
+        return wanted if self.settings.batch_size == 1 else max(1, min(wanted, len(self.labels) // 2))
 
     def batches(self, epoch: int) -> tuple[Tensor, ...]:
-        """Return the rows of each batch of an epoch; batch sizes differ by at most one."""
+        """Return the rows of each batch of an epoch; their sizes differ by at most one."""
         generator = torch.Generator().manual_seed(_seed_of(self.settings.seed, epoch))
         # tensor_split: with split, the last batch might be a single image, which breaks batch normalisation.
         return torch.randperm(len(self.labels), generator=generator).tensor_split(self.n_batches)

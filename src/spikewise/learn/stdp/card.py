@@ -1,5 +1,6 @@
 """Conversion of a learned network to plain values and arrays, for files without pickle, and back."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
@@ -19,7 +20,9 @@ from .engines.lean import LeanEngine
 from .engines.trace import TraceEngine
 from .rules.base import LeanRule, Rule, rule_from_dict, rule_to_dict
 
-_NOT_KEPT = ("random_state", "n_jobs", "verbose", "rule")
+_NOT_KEPT = ("n_jobs", "verbose", "rule")
+# Integers, floats, truth values, text, dates, and text as Python objects.
+_CLASS_TYPE = re.compile(r"[<>|=]?([iuf][1248]|b1|U\d{1,6}|M8\[\w{1,4}\]|O)")
 _OF_ENGINE = ("n_neurons", "n_steps", "n_bits", "rounding", "batch_size")
 
 
@@ -33,6 +36,8 @@ def card_of(estimator: Any, encoder: Any, fitted: Mapping[str, Any]) -> dict[str
     engine: Engine = encoder.engine_
     settings = settings_to_dict(engine.settings)
     params = {key: _plain(value) for key, value in estimator.get_params().items() if key not in _NOT_KEPT}
+    if not isinstance(params["random_state"], int):  # a generator has a state, and None is what is assumed
+        del params["random_state"]
     return {
         # Values during learning: "auto" bits are resolved, and a parameter may have been changed since.
         "params": {**params, **{name: settings[name] for name in _OF_ENGINE}, **fitted},
@@ -59,10 +64,38 @@ class STDPCard(BaseModel):
     tally: dict[str, JsonValue]
     horizon: int = Field(ge=1)
     classes: list[str | bool | int | float] = Field(min_length=1)
+    class_type: str | None = None
+    feature_names: list[str] | None = None
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters of the estimator."""
         return {**self.params, "rule": rule_from_dict(self.rule)}
+
+    def labels(self) -> NDArray[Any]:
+        """Return the classes in the type in which they were learned."""
+        if self.class_type is not None and not _CLASS_TYPE.fullmatch(self.class_type):
+            raise ParameterError(f"class_type must be numbers, text or dates; got {self.class_type!r:.40}.")
+        found = np.array(self.classes, self.class_type)
+        if len(np.unique(found)) < len(found):
+            raise ParameterError("classes must differ from each other; one of them comes twice.")
+        return found
+
+
+def classes_to_dict(classes: NDArray[Any]) -> dict[str, Any]:
+    """Return classes as values of JSON, with their type where these do not say it.
+
+    Examples
+    --------
+    >>> classes_to_dict(np.array([0, 1])), classes_to_dict(np.array(["2020-01-01"], "M8[D]"))
+    ({'classes': [0, 1]}, {'classes': ['2020-01-01'], 'class_type': '<M8[D]'})
+    """
+    values = np.datetime_as_string(classes).tolist() if classes.dtype.kind == "M" else classes.tolist()
+    if not all(type(value) in (str, bool, int, float) for value in values):
+        raise ParameterError(
+            f"classes must be numbers, text, truth values or dates to be saved; got {values[0]!r:.40}. Convert y."
+        )
+    is_said = np.array(values).dtype == classes.dtype
+    return {"classes": values} | ({} if is_said else {"class_type": classes.dtype.str})
 
 
 def engine_from(card: STDPCard, arrays: Mapping[str, NDArray[Any]]) -> Engine:

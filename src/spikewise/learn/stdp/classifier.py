@@ -10,16 +10,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from spikewise._choices import Bits, Rounding
+from spikewise.data.gates import as_features
 from spikewise.dynamic.answer import Answer, answers_of
 from spikewise.dynamic.anytime import ExitResult
 from spikewise.dynamic.fingerprint import fingerprint_of
@@ -31,7 +33,7 @@ from spikewise.weights import as_card, read_weights, write_weights
 from spikewise.workload.operations import OperationCounts
 from spikewise.workload.workload import LayerActivity, LayerShape, Workload
 
-from .card import STDPCard, card_of, engine_from
+from .card import STDPCard, card_of, classes_to_dict, engine_from
 from .encoder import Progress, STDPEncoder
 from .parameters import refuse_changes
 from .responses import Responses
@@ -39,6 +41,7 @@ from .rules.base import Rule
 
 _FORMAT = "spikewise-stdp-2"
 _FLOAT_BITS = 32
+_NEARLY_NONE = 1e-9  # samples: a class without any has a finite logarithm
 _DTYPES = [np.float64, np.float32, np.uint8]
 FADING = 20_000
 """Time constant, in samples of a stream, with which old responses lose their weight in the labels."""
@@ -128,7 +131,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         X, y = self._labelled(X, y, reset=True)
         check_decoder(self.decoder)
         self.encoder_ = self._new_encoder().fit(X, progress=progress, checkpoint=checkpoint)
-        return self.label(X, y)
+        return self._label(X, y)
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> STDPClassifier:
         """Learn from the next samples of a stream, and update the labels of the neurons.
@@ -158,19 +161,44 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         self._count(X, index, keep=0.0 if is_new else float(np.exp(-len(index) / FADING)))
         return self
 
-    def label(self, X: ArrayLike, y: ArrayLike) -> STDPClassifier:
-        """Label the neurons again from labelled samples, without learning."""
+    def label(
+        self, X: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+    ) -> STDPClassifier:  # fmt: skip
+        """Label the neurons again from labelled samples, without learning.
+
+        Parameters
+        ----------
+        X : array of shape (B, n_inputs) or (B, ...)
+            Samples.
+        y : array of shape (B,)
+            Class of each sample.
+        sample_weight : array of shape (B,), optional
+            How many samples each one stands for; 1 if absent.
+        class_weight : mapping of class to float, or "balanced", optional
+            Factors on the weights of the samples of each class. Weights change labels and the prior of the classes, not
+            what the neurons have learned.
+        """
         check_is_fitted(self, "encoder_")
         X, y = self._labelled(X, y, reset=False)
+        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if class_weight is not None:
+            weights = weights * compute_sample_weight(class_weight, y)
+        return self._label(X, y, weights)
+
+    def _label(self, X: Any, y: NDArray[Any], weights: NDArray[np.float64] | None = None) -> STDPClassifier:
         self.classes_, index = np.unique(y, return_inverse=True)
-        self._count(X, index, keep=0.0)
+        self._count(X, index, keep=0.0, weights=weights)
         return self
 
-    def _count(self, X: ArrayLike, index: NDArray[np.int64], keep: float) -> None:
+    def _count(
+        self, X: ArrayLike, index: NDArray[np.int64], keep: float, weights: NDArray[np.float64] | None = None
+    ) -> None:
         """Count the responses of each neuron per class, add a share of older counts, and derive the evidence."""
         n_classes = len(self.classes_)
-        counts = class_counts(self.encoder_.transform(X), index, n_classes)
-        samples = np.bincount(index, minlength=n_classes).astype(float)
+        spikes = self.encoder_.transform(X)
+        counts = class_counts(spikes if weights is None else spikes * weights[:, None], index, n_classes)
+        samples = np.bincount(index, weights, minlength=n_classes).astype(float)
         if keep > 0:
             counts, samples = counts + keep * self.class_counts_, samples + keep * self.n_labelled_
         self.class_counts_: NDArray[np.float64] = counts
@@ -189,22 +217,41 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         copy.encoder_ = self.encoder_.quantized(n_bits, rounding, seed)
         for name in ("classes_", "decoder_", "class_counts_", "n_labelled_", "evidence_", "n_features_in_"):
             setattr(copy, name, getattr(self, name))
+        if self._feature_names() is not None:
+            copy.feature_names_in_ = self.feature_names_in_
         return copy
+
+    def _feature_names(self) -> NDArray[np.object_] | None:
+        """Names of the columns that ``fit`` saw, None if they had none."""
+        names: NDArray[np.object_] | None = getattr(self, "feature_names_in_", None)
+        return names
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return the most likely class of each sample, shape (B,)."""
-        found = self._respond(X)  # first: it says so if the network has not learned yet
-        return np.asarray(self.classes_[found.scores.argmax(1)])
+        scores = self._scores(self._respond(X))  # first: it says so if the network has not learned yet
+        return np.asarray(self.classes_[scores.argmax(1)])
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Return the probability of each class, (B, K): posterior of naive Bayes, or share of the votes."""
-        scores = self._respond(X).scores
+        """Return the probability of each class, (B, K): posterior of naive Bayes, or share of the votes.
+
+        The evidence counts all classes as equally frequent; a sample without any spike has the frequencies of the
+        classes among the labelled samples.
+        """
+        scores = self._scores(self._respond(X))
         if self.decoder_ == "naive_bayes":
             return np.asarray(softmax(scores, axis=1))
-        total = scores.sum(1, keepdims=True)
-        # Without any spike all classes are equally likely.
-        even = np.full_like(scores, 1 / scores.shape[1])
-        return np.asarray(np.divide(scores, total, out=even, where=total > 0))
+        return np.asarray(scores / scores.sum(1, keepdims=True))
+
+    @property
+    def _prior(self) -> NDArray[np.float64]:
+        """Scores (K,) of a sample without evidence: the frequencies of the classes, as logs for naive Bayes."""
+        share = (self.n_labelled_ + _NEARLY_NONE) / (self.n_labelled_ + _NEARLY_NONE).sum()
+        return np.asarray(np.log(share) if self.decoder_ == "naive_bayes" else share)
+
+    def _scores(self, found: Responses) -> NDArray[np.float64]:
+        """Return the final scores (B, K); those of a full run without evidence are the prior, not the first class."""
+        has_none = ~found.scores.any(1) & (found.exit_steps == self.encoder_.engine_.n_steps)
+        return np.where(has_none[:, None], self._prior, found.scores)
 
     def trace(self, X: ArrayLike, y: ArrayLike | None = None) -> ScoreTrace:
         """Compute the cumulative evidence of a full run, stored only where it changes: at output spikes."""
@@ -213,9 +260,14 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         if y is not None and len(np.asarray(y)) != n_samples:
             raise ShapeError(f"y must have one label per sample ({n_samples}); got {len(np.asarray(y))}.")
         labels = np.full(n_samples, -1) if y is None else self._class_index(y, self.classes_)
+        n_steps = self.encoder_.engine_.n_steps
+        # Without evidence to the end, a sample gets the prior at the last step; changes of nothing are left out.
+        none = np.flatnonzero(~found.scores.any(1))
+        told = ~np.isin(found.samples, none)
         return ScoreTrace.from_changes(
-            found.steps, found.samples, self._cumulative(found), self.encoder_.engine_.n_steps, labels
-        )
+            np.append(found.steps[told], np.full(len(none), n_steps)), np.append(found.samples[told], none),
+            np.concatenate([self._cumulative(found)[told], np.tile(self._prior, (len(none), 1))]), n_steps, labels,
+        )  # fmt: skip
 
     def predict_with_exit(self, X: ArrayLike, rule: ExitRule) -> ExitResult:
         """Run each sample until the rule is ready; the compiled loop stops there.
@@ -229,10 +281,9 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         """
         start = time.perf_counter()
         found = self._respond(X, rule)
-        labels = self.classes_[found.scores.argmax(1)]
-        return ExitResult(
-            labels, found.exit_steps, found.scores, self.encoder_.engine_.n_steps, time.perf_counter() - start
-        )
+        scores = self._scores(found)
+        labels = self.classes_[scores.argmax(1)]
+        return ExitResult(labels, found.exit_steps, scores, self.encoder_.engine_.n_steps, time.perf_counter() - start)
 
     def workload(self, X: ArrayLike, rule: ExitRule | None = None) -> Workload:
         """Return layer shape, spikes per step and exit histogram of these samples, for pricing.
@@ -293,8 +344,10 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         card = {
             "format": _FORMAT,
             **card_of(self, self.encoder_, {"decoder": self.decoder_}),
-            "classes": self.classes_.tolist(),
+            **classes_to_dict(self.classes_),
         }
+        if (names := self._feature_names()) is not None:
+            card["feature_names"] = names.tolist()
         tensors = {"class_counts": self.class_counts_, "n_labelled": self.n_labelled_}
         return {**self.encoder_.engine_.arrays(), **tensors}, card
 
@@ -309,13 +362,15 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
             encoder, engine = model._new_encoder(), engine_from(card, tensors)
             encoder.check_settings()
             refuse_changes(encoder, engine)  # parameters and engine of a file agree, as those of an estimator do
-            model.encoder_, model.classes_ = encoder.adopt(engine, card.horizon), np.array(card.classes)
+            model.encoder_, model.classes_ = encoder.adopt(engine, card.horizon), card.labels()
             model.class_counts_, model.n_labelled_ = _labelling(tensors, len(model.classes_), model.n_neurons)
             model.decoder_ = model.decoder
             model.evidence_ = evidence_of(model.decoder_, model.class_counts_, model.n_labelled_)
         except (TypeError, ValueError) as error:  # a TypeError names a parameter that there is not
             raise DataError(f"{path} must hold an STDP classifier saved by spikewise; {error}") from None
         model.n_features_in_ = model.encoder_.n_features_in_
+        if card.feature_names is not None:
+            model.feature_names_in_ = np.array(card.feature_names, object)
         return model
 
     def _new_encoder(self) -> STDPEncoder:
@@ -324,13 +379,13 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         return STDPEncoder(**params)
 
     def _labelled(self, X: Any, y: Any, reset: bool) -> tuple[Any, NDArray[Any]]:
-        X, y = validate_data(self, _flat(X), y, reset=reset, dtype=_DTYPES, accept_sparse="csr")
+        X, y = validate_data(self, as_features(X), y, reset=reset, dtype=_DTYPES, accept_sparse="csr")
         check_classification_targets(y)
         return X, y
 
     def _respond(self, X: ArrayLike, rule: ExitRule | None = None) -> Responses:
         check_is_fitted(self, "evidence_")
-        X = validate_data(self, _flat(X), reset=False, dtype=_DTYPES, accept_sparse="csr")
+        X = validate_data(self, as_features(X), reset=False, dtype=_DTYPES, accept_sparse="csr")
         return self.encoder_.respond(X, self.evidence_, rule, self.n_jobs)
 
     def _cumulative(self, found: Responses) -> NDArray[np.float64]:
@@ -361,10 +416,6 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         # The neurons see only the proportions of the features, so it fails on scikit-learn's two-dimensional blobs.
         tags.classifier_tags.poor_score = True
         return tags
-
-
-def _flat(X: Any) -> Any:
-    return X.reshape(len(X), -1) if isinstance(X, np.ndarray) and X.ndim > 2 else X
 
 
 def _labelling(

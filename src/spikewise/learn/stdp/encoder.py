@@ -23,11 +23,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from scipy.sparse import csr_array, csr_matrix
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
 
 from spikewise._choices import Bits, Rounding
+from spikewise.data.gates import as_features
 from spikewise.dynamic.rule import ExitRule
 from spikewise.errors import ParameterError, whole_number
 from spikewise.spikes.streams import spike_shares
@@ -50,7 +51,7 @@ _PREPARED = 10_000  # samples from which the strength of the input is derived
 _SNAPSHOT_SECONDS = 5.0
 
 
-class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class STDPEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Layer of competing spiking neurons that learns without labels.
 
     Parameters
@@ -256,6 +257,11 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return Responses.joined(parts)
 
     @property
+    def _n_features_out(self) -> int:
+        """Number of columns of :meth:`transform`, from which scikit-learn makes their names."""
+        return self.engine_.n_neurons
+
+    @property
     def weights_(self) -> NDArray[np.float32]:
         """Learned weights (n_inputs, n_neurons) in [0, 1]."""
         return self.engine_.weights.copy()
@@ -316,9 +322,9 @@ class STDPEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return {"rule": rule_to_dict(self.engine_.rule), "settings": settings_to_dict(self.engine_.settings)}
 
     def _features(self, X: Any, reset: bool) -> Any:
-        if isinstance(X, np.ndarray) and X.ndim > 2:
-            X = X.reshape(len(X), -1)
-        X = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32, np.uint8], accept_sparse="csr")
+        X = validate_data(
+            self, as_features(X), reset=reset, dtype=[np.float64, np.float32, np.uint8], accept_sparse="csr"
+        )
         check_non_negative(X, type(self).__name__)
         return X
 
