@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 
 from spikewise.dynamic.controls import cut_at
 from spikewise.dynamic.guarantee import Certificate
@@ -18,8 +18,6 @@ from spikewise.dynamic.rule import NeverExit, rule_to_dict
 from spikewise.dynamic.uncertainty import UncertaintyExit
 from spikewise.energy.measurement import Measurement, measured_of
 from spikewise.price.analysis.companions import PriceFigures, Prices
-from spikewise.search.designs import STDPDesign
-from spikewise.search.outcome import Candidate
 from spikewise.workload.operations import Operations
 
 from .exit_record import CalibrationFigures, ExitRecord
@@ -28,6 +26,8 @@ from .folder import Run
 
 if TYPE_CHECKING:
     from spikewise.learn.stdp.health import Health
+    from spikewise.search.designs import STDPDesign
+    from spikewise.search.outcome import Candidate
 
 FLAT, OPTIONAL = {"is_flat": True}, {"is_optional": True}
 Settings = Mapping[str, JsonValue]
@@ -51,7 +51,7 @@ def as_plain(value: Any) -> Any:
         return value.model_dump(exclude_none=True)
     if isinstance(value, CalibrationFigures):
         return value.model_dump(exclude_unset=True)  # what was asked for may be None, what was not is left out
-    if isinstance(value, STDPDesign):
+    if isinstance(value, BaseModel):
         return value.model_dump()
     if isinstance(value, Mapping):
         return {key: as_plain(each) for key, each in value.items()}
