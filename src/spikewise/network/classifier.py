@@ -176,6 +176,7 @@ class SpikingClassifier:
         # Imported here: inference does not need the recorder.
         from .record.record import record_workload
 
+        check_finite(self.model)
         rule = None if rule is None else check_rule(rule)
         images = torch.as_tensor(self._check(X)).to(self._device)
         name, axis = self.model.spec.name, sample_axis(images)
@@ -192,7 +193,10 @@ class SpikingClassifier:
             batch = images[:, rows] if axis else images[rows]
             running = np.arange(rows.stop - rows.start)
             # A single sample has a faster, event-driven form if the network is of a known kind.
-            network = (len(running) == 1 and _alone(model)) or model
+            alone = _alone(model) if len(running) == 1 else None
+            if alone is None:  # which there is only if all weights are finite
+                check_finite(model)
+            network = alone or model
             state = network.start(torch.as_tensor(batch).to(self._device))
             score_sum = np.zeros((len(running), self.model.spec.n_classes), np.float32)
             for step in range(1, self.n_steps + 1):
@@ -225,7 +229,6 @@ class SpikingClassifier:
         return next((weights.device for weights in self.model.parameters()), torch.device("cpu"))
 
     def _check(self, X: ArrayLike | Tensor) -> NDArray[Any]:
-        check_finite(self.model)
         return check_images(X, self.model.spec.in_shape, n_frames=self.n_steps)
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -46,9 +46,11 @@ def stream(
     ShapeError, ParameterError
         If an image or a frame does not fit the network, there is no frame, or the network cannot take single frames.
     """
-    check_finite(model)
     model = evaluated(model)
-    network: Any = single_sample(model) or model
+    network: Any = single_sample(model)
+    if network is None:  # which there is only if all weights are finite
+        check_finite(model)
+        network = model
     chosen = NeverExit() if rule is None else check_rule(rule)
     shape = model.spec.in_shape
     device = next((weights.device for weights in model.parameters()), torch.device("cpu"))
