@@ -54,7 +54,8 @@ class Bench:
     """What all measurements share: the images, the core, the environments."""
 
     def __init__(self, n_neurons: int, core: int | None, folder: Path) -> None:
-        images, labels = open_source("mnist").train()
+        samples = open_source("mnist").train()
+        images, labels = samples.content, samples.labels
         self.paths = {"images": str(folder / "images.npy"), "labels": str(folder / "labels.npy")}
         np.save(self.paths["images"], images.reshape(len(images), -1))
         np.save(self.paths["labels"], labels)
