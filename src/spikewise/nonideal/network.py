@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from spikewise.errors import ParameterError, whole_number
 from spikewise.network.inputs import check_images
 from spikewise.network.models import SpikingNetwork
+from spikewise.network.protocol import check_finite
 
 from . import device
 from .layers import CrossbarConv2d, CrossbarLinear, InputCodes
@@ -95,9 +96,7 @@ def design_crossbars(
         raise ParameterError(
             f"network must be a SpikingNetwork of float weights; got {found}. Build it by build_model."
         )
-    broken = [name for name, weights in network.named_parameters() if not bool(weights.isfinite().all())]
-    if broken:
-        raise ParameterError(f"weights must be finite; got NaN or infinity in {broken[0]}. Did training diverge?")
+    check_finite(network)
     n_steps = whole_number("n_steps", n_steps, 1)
     checked = check_images(calibration_images, network.spec.in_shape, "calibration_images", n_frames=n_steps)
     if checked.ndim == 5 and nonideal.read_noise:

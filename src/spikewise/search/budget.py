@@ -90,29 +90,3 @@ def quantity(words: str, unit: str) -> float:
     if unit == "bit" and _PREFIXES[prefix] < 1:
         raise ParameterError(f"a limit of memory must be in bits or bytes, k, M or G of them; got {words!r}.")
     return total
-
-
-def budget_of(
-    memory: str | None = None, energy: str | None = None, latency: str | None = None, accuracy: float | None = None
-) -> Budget:
-    """Build a budget from limits as a user writes them.
-
-    Parameters
-    ----------
-    memory, energy, latency : str, optional
-        Limits such as ``200kB``, ``20uJ`` and ``5ms``.
-    accuracy : float, optional
-        Least accuracy, a fraction.
-
-    Examples
-    --------
-    >>> budget_of("200kB", accuracy=0.9).memory_bits
-    1600000.0
-    """
-
-    def value(words: str | None, unit: str) -> float | None:
-        return None if words is None else quantity(words, unit)
-
-    return Budget(
-        memory_bits=value(memory, "bit"), energy_j=value(energy, "J"), latency_s=value(latency, "s"), accuracy=accuracy
-    )
