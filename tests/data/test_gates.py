@@ -29,7 +29,9 @@ def test_tensors_give_their_numbers():
         tensor = torch.tensor(ROWS, dtype=kind, requires_grad=True).reshape(2, 3, 4)
         np.testing.assert_array_equal(as_features(tensor), ROWS)
         np.testing.assert_array_equal(as_features(list(tensor)), ROWS)
-    with pytest.raises(ParameterError, match="samples must be a dense tensor"):
+    with pytest.raises(ParameterError, match="samples must be a dense array of numbers"):
         as_array(torch.tensor(ROWS).to_sparse(), "samples")
+    with pytest.raises(ParameterError, match="samples must be a dense array of numbers"):
+        as_array(torch.zeros(3, device="meta"), "samples")
     with pytest.raises(ParameterError, match="X must hold samples of one shape"):
         as_features([torch.zeros(2, 2), torch.zeros(1, 4)])

@@ -1,14 +1,16 @@
-"""One gate per kind of thing that a user brings: checked and converted once, with one sentence where it cannot be.
+"""Convert what a user brings to arrays: tensors, lists and arrays of any kind, features of any shape.
 
-Images, labels and events have theirs in :mod:`spikewise.data.formats.checks` and
-:mod:`~spikewise.data.formats.event_checks`, images of a deep network in :mod:`spikewise.network.inputs`, networks in
-:mod:`spikewise.network.protocol`; features have theirs here.
+The checks of each kind of thing come afterwards: of images, labels and events of a file in
+:mod:`spikewise.data.formats.checks` and :mod:`~spikewise.data.formats.event_checks`, of the images and labels of a deep
+network in :mod:`spikewise.network.inputs`, of networks in :mod:`spikewise.network.protocol`, of features in
+scikit-learn.
 """
 
 import sys
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikewise.errors import ParameterError
 
@@ -33,24 +35,34 @@ def as_features(values: Any, what: str = "X") -> Any:
     """
     found = as_array(values, what) if _is_tensor(values) else values
     if isinstance(found, list | tuple) and len(found) and np.ndim(found[0]) > 1:
-        try:
-            found = np.stack([as_array(each, what) for each in found])
-        except ValueError:
-            shapes = sorted({np.shape(each) for each in found})[:3]
-            raise ParameterError(f"{what} must hold samples of one shape; got {shapes}. Scale or crop them.") from None
+        pictures = [as_array(each, what) for each in found]
+        if len(shapes := {each.shape for each in pictures}) > 1:
+            raise ParameterError(
+                f"{what} must hold samples of one shape; got {sorted(shapes)[:3]}. Scale or crop them."
+            )
+        found = np.stack(pictures)
     return found.reshape(len(found), -1) if isinstance(found, np.ndarray) and found.ndim > 2 else found
 
 
-def as_array(values: Any, what: str) -> Any:
-    """Return values as an array: of a tensor its numbers, wherever it lies and whether or not it has a gradient."""
-    if not _is_tensor(values):
+def as_array(values: Any, what: str) -> NDArray[Any]:
+    """Return values as an array: of a tensor its numbers, wherever it lies and whether or not it has a gradient.
+
+    Raises
+    ------
+    ParameterError
+        If the values are no dense array.
+    """
+    try:
+        if _is_tensor(values):
+            values = values.detach().cpu()
+            # NumPy has no bfloat16.
+            is_short = values.is_floating_point() and values.element_size() < 4
+            values = (values.float() if is_short else values).numpy()
         return np.asarray(values)
-    values = values.detach().cpu()
-    if values.is_sparse or values.layout != sys.modules["torch"].strided:
-        raise ParameterError(f"{what} must be a dense tensor; got {values.layout}. Call to_dense().")
-    # NumPy has no bfloat16.
-    is_short = values.is_floating_point() and values.element_size() < 4
-    return (values.float() if is_short else values).numpy()
+    # NotImplementedError is torch's word for a tensor without numbers, on the device "meta".
+    except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:
+        told = str(error).rstrip(".")
+        raise ParameterError(f"{what} must be a dense array of numbers; {told}. Convert it.") from None
 
 
 def _is_tensor(values: Any) -> bool:

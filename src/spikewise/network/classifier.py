@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from torch import Tensor
 
 from spikewise._files import as_json
+from spikewise.data.gates import as_array
 from spikewise.dynamic.answer import Answer
 from spikewise.dynamic.anytime import ExitResult
 from spikewise.dynamic.fingerprint import fingerprint_of
@@ -238,7 +239,7 @@ class SpikingClassifier:
     def content(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return what a file of the network holds: the arrays, and the card that describes them."""
         check_finite(self.model)
-        weights = {key: _array(value) for key, value in self.model.state_dict().items()}
+        weights = {key: as_array(value, key) for key, value in self.model.state_dict().items()}
         card = {
             "format": _FORMAT,
             "model": as_json(self.model.spec.to_dict()),
@@ -289,13 +290,6 @@ def build_for(kind: type[_Network], spec: ModelSpec, weights: Mapping[str, NDArr
         key = wrong[0]
         raise DataError(f"{key} must have the shape {promised.get(key)} of its description; got {found.get(key)}")
     return kind(spec)
-
-
-def _array(values: Tensor) -> NDArray[Any]:
-    """Return values as an array for a file; 16-bit floats become 32-bit."""
-    # NumPy has no bfloat16.
-    is_short = values.is_floating_point() and values.element_size() < 4
-    return (values.detach().float() if is_short else values.detach()).cpu().numpy()
 
 
 def _changed_neurons(model: Any) -> Iterator[str]:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from spikewise.data.formats.checks import check_values
+from spikewise.data.gates import as_array
 from spikewise.errors import ParameterError, ShapeError
 
 
@@ -42,7 +43,7 @@ def check_images(
     >>> check_images(np.full((1, 1, 1, 2), 0.5), (1, 1, 2)).dtype
     dtype('float32')
     """
-    values = _array(images, what)
+    values = as_array(images, what)
     wanted = ", ".join(map(str, in_shape))
     if n_frames is not None and values.ndim == 5:
         if values.shape[2:] != in_shape or values.shape[1] < at_least or len(values) < n_frames:
@@ -78,7 +79,7 @@ def check_labels(
     >>> check_labels([1.0, 0.0], 2, n_classes=2).tolist()
     [1, 0]
     """
-    values = _array(labels, what)
+    values = as_array(labels, what)
     if values.shape != (n_samples,):
         raise ShapeError(f"{what} must hold one label per image ({n_samples}); got shape {values.shape}.")
     if values.dtype.kind not in "biuf":
@@ -92,16 +93,3 @@ def check_labels(
         unknown = ", or be -1 where unknown" if allow_unknown else ""
         raise ParameterError(f"{what} must lie in 0..{n_classes - 1}{unknown}; got {low:g}..{high:g}.")
     return np.require(values, np.int64, ["C", "W"])
-
-
-def _array(values: ArrayLike | Tensor, what: str) -> NDArray[Any]:
-    """Return values as a NumPy array, which has no gradient, no device and no bfloat16."""
-    try:
-        if isinstance(values, Tensor):
-            values = values.detach().cpu()
-            return (values.float() if values.is_floating_point() else values).numpy()
-        return np.asarray(values)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ParameterError(
-            f"{what} must be a dense array of numbers; {str(error).rstrip('.')}. Convert it."
-        ) from None

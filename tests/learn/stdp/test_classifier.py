@@ -449,5 +449,5 @@ def test_samples_of_any_shape_and_kind_are_the_same_samples():
         np.testing.assert_array_equal(model.predict(same), expected)
     with pytest.raises(ParameterError, match="X must hold samples of one shape"):
         model.predict([np.zeros((8, 8)), np.zeros((4, 16))])
-    with pytest.raises(ParameterError, match="X must be a dense tensor"):
+    with pytest.raises(ParameterError, match="X must be a dense array of numbers"):
         model.predict(torch.tensor(X[:20]).to_sparse())
