@@ -11,23 +11,21 @@ import os
 import re
 import struct
 import sys
-import zipfile
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewise._opener import ZIP_DAMAGE, check_budget, opened, read_bytes, read_member
+from spikewise._opener import check_budget, opened_zip, read_bytes, read_member
 from spikewise.errors import DataError
 
 _MAGIC = b"\x93NUMPY"
 _LENGTHS = {1: struct.Struct("<H"), 2: struct.Struct("<I"), 3: struct.Struct("<I")}  # of the header, by version
 _MAX_HEADER = 10_000  # bytes, as in NumPy
 _MAX_DIMS = 32
-_PLAIN = re.compile(
-    r"[<>|=]?([biufc][1-9]\d?|[SU]\d{1,9}|\?)"
-)  # numbers, truth values and text; no objects, no records
+# Numbers, truth values and text; no objects, no records.
+_PLAIN = re.compile(r"[<>|=]?([biufc][1-9]\d?|[SU]\d{1,9}|\?)")
 _KEYS = {"descr", "fortran_order", "shape"}
 
 
@@ -53,25 +51,17 @@ def read_npz(
         If the file is no zip, an array is absent, damaged or of no plain type, or they would need more memory than
         a file of this size can honestly hold.
     """
-    with opened(path, what) as (file, n_bytes):
-        try:
-            with zipfile.ZipFile(file) as archive:
-                members = {info.filename: info for info in archive.infolist()}
-                if absent := [name for name in names if f"{name}.npy" not in members]:
-                    raise DataError(f"{path} must be a {what} with {', '.join(names)}; it lacks {', '.join(absent)}.")
-                wanted = {name: members.get(f"{name}.npy") for name in (*names, *optional)}
-                found = {name: member for name, member in wanted.items() if member is not None}
-                check_budget(sum(member.file_size for member in found.values()), n_bytes, str(path))
-                return {
-                    name: decode_npy(read_member(archive, member, f"{path}: {name}"), f"{path}: {name}")
-                    for name, member in found.items()
-                }
-        except DataError:  # it is a ValueError too, and its message is already complete
-            raise
-        except ZIP_DAMAGE as error:
-            raise DataError(
-                f"{path} must be a readable {what}, a zip of plain arrays; {str(error)[:80] or type(error).__name__}."
-            ) from None
+    with opened_zip(path, what) as (archive, n_bytes):
+        members = {info.filename: info for info in archive.infolist()}
+        if absent := [name for name in names if f"{name}.npy" not in members]:
+            raise DataError(f"{path} must be a {what} with {', '.join(names)}; it lacks {', '.join(absent)}.")
+        wanted = {name: members.get(f"{name}.npy") for name in (*names, *optional)}
+        found = {name: member for name, member in wanted.items() if member is not None}
+        check_budget(sum(member.file_size for member in found.values()), n_bytes, str(path))
+        return {
+            name: decode_npy(read_member(archive, member, f"{path}: {name}"), f"{path}: {name}")
+            for name, member in found.items()
+        }
 
 
 def decode_npy(content: bytes, where: str) -> NDArray[Any]:
@@ -104,13 +94,11 @@ def decode_npy(content: bytes, where: str) -> NDArray[Any]:
         )
     values: NDArray[Any] = np.ndarray(shape, dtype, content, start + n_header, order="F" if is_fortran else "C")
     native = values.astype(dtype.newbyteorder("="), copy=False)
-    # Python crashes where text is made of what is no character.
-    if (
-        dtype.kind == "U"
-        and n_bytes
-        and np.ascontiguousarray(native).reshape(-1).view(np.uint32).max() > sys.maxunicode
-    ):
-        raise DataError(f"{where} must be text; it holds what is no character. Is it damaged?")
+    if dtype.kind == "U" and n_bytes:
+        # Python crashes where text is made of what is no character.
+        codes = np.ascontiguousarray(native).reshape(-1).view(np.uint32)
+        if codes.max() > sys.maxunicode:
+            raise DataError(f"{where} must be text; it holds what is no character. Is it damaged?")
     return native
 
 

@@ -26,8 +26,8 @@ _BASE = 128 * 2**20  # bytes that a file of any size may unfold to
 _RATIO = 32  # and so many times its own size
 _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*([kMGT]?)B?")
 _FACTOR = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-# What zipfile raises for damaged archives; it checks little of what it reads.
-ZIP_DAMAGE = (
+# What zipfile raises for damaged archives, which it checks little, and for encryption and versions that it lacks.
+_ZIP_DAMAGE = (
     OSError, EOFError, ValueError, RuntimeError, NotImplementedError, struct.error, zipfile.BadZipFile, zlib.error
 )  # fmt: skip
 # A pipe without a writer would block here. Windows has neither the flag nor such pipes, but needs the binary mode.
@@ -117,6 +117,19 @@ def check_budget(n_needed: int, n_bytes: int | None, where: str) -> None:
     if n_needed > budget:
         reason = "" if n_bytes is None else f", all that a file of {n_bytes:,} can honestly hold"
         raise DataError(f"{where} must fit into {budget:,} bytes{reason}; it needs {n_needed:,}. {_remedy()}")
+
+
+@contextmanager
+def opened_zip(path: str | os.PathLike[str], what: str) -> Iterator[tuple[zipfile.ZipFile, int]]:
+    """Open a zip, and yield it with the size of its file in bytes; damage found meanwhile becomes a DataError."""
+    try:
+        with opened(path, what) as (file, n_bytes), zipfile.ZipFile(file) as archive:
+            yield archive, n_bytes
+    except DataError:  # it is a ValueError too, and its message is already complete
+        raise
+    except _ZIP_DAMAGE as error:
+        told = str(error)[:80] or type(error).__name__
+        raise DataError(f"{path} must be a {what}; {told}. Is it damaged?") from None
 
 
 def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> bytes:

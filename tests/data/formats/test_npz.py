@@ -111,7 +111,7 @@ def test_a_flipped_byte_is_refused_or_harmless(file, data):
 
 def test_a_pickle_or_nothing_is_refused_by_name(file):
     file.write_bytes(b"\x80\x04N.")
-    with pytest.raises(DataError, match=r"set\.npz must be a readable \.npz file"):
+    with pytest.raises(DataError, match=r"set\.npz must be a \.npz file"):
         read_npz_images(file)
     with pytest.raises(DataError, match=r"absent\.npz must be a readable \.npz file; No such file"):
         read_npz_images(file.with_name("absent.npz"))

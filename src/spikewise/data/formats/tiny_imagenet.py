@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikewise._opener import ZIP_DAMAGE, opened, read_bytes, read_member
+from spikewise._opener import opened_zip, read_bytes, read_member
 from spikewise.errors import DataError
 
 from .checks import Labels, Pixels, check_size
@@ -114,14 +114,9 @@ def _opened(path: Path) -> Iterator[tuple[Sequence[str], Read, int]]:
         names = [*inside, *(entry.name for entry in path.glob("*.txt"))]
         yield names, lambda name, most: read_bytes(path / name, "file of Tiny-ImageNet", most), n_bytes
         return
-    try:
-        with opened(path, "zip") as (file, n_bytes), zipfile.ZipFile(file) as archive:
-            members = {info.filename.removeprefix(f"{_FOLDER}/"): info for info in archive.infolist()}
-            yield list(members), lambda name, most: _member(archive, members, name, most, path), n_bytes
-    except DataError:  # it is a ValueError too, and its message is already complete
-        raise
-    except ZIP_DAMAGE as error:
-        raise DataError(f"{path} must be a whole zip; {str(error)[:80]}. Fetch it again.") from None
+    with opened_zip(path, "whole zip") as (archive, n_bytes):
+        members = {info.filename.removeprefix(f"{_FOLDER}/"): info for info in archive.infolist()}
+        yield list(members), lambda name, most: _member(archive, members, name, most, path), n_bytes
 
 
 def _member(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: str, most: int, path: Path) -> bytes:
