@@ -32,7 +32,7 @@ from spikewise.workload.workload import Workload
 from .inputs import check_images, check_labels, sample_axis
 from .models import SpikingNetwork
 from .neurons import LIFParams
-from .protocol import TrainableNetwork, check_finite, check_network, evaluated, select
+from .protocol import TrainableNetwork, check_finite, check_network, evaluated, select, wrong_shapes
 from .spec import ModelSpec
 
 _FORMAT = "spikewise-classifier-1"
@@ -284,11 +284,10 @@ def build_for(kind: type[_Network], spec: ModelSpec, weights: Mapping[str, NDArr
     A description of a few bytes may promise gigabytes, so the shapes are compared before memory is taken.
     """
     with torch.device("meta"):
-        promised = {key: tuple(value.shape) or (1,) for key, value in kind(spec).state_dict().items()}
-    found = {key: value.shape or (1,) for key, value in weights.items()}
-    if wrong := [key for key in {**promised, **found} if promised.get(key) != found.get(key)]:
-        key = wrong[0]
-        raise DataError(f"{key} must have the shape {promised.get(key)} of its description; got {found.get(key)}")
+        promised = kind(spec).state_dict()
+    if wrong := wrong_shapes(weights, promised):
+        shapes = [tuple(each[wrong[0]].shape) if wrong[0] in each else "none" for each in (promised, weights)]
+        raise DataError(f"{wrong[0]} must have the shape {shapes[0]} of its description; got {shapes[1]}")
     return kind(spec)
 
 

@@ -9,7 +9,7 @@ images.
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from itertools import chain
@@ -151,6 +151,19 @@ def check_finite(network: nn.Module) -> None:
         # The sum is finite if all values are, but for an overflow; it is computed faster than a mask.
         if values.is_floating_point() and not (values.sum().isfinite() or values.isfinite().all()):
             raise ParameterError(f"weights must be finite; got NaN or infinity in {name}. Did training diverge?")
+
+
+def wrong_shapes(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Return the names of the arrays or tensors that are absent, too many, or of another shape than is wanted.
+
+    Examples
+    --------
+    >>> wrong_shapes({"a": torch.zeros(1), "b": torch.zeros(2)}, {"a": torch.zeros(()), "b": torch.zeros(3)})
+    ['b']
+    """
+    # A file holds a single number as an array of one.
+    here, there = ({key: tuple(value.shape) or (1,) for key, value in each.items()} for each in (found, wanted))
+    return [key for key in {**there, **here} if here.get(key) != there.get(key)]
 
 
 def run_steps(network: SteppingNetwork, images: Tensor, n_steps: int) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from spikewise._files import as_json, differences
 from spikewise.errors import DataError, ParameterError
+from spikewise.network.protocol import wrong_shapes
 from spikewise.weights import as_card, read_weights, write_weights
 
 from .trainer import Trainer
@@ -198,10 +199,7 @@ def _check_state(
     path: str | os.PathLike[str], part: str, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
 ) -> None:
     """Raise DataError unless a part of a checkpoint has the tensors of a model, with finite values."""
-    # A file holds a single number as an array of one.
-    shapes, right = ({key: tuple(value.shape) or (1,) for key, value in each.items()} for each in (found, wanted))
-    wrong = [key for key in {**right, **shapes} if shapes.get(key) != right.get(key)]
-    wrong += [key for key, value in found.items() if key not in wrong and not torch.isfinite(value).all()]
+    wrong = wrong_shapes(found, wanted) or [key for key, value in found.items() if not torch.isfinite(value).all()]
     if wrong:
         raise DataError(
             f"{path} must hold the weights of this network, finite; {part}{wrong[0]} is not. "

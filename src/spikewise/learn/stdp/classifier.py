@@ -18,10 +18,10 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from spikewise._choices import Bits, Rounding
-from spikewise.data.gates import as_features
+from spikewise.data.gates import as_array, as_features
 from spikewise.dynamic.answer import Answer, answers_of
 from spikewise.dynamic.anytime import ExitResult
 from spikewise.dynamic.fingerprint import fingerprint_of
@@ -181,7 +181,12 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "encoder_")
         X, y = self._labelled(X, y, reset=False)
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weights = np.ones(len(y)) if sample_weight is None else as_array(sample_weight, "sample_weight").astype(float)
+        if weights.shape != (len(y),) or not (np.isfinite(weights) & (weights >= 0)).all():
+            found = f"shape {weights.shape}, from {weights.min(initial=np.inf):g}"
+            raise ParameterError(
+                f"sample_weight must hold a finite weight of at least 0 per sample ({len(y)}); got {found}."
+            )
         if class_weight is not None:
             weights = weights * compute_sample_weight(class_weight, y)
         return self._label(X, y, weights)
