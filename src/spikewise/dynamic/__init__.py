@@ -5,8 +5,7 @@ from spikewise._lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        ".answer": "Answer answers_of",
-        ".anytime": "AnytimeClassifier ExitResult replay_exit",
+        ".anytime": "Answer AnytimeClassifier ExitResult answers_of replay_exit",
         ".calibration": "Calibration calibrate last_within",
         ".controls": "cut_at random_exit_accuracy stop_at_first_spike",
         ".curve": "ExitCurve exit_curve outcomes",

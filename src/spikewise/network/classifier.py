@@ -20,8 +20,7 @@ from torch import Tensor
 
 from spikewise._files import as_json
 from spikewise.data.gates import as_array
-from spikewise.dynamic.answer import Answer
-from spikewise.dynamic.anytime import ExitResult
+from spikewise.dynamic.anytime import Answer, ExitResult
 from spikewise.dynamic.fingerprint import fingerprint_of
 from spikewise.dynamic.rule import ExitRule, ask, check_rule
 from spikewise.dynamic.trace import ScoreTrace, check_scores

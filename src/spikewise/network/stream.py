@@ -12,7 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from spikewise.dynamic.answer import Answer
+from spikewise.dynamic.anytime import Answer
 from spikewise.dynamic.rule import ExitRule, NeverExit, ask, check_rule
 from spikewise.dynamic.trace import check_scores
 from spikewise.errors import ParameterError, ShapeError

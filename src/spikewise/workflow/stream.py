@@ -12,8 +12,7 @@ from spikewise._arrays import read_npy
 from spikewise.data.formats.checks import check_values
 from spikewise.data.formats.folder import open_picture
 from spikewise.data.images import ImageSet
-from spikewise.dynamic.answer import Answer
-from spikewise.dynamic.anytime import TrainedClassifier
+from spikewise.dynamic.anytime import Answer, TrainedClassifier
 from spikewise.dynamic.monitor import DriftMonitor
 from spikewise.dynamic.rule import EntropyExit
 from spikewise.dynamic.uncertainty import UncertaintyExit

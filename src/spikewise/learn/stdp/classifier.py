@@ -22,8 +22,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from spikewise._choices import Bits, Rounding
 from spikewise.data.gates import as_array, as_features
-from spikewise.dynamic.answer import Answer, answers_of
-from spikewise.dynamic.anytime import ExitResult
+from spikewise.dynamic.anytime import Answer, ExitResult, answers_of
 from spikewise.dynamic.fingerprint import fingerprint_of
 from spikewise.dynamic.rule import ExitRule
 from spikewise.dynamic.trace import ScoreTrace
