@@ -50,6 +50,7 @@ def test_tables_say_what_the_figures_are(deep, few_digits, capsys):
     assert run(["sweep", str(deep), "--data", str(few_digits), "--bits", ""]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "a second" in shown
+    assert "J s" in shown  # as in every other table
     assert "Taken: the least" in shown
     assert run(["sweep", str(deep), "--data", str(few_digits), "--bits", "8", "--max-energy", "1fJ"]) == 0
     assert "No design" in " ".join(capsys.readouterr().out.split())

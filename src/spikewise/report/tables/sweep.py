@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from rich.table import Table
 
+from spikewise.report.cells import format_joule_seconds
 from spikewise.runs.results import SweepResults, SweptDesign, SweptNetwork
 from spikewise.units import format_memory, format_si
 
@@ -62,7 +63,7 @@ def _cells(row: SweptDesign, results: SweepResults, common: str) -> tuple[str, .
     return (
         row.network, settings, _accuracy(row, results).replace(" / ", "\n"),
         f"{row.mean_steps:.2f}", format_si(row.energy_j, "J"), format_si(row.latency_s, "s"),
-        format_si(row.edp_js, "Js"),
+        format_joule_seconds(row.edp_js),
     )  # fmt: skip
 
 
