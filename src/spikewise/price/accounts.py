@@ -170,7 +170,7 @@ class Accounts:
         charge, column = cost * self._padded(counts), self._column[component]
         if once and self.has_once:
             # Once-work sees the same input at every step, so the charge of the first step of all samples stands for it.
-            every = np.broadcast_to(charge, step.shape[:-1])[:, 1, 0]
+            every = charge[:, -1, 0]  # the last of one or two activities is that of all samples
             single[..., column] += np.where(self._is_once, every, 0.0)
             charge = np.where(self._is_once, 0.0, charge)
         step[..., column] += charge
