@@ -23,8 +23,8 @@ TESTS = Path(__file__).parent
 
 # From top to bottom: a folder or module imports only from those above it (and from itself).
 ORDER = [
-    "__init__", "errors", "units", "_choices", "_lazy", "_compile", "_opener", "_files", "_arrays", "_validation",
-    "fixed_point", "_vector",
+    "__init__", "errors", "units", "_choices", "_lazy", "_compile", "_opener", "_files", "_arrays", "_gates",
+    "_validation", "fixed_point", "_vector",
     "workload", "weights", "data", "spikes", "energy", "dynamic", "price", "network", "nonideal", "learn", "shrink",
     "search", "zoo", "runs", "report", "workflow", "cli", "__main__",
 ]  # fmt: skip

@@ -71,7 +71,7 @@ class MissingExtraError(SpikewiseError, ImportError):
     """An optional dependency is needed but not installed."""
 
 
-def unknown_name(what: str, name: str, known: Iterable[str]) -> ParameterError:
+def unknown_name(what: str, name: object, known: Iterable[str]) -> ParameterError:
     """Return a ParameterError for an unknown name; its message lists the known names and suggests the closest.
 
     Examples
@@ -80,7 +80,7 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> ParameterError:
     data set must be one of digits, mnist; got 'minst'. Did you mean 'mnist'?
     """
     choices = sorted(known)
-    near = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
     advice = f"Did you mean {near[0]!r}?" if near else "Choose one of these."
     return ParameterError(f"{what} must be one of {', '.join(choices)}; got {name!r}. {advice}")
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from spikewise.data.binning import Binning
 from spikewise.data.formats.event_checks import EVENT
 from spikewise.data.frames import arriving_frames, bin_events
-from spikewise.errors import ParameterError
+from spikewise.errors import DataError, ParameterError
 
 SENSOR = (4, 6)
 
@@ -72,9 +72,9 @@ def test_bad_requests_are_named():
             list(arriving_frames([events], SENSOR, **wrong))
     with pytest.raises(ParameterError, match="span_us must be an integer of at least 1; got 0"):
         list(arriving_frames([events], SENSOR, span_us=0))
-    with pytest.raises(ParameterError, match=r"p of an event must lie in 0\.\.1; got -1"):
+    with pytest.raises(DataError, match=r"p of an event must lie in 0\.\.1; got -1"):
         list(arriving_frames([signed], SENSOR, n_events=3))
-    with pytest.raises(ParameterError, match="fields t, x, y and p"):
+    with pytest.raises(DataError, match="fields t, x, y, p"):
         list(arriving_frames([np.zeros((3, 4))], SENSOR, n_events=3))
     unsigned = np.array([(30, 0, 0, 1), (5, 0, 0, 1)], [("t", "<u8"), ("x", "u2"), ("y", "u2"), ("p", "u1")])
     with pytest.raises(ParameterError, match="in the order of their times"):

@@ -189,7 +189,7 @@ def test_variants_depend_on_the_seed_and_the_place_only():
     ("change", "words"),
     [
         ({"recordings": []}, "at least one"),
-        ({"recordings": [np.zeros((3, 4))] * 2}, "array of events"),
+        ({"recordings": [np.zeros((3, 4))] * 2}, "fields t, x, y, p; got float64 of shape"),
         ({"labels": np.array([0])}, "one label per recording"),
         ({"labels": np.array([0, 2])}, r"0\.\.1"),
     ],

@@ -82,9 +82,9 @@ def test_a_rule_that_is_always_ready_stops_at_the_first_step():
         ({"score_sum": np.full((2, 3, 2), np.nan)}, ParameterError, "finite"),
         ({"score_sum": np.zeros((2, 3, 2)), "labels": [0, 1, 2]}, ParameterError, "labels must lie below"),
         ({"score_sum": np.zeros((2, 3, 2)), "labels": [0, 1]}, ParameterError, "samples must lie"),
-        ({"score_sum": np.zeros((2, 3, 2)), "labels": [0.0, 1.0, 0.7]}, ParameterError, "class numbers"),
+        ({"score_sum": np.zeros((2, 3, 2)), "labels": [0.0, 1.0, 0.7]}, ParameterError, "labels must hold whole"),
         ({"score_sum": np.zeros((2, 3, 2)), "labels": [0, 1, -5]}, ParameterError, "class numbers"),
-        ({"score_sum": np.zeros((2, 3, 2)), "labels": list("abc")}, ParameterError, "class numbers"),
+        ({"score_sum": np.zeros((2, 3, 2)), "labels": list("abc")}, ParameterError, "labels must be real numbers"),
     ],
 )
 def test_bad_scores_are_refused(kwargs, error, words):

@@ -143,7 +143,7 @@ def test_integers_of_unknown_range_are_refused(classifier):
 @pytest.mark.parametrize(
     ("labels", "error", "words"),
     [
-        (range(10), ShapeError, r"y must hold one label per image \(50\)"),
+        (range(10), ShapeError, r"y must hold one label per sample \(50\)"),
         (["a"] * 50, ParameterError, "y must hold class numbers"),
         (np.full(50, 0.7), ParameterError, "y must hold whole numbers"),
         (np.full(50, -5), ParameterError, "y must lie in"),

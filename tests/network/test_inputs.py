@@ -1,11 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from spikewise.errors import ParameterError, ShapeError
-from spikewise.network.inputs import check_images, check_labels
+from spikewise.network.inputs import check_images
 
 SHAPE = (1, 2, 2)
 HALF = np.full((3, *SHAPE), 0.5)
@@ -48,33 +46,3 @@ def test_what_is_no_array_is_refused():
         check_images([[1.0], [1.0, 2.0]], SHAPE)
     with pytest.raises(ShapeError, match=r"\(B, 1, 2, 2\) with B at least 4; got \(3, 1, 2, 2\)"):
         check_images(HALF, SHAPE, at_least=4)
-
-
-@given(st.lists(st.integers(-1, 4), min_size=1), st.sampled_from([np.int8, np.int64, np.float32, np.float64]))
-def test_whole_numbers_of_any_type_are_labels(values, dtype):
-    for labels in (np.array(values, dtype), torch.tensor(np.array(values, dtype))):
-        assert check_labels(labels, len(values), 5, allow_unknown=True).tolist() == values
-
-
-@pytest.mark.parametrize(
-    ("labels", "error", "words"),
-    [
-        ([0, 1], ShapeError, r"one label per image \(3\); got shape \(2,\)"),
-        ([[0], [1], [1]], ShapeError, "one label per image"),
-        (["a", "b", "a"], ParameterError, "class numbers"),
-        ([0, 1, 0.7], ParameterError, "whole numbers; got 0.7"),
-        ([0, 1, np.nan], ParameterError, "whole numbers; got nan"),
-        ([0, 1, np.inf], ParameterError, r"lie in 0\.\.1; got 0\.\.inf"),
-        ([0, 1, 2], ParameterError, r"lie in 0\.\.1; got 0\.\.2"),
-        ([0, 1, -1], ParameterError, r"lie in 0\.\.1; got -1\.\.1"),
-        (np.array([0, 1, 2**64 - 1], np.uint64), ParameterError, r"lie in 0\.\.1"),
-    ],
-)
-def test_labels_that_would_have_to_be_guessed_at_are_refused_by_name(labels, error, words):
-    with pytest.raises(error, match=f"y must.*{words}"):
-        check_labels(labels, 3, 2)
-
-
-def test_only_minus_one_means_unknown():
-    with pytest.raises(ParameterError, match="-1 where unknown"):
-        check_labels([-5, 0], 2, 2, allow_unknown=True)

@@ -99,7 +99,7 @@ def test_no_more_inputs_fire_in_a_step_than_integers_can_sum():
 
 
 def test_bad_input_is_refused():
-    with pytest.raises(ShapeError, match="n_inputs"):
+    with pytest.raises(ShapeError, match="features must have 2 dimensions"):
         spike_shares(np.ones(3))
     with pytest.raises(ParameterError, match="events_per_step"):
         event_counts(0.0)

@@ -24,7 +24,7 @@ from numpy.typing import DTypeLike, NDArray
 from spikewise.errors import ParameterError, whole_number
 
 from .binning import Binning, Size
-from .formats.event_checks import EVENT, MAX_TIME_US, Events
+from .formats.event_checks import EVENT, Events, checked_events
 
 MAX_STEPS = 1024
 
@@ -67,6 +67,7 @@ def bin_events(
     binning = Binning() if binning is None else binning
     whole_number("n_steps", n_steps, 1, MAX_STEPS)
     height, width = binning.frame_size(sensor)
+    events = checked_events(events, sensor, "events")
     steps = _steps(events, n_steps, binning)
     is_kept = steps < n_steps
     places = []
@@ -142,10 +143,10 @@ def arriving_frames(
     length = whole_number("span_us" if is_timed else "n_events", span_us if is_timed else n_events, 1)
     waiting, ends_at, latest = np.empty(0, EVENT), None, -1
     for arrived in chunks:
-        chunk = _as_events(arrived, sensor)
+        chunk = checked_events(arrived, sensor, "events")
         if not len(chunk):
             continue
-        if chunk["t"][0] < latest or (np.diff(chunk["t"]) < 0).any():
+        if chunk["t"][0] < latest or (np.diff(arrived["t"].astype(np.int64)) < 0).any():
             raise ParameterError(f"events must come in the order of their times; one came after t = {latest} us.")
         latest = int(chunk["t"][-1])
         waiting = np.concatenate([waiting, chunk])
@@ -162,20 +163,6 @@ def arriving_frames(
             waiting, ends_at = waiting[n_done:], ends_at + length
     if len(waiting):
         yield _frame(waiting, sensor, binning)
-
-
-def _as_events(chunk: Events, sensor: Size) -> Events:
-    """Convert events to our type; raise ParameterError for a missing field or a value out of range."""
-    names, wanted = getattr(chunk, "dtype", np.dtype(np.void)).names or (), EVENT.names or ()
-    if not set(wanted) <= set(names):
-        raise ParameterError(f"events must be arrays with the fields t, x, y and p; got {names or 'none'}.")
-    events = np.empty(len(chunk), EVENT)
-    for name in wanted:
-        values, most = chunk[name], {"x": sensor[1] - 1, "y": sensor[0] - 1, "p": 1}.get(name, MAX_TIME_US)
-        if len(values) and not (values.min() >= 0 and values.max() <= most):
-            raise ParameterError(f"{name} of an event must lie in 0..{most}; got {values.min()}..{values.max()}.")
-        events[name] = values
-    return events
 
 
 def _frame(events: Events, sensor: Size, binning: Binning | None) -> NDArray[np.uint8]:

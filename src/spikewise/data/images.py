@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise._gates import as_array
 from spikewise.errors import DataError
 
 from .binning import Binning
@@ -56,7 +57,7 @@ class ImageSet:
 
     def __post_init__(self) -> None:
         where = f"{self.name} ({self.split})"
-        images = np.asarray(self.images)
+        images = as_array(self.images, f"{where}: images")
         if images.dtype != np.uint8 or images.ndim not in (4, 5) or 0 in images.shape:
             raise DataError(
                 f"{where}: images must be uint8 (B, C, H, W) or (T, B, C, H, W), not empty; "

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise._gates import as_array, as_numbers, as_whole
 from spikewise.errors import ParameterError, ShapeError
 
 IndexArray = NDArray[np.int64]
@@ -32,11 +33,12 @@ def content_digests(images: ArrayLike, labels: ArrayLike) -> NDArray[np.bytes_]:
     labels : int array of shape (B,)
         Classes.
     """
-    pixels, classes = np.ascontiguousarray(images), np.asarray(labels)
+    pixels, classes = np.ascontiguousarray(as_numbers(images, "images")), as_array(labels, "labels")
     if pixels.ndim < 2 or classes.shape != pixels.shape[:1] or not pixels.size:
         raise ShapeError(f"images must be (B, ...) and labels (B,), not empty; got {pixels.shape}, {classes.shape}.")
     if classes.dtype.kind not in "iu":
         raise ParameterError(f"labels must be integers; got {classes.dtype}.")
+    classes = as_whole(classes, "labels")
     # Slices of one view of all bytes: no sample is copied to be hashed.
     content = pixels.reshape(-1).view(np.uint8).data
     width = len(content) // len(classes)
@@ -96,7 +98,7 @@ def stratified_holdout(images: ArrayLike, labels: ArrayLike, fraction: float) ->
     >>> len(kept), np.bincount(labels[held_out]).tolist()
     (16, [2, 2])
     """
-    return holdout_by_digest(content_digests(images, labels), np.asarray(labels), fraction)
+    return holdout_by_digest(content_digests(images, labels), as_array(labels, "labels"), fraction)
 
 
 def holdout_by_digest(
@@ -138,7 +140,7 @@ def stratified_folds(images: ArrayLike, labels: ArrayLike, n_folds: int) -> Inde
         raise ParameterError(f"n_folds must lie in 2..{len(digests)}, the number of samples; got {n_folds}.")
     folds = np.zeros(len(digests), np.int64)
     n_dealt = 0  # surplus samples so far: each class continues at the next fold, so the folds stay equal in total
-    for ranked, group_starts in _classes_by_rank(digests, np.asarray(labels)):
+    for ranked, group_starts in _classes_by_rank(digests, as_array(labels, "labels")):
         share, rest = divmod(len(ranked), n_folds)
         ends = np.cumsum(share + (np.arange(n_folds) < rest))
         folds[ranked] = (np.searchsorted(ends, group_starts, side="right") + n_dealt) % n_folds

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 
+from spikewise._gates import as_numbers
 from spikewise.dynamic.rule import ExitRule, ask, check_rule
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.errors import ParameterError, whole_number
+from spikewise.errors import ParameterError, ShapeError, whole_number
 from spikewise.workload.workload import Workload
 
 
@@ -50,6 +51,9 @@ class Answer:
         """Build the answer from summed scores (K,) after a step."""
         # A rule written by a user need not have `scale`; then the softmax reads the mean over the steps.
         scale = rule.scale(step) if hasattr(rule, "scale") else 1 / step
+        scores = as_numbers(scores, "scores", ndim=1)
+        if len(scores) < 2:
+            raise ShapeError(f"scores must cover at least 2 classes; got {len(scores)}.")
         label = int(scores.argmax())
         return cls(step, label, float(softmax(scores * scale)[label]), scores, is_last)
 

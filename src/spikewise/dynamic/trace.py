@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spikewise._arrays import read_npz
 from spikewise._files import replacing
+from spikewise._gates import as_numbers, as_whole
 from spikewise.errors import DataError, ParameterError, ShapeError
 
 FloatArray = NDArray[np.floating]
@@ -60,7 +61,7 @@ class ScoreTrace:
     @classmethod
     def dense(cls, score_sum: ArrayLike, labels: ArrayLike | None = None) -> ScoreTrace:
         """Build a trace of scores that change at every step, from an array of shape (T, B, K)."""
-        values = np.asarray(score_sum)
+        values = as_numbers(score_sum, "score_sum")
         if values.ndim != 3 or 0 in values.shape:
             raise ShapeError(f"score_sum must have shape (T, B, K), each at least 1; got {values.shape}.")
         n_steps, n_samples, n_classes = values.shape
@@ -84,10 +85,10 @@ class ScoreTrace:
             If the arrays disagree in length, a step or sample lies outside its range, two changes
             fall on one sample and step, a score is not finite, or there are fewer than two classes.
         """
-        step, sample = _as_whole(steps, "steps"), _as_whole(samples, "samples")
-        value, label = np.asarray(scores), _as_labels(labels)
-        if value.dtype.kind not in "biuf":
-            raise ParameterError(f"scores must be real numbers; got {value.dtype}. Convert them.")
+        step, sample = as_whole(steps, "steps"), as_whole(samples, "samples")
+        value, label = as_numbers(scores, "scores"), as_whole(labels, "labels")
+        if label.size and label.min() < -1:
+            raise ParameterError(f"labels must be class numbers, or -1 where unknown; got {label.min()}.")
         if not np.issubdtype(value.dtype, np.floating):
             value = value.astype(np.float64)
         if value.ndim != 2 or step.shape != sample.shape or step.shape != value.shape[:1] or label.ndim != 1:
@@ -101,7 +102,6 @@ class ScoreTrace:
             raise ParameterError(f"steps must lie in 1..{n_steps}, with at least one step in all.")
         if len(sample) and (sample.min() < 0 or sample.max() >= len(label)):
             raise ParameterError(f"samples must lie in 0..{len(label) - 1}; got up to {sample.max()}.")
-        check_scores(value)
         if label.size and label.max() >= value.shape[1]:
             raise ParameterError(f"labels must lie below the {value.shape[1]} classes; got {label.max()}.")
         order = np.lexsort((sample, step))  # by step, then by sample: the last key counts first
@@ -186,17 +186,3 @@ def check_scores(scores: Scores) -> Scores:
     if not np.isfinite(scores).all():
         raise ParameterError("scores must be finite; got NaN or infinity. Did training diverge?")
     return scores
-
-
-def _as_whole(values: ArrayLike, what: str) -> IntArray:
-    found = np.asarray(values)
-    if found.dtype.kind not in "iu" and found.size:
-        raise ParameterError(f"{what} must be whole numbers; got {found.dtype}. Convert them.")
-    return found.astype(np.int64)
-
-
-def _as_labels(labels: ArrayLike) -> IntArray:
-    values = np.asarray(labels)
-    if values.dtype.kind not in "iufb" or not (values == np.rint(values)).all() or (values < -1).any():
-        raise ParameterError(f"labels must be class numbers, or -1 where unknown; got {str(values.tolist())[:40]}.")
-    return values.astype(np.int64)

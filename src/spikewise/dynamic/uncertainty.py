@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikewise._choices import Accumulate
+from spikewise._gates import as_numbers
 from spikewise.errors import ParameterError, ShapeError
 
 PerStep = float | tuple[float, ...]
@@ -43,7 +44,7 @@ def normalized_entropy(scores: ArrayLike) -> NDArray[np.float64]:
 
 
 def _distances(scores: ArrayLike) -> NDArray[np.float64]:
-    logits = np.asarray(scores, np.float64)
+    logits = as_numbers(scores, "scores").astype(np.float64, copy=False)
     if logits.ndim == 0 or logits.shape[-1] < 2:
         raise ShapeError(f"scores must cover at least 2 classes on the last axis; got shape {logits.shape}.")
     return np.asarray(logits - logits.max(-1, keepdims=True))
@@ -96,7 +97,7 @@ class UncertaintyExit(ABC):
 
     def uncertainty(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.float64]:
         """Return the uncertainty (B,) that is compared with the bound, given summed scores (B, K) after n_steps."""
-        return self.uncertainty_of(np.asarray(score_sum, np.float64) * self.scale(n_steps))
+        return self.uncertainty_of(as_numbers(score_sum, "score_sum").astype(np.float64) * self.scale(n_steps))
 
     def ready(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.bool_]:
         """Tell for each sample (B,) whether its uncertainty is below the bound."""

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from torch import Tensor
 
 from spikewise._files import as_json
-from spikewise.data.gates import as_array
+from spikewise._gates import as_array, class_numbers
 from spikewise.dynamic.anytime import Answer, ExitResult
 from spikewise.dynamic.fingerprint import fingerprint_of
 from spikewise.dynamic.rule import ExitRule, ask, check_rule
@@ -28,7 +28,7 @@ from spikewise.errors import DataError, ParameterError, whole_number
 from spikewise.weights import as_card, read_weights, write_weights
 from spikewise.workload.workload import Workload
 
-from .inputs import check_images, check_labels, sample_axis
+from .inputs import check_images, sample_axis
 from .models import SpikingNetwork
 from .neurons import LIFParams
 from .protocol import TrainableNetwork, check_finite, check_network, evaluated, select, wrong_shapes
@@ -100,7 +100,7 @@ class SpikingClassifier:
         images = self._check(X)
         n_classes = self.model.spec.n_classes
         n_samples = images.shape[sample_axis(images)]
-        labels = None if y is None else check_labels(y, n_samples, n_classes, allow_unknown=True)
+        labels = None if y is None else class_numbers(y, n_samples, n_classes, allow_unknown=True)
         score_sum = np.empty((self.n_steps, n_samples, n_classes), np.float32)
         for rows, step, running, scores, _ in self._run(images, None):
             score_sum[step - 1, rows.start + running] = scores

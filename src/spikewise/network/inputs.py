@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from spikewise._gates import as_array
 from spikewise.data.formats.checks import check_values
-from spikewise.data.gates import as_array
-from spikewise.errors import ParameterError, ShapeError
+from spikewise.errors import ShapeError
 
 
 def check_images(
@@ -67,29 +67,3 @@ def sample_axis(images: NDArray[Any] | Tensor) -> int:
     1
     """
     return 1 if images.ndim == 5 else 0
-
-
-def check_labels(
-    labels: ArrayLike | Tensor, n_samples: int, n_classes: int, what: str = "y", *, allow_unknown: bool = False
-) -> NDArray[np.int64]:
-    """Return labels as ``int64`` (B,): class numbers, or -1 for an unknown class where that is allowed.
-
-    Examples
-    --------
-    >>> check_labels([1.0, 0.0], 2, n_classes=2).tolist()
-    [1, 0]
-    """
-    values = as_array(labels, what)
-    if values.shape != (n_samples,):
-        raise ShapeError(f"{what} must hold one label per image ({n_samples}); got shape {values.shape}.")
-    if values.dtype.kind not in "biuf":
-        example = str(values[0])
-        raise ParameterError(f"{what} must hold class numbers; got {example!r}. Give indices into the class names.")
-    if values.dtype.kind == "f" and (values != np.floor(values)).any():
-        example = values[values != np.floor(values)][0]
-        raise ParameterError(f"{what} must hold whole numbers; got {example:g}. Round them, if that is what they mean.")
-    low, high = values.min(), values.max()
-    if low < (-1 if allow_unknown else 0) or high >= n_classes:
-        unknown = ", or be -1 where unknown" if allow_unknown else ""
-        raise ParameterError(f"{what} must lie in 0..{n_classes - 1}{unknown}; got {low:g}..{high:g}.")
-    return np.require(values, np.int64, ["C", "W"])

@@ -23,7 +23,7 @@ from .layers import SpikingLayer
 from .neurons import LIFParams
 from .norm import Norm, scale_to_threshold
 from .pooling import Pooling
-from .protocol import select
+from .protocol import check_finite, select
 from .resnet import RESNET, resnet_layers
 from .spec import ModelSpec
 from .vgg import VGG, ends_in_maps, vgg_layers
@@ -193,6 +193,19 @@ def _moments(images: Tensor) -> tuple[Tensor, Tensor]:
 def _options(layer: nn.Module, reader: nn.Module | None) -> dict[str, Any]:
     """Return the arguments with which a layer is called, which depend on the layer that reads its spikes."""
     return {"means": True} if isinstance(reader, SpikingLayer) and reader.takes_means(layer) else {}
+
+
+def check_built(network: Any) -> SpikingNetwork:
+    """Return a network of :func:`build_model`, or raise ParameterError if it is another or holds NaN.
+
+    What changes the layers of a network must know them all.
+    """
+    if not isinstance(network, SpikingNetwork) or not isinstance(network.spec, ModelSpec):
+        raise ParameterError(
+            f"network must be one of build_model; got {type(network).__name__}. Its layers would not be known."
+        )
+    check_finite(network)
+    return network
 
 
 def _parts(spec: ModelSpec) -> tuple[nn.ModuleDict, nn.Module, nn.Module]:

@@ -142,12 +142,16 @@ def unwrapped(model: nn.Module) -> nn.Module:
     return unwrapped(inside) if isinstance(inside, nn.Module) else model
 
 
-def check_finite(network: nn.Module) -> None:
-    """Raise ParameterError, which names the tensor, unless all weights and statistics are finite.
+def check_finite(network: nn.Module, *, foreign: bool = False) -> None:
+    """Raise ParameterError, which names the tensor, unless all weights and statistics are finite numbers.
 
-    A neuron whose potential is NaN is silent, so a network with such weights would answer like any other.
+    A neuron whose potential is NaN is silent, so a network with such weights would answer like any other. Buffers of a
+    foreign network may be masks of infinities, so only its running statistics are checked.
     """
-    for name, values in chain(network.named_parameters(), network.named_buffers()):
+    buffers = (each for each in network.named_buffers() if not foreign or "running_" in each[0])
+    for name, values in chain(network.named_parameters(), buffers):
+        if values.is_meta:
+            raise ParameterError(f"weights must hold numbers; {name} has none, on the device meta. Load weights first.")
         # The sum is finite if all values are, but for an overflow; it is computed faster than a mask.
         if values.is_floating_point() and not (values.sum().isfinite() or values.isfinite().all()):
             raise ParameterError(f"weights must be finite; got NaN or infinity in {name}. Did training diverge?")

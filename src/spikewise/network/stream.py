@@ -12,6 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from spikewise._gates import as_array
 from spikewise.dynamic.anytime import Answer
 from spikewise.dynamic.rule import ExitRule, NeverExit, ask, check_rule
 from spikewise.dynamic.trace import check_scores
@@ -85,4 +86,4 @@ def stream(
 
 
 def _batch_of_one(sample: Any) -> NDArray[Any] | Tensor:
-    return sample[None] if isinstance(sample, Tensor) else np.asarray(sample)[None]
+    return sample[None] if isinstance(sample, Tensor) else as_array(sample, "sample")[None]

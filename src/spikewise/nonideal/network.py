@@ -18,8 +18,7 @@ from torch import Tensor, nn
 
 from spikewise.errors import ParameterError, whole_number
 from spikewise.network.inputs import check_images
-from spikewise.network.models import SpikingNetwork
-from spikewise.network.protocol import check_finite
+from spikewise.network.models import SpikingNetwork, check_built
 
 from . import device
 from .layers import CrossbarConv2d, CrossbarLinear, InputCodes
@@ -91,12 +90,8 @@ def design_crossbars(
     """
     if not isinstance(nonideal, Nonideal):
         raise ParameterError(f"nonideal must be a Nonideal; got {nonideal!r}. Nonideal() is a chip without fault.")
-    if not isinstance(network, SpikingNetwork) or any(isinstance(m, RowBlock) for m in network.modules()):
-        found = "one on crossbars" if isinstance(network, SpikingNetwork) else type(network).__name__
-        raise ParameterError(
-            f"network must be a SpikingNetwork of float weights; got {found}. Build it by build_model."
-        )
-    check_finite(network)
+    if _blocks(check_built(network)):
+        raise ParameterError("network must have float weights; got one on crossbars. Give the network it was made of.")
     n_steps = whole_number("n_steps", n_steps, 1)
     checked = check_images(calibration_images, network.spec.in_shape, "calibration_images", n_frames=n_steps)
     if checked.ndim == 5 and nonideal.read_noise:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from spikewise._gates import class_numbers
 from spikewise.dynamic.anytime import replay_exit
 from spikewise.dynamic.calibration import calibrate
 from spikewise.dynamic.exit_path import ExitPath
@@ -21,7 +22,7 @@ from spikewise.dynamic.rule import EntropyExit, ExitRule
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import ParameterError, whole_number
 from spikewise.network.classifier import SpikingClassifier
-from spikewise.network.inputs import check_images, check_labels, sample_axis
+from spikewise.network.inputs import check_images, sample_axis
 from spikewise.network.models import SpikingNetwork
 
 from .network import clip_shares, design_crossbars
@@ -139,7 +140,7 @@ def chip_traces(
     """Return the trace of each chip of :meth:`CrossbarDesign.chips`, as if it ran alone in batches of this size."""
     images = check_images(images, chips.spec.in_shape, n_frames=n_steps)
     axis = sample_axis(images)
-    labels = check_labels(labels, images.shape[axis], chips.spec.n_classes)
+    labels = class_numbers(labels, images.shape[axis], chips.spec.n_classes)
     classifier = SpikingClassifier(chips, n_steps, batch_size=batch_size * n_chips)
     # Copies are made batch by batch: n_chips copies of all images at once would need much memory.
     batches = np.split(images, range(batch_size, images.shape[axis], batch_size), axis)

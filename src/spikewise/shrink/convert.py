@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from spikewise.network.inputs import check_images
 from spikewise.network.layers import SpikingLayer
-from spikewise.network.models import SpikingNetwork
-from spikewise.network.protocol import check_finite
+from spikewise.network.models import SpikingNetwork, check_built
 from spikewise.network.resnet import ResidualBlock, Shortcut
 
 from .fixed import DECAY_BITS, WHITE, FixedLayer, FixedNetwork, FixedShortcut
@@ -60,8 +59,8 @@ def shrink_network(
     >>> fixed(torch.as_tensor(images), 4).shape
     torch.Size([4, 16, 10])
     """
-    samples = torch.from_numpy(check_images(images, network.spec.in_shape, "images", n_frames=n_steps))
-    check_finite(network)
+    shape = check_built(network).spec.in_shape
+    samples = torch.from_numpy(check_images(images, shape, "images", n_frames=n_steps))
     network = copy.deepcopy(network).cpu().float().eval()
     rounding = form.rounding if steps is None else "nearest"
     steps = weight_steps(network, form) if steps is None else steps

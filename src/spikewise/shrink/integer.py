@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
+from spikewise._gates import as_array
 from spikewise.errors import ShapeError, whole_number
 
 from .fixed import DECAY_BITS, FixedLayer, FixedNetwork, FixedShortcut
@@ -47,8 +48,9 @@ def run_integer(network: FixedNetwork, images: ArrayLike, n_steps: int) -> Ints:
     >>> bool((torch.as_tensor(counts) * fixed.scale == fixed(torch.as_tensor(images), 4)).all())
     True
     """
-    values = np.asarray(images)
-    if values.dtype != np.uint8 or values.ndim not in (4, 5) or values.shape[-3:] != network.spec.in_shape:
+    values = as_array(images, "images")
+    is_right = values.dtype == np.uint8 and values.ndim in (4, 5) and values.shape[-3:] == network.spec.in_shape
+    if not is_right or not values.size:
         raise ShapeError(
             f"images must be bytes of shape (B, {network.spec.in_shape}), or (T, B, {network.spec.in_shape}) if they "
             f"are recordings; got {values.dtype} of shape {values.shape}."

@@ -7,10 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikewise.errors import ParameterError
 from spikewise.network.fused.batch_norm import BatchNorm, line, of_running
 from spikewise.network.layers import SpikingLayer
-from spikewise.network.models import SpikingNetwork
+from spikewise.network.models import SpikingNetwork, check_built
 from spikewise.network.neurons import lif_step
 from spikewise.network.resnet import Shortcut
 
@@ -31,11 +30,7 @@ def layer_names(network: SpikingNetwork) -> list[str]:
 
 def synapses_of(network: SpikingNetwork) -> dict[str, nn.Module]:
     """Return every convolution and linear layer by name."""
-    if not isinstance(network, SpikingNetwork):
-        raise ParameterError(
-            f"network must be one of build_model; got {type(network).__name__}. Its layers would not be known."
-        )
-    found = {name: module.synapses for name, module in normalized_layers(network).items()}
+    found = {name: module.synapses for name, module in normalized_layers(check_built(network)).items()}
     return {**found, READOUT: network.readout}
 
 

@@ -18,7 +18,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikewise.errors import ShapeError, unknown_name
+from spikewise._gates import as_array, as_numbers, class_numbers
+from spikewise.errors import ShapeError, unknown_name, whole_number
 
 
 def class_counts(spike_counts: ArrayLike, labels: ArrayLike, n_classes: int) -> NDArray[np.float64]:
@@ -33,9 +34,8 @@ def class_counts(spike_counts: ArrayLike, labels: ArrayLike, n_classes: int) -> 
     n_classes : int
         Classes K.
     """
-    counts, classes = np.asarray(spike_counts), np.asarray(labels)
-    if counts.ndim != 2 or classes.shape != counts.shape[:1]:
-        raise ShapeError(f"spike_counts must be (B, N) and labels (B,); got {counts.shape} and {classes.shape}.")
+    counts = as_numbers(spike_counts, "spike_counts", 0, ndim=2)
+    classes = class_numbers(labels, len(counts), whole_number("n_classes", n_classes, 1), "labels")
     total = np.zeros((n_classes, counts.shape[1]))
     # Not total[classes] += counts, which would add only the last of several samples of a class.
     np.add.at(total, classes, counts)
@@ -56,7 +56,7 @@ def naive_bayes_evidence(counts: ArrayLike) -> NDArray[np.float64]:
     [[0.8, 0.2], [0.5, 0.5]]
     """
     # Laplace smoothing: a neuron that never fired for a class must not rule that class out.
-    smoothed = np.asarray(counts, np.float64) + 1.0
+    smoothed = as_numbers(counts, "counts", 0, ndim=2) + 1.0
     return np.asarray(np.log(smoothed / smoothed.sum(1, keepdims=True)))
 
 
@@ -91,7 +91,7 @@ def votes_evidence(counts: ArrayLike, n_per_class: ArrayLike) -> NDArray[np.floa
     [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
     """
     classes = neuron_classes(counts, n_per_class)
-    belongs = classes == np.arange(len(np.asarray(n_per_class)))[:, None]
+    belongs = classes == np.arange(len(as_array(n_per_class, "n_per_class")))[:, None]
     return np.asarray(belongs / np.maximum(belongs.sum(1, keepdims=True), 1))
 
 
@@ -132,7 +132,7 @@ def evidence_of(decoder: str, counts: ArrayLike, n_per_class: ArrayLike) -> NDAr
 
 
 def _rates(counts: ArrayLike, n_per_class: ArrayLike) -> NDArray[np.float64]:
-    total, samples = np.asarray(counts, np.float64), np.asarray(n_per_class, np.float64)
-    if total.ndim != 2 or samples.shape != total.shape[:1]:
+    total, samples = as_numbers(counts, "counts", 0, ndim=2), as_numbers(n_per_class, "n_per_class", 0)
+    if samples.shape != total.shape[:1]:
         raise ShapeError(f"counts must be (K, N) and n_per_class (K,); got {total.shape} and {samples.shape}.")
     return total / np.maximum(samples, 1)[:, None]

@@ -12,10 +12,11 @@ References
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikewise.errors import ParameterError
+from spikewise._gates import as_numbers
+from spikewise.errors import ParameterError, whole_number
 
 
-def direct_encode(values: NDArray[np.generic], n_steps: int) -> NDArray[np.generic]:
+def direct_encode(values: ArrayLike, n_steps: int) -> NDArray[np.generic]:
     """Present the same values at every step, as a read-only view of shape (T, ...).
 
     Examples
@@ -23,8 +24,8 @@ def direct_encode(values: NDArray[np.generic], n_steps: int) -> NDArray[np.gener
     >>> direct_encode(np.array([[1.0, 2.0]]), 3).shape
     (3, 1, 2)
     """
-    _check_steps(n_steps)
-    return np.broadcast_to(values, (n_steps, *values.shape))
+    shown = as_numbers(values, "values")
+    return np.broadcast_to(shown, (whole_number("n_steps", n_steps, 1), *shown.shape))
 
 
 def poisson_encode(intensity: ArrayLike, n_steps: int, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -54,14 +55,8 @@ def poisson_encode(intensity: ArrayLike, n_steps: int, rng: np.random.Generator)
     >>> poisson_encode([[0.0, 1.0]], 2, np.random.default_rng(0)).tolist()
     [[[False, True]], [[False, True]]]
     """
-    _check_steps(n_steps)
-    probability = np.asarray(intensity, np.float64)
-    # Positive form, so that NaN, which fails every comparison, is refused.
-    if not ((probability >= 0) & (probability <= 1)).all():
-        raise ParameterError("intensity must lie in [0, 1] everywhere. Scale the images first.")
+    n_steps = whole_number("n_steps", n_steps, 1)
+    probability = as_numbers(intensity, "intensity", 0)
+    if probability.max(initial=0) > 1:
+        raise ParameterError(f"intensity must lie in [0, 1]; got {probability.max():g}. Scale the images first.")
     return np.asarray(rng.random((n_steps, *probability.shape)) < probability)
-
-
-def _check_steps(n_steps: int) -> None:
-    if n_steps < 1:
-        raise ParameterError(f"n_steps must be at least 1; got {n_steps}.")

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikewise._compile import inlined, kernel
-from spikewise.errors import ParameterError, ShapeError
+from spikewise._gates import as_numbers
+from spikewise.errors import ParameterError
 
 BURST = 16
 """Largest number of steps that are drawn at once."""
@@ -94,9 +95,7 @@ def spike_shares(features: ArrayLike) -> NDArray[np.uint16]:
     >>> spike_shares([[1, 3], [0, 0]]).tolist()
     [[21845, 65535], [0, 0]]
     """
-    rows = np.ascontiguousarray(features)
-    if rows.ndim != 2:
-        raise ShapeError(f"features must have shape (B, n_inputs); got {rows.shape}.")
+    rows = np.ascontiguousarray(as_numbers(features, "features", 0, ndim=2))
     if rows.dtype not in (np.uint8, np.float32, np.float64):
         rows = rows.astype(np.float64)
     return _shares(rows, rows.max(1, initial=0))

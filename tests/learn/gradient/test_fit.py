@@ -172,7 +172,7 @@ def test_neurons_that_nan_keeps_silent_are_noticed():
     ("train", "error", "message"),
     [
         ((TRAIN[0][:, 0], TRAIN[1]), ShapeError, "train images"),
-        ((TRAIN[0], TRAIN[1][:-1]), ShapeError, "one label per image"),
+        ((TRAIN[0], TRAIN[1][:-1]), ShapeError, "one label per sample"),
         ((TRAIN[0], TRAIN[1] + 1), ParameterError, r"0\.\.1; got 1\.\.2"),
         ((TRAIN[0].astype(np.int64), TRAIN[1]), ParameterError, "uint8"),
         ((TRAIN[0] * np.nan, TRAIN[1]), ParameterError, "train images must be finite"),

@@ -617,7 +617,7 @@ def test_images_of_the_wrong_kind_are_answered_with_the_layer_that_refuses_them(
 
 def test_a_network_that_diverges_is_no_workload():
     model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 1, 3))
-    nn.init.constant_(model[0].bias, np.nan)
+    nn.init.constant_(model[0].weight, 3e38)
     with pytest.raises(ParameterError, match="layer '1' must see finite values; got NaN or infinity"):
         record_workload(model, torch.ones(2, 1, 6, 6), 1)
 

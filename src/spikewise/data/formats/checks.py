@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise._gates import as_array
 from spikewise._opener import check_budget, read_bytes
 from spikewise.errors import DataError, ParameterError, SpikewiseError
 
@@ -63,7 +64,7 @@ def as_pixels(images: ArrayLike, where: str) -> Pixels:
     >>> as_pixels(np.array([[[0.0, 0.5, 1.0]]]), "x").tolist()
     [[[[0, 128, 255]]]]
     """
-    values = np.asarray(images)
+    values = as_array(images, f"{where}: images")
     if values.ndim not in (3, 4):
         raise DataError(f"{where}: images must have shape (B, H, W) or (B, C, H, W); got {values.shape}.")
     if values.ndim == 3:
@@ -122,7 +123,7 @@ def _quantized(values: NDArray[np.floating], where: str) -> Pixels:
 
 def as_labels(labels: ArrayLike, n_classes: int | None, where: str) -> Labels:
     """Return labels as ``int64 (B,)``, each in 0..n_classes-1 (0..65,535 if n_classes is None)."""
-    values = np.asarray(labels)
+    values = as_array(labels, f"{where}: labels")
     if values.ndim != 1 or not len(values):
         raise DataError(f"{where}: labels must have shape (B,), B at least 1; got {values.shape}.")
     if values.dtype.kind not in "iu":

@@ -59,20 +59,37 @@ def as_events(t: ArrayLike, x: ArrayLike, y: ArrayLike, p: ArrayLike, size: tupl
     return _in_order(events)
 
 
-def checked_events(events: Events, size: tuple[int, int], where: str) -> Events:
-    """Return events of :data:`EVENT` in order of time, or raise DataError; they may be none.
+def checked_events(events: Any, size: tuple[int, int], where: str) -> Events:
+    """Return an array of events as :data:`EVENT` in order of time, or raise DataError; they may be none.
+
+    Its fields may be of any integer type, and more than are needed.
 
     Examples
     --------
-    >>> events = np.array([(9, 0, 0, 1), (3, 0, 0, 0)], EVENT)
+    >>> events = np.array([(9, 0, 0, 1, 7), (3, 0, 0, 0, 7)], [*((name, "i4") for name in "txyp"), ("more", "i4")])
     >>> checked_events(events, (1, 1), "x")["t"].tolist()
     [3, 9]
     """
-    if not isinstance(events, np.ndarray) or events.dtype != EVENT or events.ndim != 1:
-        raise DataError(f"{where} must be an array of events (t, x, y, p) of the type EVENT; it is not. Convert it.")
+    names = (events.dtype.names or ()) if isinstance(events, np.ndarray) and events.ndim == 1 else ()
+    kinds = {events.dtype[name].kind for name in "txyp"} if {*"txyp"} <= {*names} else {"none"}
+    if not kinds <= set("biu"):
+        raise DataError(
+            f"{where} must be an array (n,) with the integer fields t, x, y, p; got {_described(events)}. Convert it."
+        )
     if len(events):
         _check_bounds({name: events[name] for name in "txyp"}, size, where)
+    if events.dtype != EVENT:
+        fields, events = events, np.empty(len(events), EVENT)
+        for name in "txyp":
+            events[name] = fields[name]
     return _in_order(events)
+
+
+def _described(events: Any) -> str:
+    """Return what a value is that should be events, for a message."""
+    if not isinstance(events, np.ndarray):
+        return type(events).__name__
+    return f"{', '.join(events.dtype.names) if events.dtype.names else events.dtype} of shape {events.shape}"
 
 
 def _check_bounds(fields: Mapping[str, NDArray[Any]], size: tuple[int, int], where: str) -> None:

@@ -17,8 +17,9 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from spikewise._gates import class_numbers
 from spikewise.errors import ParameterError, RunError
-from spikewise.network.inputs import check_images, check_labels, sample_axis
+from spikewise.network.inputs import check_images, sample_axis
 from spikewise.network.protocol import TrainableNetwork, check_finite, check_network
 
 from .checkpoint import EpochRecord, Progress, identity_of, place_of, read_checkpoint, write_checkpoint
@@ -260,5 +261,5 @@ def _pair(model: Any, what: str, pair: Pair, settings: FitSettings) -> Images:
     # Batch normalisation needs at least two images.
     values = check_images(pair[0], model.spec.in_shape, f"{what} images", at_least=2, n_frames=settings.n_steps)
     images = torch.from_numpy(values).movedim(sample_axis(values), 0)
-    labels = check_labels(pair[1], len(images), model.spec.n_classes, f"{what} labels")
+    labels = class_numbers(pair[1], len(images), model.spec.n_classes, f"{what} labels")
     return images, torch.from_numpy(labels)

@@ -18,10 +18,10 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from spikewise._choices import Bits, Rounding
-from spikewise.data.gates import as_array, as_features
+from spikewise._gates import as_array, as_numbers
 from spikewise.dynamic.anytime import Answer, ExitResult, answers_of
 from spikewise.dynamic.fingerprint import fingerprint_of
 from spikewise.dynamic.rule import ExitRule
@@ -34,6 +34,7 @@ from spikewise.workload.workload import LayerActivity, LayerShape, Workload
 
 from .card import STDPCard, card_of, classes_to_dict, engine_from
 from .encoder import Progress, STDPEncoder
+from .features import check_features
 from .parameters import refuse_changes
 from .responses import Responses
 from .rules.base import Rule
@@ -41,7 +42,6 @@ from .rules.base import Rule
 _FORMAT = "spikewise-stdp-2"
 _FLOAT_BITS = 32
 _NEARLY_NONE = 1e-9  # samples: a class without any has a finite logarithm
-_DTYPES = [np.float64, np.float32, np.uint8]
 FADING = 20_000
 """Time constant, in samples of a stream, with which old responses lose their weight in the labels."""
 
@@ -148,7 +148,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         """
         is_new = not hasattr(self, "encoder_")
         X, y = self._labelled(X, y, reset=is_new)
-        named = None if classes is None else np.unique(np.asarray(classes))
+        named = None if classes is None else np.unique(as_array(classes, "classes"))
         known = (np.unique(y) if named is None else named) if is_new else np.asarray(self.classes_)
         if named is not None and not np.array_equal(named, known):
             raise ParameterError(f"classes must stay as in the first call ({known.tolist()}); got {named.tolist()}.")
@@ -180,12 +180,9 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "encoder_")
         X, y = self._labelled(X, y, reset=False)
-        weights = np.ones(len(y)) if sample_weight is None else as_array(sample_weight, "sample_weight").astype(float)
-        if weights.shape != (len(y),) or not (np.isfinite(weights) & (weights >= 0)).all():
-            found = f"shape {weights.shape}, from {weights.min(initial=np.inf):g}"
-            raise ParameterError(
-                f"sample_weight must hold a finite weight of at least 0 per sample ({len(y)}); got {found}."
-            )
+        weights = np.ones(len(y)) if sample_weight is None else as_numbers(sample_weight, "sample_weight", 0)
+        if weights.shape != (len(y),):
+            raise ShapeError(f"sample_weight must hold a weight per sample ({len(y)}); got shape {weights.shape}.")
         if class_weight is not None:
             weights = weights * compute_sample_weight(class_weight, y)
         return self._label(X, y, weights)
@@ -261,8 +258,8 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         """Compute the cumulative evidence of a full run, stored only where it changes: at output spikes."""
         found = self._respond(X)
         n_samples = len(found.exit_steps)
-        if y is not None and len(np.asarray(y)) != n_samples:
-            raise ShapeError(f"y must have one label per sample ({n_samples}); got {len(np.asarray(y))}.")
+        if y is not None and np.shape(y := as_array(y, "y")) != (n_samples,):
+            raise ShapeError(f"y must have one label per sample ({n_samples}); got shape {np.shape(y)}.")
         labels = np.full(n_samples, -1) if y is None else self._class_index(y, self.classes_)
         n_steps = self.encoder_.engine_.n_steps
         # Without evidence to the end, a sample gets the prior at the last step; changes of nothing are left out.
@@ -340,7 +337,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
 
     def stream(self, sample: ArrayLike, rule: ExitRule) -> Iterator[Answer]:
         """Yield the answers to one sample (shape without B), replayed after a full run of the compiled loop."""
-        return answers_of(self.trace(np.asarray(sample)[None]), rule)
+        return answers_of(self.trace(as_array(sample, "sample")[None]), rule)
 
     def content(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return what a file of the network holds: the arrays, and the card that describes them."""
@@ -383,13 +380,13 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         return STDPEncoder(**params)
 
     def _labelled(self, X: Any, y: Any, reset: bool) -> tuple[Any, NDArray[Any]]:
-        X, y = validate_data(self, as_features(X), y, reset=reset, dtype=_DTYPES, accept_sparse="csr")
+        X, y = check_features(self, X, y, reset=reset)
         check_classification_targets(y)
         return X, y
 
     def _respond(self, X: ArrayLike, rule: ExitRule | None = None) -> Responses:
         check_is_fitted(self, "evidence_")
-        X = validate_data(self, as_features(X), reset=False, dtype=_DTYPES, accept_sparse="csr")
+        X = check_features(self, X, reset=False)
         return self.encoder_.respond(X, self.evidence_, rule, self.n_jobs)
 
     def _cumulative(self, found: Responses) -> NDArray[np.float64]:

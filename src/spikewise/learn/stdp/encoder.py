@@ -25,10 +25,9 @@ from rich.progress import Progress as Bars
 from scipy.sparse import csr_array, csr_matrix
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
+from sklearn.utils.validation import check_is_fitted, check_non_negative
 
 from spikewise._choices import Bits, Rounding
-from spikewise.data.gates import as_features
 from spikewise.dynamic.rule import ExitRule
 from spikewise.errors import ParameterError, whole_number
 from spikewise.spikes.streams import spike_shares
@@ -36,6 +35,7 @@ from spikewise.spikes.streams import spike_shares
 from .card import build_engine, quantized_engine, settings_to_dict
 from .checkpoint import fingerprint, read_snapshot, write_snapshot
 from .engines.base import Engine
+from .features import check_features
 from .health import Health
 from .parameters import check_parameters, n_threads, refuse_changes, settings_for
 from .responses import Responses, compiled_rule
@@ -322,9 +322,7 @@ class STDPEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return {"rule": rule_to_dict(self.engine_.rule), "settings": settings_to_dict(self.engine_.settings)}
 
     def _features(self, X: Any, reset: bool) -> Any:
-        X = validate_data(
-            self, as_features(X), reset=reset, dtype=[np.float64, np.float32, np.uint8], accept_sparse="csr"
-        )
+        X = check_features(self, X, reset=reset)
         check_non_negative(X, type(self).__name__)
         return X
 

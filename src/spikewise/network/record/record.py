@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from spikewise.dynamic.rule import ExitRule, ask, check_rule
 from spikewise.errors import ParameterError, ShapeError, whole_number
-from spikewise.network.protocol import SteppingNetwork, evaluating
+from spikewise.network.protocol import SteppingNetwork, TrainableNetwork, check_finite, check_network, evaluating
 from spikewise.workload.layer import MAX_BITS
 from spikewise.workload.workload import Workload
 
@@ -113,6 +113,11 @@ def record_workload(
     """
     if not isinstance(model, nn.Module):
         raise ParameterError(f"model must be a torch module; got {type(model).__name__}. Wrap it in one.")
+    if type(model).forward is nn.Module.forward and not isinstance(model, SteppingNetwork) and run is None:
+        raise ParameterError(f"model must have a forward of its own; {type(model).__name__} has none. Write one.")
+    if isinstance(model, TrainableNetwork):
+        check_network(model)
+    check_finite(model, foreign=True)
     if not isinstance(images, Tensor):
         raise ParameterError(f"images must be a tensor; got {type(images).__name__}. Convert them: torch.as_tensor.")
     sample_axis = whole_number("sample_axis", sample_axis, 0)
