@@ -23,8 +23,8 @@ TESTS = Path(__file__).parent
 
 # From top to bottom: a folder or module imports only from those above it (and from itself).
 ORDER = [
-    "__init__", "errors", "units", "_choices", "_lazy", "_compile", "_opener", "_files", "_arrays", "_gates",
-    "_validation", "fixed_point", "_vector",
+    "__init__", "errors", "units", "_choices", "_lazy", "_compile", "_opener", "_files", "_arrays", "_arguments",
+    "_gates", "_validation", "fixed_point", "_vector",
     "workload", "weights", "data", "spikes", "energy", "dynamic", "price", "network", "nonideal", "learn", "shrink",
     "search", "zoo", "runs", "report", "workflow", "cli", "__main__",
 ]  # fmt: skip
@@ -165,7 +165,7 @@ def test_prices_stand_on_workloads_and_ground_modules_alone():
         if module.split(".")[0] == "price"
         for there in ours_imported_by(module)
     }
-    assert reached == {"_files", "_lazy", "_validation", "energy", "errors", "price", "workload"}
+    assert reached == {"_arguments", "_files", "_lazy", "_validation", "energy", "errors", "price", "workload"}
     importing = {module for module in MODULES if "energy.meter" in ours_imported_by(module)}
     assert {module for module in importing if module.startswith("price")} == {"price"}
 

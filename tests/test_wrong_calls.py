@@ -1,7 +1,8 @@
-"""Every public door checks what comes in, and tells what is wrong in one sentence.
+"""Every public door checks what comes in: what is wrong is told in one sentence, what is odd but legal is taken.
 
 A door is a public function with one argument left open. Its kind - images, features, labels, scores, counts, events,
-networks - says which values are wrong for it; all doors of a kind are fed all of them.
+networks - says which values are wrong for it, and which types may stand for a right one; all doors of a kind are fed
+all of them. Arguments of other kinds are the subject of ``test_strange_arguments.py``.
 """
 
 import re
@@ -117,9 +118,9 @@ DOORS = {
     "fit, train": door("images", lambda x: trained(train=(x, LABELS))),
     "fit, validation": door("images", lambda x: trained(validation=(x, LABELS))),
     "shrink_network": door(
-        "images", lambda x: shrink_network(deep().model, FixedFormat(8), x, 2)(torch.as_tensor(IMAGES), 2)
+        "images", lambda x: shrink_network(deep().model, FixedFormat(8), x, 2)(torch.as_tensor(IMAGES), 2).numpy()
     ),
-    "run_integer": door("images", lambda x: run_integer(fixed().model, x, 2)),
+    "run_integer": door("bytes", lambda x: run_integer(fixed().model, x, 2), "images"),
     "ImageSet": door("pictures", lambda x: ImageSet(x, LABELS, ("a", "b", "c"), "own", "all").images, "images"),
     "stratified_holdout": door("samples", lambda x: stratified_holdout(x, LABELS, 0.3), "images"),
     "stratified_folds": door("samples", lambda x: stratified_folds(x, LABELS, 2), "images"),
@@ -146,11 +147,13 @@ DOORS = {
     # labels
     "SpikingClassifier.trace, y": door("labels", lambda y: deep().trace(IMAGES, y).labels, "y"),
     "fit, labels": door("labels", lambda y: trained(train=(IMAGES, y))),
-    "ImageSet, labels": door("labels", lambda y: ImageSet(IMAGES, y, ("a", "b", "c"), "own", "all").labels),
+    "ImageSet, labels": door(
+        "labels of a set", lambda y: ImageSet(IMAGES, y, ("a", "b", "c"), "own", "all").labels, "labels"
+    ),
     "stratified_holdout, labels": door("any labels", lambda y: stratified_holdout(IMAGES, y, 0.3), "labels"),
     "stratified_folds, labels": door("any labels", lambda y: stratified_folds(IMAGES, y, 2), "labels"),
     "EventSet, labels": door(
-        "labels", lambda y: EventSet([EVENTS] * 12, y, ("a", "b", "c"), (2, 2), "own", "all").labels
+        "labels of a set", lambda y: EventSet([EVENTS] * 12, y, ("a", "b", "c"), (2, 2), "own", "all").labels, "labels"
     ),
     "class_counts, labels": door("labels", lambda y: spikes.class_counts(np.ones((12, 5)), y, 3)),
     # scores
@@ -220,7 +223,7 @@ def changed(right, **more):
 
 
 _LARGE = np.full(12, 2**63, np.uint64)
-WRONG = {
+WRONG: dict[str, dict[str, Any]] = {
     "images": changed(
         IMAGES,
         levels=IMAGES.astype(np.float32),
@@ -285,6 +288,8 @@ WRONG = {
         "meta": copy_of(lambda m: m.to("meta")),
     },
 }
+
+WRONG |= {"bytes": WRONG["images"], "labels of a set": WRONG["labels"]}
 # What is right for these kinds, or for these doors.
 SAME = {
     "negative": {"scores", "scores of a step", "scores of a sample", "samples", "any labels"},
@@ -323,4 +328,116 @@ def test_a_wrong_value_is_told_in_one_sentence(name):
         is_told = (kind == "ours" and re.search(each.names, message)) or (kind == "value" and each.kind == "features")
         if kind == "result" or not is_told or len(message) > TEXT_LIKE:
             said.append(f"{wrong}: {kind}: {str(message)[:200]}")
+    assert not said, "\n".join(said)
+
+
+class Like:
+    """An object of a user's own that knows how to become an array."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype)
+
+
+def read_only(values):
+    found = np.array(values)
+    found.flags.writeable = False
+    return found
+
+
+def strided(values):
+    spaced = np.zeros((*np.shape(values)[:-1], 2 * np.shape(values)[-1]), np.asarray(values).dtype)
+    spaced[..., ::2] = values
+    return spaced[..., ::2]
+
+
+def unaligned(values):
+    values = np.ascontiguousarray(values)
+    packed = np.zeros(values.nbytes + 1, np.uint8)[1:].view(values.dtype).reshape(values.shape)
+    packed[...] = values
+    return packed
+
+
+AS_EVER = {
+    "read-only": read_only,
+    "big-endian": lambda values: np.asarray(values, np.asarray(values).dtype.newbyteorder(">")),
+    "Fortran order": np.asfortranarray,
+    "strided": strided,
+    "unaligned": unaligned,
+    "reversed twice": lambda values: np.asarray(values)[::-1].copy()[::-1],
+    "matrix or memory": memoryview,
+    "subclass": lambda values: np.asarray(values).view(type("Own", (np.ndarray,), {})),
+    "unmasked": lambda values: np.ma.masked_array(values, False),
+    "torch": lambda values: torch.tensor(np.ascontiguousarray(values)),
+    "torch, not contiguous": lambda values: torch.tensor(strided(values)),
+    "list": lambda values: np.asarray(values).tolist(),
+    "tuple": lambda values: tuple(np.asarray(values)),
+    "list of arrays": lambda values: list(np.asarray(values)),
+    "list of tensors": lambda values: [torch.tensor(part) for part in np.ascontiguousarray(values)],
+    "own type": Like,
+}
+FLOATS = {
+    "float16": lambda values: np.asarray(values, np.float16),
+    "float32": lambda values: np.asarray(values, np.float32),
+    "torch.float32": lambda values: torch.tensor(values, dtype=torch.float32),
+    "torch.bfloat16": lambda values: torch.tensor(values, dtype=torch.bfloat16),
+    "with a gradient": lambda values: torch.tensor(values, dtype=torch.float64, requires_grad=True),
+    "long double": lambda values: np.asarray(values, np.longdouble),
+}
+WHOLE = {kind: (lambda values, kind=kind: np.asarray(values, kind)) for kind in ("i1", "u2", ">i4", "u8")}
+INTEGERS = WHOLE | {kind: (lambda values, kind=kind: np.asarray(values, kind)) for kind in ("f4", "f8")}
+
+
+def pandas_of(values):
+    pandas = pytest.importorskip("pandas")
+    return pandas.DataFrame(values) if np.ndim(values) == 2 else pandas.Series(values)
+
+
+# Right values, in numbers that every type of float holds exactly; and the types that stand for them.
+EIGHTHS = {
+    "images": (IMAGES // 32 / 8, AS_EVER | FLOATS),
+    "pictures": (IMAGES, {key: AS_EVER[key] for key in AS_EVER if "list" not in key and key != "tuple"}),
+    "samples": (IMAGES, {key: AS_EVER[key] for key in AS_EVER if "list" not in key and key != "tuple"}),
+    "features": (DIGITS // 2 / 8, AS_EVER | FLOATS | {"pandas": pandas_of}),
+    "labels": (LABELS, AS_EVER | INTEGERS | {"pandas": pandas_of}),
+    "any labels": (LABELS, AS_EVER | WHOLE | {"pandas": pandas_of}),
+    "labels of a set": (LABELS, AS_EVER | WHOLE | {"pandas": pandas_of}),
+    "bytes": (IMAGES, {key: AS_EVER[key] for key in AS_EVER if "list" not in key and key != "tuple"}),
+    "scores": ((SCORES * 8).round() / 8, AS_EVER | FLOATS),
+    "scores of a step": ((SCORES[0] * 8).round() / 8, AS_EVER | FLOATS | {"pandas": pandas_of}),
+    "scores of a sample": ((SCORES[0, 0] * 8).round() / 8, AS_EVER | FLOATS | {"pandas": pandas_of}),
+    "counts": (COUNTS, AS_EVER | FLOATS | INTEGERS | {"pandas": pandas_of}),
+    "class counts": (COUNTS[:3], AS_EVER | FLOATS | INTEGERS | {"pandas": pandas_of}),
+    "intensity": (np.linspace(0, 1, 9), AS_EVER | FLOATS | {"pandas": pandas_of}),
+    "events": (
+        EVENTS,
+        {
+            "read-only": read_only,
+            "wide fields": lambda events: events.astype([(name, "i8") for name in "txyp"]),
+            "big-endian": lambda events: events.astype([(name, ">i4") for name in "txyp"]),
+            "another order": lambda events: events[["p", "y", "x", "t"]].copy(),
+            "more fields": lambda events: np.array([(*e, 7) for e in events.tolist()], [*EVENT.descr, ("more", "i4")]),
+            "truth values": lambda events: events.astype([("t", "i8"), ("x", "i2"), ("y", "i2"), ("p", "?")]),
+            "strided": lambda events: np.repeat(events, 2)[::2],
+        },
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name, each in DOORS.items() if each.kind in EIGHTHS])
+def test_an_odd_but_legal_value_gives_the_same_result(name):
+    each = DOORS[name]
+    right, kinds = EIGHTHS[each.kind]
+    expected, said = each.call(right), []
+    for odd, convert in kinds.items():
+        kind, found = outcome(each.call, convert(right))
+        if kind != "result":
+            said.append(f"{odd}: {kind}: {str(found)[:200]}")
+            continue
+        try:
+            np.testing.assert_equal(found, expected)
+        except AssertionError as error:
+            said.append(f"{odd}: {str(error)[:200]}")
     assert not said, "\n".join(said)

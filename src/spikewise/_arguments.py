@@ -1,24 +1,22 @@
 """Check the arguments of a public function by their annotations, before it runs.
 
-``@checked`` stands above a public function, method or dataclass. Numbers, names, paths, functions, sequences and values
-of our own types are compared with the annotation, so that a wrong one is told in a sentence that names it, not by the
-line in which it first hurts. Arrays have gates of their own (:mod:`spikewise._gates`), ranges are checked where they
-are known.
+``@checks_arguments`` stands above a public function, method or dataclass. Numbers, names, paths, functions, sequences
+and values of our own types are compared with the annotation, so that a wrong one is told in a sentence that names it,
+not by the line in which it first hurts. Arrays have gates of their own (:mod:`spikewise._gates`), and so have
+protocols, such as exit rules and networks; ranges are checked where they are known.
 """
 
 import collections.abc
 import functools
 import inspect
-import math
 import numbers
 import operator
 import os
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
-
-import numpy as np
 
 from spikewise.errors import ParameterError, unknown_name
 
@@ -29,7 +27,7 @@ _UNCHECKED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _SHOWN = 60  # characters of a wrong value
 
 
-def checked(target: _Target) -> _Target:
+def checks_arguments(target: _Target) -> _Target:
     """Return the function, or the class whose constructor checks, with its arguments checked at every call.
 
     Raises
@@ -39,7 +37,7 @@ def checked(target: _Target) -> _Target:
 
     Examples
     --------
-    >>> @checked
+    >>> @checks_arguments
     ... def wait(n_steps: int, how: typing.Literal["quick", "slow"] = "slow", scale: float | None = None):
     ...     return n_steps
     >>> wait(3, scale=1)
@@ -54,9 +52,9 @@ def checked(target: _Target) -> _Target:
     spikewise.errors.ParameterError: how must be one of quick, slow; got 'qick'. Did you mean 'quick'?
     """
     if inspect.isclass(target):
-        target.__init__ = _checked(target.__init__, target)
+        setattr(target, "__init__", _checked(target.__init__, target))  # noqa: B010  mypy refuses an assignment
         return target
-    return typing.cast(_Target, _checked(target, target))
+    return typing.cast("_Target", _checked(target, target))
 
 
 def _checked(function: Any, named: Any) -> Any:
@@ -125,21 +123,23 @@ def _test(hint: Any) -> _Test | None:
     if origin is typing.Literal:
         return lambda value: any(value is each or (type(value) is type(each) and value == each) for each in parts)
     if _is_union(hint):
-        tests = [_test(part) for part in parts]
+        is_path = os.PathLike in parts or os.PathLike[str] in parts
+        # A path may be text, but text with a zero byte is no path.
+        tests = [_test(part) for part in parts if not (is_path and part is str)]
         return None if None in tests else lambda value: any(test(value) for test in tests if test)
     if origin is tuple or hint is tuple:
         return _tuple_test(parts)
     if origin in _GROUPS:
         inner = _test(parts[0]) if parts and origin in _SEQUENCES else None
+        is_kind = _is_sequence if origin in _SEQUENCES else (lambda value: isinstance(value, origin))
         return lambda value: (
-            isinstance(value, origin)
+            is_kind(value)
             and not isinstance(value, str | bytes)
             and (inner is None or all(inner(each) for each in value))
         )
-    if inspect.isclass(hint) and _is_ours(hint):
-        # A class has the methods of a protocol too.
-        return lambda value: isinstance(value, hint) and not isinstance(value, type)
-    return None
+    is_known = inspect.isclass(hint) and hint.__module__.split(".")[0] in ("spikewise", "torch", "numpy")
+    # Protocols have gates of their own.
+    return (lambda value: isinstance(value, hint)) if is_known and not getattr(hint, "_is_protocol", False) else None
 
 
 def _tuple_test(parts: tuple[Any, ...]) -> _Test:
@@ -147,7 +147,11 @@ def _tuple_test(parts: tuple[Any, ...]) -> _Test:
     inner = [_test(part) for part in parts if part is not ...]
 
     def test(value: Any) -> bool:
-        if not isinstance(value, tuple | list) or not (repeats or not parts or len(value) == len(parts)):
+        if (
+            not _is_sequence(value)
+            or isinstance(value, str | bytes)
+            or not (repeats or not parts or len(value) == len(parts))
+        ):
             return False
         tests = inner * len(value) if repeats else inner
         return all(each is None or each(item) for each, item in zip(tests, value, strict=True)) if tests else True
@@ -155,22 +159,27 @@ def _tuple_test(parts: tuple[Any, ...]) -> _Test:
     return test
 
 
-def _is_ours(hint: type) -> bool:
-    if getattr(hint, "_is_protocol", False):
-        return bool(getattr(hint, "_is_runtime_protocol", False))
-    return hint.__module__.split(".")[0] in ("spikewise", "torch") or hint in (np.random.Generator, str)
-
-
-def _is_integer(value: Any) -> bool:
+def is_whole_number(value: Any) -> bool:
+    """Whether a value is an integer of any type, of at most 64 bits; a truth value is none."""
     try:
-        return not isinstance(value, bool) and operator.index(value) is not None
+        return not isinstance(value, bool) and abs(operator.index(value)) < 2**63  # longer ones fit nowhere
     except TypeError:
         return False
 
 
 def _is_number(value: Any) -> bool:
-    # Tensors and arrays of a single number count as numbers in Python, but say nothing of their kind.
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and not math.isnan(value)
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _is_truth(value: Any) -> bool:
+    return isinstance(value, bool) or (type(value).__module__, type(value).__name__) == ("numpy", "bool")
+
+
+def _is_sequence(value: Any) -> bool:
+    # Whoever brings an array has imported NumPy.
+    numpy = sys.modules.get("numpy")
+    is_array = numpy is not None and isinstance(value, numpy.ndarray) and value.ndim > 0
+    return is_array or isinstance(value, collections.abc.Sequence)
 
 
 def _is_path(value: Any) -> bool:
@@ -178,9 +187,9 @@ def _is_path(value: Any) -> bool:
 
 
 _SIMPLE: dict[Any, _Test] = {
-    int: _is_integer,
+    int: is_whole_number,
     float: _is_number,
-    bool: lambda value: isinstance(value, bool | np.bool_),
+    bool: _is_truth,
     str: lambda value: isinstance(value, str),
     types.NoneType: lambda value: value is None,
     os.PathLike: _is_path,
@@ -201,7 +210,6 @@ _WORDS: dict[Any, str] = {
     collections.abc.Iterable: "an iterable",
     collections.abc.Mapping: "a mapping",
     collections.abc.Callable: "a function",
-    np.random.Generator: "a numpy.random.Generator",
 }
 
 

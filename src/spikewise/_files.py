@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from spikewise._opener import read_bytes
+from spikewise._opener import as_path, read_bytes
 from spikewise.errors import DataError, RunError
 
 _REMEDY = "Delete it and run the command again."
@@ -30,7 +30,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     RunError
         If the folder cannot be written or the disk is full; the old file is then untouched.
     """
-    target = Path(path)
+    target = as_path(path)
     # The same folder, because a rename is atomic only within one file system. Names have at most 255 bytes, hence 30.
     prefix = f".{target.name[:30]}.spikewise-{_HOST}-{os.getpid()}-"
     try:
@@ -107,6 +107,7 @@ def read_json(path: str | os.PathLike[str], what: str, max_bytes: int = 256 * 2*
 @contextmanager
 def mendable(path: str | os.PathLike[str], remedy: str = _REMEDY) -> Iterator[None]:
     """Add the file's name and a remedy to a DataError raised while a file is read that spikewise can write again."""
+    path = as_path(path)
     try:
         yield
     except DataError as error:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewise.errors import ParameterError, ShapeError
+from spikewise.errors import ParameterError, ShapeError, whole_number
 
 
 def as_features(values: Any, what: str = "X") -> Any:
@@ -125,6 +125,41 @@ def as_whole(values: Any, what: str) -> NDArray[np.int64]:
     return found.astype(np.int64, copy=False)
 
 
+def as_rows(index: Any, n_samples: int) -> slice | NDArray[Any]:
+    """Return the rows of a choice among samples: a slice, a mask, or indices, negative ones from the end.
+
+    Examples
+    --------
+    >>> as_rows([True, False, True], 3), as_rows([-1], 3)
+    (array([0, 2]), array([-1]))
+    """
+    if isinstance(index, slice):
+        return index
+    found = as_array(index, "index")
+    if found.shape == (n_samples,) and found.dtype == bool:
+        return np.flatnonzero(found)
+    if found.ndim != 1 or found.dtype == bool:
+        raise ShapeError(f"index must be a slice, a mask or a list of indices of {n_samples} samples; got {index!r}.")
+    found = as_whole(found, "index")
+    if found.size and not -n_samples <= found.min() <= found.max() < n_samples:
+        raise ParameterError(f"index must lie in 0..{n_samples - 1}; got {found.min()}..{found.max()}.")
+    return found
+
+
+MOST_STEPS = 30_000  # catches mistakes: scores of all steps are kept
+
+
+def step_count(n_steps: Any, least: int = 1) -> int:
+    """Return a number of timesteps as an int; raise ParameterError outside ``least..MOST_STEPS``.
+
+    Examples
+    --------
+    >>> step_count(np.int8(4))
+    4
+    """
+    return whole_number("n_steps", n_steps, least, MOST_STEPS)
+
+
 def class_numbers(
     values: Any, n_samples: int, n_classes: int, what: str = "y", *, allow_unknown: bool = False
 ) -> NDArray[np.int64]:
@@ -151,7 +186,8 @@ def class_numbers(
     if low < (-1 if allow_unknown else 0) or high >= n_classes:
         unknown = ", or be -1 where unknown" if allow_unknown else ""
         raise ParameterError(f"{what} must lie in 0..{n_classes - 1}{unknown}; got {low}..{high}.")
-    return found
+    # Contiguous and writeable (a copy if need be): torch warns when it shares read-only memory.
+    return np.require(found, np.int64, ["C", "W"])
 
 
 _MOST = 2**62

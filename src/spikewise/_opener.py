@@ -16,9 +16,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from spikewise.errors import DataError, ParameterError
+from spikewise.errors import DataError, ParameterError, SpikewiseError
 
 MEMORY_VARIABLE = "SPIKEWISE_MAX_MEMORY"
 _LIMIT = 4 * 2**30  # bytes of one set or file, unless the variable says more; Tiny-ImageNet has 1.2 GB
@@ -34,6 +34,13 @@ _ZIP_DAMAGE = (
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
+def as_path(path: Any, what: str = "path", kind: type[SpikewiseError] = ParameterError) -> Path:
+    """Return a path, or raise an error, which calls it ``what``, if it is none or holds a zero byte."""
+    if not isinstance(path, str | os.PathLike) or "\0" in str(path):
+        raise kind(f"{what} must be text or a path, and must not hold a zero byte; got {repr(path)[:60]}. Mend it.")
+    return Path(path)
+
+
 @contextmanager
 def opened(path: str | os.PathLike[str], what: str) -> Iterator[tuple[BinaryIO, int]]:
     """Open a regular file, and yield it with its size in bytes; error messages describe it as ``what``.
@@ -43,9 +50,7 @@ def opened(path: str | os.PathLike[str], what: str) -> Iterator[tuple[BinaryIO, 
     DataError
         If the file is absent, not readable, a folder, or a pipe or device, which may never end.
     """
-    source = Path(path)
-    if "\0" in str(source):
-        raise DataError(f"the path of a {what} must not hold a zero byte; got {str(source)!r}. Mend it.")
+    source = as_path(path, f"the path of a {what}", DataError)
     try:
         _check_regular(source, os.stat(source), what)  # before it is opened: opening a device may already do something
         file = os.fdopen(os.open(source, _FLAGS), "rb")

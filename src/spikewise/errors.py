@@ -85,6 +85,9 @@ def unknown_name(what: str, name: object, known: Iterable[str]) -> ParameterErro
     return ParameterError(f"{what} must be one of {', '.join(choices)}; got {name!r}. {advice}")
 
 
+_MOST_WHOLE = 2**63 - 1
+
+
 def whole_number(what: str, value: Any, least: int, most: int | None = None) -> int:
     """Return the value of any integer type as an int; raise ParameterError if it lies outside ``least..most``.
 
@@ -99,8 +102,10 @@ def whole_number(what: str, value: Any, least: int, most: int | None = None) -> 
         found = None if isinstance(value, bool) else int(operator.index(value))
     except TypeError:
         found = None
-    if found is None or found < least or (most is not None and found > most):
+    if found is None or found < least or found > (_MOST_WHOLE if most is None else most):
+        is_huge = most is None and found is not None and found > _MOST_WHOLE
         bounds = f"be an integer of at least {least}" if most is None else f"lie in {least}..{most}, an integer"
+        bounds = f"{bounds}, of 64 bits" if is_huge else bounds
         raise ParameterError(f"{what} must {bounds}; got {value!r}.")
     return found
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 
 from spikewise._files import replacing, write_json
-from spikewise._opener import check_budget, opened
+from spikewise._opener import as_path, check_budget, opened
 from spikewise._validation import complaint
 from spikewise.errors import DataError, ParameterError
 
@@ -50,7 +50,8 @@ def write_weights(
     ParameterError
         If the path is a folder.
     """
-    if Path(path).is_dir():
+    path = as_path(path)
+    if path.is_dir():
         raise ParameterError(f"path must be a file of weights; got the folder {path}. {_NAME_A_FILE}")
     # Native byte order, in which arrays are read back: the checksum includes their types.
     arrays = {name: np.ascontiguousarray(value, value.dtype.newbyteorder("=")) for name, value in tensors.items()}
@@ -71,7 +72,8 @@ def read_weights(path: str | os.PathLike[str], expected_format: str) -> tuple[di
     DataError
         If the file is absent, a folder, truncated or corrupted, or its card has another format.
     """
-    if Path(path).is_dir():
+    path = as_path(path, "the path of weights", DataError)
+    if path.is_dir():
         raise DataError(f"{path} must be weights written by spikewise; it is a folder. {_NAME_A_FILE}")
     with opened(path, "file of weights") as (_, n_bytes):
         check_budget(n_bytes, None, str(path))

@@ -162,7 +162,9 @@ def test_bad_settings_are_named():
     with pytest.raises(ParameterError, match="cost_by_exit with max_cost alone"):
         calibrate(trace, max_cost=2.0)
     with pytest.raises(ShapeError, match="must hold 5 finite numbers"):
-        calibrate(trace, max_cost=2.0, cost_by_exit=[1.0, np.nan])
+        calibrate(trace, max_cost=2.0, cost_by_exit=[1.0, 2.0])
+    with pytest.raises(ParameterError, match="cost_by_exit must be finite"):
+        calibrate(trace, max_cost=2.0, cost_by_exit=[1.0, 2.0, 3.0, 4.0, np.nan])
     with pytest.raises(ParameterError, match="min_accuracy must be at most that of full runs"):
         calibrate(trace, min_accuracy=1.5)
 

@@ -193,5 +193,5 @@ def test_bad_requests_are_named():
     for wrong in ({"max_drop": 0.0}, {"max_drop": 0.1, "confidence": 1.0}, {"max_drop": 0.1, "form": "loss"}):
         with pytest.raises(ParameterError, match=list(wrong)[-1]):
             certify(trace, **wrong)
-    with pytest.raises(ParameterError, match="n_steps must be at least 2"):
+    with pytest.raises(ParameterError, match="n_steps must lie in 2"):
         ExitPath.enabling(ConfidenceExit(0.9), 1)

@@ -102,7 +102,7 @@ def test_bad_input_is_named():
         monitor().see(np.array([1, 2]), np.zeros(3))
     with pytest.raises(ParameterError, match="uncertainties must be finite"):
         monitor().see(np.array([1]), np.array([np.nan]))
-    with pytest.raises(ParameterError, match="at least one sample"):
+    with pytest.raises(ShapeError, match="one value per sample"):
         ExitProfile.from_exits(np.zeros(0, int), np.zeros(0), 4)
     for wrong in ({}, {"histogram": [0, 0], "doubts": [0.1]}, {"histogram": "x", "doubts": []}):
         with pytest.raises(DataError, match="exit profile"):

@@ -25,7 +25,7 @@ def test_equal_generators_give_equal_trains():
 
 
 def test_bad_input_is_refused():
-    with pytest.raises(ParameterError, match="n_steps must be an integer of at least 1"):
+    with pytest.raises(ParameterError, match="n_steps must lie in 1"):
         direct_encode(np.ones(2), 0)
     with pytest.raises(ParameterError, match="intensity must be finite"):
         poisson_encode([0.5, np.nan], 2, np.random.default_rng(0))

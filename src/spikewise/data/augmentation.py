@@ -26,7 +26,7 @@ class Augmentation(BaseModel):
     @classmethod
     def named(cls, data: str) -> Augmentation:
         """Return the usual augmentation of a named data set."""
-        if data not in AUGMENTATIONS:
+        if not isinstance(data, str) or data not in AUGMENTATIONS:
             raise unknown_name("augmentation", data, AUGMENTATIONS)
         return AUGMENTATIONS[data]
 

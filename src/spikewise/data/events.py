@@ -14,7 +14,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikewise.errors import DataError
+from spikewise._arguments import checks_arguments
+from spikewise._gates import as_rows
+from spikewise.errors import DataError, whole_number
 
 from .binning import Binning, Size
 from .catalog.events import Recordings
@@ -28,6 +30,7 @@ from .split_rows import Samples, Share, Split, check_split, choose
 from .splits import content_digest, digest_array, sha256_of_digests
 
 
+@checks_arguments
 @dataclass(frozen=True, slots=True, eq=False)
 class EventSet:
     """Event recordings of one split with their labels.
@@ -100,18 +103,20 @@ class EventSet:
 
     def subset(self, index: ArrayLike | slice) -> EventSet:
         """Return the samples at these indices, mask or slice as a new set."""
-        rows = np.arange(self.n_samples)[index if isinstance(index, slice) else np.asarray(index)]
+        rows = np.arange(self.n_samples)[as_rows(index, self.n_samples)]
         picked = [self.recordings[row] for row in rows]
         return EventSet(picked, self.labels[rows], self.classes, self.sensor, self.name, self.split)
 
+    @checks_arguments
     def varied(self, augmentation: EventAugmentation, seed: int) -> EventSet:
         """Return the augmented recordings; each depends only on the seed and its index."""
         varied = [
-            augmentation.vary(events, self.sensor, np.random.default_rng([seed, place]))
+            augmentation.vary(events, self.sensor, np.random.default_rng([whole_number("seed", seed, 0), place]))
             for place, events in enumerate(self.recordings)
         ]
         return EventSet(varied, self.labels, self.classes, self.sensor, self.name, self.split)
 
+    @checks_arguments
     def frames(self, n_steps: int, binning: Binning | None = None) -> ImageSet:
         """Bin the recordings into frames (T, B, 2, H, W) of 8 bits; see :func:`~spikewise.data.frames.bin_events`."""
         binned = []
@@ -122,6 +127,7 @@ class EventSet:
         return ImageSet(np.stack(binned, 1), self.labels, self.classes, self.name, self.split)
 
 
+@checks_arguments
 def load_events(
     name: str | os.PathLike[str],
     split: Split = "train",

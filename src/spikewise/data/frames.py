@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from spikewise._arguments import checks_arguments
 from spikewise.errors import ParameterError, whole_number
 
 from .binning import Binning, Size
@@ -29,6 +30,7 @@ from .formats.event_checks import EVENT, Events, checked_events
 MAX_STEPS = 1024
 
 
+@checks_arguments
 def bin_events(
     events: Events,
     sensor: Size,
@@ -80,8 +82,18 @@ def bin_events(
     index = ((steps * 2 + events["p"]) * height + places[0]) * width + places[1]
     shape = (n_steps, 2, height, width)
     counts = np.bincount(index[is_kept], minlength=math.prod(shape)).reshape(shape)
-    kind = np.dtype(dtype)
+    kind = _type_of(dtype)
     return (np.minimum(counts, np.iinfo(kind).max) if kind.kind in "iu" else counts).astype(kind)
+
+
+def _type_of(dtype: DTypeLike) -> np.dtype[Any]:
+    try:
+        kind = np.dtype(dtype)
+    except (TypeError, ValueError):
+        kind = np.dtype(object)
+    if kind.kind not in "iuf" or dtype is None:
+        raise ParameterError(f"dtype must be a type of integers or floats; got {dtype!r}.")
+    return kind
 
 
 def _steps(events: Events, n_steps: int, binning: Binning) -> NDArray[np.int64]:
@@ -96,6 +108,7 @@ def _steps(events: Events, n_steps: int, binning: Binning) -> NDArray[np.int64]:
     return (t - t[:1]) * n_steps // (t[-1] - t[0] + 1) if len(t) else t
 
 
+@checks_arguments
 def arriving_frames(
     chunks: Iterable[Events],
     sensor: Size,

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikewise._gates import as_array
+from spikewise._arguments import checks_arguments
+from spikewise._gates import as_array, as_rows
 from spikewise.errors import DataError
 
 from .binning import Binning
@@ -25,6 +26,7 @@ from .split_rows import Choice, Samples, Share, Split, check_split, choose, choo
 from .splits import content_sha256, sha256_of_digests
 
 
+@checks_arguments
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageSet:
     """Images, or frames of recordings, of one split with their labels.
@@ -109,11 +111,12 @@ class ImageSet:
         >>> load_images("digits").subset(slice(100)).n_samples
         100
         """
-        rows = index if isinstance(index, slice) else np.asarray(index)
+        rows = as_rows(index, self.n_samples)
         images = self.images[:, rows] if self.images.ndim == 5 else self.images[rows]
         return ImageSet(images, self.labels[rows], self.classes, self.name, self.split)
 
 
+@checks_arguments
 def load_images(
     name: str | os.PathLike[str],
     split: Split = "train",
@@ -165,6 +168,7 @@ def load_images(
     return _as_set(source, split, choose(_reader(source), split, source.test is not None, share))
 
 
+@checks_arguments
 def load_splits(
     name: str | os.PathLike[str],
     root: str | os.PathLike[str] | None = None,

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise._arguments import checks_arguments
 from spikewise._gates import as_array, as_numbers, as_whole
 from spikewise.errors import ParameterError, ShapeError
 
@@ -73,6 +74,7 @@ def rank_by_content(images: ArrayLike, labels: ArrayLike) -> IndexArray:
     return np.argsort(content_digests(images, labels), kind="stable")
 
 
+@checks_arguments
 def stratified_holdout(images: ArrayLike, labels: ArrayLike, fraction: float) -> tuple[IndexArray, IndexArray]:
     """Hold out the same share of each class.
 
@@ -123,6 +125,7 @@ def holdout_by_digest(
     return order[~is_held_out[order]], order[is_held_out[order]]
 
 
+@checks_arguments
 def stratified_folds(images: ArrayLike, labels: ArrayLike, n_folds: int) -> IndexArray:
     """Return the fold number (B,) of each sample, for cross-validation.
 

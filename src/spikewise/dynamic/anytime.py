@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 
+from spikewise._arguments import checks_arguments
 from spikewise._gates import as_numbers
 from spikewise.dynamic.rule import ExitRule, ask, check_rule
 from spikewise.dynamic.trace import ScoreTrace
@@ -47,9 +48,11 @@ class Answer:
     is_last: bool
 
     @classmethod
+    @checks_arguments
     def of(cls, scores: NDArray[np.floating], step: int, rule: ExitRule, *, is_last: bool) -> Answer:
         """Build the answer from summed scores (K,) after a step."""
         # A rule written by a user need not have `scale`; then the softmax reads the mean over the steps.
+        step = whole_number("step", step, 1)
         scale = rule.scale(step) if hasattr(rule, "scale") else 1 / step
         scores = as_numbers(scores, "scores", ndim=1)
         if len(scores) < 2:
@@ -58,6 +61,7 @@ class Answer:
         return cls(step, label, float(softmax(scores * scale)[label]), scores, is_last)
 
 
+@checks_arguments
 def answers_of(trace: ScoreTrace, rule: ExitRule, sample: int = 0) -> Iterator[Answer]:
     """Replay the answers to one sample of a trace: one at each step where its scores change, and one where it leaves.
 
@@ -77,6 +81,7 @@ def answers_of(trace: ScoreTrace, rule: ExitRule, sample: int = 0) -> Iterator[A
     >>> [(answer.step, answer.is_last) for answer in answers_of(trace, EntropyExit(0.1, "sum"))]
     [(2, False), (4, True)]
     """
+    rule = check_rule(rule)
     whole_number("sample", sample, 0)
     if sample >= trace.n_samples:
         raise ParameterError(f"sample must lie in 0..{trace.n_samples - 1}; got {sample}.")
@@ -168,6 +173,7 @@ class TrainedClassifier(AnytimeClassifier, Protocol):
         ...
 
 
+@checks_arguments
 def replay_exit(trace: ScoreTrace, rule: ExitRule) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the exit steps and answers that a rule gives on recorded scores.
 

@@ -22,9 +22,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise._arguments import checks_arguments
+from spikewise._gates import as_numbers
 from spikewise.dynamic.curve import ExitCurve, exit_curve
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.errors import ParameterError
+from spikewise.errors import ParameterError, ShapeError, whole_number
 
 from .exit_path import ExitPath
 from .uncertainty import UncertaintyExit
@@ -49,6 +51,7 @@ class Calibration:
     kind: str = "heuristic"
 
 
+@checks_arguments
 def calibrate(
     trace: ScoreTrace,
     path: ExitPath | None = None,
@@ -119,6 +122,7 @@ def calibrate(
     return _chosen(curve, _heuristic(curve, max_drop or 0.0), max_drop)
 
 
+@checks_arguments
 def last_within(
     n_harmed: NDArray[np.integer],
     n_helped: NDArray[np.integer],
@@ -144,6 +148,12 @@ def last_within(
     int or None
         None if even the first rule loses too much.
     """
+    named = {"n_harmed": n_harmed, "n_helped": n_helped, "saved": saved}
+    n_harmed, n_helped, saved = (as_numbers(each, name, ndim=1) for name, each in named.items())
+    if not n_harmed.shape == n_helped.shape == saved.shape:
+        shapes = f"{n_harmed.shape}, {n_helped.shape} and {saved.shape}"
+        raise ShapeError(f"n_harmed, n_helped and saved must have one value per rule; got {shapes}.")
+    n_samples = whole_number("n_samples", n_samples, 1)
     # Both sides of the equation times n. The square root is one standard error of n_harmed - n_helped.
     drop = n_harmed - n_helped + np.sqrt(n_harmed + n_helped)
     fails = drop > n_samples * most + _ROUNDING

@@ -7,11 +7,14 @@ easy.
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewise.errors import ShapeError
+from spikewise._arguments import checks_arguments
+from spikewise._gates import MOST_STEPS, as_numbers
+from spikewise.errors import ShapeError, positive_number
 
 from .trace import ScoreTrace
 
 
+@checks_arguments
 def cut_at(mean_steps: float) -> int:
     """Return the step at which the control that stops all samples together uses as many steps as early exit, rounded.
 
@@ -20,9 +23,10 @@ def cut_at(mean_steps: float) -> int:
     >>> cut_at(54.6), cut_at(1.2)
     (55, 1)
     """
-    return max(1, round(mean_steps))
+    return round(max(1.0, positive_number("mean_steps", mean_steps, MOST_STEPS, zero=True)))
 
 
+@checks_arguments
 def stop_at_first_spike(trace: ScoreTrace) -> tuple[float, float]:
     """Return accuracy and mean steps of the control that stops each sample when its scores first change.
 
@@ -41,12 +45,13 @@ def stop_at_first_spike(trace: ScoreTrace) -> tuple[float, float]:
     return float(np.mean(answers == trace.labels)), float(steps.mean())
 
 
+@checks_arguments
 def random_exit_accuracy(trace: ScoreTrace, histogram: NDArray[np.integer]) -> float:
     """Return the expected accuracy of the control that stops samples at random, with the same exit histogram (T,).
 
     This is the mean of the accuracies of the static network, weighted by the histogram.
     """
-    counts = np.asarray(histogram)
+    counts = as_numbers(histogram, "histogram")
     if counts.shape != (trace.n_steps,) or (counts < 0).any() or not counts.any():
         raise ShapeError(f"histogram must hold {trace.n_steps} counts, not all 0; got {str(counts.tolist())[:40]}.")
     return float(counts @ trace.accuracy_by_step() / counts.sum())

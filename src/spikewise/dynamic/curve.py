@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise._arguments import checks_arguments
+from spikewise._gates import as_numbers
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import ParameterError, ShapeError
 
@@ -73,8 +75,8 @@ class ExitCurve:
         cost_by_exit : float array of shape (T,)
             Cost of a sample that leaves after step 1, 2, ..., T: its energy, latency, or the product of both.
         """
-        cost = np.asarray(cost_by_exit, np.float64)
-        if cost.shape != (self.n_steps,) or not np.isfinite(cost).all():
+        cost = as_numbers(cost_by_exit, "cost_by_exit")
+        if cost.shape != (self.n_steps,):
             raise ShapeError(f"cost_by_exit must hold {self.n_steps} finite numbers, one per step; got {cost.shape}.")
         return np.asarray(self.exits @ cost / self.n_samples)
 
@@ -93,6 +95,7 @@ class ExitCurve:
         return np.asarray(order[self.accuracy[order] > best_before])
 
 
+@checks_arguments
 def exit_curve(trace: ScoreTrace, path: ExitPath | None = None) -> ExitCurve:
     """Evaluate every rule of a path on recorded scores, with the results of :func:`~spikewise.dynamic.replay_exit`.
 
@@ -123,6 +126,7 @@ def exit_curve(trace: ScoreTrace, path: ExitPath | None = None) -> ExitCurve:
     return ExitCurve(path, exits, harmed, helped, float(trace.accuracy_by_step()[-1]))
 
 
+@checks_arguments
 def outcomes(trace: ScoreTrace, path: ExitPath) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
     """Return the gain and the exit step of each sample under each rule, both (M, B).
 

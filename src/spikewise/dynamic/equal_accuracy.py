@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise._arguments import checks_arguments
+from spikewise._gates import as_numbers
 from spikewise.dynamic.anytime import replay_exit
 from spikewise.dynamic.rule import ExitRule
 from spikewise.dynamic.trace import ScoreTrace
@@ -20,8 +22,10 @@ from spikewise.errors import ParameterError, ShapeError, whole_number
 
 FloatArray = NDArray[np.float64]
 _DRAWN_TOGETHER = 2**24  # counts drawn at once, 128 MiB
+_MOST_DRAWS = 1_000_000
 
 
+@checks_arguments
 def cost_at_accuracy(accuracy_by_step: ArrayLike, cost_by_cut: ArrayLike, accuracy: float) -> float:
     """Return the cost at which the static network reaches an accuracy.
 
@@ -39,9 +43,9 @@ def cost_at_accuracy(accuracy_by_step: ArrayLike, cost_by_cut: ArrayLike, accura
     (2.0, 3.0)
     """
     # A longer run that is less accurate than a shorter one buys nothing, and would make the search below ambiguous.
-    heights = np.maximum.accumulate(np.asarray(accuracy_by_step, np.float64))
-    costs = np.asarray(cost_by_cut, np.float64)
-    if heights.shape != costs.shape or heights.ndim != 1 or not heights.size:
+    heights = np.maximum.accumulate(as_numbers(accuracy_by_step, "accuracy_by_step", ndim=1))
+    costs = as_numbers(cost_by_cut, "cost_by_cut", ndim=1)
+    if heights.shape != costs.shape or not heights.size:
         raise ShapeError(f"accuracy and cost must have one value per step; got {heights.shape} and {costs.shape}.")
     reached = int(np.searchsorted(heights, accuracy))
     if reached == 0 or reached == len(heights):
@@ -71,6 +75,7 @@ class Comparison:
     above_random: tuple[float, float, float]
 
 
+@checks_arguments
 def saving_interval(
     trace: ScoreTrace,
     rule: ExitRule,
@@ -109,12 +114,13 @@ def saving_interval(
     >>> found.cost_ratio[1] < found.cost_ratio[0] < found.cost_ratio[2] < 1
     True
     """
-    by_exit, by_cut = (np.asarray(each, np.float64) for each in (cost_by_exit, cost_by_cut))
+    by_exit, by_cut = as_numbers(cost_by_exit, "cost_by_exit"), as_numbers(cost_by_cut, "cost_by_cut")
     if not by_exit.shape == by_cut.shape == (trace.n_steps,):
         raise ShapeError(f"costs must have {trace.n_steps} values; got {by_exit.shape} and {by_cut.shape}.")
     if not 0 < confidence < 1:
         raise ParameterError(f"confidence must lie in (0, 1); got {confidence}.")
-    n_draws, n = whole_number("n_draws", n_draws, 1), trace.n_samples
+    n_draws, n = whole_number("n_draws", n_draws, 1, _MOST_DRAWS), trace.n_samples
+    seed = whole_number("seed", seed, 0)
     steps, answers = replay_exit(trace, rule)
     right = np.stack([scores.argmax(1) == trace.labels for scores in trace.steps()])
     # A row per sample: right after each step (T), left after each step (T), right when it left (1). All figures follow

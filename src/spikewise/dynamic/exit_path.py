@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise._arguments import checks_arguments
 from spikewise._choices import Accumulate
+from spikewise._gates import as_numbers, step_count
 from spikewise.dynamic.rule import RULES
 from spikewise.errors import ParameterError, ShapeError, unknown_name
 
@@ -24,6 +26,7 @@ UNCERTAINTY_GRID: NDArray[np.float64] = np.geomspace(1e-4, 1.0, 161)
 """Default bounds, from the strictest to the loosest, 40 per decade."""
 
 
+@checks_arguments
 @dataclass(frozen=True, slots=True)
 class ExitPath:
     """Rules that differ in their bounds alone, from the strictest to the loosest.
@@ -58,6 +61,7 @@ class ExitPath:
             raise ParameterError("the rules of a path must be ordered: no bound may be smaller than the one before.")
 
     @classmethod
+    @checks_arguments
     def of(
         cls,
         kind: str = "entropy",
@@ -89,13 +93,14 @@ class ExitPath:
         """
         if kind not in RULES:
             raise unknown_name("kind of exit rule", kind, RULES)
-        rows = UNCERTAINTY_GRID if bounds is None else np.asarray(bounds, np.float64)
+        rows = UNCERTAINTY_GRID if bounds is None else as_numbers(bounds, "bounds")
         if rows.ndim not in (1, 2) or 0 in rows.shape:
             raise ShapeError(f"bounds must have shape (M,) or (M, T - 1), each at least 1; got {rows.shape}.")
         values: Iterable[Any] = map(tuple, rows.tolist()) if rows.ndim == 2 else rows.tolist()
         return cls(tuple(RULES[kind].at(value, accumulate, temperature) for value in values))
 
     @classmethod
+    @checks_arguments
     def enabling(cls, rule: UncertaintyExit, n_steps: int) -> ExitPath:
         """Build a path that ends at a rule and allows exits at one more step each time, from step T - 1 back to 1.
 
@@ -114,8 +119,7 @@ class ExitPath:
         >>> [rule.max_entropy for rule in ExitPath.enabling(RULES["entropy"].at(0.2), 3).rules]
         [(0.0, 0.2), (0.2, 0.2)]
         """
-        if n_steps < 2:
-            raise ParameterError(f"n_steps must be at least 2, or nothing can stop early; got {n_steps}.")
+        n_steps = step_count(n_steps, least=2)  # otherwise nothing could stop early
         last = [rule.bound(step) for step in range(1, n_steps)]
         # A bound of 0 never lets a sample leave, so it closes a step.
         rows = [[0.0] * closed + last[closed:] for closed in range(n_steps - 2, -1, -1)]
@@ -131,10 +135,12 @@ class ExitPath:
         """Whether bounds and temperature are the same at all steps."""
         return all(len(rule.bounds) == 1 for rule in self.rules) and not isinstance(self.rules[0].temperature, tuple)
 
+    @checks_arguments
     def bounds(self, n_steps: int) -> NDArray[np.float64]:
         """Return the bounds on uncertainty (M, n_steps) of each rule after step 1, 2, ..."""
-        return np.array([[rule.bound(step) for step in range(1, n_steps + 1)] for rule in self.rules])
+        return np.array([[rule.bound(step) for step in range(1, step_count(n_steps) + 1)] for rule in self.rules])
 
+    @checks_arguments
     def uncertainty(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.float64]:
         """Return the uncertainty (B,) of summed scores (B, K) after n_steps."""
         return self.rules[0].uncertainty(score_sum, n_steps)

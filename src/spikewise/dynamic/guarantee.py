@@ -32,7 +32,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import beta, binom
 
+from spikewise._arguments import checks_arguments
 from spikewise._choices import Form
+from spikewise._gates import as_numbers
 from spikewise.dynamic.calibration import calibrate
 from spikewise.dynamic.curve import ExitCurve, exit_curve
 from spikewise.dynamic.rule import rule_from_dict, rule_to_dict
@@ -88,6 +90,7 @@ class Certificate:
     mean_steps: float
     identity: Mapping[str, str] = field(default_factory=dict)
 
+    @checks_arguments
     def check(self, identity: Mapping[str, str]) -> None:
         """Raise DataError, which names what changed, unless the certificate belongs to the network in use.
 
@@ -125,10 +128,11 @@ class Certificate:
             if not (isinstance(rule, UncertaintyExit) and is_whole and is_said and is_share and is_named):
                 raise ValueError("one of its values is none of those that it may have")
             return found
-        except (KeyError, TypeError, ValueError, AttributeError, DataError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, DataError) as error:
             raise DataError(f"the certificate has a missing, unknown or impossible entry; {error}.") from None
 
 
+@checks_arguments
 def samples_needed(max_drop: float, confidence: float = 0.95, form: Form = "drop") -> int:
     """Return the smallest number of samples with which a rule passes that neither harms nor helps any of them.
 
@@ -144,6 +148,7 @@ def samples_needed(max_drop: float, confidence: float = 0.95, form: Form = "drop
     return math.ceil(math.log(delta if form == "harm" else delta / 2) / math.log1p(-max_drop))
 
 
+@checks_arguments
 def certify(
     trace: ScoreTrace,
     path: ExitPath | None = None,
@@ -222,6 +227,7 @@ def passes(
     return np.asarray((rules_out(harmed, helped, left, max_drop, delta, form) | ~may_leave).all(1))
 
 
+@checks_arguments
 def rules_out(
     n_harmed: ArrayLike, n_helped: ArrayLike, n_samples: ArrayLike, max_drop: float, delta: float, form: Form = "drop"
 ) -> NDArray[np.bool_]:
@@ -232,7 +238,7 @@ def rules_out(
     >>> rules_out(0, 0, [298, 299], 0.01, 0.05, "harm").tolist()
     [False, True]
     """
-    harmed, helped, n = (np.asarray(counts, np.float64) for counts in (n_harmed, n_helped, n_samples))
+    harmed, helped, n = (as_numbers(each, "counts", 0).astype(np.float64) for each in (n_harmed, n_helped, n_samples))
     if form == "harm":
         return np.asarray(binom.cdf(harmed, n, max_drop) <= delta)
     # Clopper-Pearson bounds are quantiles of the beta distribution. If all are harmed or none is helped, a parameter
@@ -250,7 +256,7 @@ def last_passed(passed: ArrayLike) -> int:
     >>> last_passed([True, True, False, True]), last_passed([False, True])
     (1, -1)
     """
-    return int(np.argmin(np.append(np.asarray(passed, bool), False))) - 1
+    return int(np.argmin(np.append(as_numbers(passed, "passed", ndim=1) != 0, False))) - 1
 
 
 def _level(max_drop: float, confidence: float, form: str) -> float:

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from spikewise._arguments import checks_arguments
+from spikewise._gates import as_numbers, as_whole, step_count
 from spikewise.dynamic.anytime import ExitResult, replay_exit
 from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import DataError, ParameterError, ShapeError, whole_number
@@ -49,6 +51,7 @@ class ExitProfile:
     uncertainties: NDArray[np.float64]
 
     @classmethod
+    @checks_arguments
     def of(cls, trace: ScoreTrace, rule: UncertaintyExit) -> ExitProfile:
         """Build the profile of recorded scores under a rule; labels are not needed.
 
@@ -67,13 +70,19 @@ class ExitProfile:
         return cls.from_exits(steps, uncertainties, trace.n_steps)
 
     @classmethod
+    @checks_arguments
     def from_exits(cls, steps: NDArray[np.integer], uncertainties: NDArray[np.floating], n_steps: int) -> ExitProfile:
         """Build the profile of samples that left at these steps with these uncertainties (B,)."""
-        if not len(steps):
-            raise ParameterError("a profile needs at least one sample.")
-        place = np.linspace(0, len(uncertainties) - 1, min(len(uncertainties), _KEPT)).round().astype(int)
-        histogram = np.bincount(np.asarray(steps) - 1, minlength=n_steps).astype(np.int64)
-        return cls(histogram, np.sort(np.asarray(uncertainties, np.float64))[place])
+        taken, values = as_whole(steps, "steps"), as_numbers(uncertainties, "uncertainties", ndim=1)
+        if taken.shape != values.shape or not len(taken):
+            raise ShapeError(
+                f"steps and uncertainties must hold one value per sample; got {taken.shape} and {values.shape}."
+            )
+        if taken.min() < 1 or taken.max() > step_count(n_steps):
+            raise ParameterError(f"steps must lie in 1..{n_steps}; got {taken.min()}..{taken.max()}.")
+        place = np.linspace(0, len(values) - 1, min(len(values), _KEPT)).round().astype(int)
+        histogram = np.bincount(taken - 1, minlength=n_steps).astype(np.int64)
+        return cls(histogram, np.sort(values.astype(np.float64))[place])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary, ready for JSON."""
@@ -85,7 +94,7 @@ class ExitProfile:
         """Inverse of :meth:`to_dict`; raises DataError if an entry is missing or impossible."""
         try:
             histogram, uncertainties = np.asarray(raw["histogram"], np.int64), np.asarray(raw["doubts"], np.float64)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
             raise DataError(f"an exit profile has a missing or impossible entry; {error}.") from None
         if (
             histogram.ndim != 1
@@ -130,6 +139,7 @@ class Drift:
         )
 
 
+@checks_arguments
 class DriftMonitor:
     """Warn when exit steps or uncertainties differ from those of the calibration samples.
 
@@ -168,6 +178,7 @@ class DriftMonitor:
         self._steps: list[NDArray[np.int64]] = []
         self._uncertainties: list[NDArray[np.float64]] = []
 
+    @checks_arguments
     def watch(self, result: ExitResult) -> list[Drift]:
         """Take the answers of a network, and warn (:class:`DriftWarning`) of windows that differ."""
         uncertainties = np.empty(len(result.steps))
@@ -182,10 +193,7 @@ class DriftMonitor:
     def see(self, steps: NDArray[np.integer], uncertainties: NDArray[np.floating]) -> list[Drift]:
         """Take exit steps and uncertainties (B,), and test each window that they complete; the rest waits."""
         n_steps = len(self.profile.histogram)
-        if not np.isfinite(uncertainties).all():
-            raise ParameterError(
-                "uncertainties must be finite; got NaN or infinity. Look at the inputs and at the network."
-            )
+        steps, uncertainties = as_whole(steps, "steps"), as_numbers(uncertainties, "uncertainties")
         if np.shape(steps) != np.shape(uncertainties) or np.ndim(steps) != 1:
             raise ShapeError(
                 f"steps and uncertainties must have shape (B,); got {np.shape(steps)} and {np.shape(uncertainties)}."

@@ -26,10 +26,12 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise._arguments import checks_arguments
 from spikewise._choices import Accumulate
+from spikewise._gates import as_numbers
 from spikewise.errors import DataError, ParameterError
 
-from .uncertainty import PerStep, UncertaintyExit, as_tuple, below_the_best, mapped, normalized_entropy
+from .uncertainty import PerStep, UncertaintyExit, as_bound, as_tuple, below_the_best, mapped, normalized_entropy
 
 
 @runtime_checkable
@@ -71,6 +73,7 @@ def ask(rule: ExitRule, score_sum: NDArray[np.floating], n_steps: int) -> NDArra
     return ready
 
 
+@checks_arguments
 @dataclass(frozen=True, slots=True)
 class EntropyExit(UncertaintyExit):
     """Stop a sample once its softmax entropy, scaled to [0, 1], falls below a bound.
@@ -106,11 +109,13 @@ class EntropyExit(UncertaintyExit):
         return as_tuple(self.max_entropy)
 
     @classmethod
+    @checks_arguments
     def at(cls, bound: PerStep, accumulate: Accumulate = "mean", temperature: PerStep = 1.0) -> EntropyExit:
         """Build the rule with this bound on uncertainty, which is the entropy."""
         return cls(bound, accumulate, temperature)
 
 
+@checks_arguments
 @dataclass(frozen=True, slots=True)
 class ConfidenceExit(UncertaintyExit):
     """Stop a sample once the largest class probability exceeds a bound.
@@ -151,11 +156,13 @@ class ConfidenceExit(UncertaintyExit):
         return tuple(1 - value for value in as_tuple(self.min_confidence))
 
     @classmethod
+    @checks_arguments
     def at(cls, bound: PerStep, accumulate: Accumulate = "mean", temperature: PerStep = 1.0) -> ConfidenceExit:
         """Build the rule with this bound on uncertainty, the probability of all other classes."""
-        return cls(mapped(lambda value: 1 - value, bound), accumulate, temperature)
+        return cls(mapped(lambda value: 1 - value, as_bound(bound)), accumulate, temperature)
 
 
+@checks_arguments
 @dataclass(frozen=True, slots=True)
 class MarginExit(UncertaintyExit):
     """Stop a sample once the evidence of the best class exceeds that of the second by a margin.
@@ -197,9 +204,10 @@ class MarginExit(UncertaintyExit):
         return tuple(math.exp(min(-value, 1.0)) for value in as_tuple(self.min_margin))
 
     @classmethod
+    @checks_arguments
     def at(cls, bound: PerStep, accumulate: Accumulate = "mean", temperature: PerStep = 1.0) -> MarginExit:
         """Build the rule with this bound on uncertainty, the ratio of the two largest probabilities."""
-        return cls(mapped(lambda v: -math.log(v) if v > 0 else _NEVER_MARGIN, bound), accumulate, temperature)
+        return cls(mapped(lambda v: -math.log(v) if v > 0 else _NEVER_MARGIN, as_bound(bound)), accumulate, temperature)
 
 
 _NEVER_MARGIN = 1e9  # finite, so that JSON holds it; exp(-1e9) is 0, and no uncertainty is below 0
@@ -213,13 +221,14 @@ class NeverExit:
 
     def ready(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.bool_]:
         """Return False for every sample."""
-        return np.zeros(len(score_sum), bool)
+        return np.zeros(len(as_numbers(score_sum, "score_sum", ndim=2)), bool)
 
 
 RULES: dict[str, type[UncertaintyExit]] = {rule.kind: rule for rule in (EntropyExit, ConfidenceExit, MarginExit)}
 """Rules with a bound, by the name of the uncertainty that they read."""
 
 
+@checks_arguments
 def rule_to_dict(rule: UncertaintyExit | NeverExit) -> dict[str, Any]:
     """Return a rule as a plain dictionary, ready for JSON; a temperature of 1 is left out.
 

@@ -24,9 +24,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise._arguments import checks_arguments
 from spikewise._choices import Accumulate
+from spikewise._gates import as_numbers, step_count
 from spikewise.dynamic.rule import EntropyExit, ask
-from spikewise.dynamic.trace import ScoreTrace, check_scores
+from spikewise.dynamic.trace import ScoreTrace
 from spikewise.errors import ParameterError, ShapeError, whole_number
 
 IntArray = NDArray[np.int64]
@@ -41,6 +43,7 @@ class UnitEntropy(NamedTuple):
     value: NDArray[np.float64]
 
 
+@checks_arguments
 @dataclass(frozen=True, slots=True)
 class SigmaEUnit:
     """A fixed-point softmax-entropy unit. The default widths are narrow, yet agree with over 99.9 % of float decisions.
@@ -157,6 +160,7 @@ class SigmaEUnit:
         code = np.minimum(((product << self.n_log_bits) + total * log) // total, full)
         return UnitEntropy(code, code / full)
 
+    @checks_arguments
     def ready(self, scores: ArrayLike, max_entropy: float, n_steps: int = 1) -> NDArray[np.bool_]:
         """Whether the entropy, scaled to [0, 1], is below a bound: multiplications and a comparison, no division."""
         total, product, n_frac, full = self._sums(scores, n_steps)
@@ -187,10 +191,9 @@ class SigmaEUnit:
 
     def codes(self, scores: ArrayLike) -> IntArray:
         """Return scores in bits as saturated integers: the output of a readout whose weights are scaled by log2 e."""
-        values = np.asarray(scores, np.float64)
+        values = as_numbers(scores, "scores").astype(np.float64)
         if values.ndim == 0 or values.shape[-1] < 2:
             raise ShapeError(f"scores must cover at least 2 classes on the last axis; got shape {values.shape}.")
-        check_scores(values)
         edge = 2.0 ** (self.n_score_bits - 1)
         # Clipped twice: first so that huge scores do not overflow the product, then to the integer range.
         scaled = np.rint(np.clip(values, -edge, edge) * (2.0**self.n_score_frac / math.log(2)))
@@ -226,6 +229,7 @@ class SigmaEUnit:
         return min(rounded, full >> drop) << drop
 
 
+@checks_arguments
 @dataclass(frozen=True, slots=True)
 class SigmaEExit:
     """Entropy exit computed by the hardware unit: :class:`~spikewise.dynamic.rule.EntropyExit` in integers.
@@ -254,15 +258,18 @@ class SigmaEExit:
         if not isinstance(self.unit, SigmaEUnit):
             raise ParameterError(f"unit must be a SigmaEUnit; got {self.unit!r}.")
 
+    @checks_arguments
     def scale(self, n_steps: int) -> float:
         """Return the factor that turns summed scores into the evidence of this step."""
-        return 1 / n_steps if self.accumulate == "mean" else 1.0
+        return 1 / step_count(n_steps) if self.accumulate == "mean" else 1.0
 
+    @checks_arguments
     def ready(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.bool_]:
         """Tell for each sample (B,) whether its entropy is below the bound."""
         return self.unit.ready(score_sum, self.max_entropy, n_steps if self.accumulate == "mean" else 1)
 
 
+@checks_arguments
 def agreement(unit: SigmaEUnit, rule: EntropyExit, data: ScoreTrace | ArrayLike) -> float:
     """Return the share of decisions on which the unit agrees with the float rule.
 
@@ -283,7 +290,11 @@ def agreement(unit: SigmaEUnit, rule: EntropyExit, data: ScoreTrace | ArrayLike)
     True
     """
     # Two equal steps, because at the last step of a trace nothing is decided.
-    trace = data if isinstance(data, ScoreTrace) else ScoreTrace.dense(np.stack([np.atleast_2d(np.asarray(data))] * 2))
+    trace = (
+        data
+        if isinstance(data, ScoreTrace)
+        else ScoreTrace.dense(np.stack([np.atleast_2d(as_numbers(data, "data"))] * 2))
+    )
     if rule.temperature != 1:
         raise ParameterError(
             f"rule must have a temperature of 1; got {rule.temperature}. Scale the readout: the unit cannot."

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spikewise._arguments import checks_arguments
 from spikewise._choices import Accumulate
 from spikewise.dynamic.rule import EntropyExit
 from spikewise.dynamic.sigma_e import EXPONENT_BITS, SigmaEUnit
@@ -61,6 +62,7 @@ class UnitWork:
         return self.table_bits + self.register_bits
 
 
+@checks_arguments
 def work_per_decision(unit: SigmaEUnit, n_classes: int, accumulate: Accumulate = "sum", n_steps: int = 1) -> UnitWork:
     """Count the work of one decision over K classes, without saturation of the scores, which the readout does.
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp
 
+from spikewise._arguments import checks_arguments
 from spikewise._choices import Accumulate
 from spikewise.dynamic.rule import EntropyExit
 from spikewise.dynamic.trace import ScoreTrace
@@ -24,6 +25,7 @@ from .uncertainty import PerStep
 _LEAST, _MOST = 0.05, 20.0  # of temperatures; if all answers are right, the fit would go to 0
 
 
+@checks_arguments
 def fit_temperature(trace: ScoreTrace, accumulate: Accumulate = "mean") -> tuple[float, ...]:
     """Fit the temperature of each step, between 1/20 and 20; 1 where all scores are equal, so that all fit alike.
 
@@ -64,6 +66,7 @@ def _best(evidence: NDArray[np.float64], labels: NDArray[np.integer]) -> float:
     return float(np.exp(-found.x))
 
 
+@checks_arguments
 def calibration_error(
     trace: ScoreTrace, accumulate: Accumulate = "mean", temperature: PerStep = 1.0, n_bins: int = 15
 ) -> NDArray[np.float64]:

@@ -16,10 +16,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise._arguments import checks_arguments
 from spikewise._arrays import read_npz
 from spikewise._files import replacing
-from spikewise._gates import as_numbers, as_whole
-from spikewise.errors import DataError, ParameterError, ShapeError
+from spikewise._gates import as_numbers, as_whole, step_count
+from spikewise.errors import DataError, ParameterError, ShapeError, whole_number
 
 FloatArray = NDArray[np.floating]
 Scores = TypeVar("Scores", bound=NDArray[Any])
@@ -74,6 +75,7 @@ class ScoreTrace:
         )
 
     @classmethod
+    @checks_arguments
     def from_changes(
         cls, steps: ArrayLike, samples: ArrayLike, scores: ArrayLike, n_steps: int, labels: ArrayLike
     ) -> ScoreTrace:
@@ -98,8 +100,9 @@ class ScoreTrace:
             )
         if value.shape[1] < 2:
             raise ParameterError(f"scores must cover at least 2 classes; got {value.shape[1]}.")
-        if n_steps < 1 or (len(step) and (step.min() < 1 or step.max() > n_steps)):
-            raise ParameterError(f"steps must lie in 1..{n_steps}, with at least one step in all.")
+        n_steps = step_count(n_steps)
+        if len(step) and (step.min() < 1 or step.max() > n_steps):
+            raise ParameterError(f"steps must lie in 1..{n_steps}; got {step.min()}..{step.max()}.")
         if len(sample) and (sample.min() < 0 or sample.max() >= len(label)):
             raise ParameterError(f"samples must lie in 0..{len(label) - 1}; got up to {sample.max()}.")
         if label.size and label.max() >= value.shape[1]:
@@ -131,8 +134,10 @@ class ScoreTrace:
         """Number of classes K."""
         return int(self.scores.shape[1])
 
+    @checks_arguments
     def changes(self, step: int) -> tuple[IntArray, FloatArray]:
         """Return the samples whose scores change at this step (1..T), and their new cumulative scores."""
+        step = whole_number("step", step, 1, self.n_steps)
         rows = slice(self.change_offsets[step - 1], self.change_offsets[step])
         return self.samples[rows], self.scores[rows]
 

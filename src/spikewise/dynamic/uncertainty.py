@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise._arguments import checks_arguments
 from spikewise._choices import Accumulate
 from spikewise._gates import as_numbers
 from spikewise.errors import ParameterError, ShapeError
@@ -87,18 +88,24 @@ class UncertaintyExit(ABC):
         """Return a rule that reads the same uncertainty and never stops early."""
         return self.at(0.0, self.accumulate, self.temperature)
 
+    @checks_arguments
     def scale(self, n_steps: int) -> float:
         """Return the factor that turns summed scores into the evidence of this step."""
+        if n_steps < 1:
+            raise ParameterError(f"n_steps must be at least 1; got {n_steps}.")
         return 1 / (_at(self.temperature, n_steps) * (n_steps if self.accumulate == "mean" else 1))
 
+    @checks_arguments
     def bound(self, n_steps: int) -> float:
         """Return the bound on uncertainty after n_steps."""
         return _at(self.bounds, n_steps)
 
+    @checks_arguments
     def uncertainty(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.float64]:
         """Return the uncertainty (B,) that is compared with the bound, given summed scores (B, K) after n_steps."""
         return self.uncertainty_of(as_numbers(score_sum, "score_sum").astype(np.float64) * self.scale(n_steps))
 
+    @checks_arguments
     def ready(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.bool_]:
         """Tell for each sample (B,) whether its uncertainty is below the bound."""
         return np.asarray(self.uncertainty(score_sum, n_steps) < self.bound(n_steps))
@@ -115,7 +122,7 @@ class UncertaintyExit(ABC):
 
 
 def _at(values: PerStep, n_steps: int) -> float:
-    return values[min(n_steps, len(values)) - 1] if isinstance(values, tuple) else values
+    return values[max(min(n_steps, len(values)), 1) - 1] if isinstance(values, tuple) else values
 
 
 def as_tuple(values: PerStep) -> tuple[float, ...]:
@@ -126,6 +133,11 @@ def as_tuple(values: PerStep) -> tuple[float, ...]:
 def mapped(function: Callable[[float], float], values: PerStep) -> PerStep:
     """Apply a function to the number, or to each of the numbers."""
     return tuple(map(function, values)) if isinstance(values, tuple) else function(values)
+
+
+def as_bound(values: Any) -> PerStep:
+    """Return a bound as one finite number, or as a tuple of one per step; raise ParameterError for anything else."""
+    return _per_step("bound", values)
 
 
 def _per_step(name: str, values: Any) -> PerStep:

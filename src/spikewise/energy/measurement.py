@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
+from spikewise._arguments import checks_arguments
 from spikewise.errors import DataError, positive_number
 
 from .meter import EnergyMeter, source_of_watts
@@ -65,6 +66,7 @@ class Measurement:
     n_missing: int = 0
 
     @classmethod
+    @checks_arguments
     def of(cls, meter: EnergyMeter, n_samples: int, n_missing: int = 0) -> Measurement:
         """Return the last reading of a meter as a measurement."""
         return cls(meter.seconds, meter.joules, meter.source, n_samples, n_missing)
@@ -79,6 +81,7 @@ class Measurement:
         """Mean time per sample; None without samples."""
         return self.seconds / self.n_samples if self.n_samples else None
 
+    @checks_arguments
     def then(self, other: Measurement) -> Measurement:
         """Return the sum of both measurements; the sum has no joules if one of them has none."""
         n_missing = self.n_missing + other.n_missing
@@ -92,11 +95,13 @@ class Measurement:
             source = f"not measured throughout: {source}"
         return Measurement(self.seconds + other.seconds, joules, source, self.n_samples + other.n_samples, n_missing)
 
+    @checks_arguments
     def without(self, earlier: Measurement) -> Measurement:
         """Return the difference to an earlier reading of the same meter."""
         joules = None if self.joules is None or earlier.joules is None else self.joules - earlier.joules
         return replace(self, seconds=self.seconds - earlier.seconds, joules=joules)
 
+    @checks_arguments
     def at_watts(self, watts: float) -> Measurement:
         """Return the same time with joules computed from this mean power; measured joules are replaced."""
         power = positive_number("watts", watts, 1e9)
@@ -117,7 +122,7 @@ class Measurement:
     @classmethod
     def from_dict(cls, raw: Any, what: str = "a measurement") -> Measurement:
         """Build a measurement from the result of :meth:`to_dict` or :meth:`summary`; raise DataError otherwise."""
-        with suppress(KeyError, TypeError, ValueError, OverflowError):
+        with suppress(KeyError, IndexError, TypeError, ValueError, OverflowError):
             joules = None if raw["joules"] is None else float(raw["joules"])
             found = cls(float(raw["seconds"]), joules, str(raw["source"]), int(raw["n_samples"]), int(raw["n_missing"]))
             # The bounds also exclude NaN, which fails every comparison.

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from spikewise._arguments import checks_arguments
 from spikewise.errors import positive_number
 
 POWERCAP = "/sys/class/powercap"
@@ -40,6 +41,7 @@ class _Counter:
         return after_j - before_j + (self.period_j or 0.0) * wraps
 
 
+@checks_arguments
 class EnergyMeter:
     """Measure energy and time of a ``with`` block.
 

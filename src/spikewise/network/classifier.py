@@ -18,8 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from torch import Tensor
 
+from spikewise._arguments import checks_arguments
 from spikewise._files import as_json
-from spikewise._gates import as_array, class_numbers
+from spikewise._gates import MOST_STEPS, as_array, class_numbers, step_count
 from spikewise.dynamic.anytime import Answer, ExitResult
 from spikewise.dynamic.fingerprint import fingerprint_of
 from spikewise.dynamic.rule import ExitRule, ask, check_rule
@@ -37,7 +38,6 @@ from .spec import ModelSpec
 _FORMAT = "spikewise-classifier-1"
 _Step = tuple[slice, int, NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]
 _Network = TypeVar("_Network", bound=SpikingNetwork)
-MOST_STEPS = 30_000  # catches mistakes: scores of all steps are kept
 
 
 class NetworkCard(BaseModel):
@@ -51,6 +51,7 @@ class NetworkCard(BaseModel):
     class_names: list[str]
 
 
+@checks_arguments
 class SpikingClassifier:
     """A trained spiking network as an :class:`~spikewise.dynamic.AnytimeClassifier`.
 
@@ -84,7 +85,7 @@ class SpikingClassifier:
         if len(self.class_names) != n_classes:
             raise ParameterError(f"class_names must name the {n_classes} classes; got {len(self.class_names)}.")
         self.model: Any = network  # a module and a TrainableNetwork, which no type says at once
-        self.n_steps = whole_number("n_steps", n_steps, 1, MOST_STEPS)
+        self.n_steps = step_count(n_steps)
         self.batch_size = whole_number("batch_size", batch_size, 1)
 
     def trace(self, X: ArrayLike | Tensor, y: ArrayLike | Tensor | None = None) -> ScoreTrace:
@@ -248,6 +249,7 @@ class SpikingClassifier:
         return weights, card
 
     @classmethod
+    @checks_arguments
     def load(cls, path: str | os.PathLike[str], model: TrainableNetwork | None = None) -> SpikingClassifier:
         """Read what :meth:`save` wrote.
 

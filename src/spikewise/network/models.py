@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from spikewise._arguments import checks_arguments
 from spikewise.errors import ParameterError, ShapeError
 
 from .layers import SpikingLayer
@@ -219,6 +220,7 @@ def _parts(spec: ModelSpec) -> tuple[nn.ModuleDict, nn.Module, nn.Module]:
     return layers, nn.Conv2d(n_features, spec.n_classes, kernel_size=1), nn.AdaptiveAvgPool2d(1)
 
 
+@checks_arguments
 def build_model(
     name: str,
     in_shape: tuple[int, int, int],

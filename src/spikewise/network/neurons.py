@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from spikewise._arguments import checks_arguments
 from spikewise.errors import DataError, ParameterError, ShapeError
 
 from .surrogate import Surrogate, Triangle, fire, spikes_at, surrogate_from_dict, surrogate_to_dict
@@ -26,6 +27,7 @@ from .surrogate import Surrogate, Triangle, fire, spikes_at, surrogate_from_dict
 Reset = Literal["hard", "soft"]
 
 
+@checks_arguments
 @dataclass(frozen=True, slots=True)
 class LIFParams:
     """Parameters of a leaky integrate-and-fire (LIF) population.

@@ -18,6 +18,8 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from spikewise._arguments import checks_arguments
+from spikewise._gates import step_count
 from spikewise.errors import ParameterError
 
 State = TypeVar("State")
@@ -170,10 +172,13 @@ def wrong_shapes(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
     return [key for key in {**there, **here} if here.get(key) != there.get(key)]
 
 
+@checks_arguments
 def run_steps(network: SteppingNetwork, images: Tensor, n_steps: int) -> Tensor:
     """Run a network step by step and return the logits (T, B, K)."""
+    if not isinstance(network, SteppingNetwork):
+        raise ParameterError(f"network must offer start and step; got {type(network).__name__}.")
     state, outputs = network.start(images), []
-    for _ in range(n_steps):
+    for _ in range(step_count(n_steps)):
         scores, state = network.step(state)
         outputs.append(scores)
     return torch.stack(outputs)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from spikewise._arguments import checks_arguments
 from spikewise.errors import DataError, ParameterError, unknown_name
 
 from .neurons import LIFParams
@@ -41,6 +42,7 @@ def _check_samples(in_shape: tuple[int, ...], n_classes: int) -> None:
         raise ParameterError(f"n_classes must be at least 2; got {n_classes}. Give images of a second class.")
 
 
+@checks_arguments
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
     """Settings that are needed to build a network again, without its weights.
@@ -111,6 +113,7 @@ class ModelSpec:
             raise DataError(f"the model has a missing, unknown or impossible entry; {error}") from None
 
 
+@checks_arguments
 @dataclass(frozen=True, slots=True)
 class OwnSpec:
     """Description of a user-written network.

@@ -56,6 +56,8 @@ def stream(
     shape = model.spec.in_shape
     device = next((weights.device for weights in model.parameters()), torch.device("cpu"))
     is_image = isinstance(sample, np.ndarray | Tensor) and sample.ndim == 3
+    if not is_image and not isinstance(sample, Iterable):
+        raise ParameterError(f"sample must be an image or an iterable of frames; got {type(sample).__name__}.")
     frames = None if is_image else iter(sample)  # type: ignore[arg-type]
     if frames is None:
         image = check_images(_batch_of_one(sample), shape)

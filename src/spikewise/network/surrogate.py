@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from spikewise._arguments import checks_arguments
 from spikewise.errors import DataError, ParameterError
 
 
@@ -32,6 +33,7 @@ def _check_gamma(gamma: float) -> None:
         raise ParameterError(f"gamma must lie in [0.001, 1000]; got {gamma}.")
 
 
+@checks_arguments
 @dataclass(frozen=True, slots=True)
 class Dspike:
     """Slope of a scaled hyperbolic tangent, cut off at distance ``gamma`` from the threshold.
@@ -61,6 +63,7 @@ class Dspike:
         return torch.threshold_(bump, height * (1 - math.tanh(self.gamma**2) ** 2), 0.0)
 
 
+@checks_arguments
 @dataclass(frozen=True, slots=True)
 class Triangle:
     """A triangle of unit area around the threshold.

@@ -12,6 +12,9 @@ BinaryConnect (arXiv 1511.00363) without its fully connected layers.
 
 from torch import nn
 
+from spikewise._arguments import checks_arguments
+from spikewise.errors import positive_number
+
 from .layers import conv_layer, linear_layer
 from .neurons import LIFParams
 from .pooling import Pooling
@@ -27,6 +30,7 @@ VGG: dict[str, Table] = {
 }
 
 
+@checks_arguments
 def scaled(n_channels: int, width: float) -> int:
     """Return a number of channels scaled by a width, at least one.
 
@@ -35,7 +39,7 @@ def scaled(n_channels: int, width: float) -> int:
     >>> scaled(64, 0.3), scaled(64, 1e-3)
     (19, 1)
     """
-    return max(1, round(n_channels * width))
+    return max(1, round(n_channels * positive_number("width", width, 1024)))
 
 
 def n_vgg_halvings(table: Table) -> int:

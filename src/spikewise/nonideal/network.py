@@ -16,6 +16,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from spikewise._arguments import checks_arguments
+from spikewise._gates import step_count
 from spikewise.errors import ParameterError, whole_number
 from spikewise.network.inputs import check_images
 from spikewise.network.models import SpikingNetwork, check_built
@@ -53,6 +55,7 @@ class CrossbarDesign:
         """Return the chip of this seed: a copy of the network that computes on its own crossbars."""
         return self.chips((seed,))
 
+    @checks_arguments
     def chips(self, seeds: Sequence[int]) -> SpikingNetwork:
         """Return S chips in one network, which takes each image S times in a row: row i S + s is for chip s."""
         checked = tuple(whole_number("seed", seed, 0, _MAX_SEED) for seed in seeds)
@@ -72,6 +75,7 @@ class CrossbarDesign:
         return network
 
 
+@checks_arguments
 def design_crossbars(
     network: SpikingNetwork, nonideal: Nonideal, calibration_images: ArrayLike | Tensor, n_steps: int = 4
 ) -> CrossbarDesign:
@@ -92,7 +96,7 @@ def design_crossbars(
         raise ParameterError(f"nonideal must be a Nonideal; got {nonideal!r}. Nonideal() is a chip without fault.")
     if _blocks(check_built(network)):
         raise ParameterError("network must have float weights; got one on crossbars. Give the network it was made of.")
-    n_steps = whole_number("n_steps", n_steps, 1)
+    n_steps = step_count(n_steps)
     checked = check_images(calibration_images, network.spec.in_shape, "calibration_images", n_frames=n_steps)
     if checked.ndim == 5 and nonideal.read_noise:
         # The noise restarts, from the content of the input, whenever the first layer runs: equal frames of a recording
@@ -105,6 +109,7 @@ def design_crossbars(
     return replace(exact, converter_steps=_converter_steps(exact, images, n_steps))
 
 
+@checks_arguments
 def on_crossbars(
     network: SpikingNetwork, nonideal: Nonideal, *, seed: int, calibration_images: ArrayLike | Tensor, n_steps: int = 4
 ) -> SpikingNetwork:
@@ -123,6 +128,7 @@ def on_crossbars(
     return design_crossbars(network, nonideal, calibration_images, n_steps).chip(seed)
 
 
+@checks_arguments
 def clip_share(network: nn.Module) -> float:
     """Return the share of conversions so far whose current exceeded the range of the converter."""
     return float(clip_shares(network).mean())

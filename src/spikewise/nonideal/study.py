@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from spikewise._arguments import checks_arguments
 from spikewise._gates import class_numbers
 from spikewise.dynamic.anytime import replay_exit
 from spikewise.dynamic.calibration import calibrate
@@ -74,6 +75,7 @@ class StudyRow:
         return {key: getattr(self, key) for key in self.__slots__ if key != "nonideal"}
 
 
+@checks_arguments
 def study_chips(
     network: SpikingNetwork,
     nonideal: Nonideal,
@@ -134,6 +136,7 @@ def study_chips(
     return StudyRow(nonideal, *(np.array(column, np.float64) for column in zip(*figures, strict=True)))
 
 
+@checks_arguments
 def chip_traces(
     chips: SpikingNetwork, n_chips: int, images: ArrayLike, labels: ArrayLike, n_steps: int = 4, batch_size: int = 64
 ) -> list[ScoreTrace]:

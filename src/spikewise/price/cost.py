@@ -24,6 +24,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from spikewise._arguments import checks_arguments
 from spikewise._files import mendable, read_json, write_json
 from spikewise.errors import DataError, ParameterError, ShapeError, unknown_name
 from spikewise.workload.workload import as_histogram
@@ -110,6 +111,7 @@ class CostReport:
         if found != [shape] * 2 * len(CORNERS):
             raise ShapeError(f"running and full must hold three ledgers of shape {shape} (T, L, C) each; got {found}.")
 
+    @checks_arguments
     def at(self, corner: Corner) -> CostReport:
         """Return the same report with all constants low, nominal or high together."""
         if corner not in CORNERS:
@@ -141,6 +143,7 @@ class CostReport:
     def _latencies_s(self) -> FloatArray:
         return self.ledger.latencies_s()
 
+    @checks_arguments
     def band(self, figure: str) -> tuple[float, float, float]:
         """Return lowest, nominal and highest value of a figure, such as ``"energy_j"``, over corners and once-modes."""
         if figure not in _BANDS:
@@ -177,10 +180,12 @@ class CostReport:
         """Mean number of timesteps used per sample."""
         return float(self.alive_shares.sum())
 
+    @checks_arguments
     def energy_at(self, step: int) -> float:
         """Return the energy of a sample that leaves after this step (1..T)."""
         return float(self._energies_j[self._index(step)])
 
+    @checks_arguments
     def latency_at(self, step: int) -> float:
         """Return the time to the answer of a sample that leaves after this step (1..T)."""
         return float(self._latencies_s[self._index(step)])
@@ -200,6 +205,7 @@ class CostReport:
         """Mean time to the answer."""
         return float(self.exit_shares @ self._latencies_s)
 
+    @checks_arguments
     def latency_quantile(self, quantile: float) -> float:
         """Return the time within which this share of the samples (0..1) has its answer."""
         if not 0 <= quantile <= 1:
@@ -238,6 +244,7 @@ class CostReport:
         """Energy, latency, area and memory as one :class:`Cost`."""
         return Cost(self.energy_j, self.latency_s, self.area_m2, self.memory_bits)
 
+    @checks_arguments
     def breakdown(self, by: By = "component") -> dict[str, Cost]:
         """Split the total by ``"component"``, ``"layer"`` or ``"timestep"``; the parts sum to :attr:`total`.
 

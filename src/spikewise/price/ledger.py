@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewise._arguments import checks_arguments
 from spikewise.errors import ShapeError
 
 FloatArray = NDArray[np.float64]
@@ -38,6 +39,7 @@ class Cost:
         """Return the four figures by name."""
         return {key: getattr(self, key) for key in self.__slots__}
 
+    @checks_arguments
     def then(self, other: Cost) -> Cost:
         """Return the cost of both in series, each on hardware of its own: energy, latency, area and memory add up."""
         return Cost(

@@ -6,6 +6,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from spikewise._arguments import checks_arguments
 from spikewise.errors import DataError, ParameterError, unknown_name
 from spikewise.workload.workload import Workload
 
@@ -56,6 +57,7 @@ def _preset(name: str) -> Platform:
     return _read(name)
 
 
+@checks_arguments
 def varied(name: str, changes: Mapping[str, Any]) -> Platform:
     """Load a platform with some of its settings changed.
 

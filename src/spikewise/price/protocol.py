@@ -1,8 +1,9 @@
 """Protocol of a platform: the interface that prices, tables and searches use."""
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+from spikewise.errors import ParameterError
 from spikewise.workload.workload import Workload
 
 from .cost import CostReport
@@ -38,3 +39,13 @@ class Platform(Protocol):
 
     def estimate(self, workload: Workload) -> CostReport:
         """Return energy, latency, area and memory of a workload, by layer, component and step."""
+
+
+def as_platform(platform: Any) -> Platform:
+    """Return the platform, or raise ParameterError if it is none."""
+    # A class has the methods of a protocol too.
+    if isinstance(platform, type) or not isinstance(platform, Platform):
+        raise ParameterError(
+            f"platform must be a platform; got {repr(platform)[:60]}. Make one: load_platform('rram-64-32nm')."
+        )
+    return platform

@@ -2,9 +2,11 @@
 
 import math
 import re
+from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from spikewise._arguments import checks_arguments
 from spikewise.errors import ParameterError
 
 # K and Ki are left out on purpose, since their meaning (1000 or 1024) differs; ASCII digits only.
@@ -34,7 +36,8 @@ class Budget(BaseModel):
     latency_s: float | None = Field(None, gt=0, description="Time of an answer in seconds, or such as 5ms.")
     accuracy: float | None = Field(None, gt=0, le=1, description="Least accuracy, as a fraction.")
 
-    def exceeded(self, figures: dict[str, float]) -> list[str]:
+    @checks_arguments
+    def exceeded(self, figures: Mapping[str, float]) -> list[str]:
         """Return the names of the limits that these figures violate; missing figures violate none."""
         found = []
         for key, value in figures.items():
@@ -43,7 +46,8 @@ class Budget(BaseModel):
                 found.append(key)
         return found
 
-    def excess(self, figures: dict[str, float]) -> float:
+    @checks_arguments
+    def excess(self, figures: Mapping[str, float]) -> float:
         """Return the sum of the relative violations of the limits; 0 if all are kept.
 
         Examples

@@ -10,6 +10,7 @@ dominates below a reference point,
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise._gates import as_numbers
 from spikewise.errors import ParameterError, ShapeError
 
 
@@ -54,7 +55,7 @@ def hypervolume(objectives: ArrayLike, reference: ArrayLike) -> float:
     >>> hypervolume([[1.0, 2.0], [2.0, 1.0]], reference=[3.0, 3.0])
     3.0
     """
-    values, worst = _checked(objectives), np.asarray(reference, np.float64)
+    values, worst = _checked(objectives), as_numbers(reference, "reference").astype(np.float64)
     if worst.shape != values.shape[1:]:
         raise ShapeError(f"reference must have {values.shape[1]} numbers; got shape {worst.shape}.")
     return _volume(values[(values < worst).all(1)], worst)
@@ -74,7 +75,7 @@ def _volume(values: NDArray[np.float64], worst: NDArray[np.float64]) -> float:
 
 
 def _checked(objectives: ArrayLike) -> NDArray[np.float64]:
-    values = np.asarray(objectives, np.float64)
+    values = as_numbers(objectives, "objectives").astype(np.float64)
     if values.ndim != 2 or not values.shape[1]:
         raise ShapeError(f"objectives must have shape (N, M) with M at least 1; got {values.shape}.")
     if not np.isfinite(values).all():

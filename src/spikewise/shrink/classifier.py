@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import JsonValue
 from torch import Tensor
 
+from spikewise._arguments import checks_arguments
 from spikewise.dynamic.rule import ExitRule
 from spikewise.errors import DataError
 from spikewise.network.classifier import NetworkCard, SpikingClassifier, build_for
@@ -37,6 +38,7 @@ class FixedCard(NetworkCard):
     fixed: dict[str, JsonValue]
 
 
+@checks_arguments
 class FixedClassifier(SpikingClassifier):
     """A :class:`~spikewise.shrink.fixed.FixedNetwork` as an :class:`~spikewise.dynamic.AnytimeClassifier`.
 
@@ -58,6 +60,7 @@ class FixedClassifier(SpikingClassifier):
         self.form = form
 
     @classmethod
+    @checks_arguments
     def of(
         cls, network: SpikingClassifier, form: FixedFormat, typical: Any, steps: Steps | None = None
     ) -> FixedClassifier:

@@ -10,6 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from spikewise._arguments import checks_arguments
+from spikewise._gates import step_count
+from spikewise.errors import ParameterError
 from spikewise.network.inputs import check_images
 from spikewise.network.layers import SpikingLayer
 from spikewise.network.models import SpikingNetwork, check_built
@@ -28,6 +31,7 @@ _QUARTERS = 4
 _ROOM = 1.01  # times the threshold is the least range of potentials, so that a neuron can fire
 
 
+@checks_arguments
 def shrink_network(
     network: SpikingNetwork, form: FixedFormat, images: Any, n_steps: int, steps: Steps | None = None,
     largest: Mapping[str, Tensor] | None = None,
@@ -59,11 +63,13 @@ def shrink_network(
     >>> fixed(torch.as_tensor(images), 4).shape
     torch.Size([4, 16, 10])
     """
-    shape = check_built(network).spec.in_shape
+    n_steps, shape = step_count(n_steps), check_built(network).spec.in_shape
     samples = torch.from_numpy(check_images(images, shape, "images", n_frames=n_steps))
     network = copy.deepcopy(network).cpu().float().eval()
     rounding = form.rounding if steps is None else "nearest"
     steps = weight_steps(network, form) if steps is None else steps
+    if missing := set(synapses_of(network)) - set(steps):
+        raise ParameterError(f"steps must name every layer; {', '.join(sorted(missing))} is missing.")
     largest = largest_potentials(network, samples, n_steps) if largest is None else largest
     fixed = FixedNetwork(network.spec)
     fixed.mean.copy_((WHITE * network.mean).round())

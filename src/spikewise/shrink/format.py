@@ -21,6 +21,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise._arguments import checks_arguments
 from spikewise._choices import Rounding
 from spikewise.errors import DataError, ParameterError, unknown_name, whole_number
 from spikewise.fixed_point import QFormat
@@ -35,6 +36,7 @@ _DEAD = 2.0**-24
 _FINER = 3  # number of powers of two to try below the one that clips no weight
 
 
+@checks_arguments
 @dataclass(frozen=True, slots=True)
 class FixedFormat:
     """Bits of a network in fixed point.
@@ -94,7 +96,7 @@ class FixedFormat:
         """Inverse of :meth:`to_dict`; raises DataError if an entry is missing, unknown or impossible."""
         try:
             return cls(**{each.name: raw[each.name] for each in fields(cls)})
-        except (KeyError, TypeError, ParameterError) as error:
+        except (KeyError, IndexError, TypeError, ParameterError) as error:
             raise DataError(f"the fixed-point format has a missing or impossible entry; {error}") from None
 
 

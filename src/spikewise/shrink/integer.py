@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
-from spikewise._gates import as_array
+from spikewise._arguments import checks_arguments
+from spikewise._gates import MOST_STEPS, as_array
 from spikewise.errors import ShapeError, whole_number
 
 from .fixed import DECAY_BITS, FixedLayer, FixedNetwork, FixedShortcut
@@ -20,6 +21,7 @@ from .kernels import add_events
 Ints = NDArray[np.int64]
 
 
+@checks_arguments
 def run_integer(network: FixedNetwork, images: ArrayLike, n_steps: int) -> Ints:
     """Compute the counts of every class at every step, not accumulated, with integer arithmetic alone.
 
@@ -55,7 +57,7 @@ def run_integer(network: FixedNetwork, images: ArrayLike, n_steps: int) -> Ints:
             f"images must be bytes of shape (B, {network.spec.in_shape}), or (T, B, {network.spec.in_shape}) if they "
             f"are recordings; got {values.dtype} of shape {values.shape}."
         )
-    n_steps = whole_number("n_steps", n_steps, 1, len(values) if values.ndim == 5 else None)
+    n_steps = whole_number("n_steps", n_steps, 1, len(values) if values.ndim == 5 else MOST_STEPS)
     # Channels last: the sums that one event changes are then neighbours in memory.
     pixels = np.moveaxis(values.astype(np.int64) - _ints(network.mean)[:, None, None], -3, -1)
     layers = [

@@ -18,7 +18,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise._arguments import checks_arguments
 from spikewise._gates import as_array, as_numbers, class_numbers
+from spikewise.data.formats.checks import MAX_CLASSES
 from spikewise.errors import ShapeError, unknown_name, whole_number
 
 
@@ -35,7 +37,7 @@ def class_counts(spike_counts: ArrayLike, labels: ArrayLike, n_classes: int) -> 
         Classes K.
     """
     counts = as_numbers(spike_counts, "spike_counts", 0, ndim=2)
-    classes = class_numbers(labels, len(counts), whole_number("n_classes", n_classes, 1), "labels")
+    classes = class_numbers(labels, len(counts), whole_number("n_classes", n_classes, 1, MAX_CLASSES), "labels")
     total = np.zeros((n_classes, counts.shape[1]))
     # Not total[classes] += counts, which would add only the last of several samples of a class.
     np.add.at(total, classes, counts)
@@ -56,7 +58,7 @@ def naive_bayes_evidence(counts: ArrayLike) -> NDArray[np.float64]:
     [[0.8, 0.2], [0.5, 0.5]]
     """
     # Laplace smoothing: a neuron that never fired for a class must not rule that class out.
-    smoothed = as_numbers(counts, "counts", 0, ndim=2) + 1.0
+    smoothed = as_numbers(counts, "counts", 0, ndim=2).astype(np.float64) + 1.0
     return np.asarray(np.log(smoothed / smoothed.sum(1, keepdims=True)))
 
 
@@ -125,6 +127,7 @@ def check_decoder(name: object) -> None:
         raise unknown_name("decoder", str(name), DECODERS)
 
 
+@checks_arguments
 def evidence_of(decoder: str, counts: ArrayLike, n_per_class: ArrayLike) -> NDArray[np.float64]:
     """Return the evidence (K, N) of the named decoder; raise ParameterError for an unknown name."""
     check_decoder(decoder)
@@ -135,4 +138,4 @@ def _rates(counts: ArrayLike, n_per_class: ArrayLike) -> NDArray[np.float64]:
     total, samples = as_numbers(counts, "counts", 0, ndim=2), as_numbers(n_per_class, "n_per_class", 0)
     if samples.shape != total.shape[:1]:
         raise ShapeError(f"counts must be (K, N) and n_per_class (K,); got {total.shape} and {samples.shape}.")
-    return total / np.maximum(samples, 1)[:, None]
+    return np.asarray(total.astype(np.float64) / np.maximum(samples, 1)[:, None])

@@ -12,10 +12,14 @@ References
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikewise._arguments import checks_arguments
 from spikewise._gates import as_numbers
 from spikewise.errors import ParameterError, whole_number
 
+_MOST_STEPS = 2**24  # catches mistakes
 
+
+@checks_arguments
 def direct_encode(values: ArrayLike, n_steps: int) -> NDArray[np.generic]:
     """Present the same values at every step, as a read-only view of shape (T, ...).
 
@@ -25,9 +29,10 @@ def direct_encode(values: ArrayLike, n_steps: int) -> NDArray[np.generic]:
     (3, 1, 2)
     """
     shown = as_numbers(values, "values")
-    return np.broadcast_to(shown, (whole_number("n_steps", n_steps, 1), *shown.shape))
+    return np.broadcast_to(shown, (whole_number("n_steps", n_steps, 1, _MOST_STEPS), *shown.shape))
 
 
+@checks_arguments
 def poisson_encode(intensity: ArrayLike, n_steps: int, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Draw spike trains whose firing probability per step equals the intensity.
 
@@ -55,7 +60,7 @@ def poisson_encode(intensity: ArrayLike, n_steps: int, rng: np.random.Generator)
     >>> poisson_encode([[0.0, 1.0]], 2, np.random.default_rng(0)).tolist()
     [[[False, True]], [[False, True]]]
     """
-    n_steps = whole_number("n_steps", n_steps, 1)
+    n_steps = whole_number("n_steps", n_steps, 1, _MOST_STEPS)
     probability = as_numbers(intensity, "intensity", 0)
     if probability.max(initial=0) > 1:
         raise ParameterError(f"intensity must lie in [0, 1]; got {probability.max():g}. Scale the images first.")

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from spikewise._arguments import check_argument
+from spikewise._gates import step_count
 from spikewise.errors import ParameterError, positive_number, whole_number
 
 from .records import listed
@@ -114,9 +116,9 @@ class LayerShape:
         object.__setattr__(self, key, value)
 
     def _check(self, where: str) -> None:
-        if self.kind not in ("conv", "linear"):
+        if not isinstance(self.kind, str) or self.kind not in ("conv", "linear"):
             raise ParameterError(f"{where}: kind must be conv or linear; got {self.kind!r}.")
-        if self.lateral not in ("none", "broadcast", "matrix"):
+        if not isinstance(self.lateral, str) or self.lateral not in ("none", "broadcast", "matrix"):
             raise ParameterError(f"{where}: lateral must be none, broadcast or matrix; got {self.lateral!r}.")
         if self.kind == "linear":
             for key in (*_PAIRS, *_MAPS):
@@ -259,7 +261,8 @@ class LayerActivity:
     @classmethod
     def from_rates(cls, shape: LayerShape, in_rate: float, out_rate: float, n_steps: int) -> LayerActivity:
         """Return the activity of a layer whose inputs and outputs are active with these probabilities at every step."""
-        n_steps = whole_number("n_steps", n_steps, 1)
+        check_argument("shape", shape, LayerShape)
+        n_steps = step_count(n_steps)
         for key, rate in (("in_rate", in_rate), ("out_rate", out_rate)):
             positive_number(f"{key} of layer {shape.name!r}", rate, 1.0, zero=True)
         return cls(

@@ -33,6 +33,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from spikewise._arguments import checks_arguments
 from spikewise.errors import ParameterError, unknown_name, whole_number
 
 from .layer import LayerActivity, LayerShape
@@ -85,6 +86,7 @@ class Metrics:
         return {"footprint_bytes": self.footprint_bytes, **asdict(self)}
 
 
+@checks_arguments
 def count_metrics(workload: Workload, zero_weights: Mapping[str, int] | None = None) -> Metrics:
     """Count operations, memory and sparsity of a workload with its early exit.
 
@@ -171,6 +173,7 @@ def _share_of_zeros(workload: Workload, zero_weights: Mapping[str, int]) -> floa
     return sum(zero_weights.values()) / sum(sizes.values())
 
 
+@checks_arguments
 def in_spike_share(load: Workload) -> float:
     """Return the network's input spikes with early exit as a share of those of full runs.
 

@@ -45,6 +45,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from spikewise._arguments import checks_arguments
 from spikewise.errors import DataError, ParameterError, whole_number
 
 from .layer import MAX_BITS, LayerActivity, LayerShape, check_follows
@@ -52,6 +53,7 @@ from .table_file import TableFile, TableRow, flag, is_table, pair, read_table, s
 from .workload import Workload
 
 
+@checks_arguments
 def read_layer_table(
     path: str | os.PathLike[str],
     *,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from spikewise._files import read_text
+from spikewise._opener import as_path
 from spikewise.errors import DataError, whole_number
 
 from .layer import MAX_SIZE
@@ -53,7 +54,7 @@ def is_table(path: str | os.PathLike[str]) -> bool:
     >>> is_table("layers.csv"), is_table("workload.json")
     (True, False)
     """
-    return Path(path).suffix.lower() in (".csv", ".toml")
+    return as_path(path, "the path of a workload", DataError).suffix.lower() in (".csv", ".toml")
 
 
 def read_table(path: str | os.PathLike[str]) -> TableFile:
@@ -64,8 +65,8 @@ def read_table(path: str | os.PathLike[str]) -> TableFile:
     DataError
         If the file is absent, too large or not text, or has wrong syntax, an unknown key or no layer.
     """
-    source = Path(path)
-    if not is_table(source):
+    source = as_path(path, "the path of a workload", DataError)
+    if not is_table(path):
         raise DataError(f"{source} must be a layer table that ends in .csv or .toml. Rename it.")
     text = read_text(source, "layer table", MAX_TABLE_BYTES)
     if "\0" in text:

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from spikewise._arguments import checks_arguments
 from spikewise._files import read_json, write_json
 from spikewise.errors import DataError, ParameterError, whole_number
 
@@ -168,6 +169,7 @@ class Workload:
         """Return the same network with every sample run to the last step."""
         return replace(self, alive_activity=self.activity, exit_histogram=())
 
+    @checks_arguments
     def cut_at(self, step: int) -> Workload:
         """Return the same network with every sample stopped after this step (1..T).
 
@@ -183,6 +185,7 @@ class Workload:
         rows = tuple(LayerActivity(*(getattr(row, item.name)[:step] for item in fields(row))) for row in self.activity)
         return Workload(self.name, self.layers, rows, n_samples=self.n_samples)
 
+    @checks_arguments
     def with_bits(self, n_bits: int) -> Workload:
         """Return the same network with this many bits for weights and membrane potentials.
 

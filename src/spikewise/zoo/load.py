@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from spikewise._arguments import checks_arguments
 from spikewise._files import read_json
 from spikewise.dynamic.anytime import AnytimeClassifier
 from spikewise.dynamic.fingerprint import model_identity
@@ -34,6 +35,7 @@ def model_names() -> list[str]:
     return sorted(path.name.removesuffix(CARD) for path in FOLDER.glob(f"*{CARD}"))
 
 
+@checks_arguments
 def load_card(name: str) -> ModelCard:
     """Read the card of a network.
 
@@ -55,6 +57,7 @@ def load_card(name: str) -> ModelCard:
         raise DataError(f"{path} must be a card of a model; {where}: {problem['msg']}. Install it again.") from None
 
 
+@checks_arguments
 def load_model(name: str) -> AnytimeClassifier:
     """Load a trained network; a deep one needs the extra ``deep``.
 
@@ -91,6 +94,7 @@ def load_model(name: str) -> AnytimeClassifier:
     return SpikingClassifier.load(path)
 
 
+@checks_arguments
 def load_rule(name: str, setting: str = "drop-0.005") -> UncertaintyExit | NeverExit:
     """Load an exit rule of a network, which was chosen on validation images.
 
@@ -113,6 +117,7 @@ def load_rule(name: str, setting: str = "drop-0.005") -> UncertaintyExit | Never
     return rule_from_dict(found.rule)
 
 
+@checks_arguments
 def load_monitor(
     name: str, setting: str = "drop-0.005", *, window: int = 500, false_alarms: float = 0.001
 ) -> DriftMonitor:

@@ -418,7 +418,7 @@ def test_precision_is_what_the_caller_says(frames):
     assert told.precision_note() == "weights 4 bits, states 12 bits, network input 6 bits"
     for key in ("weight_bits", "state_bits", "input_bits"):
         for value in (0, 33, "8", 2.5):
-            with pytest.raises(ParameterError, match=rf"{key} must lie in 1..32, an integer; got {value!r}"):
+            with pytest.raises(ParameterError, match=rf"{key} must (lie in 1..32,|be) an integer; got {value!r}"):
                 direct("copies", images, **{key: value})
 
 
@@ -569,23 +569,23 @@ def test_what_cannot_be_counted_is_named(model, words):
 def test_wrong_arguments_are_named(frames):
     with pytest.raises(ParameterError, match="model must be a torch module; got function"):
         record_workload(lambda x: x, X, 2)
-    with pytest.raises(ParameterError, match="images must be a tensor; got ndarray"):
+    with pytest.raises(ParameterError, match="images must be a Tensor; got a ndarray"):
         record_workload(Single(), X.numpy(), 2)
     with pytest.raises(ShapeError, match="at least one sample along axis 0"):
         record_workload(Single(), X[:0], 2)
     with pytest.raises(ShapeError, match="at least one sample along axis 2"):
         record_workload(Single(), X, 2, sample_axis=2)
-    with pytest.raises(ParameterError, match="n_steps must be an integer of at least 1"):
+    with pytest.raises(ParameterError, match="n_steps must lie in 1"):
         record_workload(Single(), X, 0)
     with pytest.raises(ParameterError, match="batch_size"):
         record_workload(Single(), X, 2, batch_size=0)
-    with pytest.raises(ParameterError, match="sample_axis must be an integer of at least 0; got '1'"):
+    with pytest.raises(ParameterError, match="sample_axis must be an integer; got '1'"):
         record_workload(Single(), X, 2, sample_axis="1")
-    with pytest.raises(ParameterError, match=r"run must be a function .* got 3\. Leave it out"):
+    with pytest.raises(ParameterError, match="run must be a function or None; got 3"):
         record_workload(Single(), X, 2, run=3)
     with pytest.raises(ParameterError, match="rule must be an exit rule; got 3"):
         record_workload(Single(), X, 2, 3)
-    with pytest.raises(ParameterError, match="name of a workload must be text; got 3"):
+    with pytest.raises(ParameterError, match="name must be text; got 3"):
         record_workload(Looping(), frames, T, sample_axis=1, name=3)
     for value in (np.nan, np.inf):
         with pytest.raises(ParameterError, match="images must be finite; got NaN or infinity"):

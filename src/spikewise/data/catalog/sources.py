@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spikewise._arguments import checks_arguments
 from spikewise.data.binning import Binning
 from spikewise.data.formats.checks import Labels, Pixels, as_pixels, check_size
 from spikewise.data.formats.folder import read_class_folders
@@ -62,6 +63,7 @@ class Source:
     known: NamedSet | None = None
 
 
+@checks_arguments
 def open_source(
     name: str | os.PathLike[str],
     root: str | os.PathLike[str] | None = None,

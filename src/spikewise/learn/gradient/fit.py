@@ -17,6 +17,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from spikewise._arguments import checks_arguments
 from spikewise._gates import class_numbers
 from spikewise.errors import ParameterError, RunError
 from spikewise.network.inputs import check_images, sample_axis
@@ -84,6 +85,7 @@ class FitResult:
         return len(self.history)
 
 
+@checks_arguments
 def fit(
     model: TrainableNetwork,
     train: Pair,

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from spikewise._arguments import checks_arguments
 from spikewise._choices import Accumulate
 from spikewise.errors import ParameterError, ShapeError, unknown_name
 
@@ -129,6 +130,7 @@ def prefix_distillation(outputs: Tensor, *, accumulate: Accumulate = "mean", tem
 LOSSES = {"static": static_loss, "per_step": per_step_loss, "cumulative": cumulative_loss}
 
 
+@checks_arguments
 def loss_named(
     name: str,
     *,

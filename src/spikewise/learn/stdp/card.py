@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from spikewise._choices import Rounding
-from spikewise.errors import ParameterError
+from spikewise.errors import ParameterError, whole_number
 from spikewise.fixed_point import QFormat
 from spikewise.workload.records import record
 
@@ -120,6 +120,7 @@ def quantized_engine(engine: Engine, n_bits: int, rounding: Rounding, seed: int 
     settings = replace(engine.settings, n_bits=n_bits, rounding=rounding)
     copy = build_engine(engine.rule, settings)
     # With the default seed of 0, rounding depends only on the training seed and the bits.
+    seed = whole_number("seed", seed, 0)
     rng = np.random.default_rng([int(settings.seed), n_bits, *[seed] * (seed != 0)])
     grid = QFormat(0, n_bits, is_signed=False)
     copy.restore({**engine.arrays(), "weights": grid.quantize(engine.weights, rounding, rng)})

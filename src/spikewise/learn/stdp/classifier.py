@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -20,13 +20,14 @@ from sklearn.utils import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
+from spikewise._arguments import checks_arguments
 from spikewise._choices import Bits, Rounding
 from spikewise._gates import as_array, as_numbers
 from spikewise.dynamic.anytime import Answer, ExitResult, answers_of
 from spikewise.dynamic.fingerprint import fingerprint_of
 from spikewise.dynamic.rule import ExitRule
 from spikewise.dynamic.trace import ScoreTrace
-from spikewise.errors import DataError, ParameterError, ShapeError
+from spikewise.errors import DataError, ParameterError, ShapeError, positive_number
 from spikewise.spikes.decode import check_decoder, class_counts, evidence_of
 from spikewise.weights import as_card, read_weights, write_weights
 from spikewise.workload.operations import OperationCounts
@@ -106,6 +107,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @checks_arguments
     def fit(
         self,
         X: ArrayLike,
@@ -148,7 +150,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         """
         is_new = not hasattr(self, "encoder_")
         X, y = self._labelled(X, y, reset=is_new)
-        named = None if classes is None else np.unique(as_array(classes, "classes"))
+        named = None if classes is None else np.unique(_checked_classes(classes))
         known = (np.unique(y) if named is None else named) if is_new else np.asarray(self.classes_)
         if named is not None and not np.array_equal(named, known):
             raise ParameterError(f"classes must stay as in the first call ({known.tolist()}); got {named.tolist()}.")
@@ -184,7 +186,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         if weights.shape != (len(y),):
             raise ShapeError(f"sample_weight must hold a weight per sample ({len(y)}); got shape {weights.shape}.")
         if class_weight is not None:
-            weights = weights * compute_sample_weight(class_weight, y)
+            weights = weights * compute_sample_weight(_checked_weights(class_weight, y), y)
         return self._label(X, y, weights)
 
     def _label(self, X: Any, y: NDArray[Any], weights: NDArray[np.float64] | None = None) -> STDPClassifier:
@@ -207,6 +209,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
         self.evidence_ = evidence_of(self.decoder, self.class_counts_, self.n_labelled_)
         self.decoder_ = self.decoder
 
+    @checks_arguments
     def quantized(self, n_bits: int, rounding: Rounding = "nearest", seed: int = 0) -> STDPClassifier:
         """Return a copy whose learned weights are rounded to ``n_bits`` bits (1 to 8), without learning again.
 
@@ -335,6 +338,7 @@ class STDPClassifier(ClassifierMixin, BaseEstimator):
             *self.content(), engine="numba", precision=precision, device="cpu", n_steps=settings.n_steps
         )
 
+    @checks_arguments
     def stream(self, sample: ArrayLike, rule: ExitRule) -> Iterator[Answer]:
         """Yield the answers to one sample (shape without B), replayed after a full run of the compiled loop."""
         return answers_of(self.trace(as_array(sample, "sample")[None]), rule)
@@ -437,3 +441,21 @@ def _activity(found: Responses, n_alive: NDArray[np.int64]) -> LayerActivity:
     n_running = np.maximum(n_alive, 1)
     spikes_in = tuple(found.in_spikes / n_running)
     return LayerActivity(spikes_in, spikes_in, tuple(found.out_spikes / n_running))
+
+
+def _checked_weights(class_weight: Any, y: NDArray[Any]) -> Any:
+    """Return factors on classes, or raise ParameterError if they are no mapping of classes to numbers."""
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        return class_weight
+    if not isinstance(class_weight, Mapping) or set(class_weight) - set(y.tolist()):
+        raise ParameterError(
+            f"class_weight must be 'balanced' or map the classes in y to numbers; got {repr(class_weight)[:60]}."
+        )
+    return {name: positive_number("class_weight", factor, np.inf, zero=True) for name, factor in class_weight.items()}
+
+
+def _checked_classes(classes: Any) -> NDArray[Any]:
+    found = as_array(classes, "classes")
+    if found.ndim != 1 or not all(isinstance(name, Hashable) for name in found.tolist()):
+        raise ShapeError(f"classes must be a list of the names or numbers of classes; got {repr(classes)[:60]}.")
+    return found

@@ -27,9 +27,11 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_non_negative
 
+from spikewise._arguments import checks_arguments
 from spikewise._choices import Bits, Rounding
+from spikewise._gates import as_numbers
 from spikewise.dynamic.rule import ExitRule
-from spikewise.errors import ParameterError, whole_number
+from spikewise.errors import ParameterError, ShapeError, whole_number
 from spikewise.spikes.streams import spike_shares
 
 from .card import build_engine, quantized_engine, settings_to_dict
@@ -128,6 +130,7 @@ class STDPEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @checks_arguments
     def fit(
         self,
         X: ArrayLike,
@@ -221,6 +224,7 @@ class STDPEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         n_samples = len(found.exit_steps)
         return np.bincount(found.samples * n + found.neurons, minlength=n_samples * n).reshape(n_samples, n)
 
+    @checks_arguments
     def respond(
         self,
         X: ArrayLike,
@@ -243,7 +247,10 @@ class STDPEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         check_is_fitted(self)
         data = self._features(X, reset=False)
-        drive = evidence if evidence is not None else np.zeros((1, self.engine_.n_neurons))
+        n_neurons = self.engine_.n_neurons
+        drive = np.zeros((1, n_neurons)) if evidence is None else as_numbers(evidence, "evidence", ndim=2)
+        if drive.shape[1] != n_neurons or not len(drive):
+            raise ShapeError(f"evidence must have shape (K, {n_neurons}); got {drive.shape}.")
         leaves = compiled_rule(rule, len(drive))
 
         def answer(first: int) -> Responses:
@@ -286,6 +293,7 @@ class STDPEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.engine_, self.n_features_in_, self.horizon_ = engine, engine.n_inputs, horizon
         return self
 
+    @checks_arguments
     def quantized(self, n_bits: int, rounding: Rounding = "nearest", seed: int = 0) -> STDPEncoder:
         """Return a copy whose learned weights are rounded to ``n_bits`` bits (1 to 8), without learning again.
 

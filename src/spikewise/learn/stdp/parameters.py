@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from joblib import effective_n_jobs
 
+from spikewise._arguments import check_argument, is_whole_number
 from spikewise.errors import ParameterError
 
 from .engines.base import LIMITS, Engine, Settings, check_rounding
@@ -34,6 +35,10 @@ def check_parameters(encoder: Any) -> None:
             "Use the lean rule without window."
         )
     n_threads(encoder.n_jobs)
+    check_argument("verbose", encoder.verbose, int | bool)
+    seed = encoder.random_state
+    if not (seed is None or isinstance(seed, np.random.RandomState) or (is_whole_number(seed) and 0 <= seed < 2**32)):
+        raise ParameterError(f"random_state must be None, a RandomState, or a seed in 0..2^32 - 1; got {seed!r}.")
 
 
 def n_threads(n_jobs: int | None) -> int:

@@ -19,6 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from spikewise._arguments import checks_arguments
+from spikewise._gates import step_count
 from spikewise.dynamic.rule import ExitRule, ask, check_rule
 from spikewise.errors import ParameterError, ShapeError, whole_number
 from spikewise.network.protocol import SteppingNetwork, TrainableNetwork, check_finite, check_network, evaluating
@@ -33,6 +35,7 @@ Run = Callable[[Any, Tensor], Any]
 
 
 @torch.no_grad()
+@checks_arguments
 def record_workload(
     model: SteppingNetwork | nn.Module,
     images: Tensor,
@@ -133,7 +136,7 @@ def record_workload(
             f"run must be a function of the network and a batch; got {run!r}. Leave it out, or pass one."
         )
     rule = None if rule is None else check_rule(rule)
-    n_steps, batch_size = whole_number("n_steps", n_steps, 1), whole_number("batch_size", batch_size, 1)
+    n_steps, batch_size = step_count(n_steps), whole_number("batch_size", batch_size, 1)
     bits = {"weight_bits": weight_bits, "state_bits": state_bits, "input_bits": input_bits}
     bits = {key: whole_number(key, value, 1, MAX_BITS) for key, value in bits.items()}
     watch, counts = Watch(model), ActivityCounts(n_steps, bits)

@@ -14,11 +14,12 @@ competition.
 
 from dataclasses import replace
 
+from spikewise._arguments import checks_arguments
 from spikewise.errors import ParameterError, positive_number, whole_number
 from spikewise.price.cost import CostReport
 from spikewise.price.digital.accelerator import DigitalAccelerator
 from spikewise.price.digital.neuromorphic import NeuromorphicChip
-from spikewise.price.protocol import Platform
+from spikewise.price.protocol import Platform, as_platform
 from spikewise.workload.layer import MAX_BITS
 from spikewise.workload.workload import LayerActivity, LayerShape, Workload
 
@@ -32,6 +33,7 @@ _ZEROS = {
 }
 
 
+@checks_arguments
 def matched_bits(n_steps: int) -> int:
     """Return the bits of an activation that has as many values as a spike count over n_steps.
 
@@ -64,6 +66,7 @@ def why_no_ann_baseline(workload: Workload, platform: Platform) -> str:
     return ""
 
 
+@checks_arguments
 def ann_workload(
     workload: Workload, activation_bits: int | None = None, activation_rate: float = ACTIVATION_RATE
 ) -> Workload:
@@ -102,6 +105,7 @@ def ann_workload(
     return Workload(f"{workload.name}-ann", layers, tuple(busy), (), histogram, workload.n_samples)
 
 
+@checks_arguments
 def image_density(workload: Workload) -> float:
     """Return the share of non-zero values of the image: measured if the first layer reads it, else an upper bound.
 
@@ -117,6 +121,7 @@ def image_density(workload: Workload) -> float:
     return round(min(1.0, seen / layer.n_unfolded), 12)
 
 
+@checks_arguments
 def ann_baseline(
     workload: Workload,
     platform: Platform,
@@ -144,7 +149,7 @@ def ann_baseline(
     >>> [bool(chip.estimate(load).energy_j < ann_baseline(load, chip).energy_j) for load in (busy, quiet)]
     [False, True]
     """
-    if isinstance(platform, NeuromorphicChip):
+    if isinstance(as_platform(platform), NeuromorphicChip):
         raise ParameterError(
             f"platform must compute dense layers; got {platform.name!r}, which is driven by events. "
             "Price the baseline on digital-45nm or an embedded processor."
@@ -155,6 +160,7 @@ def ann_baseline(
     return replace(report, assumptions=(*report.assumptions, *lines))
 
 
+@checks_arguments
 def ann_baselines(workload: Workload, platform: Platform) -> tuple[CostReport, ...]:
     """Price the conventional network and, where it is unknown whether zeros save products, also the case that they do.
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from spikewise._arguments import checks_arguments
 from spikewise._files import mendable, read_json, write_json
 from spikewise.errors import DataError
 from spikewise.price.cost import CostReport
@@ -71,6 +72,7 @@ class PriceFigures:
         )  # fmt: skip
 
 
+@checks_arguments
 def price_all(workload: Workload, platform: str) -> Prices:
     """Price a workload on a platform and on its companions.
 

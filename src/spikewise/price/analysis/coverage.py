@@ -7,9 +7,10 @@ out ("no"), or the platform has no such hardware ("n/a").
 
 from typing import Literal, get_args
 
+from spikewise._arguments import checks_arguments
 from spikewise.price.imc.chip import ImcChip
 from spikewise.price.imc.schedule import SPECULATION
-from spikewise.price.protocol import Platform
+from spikewise.price.protocol import Platform, as_platform
 
 Included = Literal["yes", "time only", "no", "n/a"]
 Term = Literal[
@@ -52,6 +53,7 @@ _KINDS: dict[str, dict[Term, Included]] = {
 """Terms that prices on other kinds of platforms do not fully include; all other terms are included."""
 
 
+@checks_arguments
 def coverage_of(platform: Platform) -> dict[str, Included]:
     """Return for every term of :data:`TERMS` whether the price of a platform includes it.
 
@@ -63,6 +65,7 @@ def coverage_of(platform: Platform) -> dict[str, Included]:
     >>> coverage_of(load_platform("rram-64-32nm"))["drivers"], coverage_of(load_platform("digital-45nm"))["converters"]
     ('no', 'n/a')
     """
+    platform = as_platform(platform)
     if isinstance(platform, ImcChip):
         return _coverage_of_chip(platform)
     exceptions = _KINDS.get(platform.kind, {})

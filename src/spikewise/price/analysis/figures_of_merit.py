@@ -12,6 +12,7 @@ counts work that sparsity saved. Inferences run one after the other, never in pa
 
 from dataclasses import dataclass
 
+from spikewise._arguments import checks_arguments
 from spikewise.price.cost import CostReport
 from spikewise.workload.metrics import count_metrics
 from spikewise.workload.workload import Workload
@@ -38,6 +39,7 @@ class FiguresOfMerit:
     power_density_w_per_m2: float | None
 
 
+@checks_arguments
 def merit_figures(report: CostReport, workload: Workload) -> FiguresOfMerit:
     """Compute figures of merit with early exit; pass ``report.static`` and ``workload.without_exit()`` for a full run.
 

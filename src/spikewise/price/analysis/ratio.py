@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from spikewise._arguments import checks_arguments
+from spikewise.errors import ParameterError
 from spikewise.price.cost import CostReport
 from spikewise.price.ledger import CORNERS
 
@@ -46,6 +48,7 @@ class Ratio:
 Pair = tuple[CostReport, Sequence[CostReport]]
 
 
+@checks_arguments
 def ratio_of(
     report: CostReport, baselines: Sequence[CostReport], figure: str = "energy_j", varied: Sequence[Pair] = ()
 ) -> Ratio | None:
@@ -72,6 +75,9 @@ def ratio_of(
     >>> ratio_of(chip.estimate(load), ann_baselines(load, chip)).answer
     'yes'
     """
+    if not baselines or not isinstance(getattr(report, figure, None), int | float):
+        what = f"a figure of a report; got {figure!r}" if baselines else "followed by at least one baseline; got none"
+        raise ParameterError(f"figure must be {what}.")
     ours = [float(getattr(report.at(corner), figure)) for corner in CORNERS]
     ratios = []
     for baseline in baselines:

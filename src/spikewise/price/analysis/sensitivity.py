@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from spikewise._arguments import checks_arguments
 from spikewise.errors import ParameterError, unknown_name, whole_number
 from spikewise.price.protocol import Platform
 from spikewise.price.quantity import Quantity, constants_of
@@ -43,6 +44,7 @@ class Swing:
         return abs(self.high - self.low)
 
 
+@checks_arguments
 def sensitivity(
     platform: Platform, workload: Workload, figure: str = "energy_j", n_strongest: int = 10
 ) -> tuple[Swing, ...]:

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from spikewise._arguments import checks_arguments
 from spikewise.price.accounts import Accounts
 from spikewise.price.cost import CostReport
 from spikewise.price.ledger import FloatArray
@@ -102,6 +103,7 @@ class DigitalAccelerator(PlatformSettings):
         """Return the energy (3,) of a 32-bit addition, of which random numbers are made."""
         return at_bits(self.integer.add, 32)
 
+    @checks_arguments
     def estimate(self, workload: Workload) -> CostReport:
         """Price a workload; a layer whose inputs have several bits multiplies, all others add."""
         accounts, stored = Accounts.of(workload, COMPONENTS), memories(workload)

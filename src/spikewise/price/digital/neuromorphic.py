@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from spikewise._arguments import checks_arguments
 from spikewise.price.accounts import Accounts
 from spikewise.price.cost import CostReport
 from spikewise.price.ledger import FloatArray
@@ -67,6 +68,7 @@ class NeuromorphicChip(PlatformSettings):
         n_cores = np.ceil(per_layer(workload, "n_neurons") / self.neurons_per_core.corners[1])
         return np.asarray(np.maximum(n_cores, 1.0))
 
+    @checks_arguments
     def estimate(self, workload: Workload) -> CostReport:
         """Price a workload; inputs of several bits are sent as one event for each bit, at most."""
         accounts = Accounts.of(workload, COMPONENTS)

@@ -21,11 +21,12 @@ from typing import Literal
 
 import numpy as np
 
+from spikewise._arguments import checks_arguments
 from spikewise.errors import ParameterError, unknown_name
 from spikewise.price.accounts import Accounts
 from spikewise.price.cost import CostReport
 from spikewise.price.ledger import FloatArray
-from spikewise.price.protocol import Platform
+from spikewise.price.protocol import Platform, as_platform
 from spikewise.workload.layer import LayerShape
 from spikewise.workload.operations import OperationCounts, Operations
 from spikewise.workload.workload import Workload
@@ -42,12 +43,14 @@ _STATES = 4  # potential, adaptive threshold, refractory time, gain or trace
 _INHIBITORY_STATES = 2  # potential, refractory time
 
 
+@checks_arguments
 def weight_bits_of(layer: LayerShape) -> float:
     """Return the bits of all weights of a layer, stored inhibition included."""
     n_lateral = layer.n_neurons**2 if layer.lateral == "matrix" else 0
     return float((layer.n_weights + n_lateral) * layer.weight_bits)
 
 
+@checks_arguments
 def state_bits_of(layer: LayerShape, phase: Phase) -> float:
     """Return the bits of all states of a layer during inference or training."""
     # Inhibition by a matrix has neurons of its own; training keeps one more value per input (trace or rate).
@@ -56,6 +59,7 @@ def state_bits_of(layer: LayerShape, phase: Phase) -> float:
     return float(n_states * layer.state_bits)
 
 
+@checks_arguments
 def estimate_operations(workload: Workload, platform: Platform, phase: Phase = "inference") -> CostReport:
     """Price the counted operations of one sample, mean over the samples.
 
@@ -102,7 +106,7 @@ def estimate_operations(workload: Workload, platform: Platform, phase: Phase = "
     if isinstance(platform, RooflineProcessor):
         return _on_processor(workload, platform, phase, parts)
     raise ParameterError(
-        f"platform must be digital or an embedded processor to price operations; got {platform.name!r}."
+        f"platform must be digital or an embedded processor to price operations; got {as_platform(platform).name!r}."
     )
 
 

@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from spikewise._arguments import checks_arguments
 from spikewise.errors import positive_number
 from spikewise.price.accounts import Accounts
 from spikewise.price.cost import CostReport
@@ -57,6 +58,7 @@ class RooflineProcessor(PlatformSettings):
         default=None, description="measured time of one sample that runs every step, instead of the roofline"
     )
 
+    @checks_arguments
     def measured(self, power_w: float, time_s: float, source: str = "measured by the user") -> RooflineProcessor:
         """Return the same processor with measured power and measured time of one sample that runs every step."""
         found = {}
@@ -65,6 +67,7 @@ class RooflineProcessor(PlatformSettings):
             found[key] = Quantity(value=exact, low=exact, high=exact, unit=unit, source=source, tag="run")
         return self.model_copy(update=found)
 
+    @checks_arguments
     def estimate(self, workload: Workload) -> CostReport:
         """Price a workload, one sample at a time."""
         accounts = Accounts.of(workload, COMPONENTS)

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from spikewise._arguments import checks_arguments
 from spikewise.price.accounts import FIXED, report_of
 from spikewise.price.cost import CostReport
 from spikewise.price.ledger import FloatArray
@@ -77,6 +78,7 @@ class ImcChip(PlatformSettings):
         """Return crossbars, tiles and cycles of each layer; raises CapacityError if the layers do not fit."""
         return place(workload.layers, self.mapping)
 
+    @checks_arguments
     def estimate(self, workload: Workload) -> CostReport:
         """Price a workload.
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from spikewise.errors import ParameterError, unknown_name
+from spikewise.errors import ParameterError, unknown_name, whole_number
 from spikewise.workload.records import record
 
 from .lean import CompetingNeurons, LeanRule, lean_defaults, spread_of
@@ -50,7 +50,7 @@ def resolve_rule(rule: str | Rule, n_neurons: int) -> Rule:
     if isinstance(rule, str):
         if rule not in RULES:
             raise unknown_name("rule", rule, RULES)
-        return RULES[rule](n_neurons)
+        return RULES[rule](whole_number("n_neurons", n_neurons, 1))
     # Exact types, since files store a rule by the name of its class.
     if type(rule) not in _KINDS.values():
         raise ParameterError(f"rule must be one of {', '.join(RULES)}, or a rule object; got {rule!r}.")

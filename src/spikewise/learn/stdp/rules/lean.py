@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewise._arguments import checks_arguments
 from spikewise.errors import ParameterError, positive_number, whole_number
 
 LEVELS_PER_MV = 64
@@ -191,6 +192,7 @@ class LeanRule:
 _FIRST_SPIKE_RISE = 6.0  # such a sample has one output spike, not four or five, so thresholds rise faster
 
 
+@checks_arguments
 def lean_defaults(n_neurons: int, *, first_spike: bool = False) -> LeanRule:
     """Return the lean rule with schedules for a network of this size.
 

@@ -27,6 +27,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
+from spikewise._arguments import checks_arguments
 from spikewise.errors import ParameterError, positive_number, unknown_name, whole_number
 
 from .lean import MOST_EVENTS, CompetingNeurons, check_neurons
@@ -182,6 +183,7 @@ class TraceRule:
         return np.multiply.accumulate(factors)
 
 
+@checks_arguments
 def diehl_cook_defaults(n_neurons: int) -> TraceRule:
     """Return the baseline for a network of this size: inhibitory neurons, updates at every spike, weight dependence.
 
@@ -204,6 +206,7 @@ def diehl_cook_defaults(n_neurons: int) -> TraceRule:
     return TraceRule(nu_post=0.02, nu_pre=1e-4, theta_plus=0.5 * n_neurons / 400, mu=1.0)
 
 
+@checks_arguments
 def fspinn_defaults(
     n_neurons: int,
     *,
