@@ -16,6 +16,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any, TypeVar
 
 from spikewise.errors import ParameterError, unknown_name
@@ -60,16 +61,17 @@ def checks_arguments(target: _Target) -> _Target:
 def _checked(function: Any, named: Any) -> Any:
     # Names of annotations may stand further down in the file, so they are looked up at the first call.
     @functools.cache
-    def rules() -> tuple[list[str], dict[str, Any]]:
+    def rules() -> tuple[list[str], dict[str, tuple[Any, _Test]]]:
         names = [key for key, each in inspect.signature(function).parameters.items() if each.kind not in _UNCHECKED]
-        return names, {key: hint for key, hint in _hints(function, named) if key in names and _test(hint)}
+        tests = {key: (hint, _test(hint)) for key, hint in _hints(function, named) if key in names}
+        return names, {key: (hint, test) for key, (hint, test) in tests.items() if test is not None}
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        names, hints = rules()
-        for name, value in (*zip(names, args, strict=False), *kwargs.items()):
-            if name in hints:
-                check_argument(name, value, hints[name])
+        names, tests = rules()
+        for name, value in chain(zip(names, args, strict=False), kwargs.items()):
+            if name in tests and not tests[name][1](value):
+                check_argument(name, value, tests[name][0])
         return function(*args, **kwargs)
 
     return call
@@ -126,7 +128,7 @@ def _test(hint: Any) -> _Test | None:
         is_path = os.PathLike in parts or os.PathLike[str] in parts
         # A path may be text, but text with a zero byte is no path.
         tests = [_test(part) for part in parts if not (is_path and part is str)]
-        return None if None in tests else lambda value: any(test(value) for test in tests if test)
+        return None if None in tests else _any_of([test for test in tests if test])
     if origin is tuple or hint is tuple:
         return _tuple_test(parts)
     if origin in _GROUPS:
@@ -140,6 +142,11 @@ def _test(hint: Any) -> _Test | None:
     is_known = inspect.isclass(hint) and hint.__module__.split(".")[0] in ("spikewise", "torch", "numpy")
     # Protocols have gates of their own.
     return (lambda value: isinstance(value, hint)) if is_known and not getattr(hint, "_is_protocol", False) else None
+
+
+def _any_of(tests: list[_Test]) -> _Test:
+    first, *others = tests
+    return lambda value: first(value) or any(test(value) for test in others)
 
 
 def _tuple_test(parts: tuple[Any, ...]) -> _Test:
@@ -161,6 +168,8 @@ def _tuple_test(parts: tuple[Any, ...]) -> _Test:
 
 def is_whole_number(value: Any) -> bool:
     """Whether a value is an integer of any type, of at most 64 bits; a truth value is none."""
+    if type(value) is int:
+        return -(2**63) < value < 2**63
     try:
         return not isinstance(value, bool) and abs(operator.index(value)) < 2**63  # longer ones fit nowhere
     except TypeError:
@@ -168,7 +177,8 @@ def is_whole_number(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+    # The abstract class is asked last: that takes longer.
+    return type(value) in (int, float) or (isinstance(value, numbers.Real) and not isinstance(value, bool))
 
 
 def _is_truth(value: Any) -> bool:

@@ -54,6 +54,8 @@ def as_array(values: Any, what: str) -> NDArray[Any]:
     ParameterError
         If the values are no dense array, or some are masked.
     """
+    if type(values) is np.ndarray and values.dtype.isnative:
+        return values
     try:
         if _is_tensor(values):
             values = values.detach().cpu()
@@ -70,8 +72,10 @@ def as_array(values: Any, what: str) -> NDArray[Any]:
     return found if found.dtype.isnative else found.astype(found.dtype.newbyteorder("="))
 
 
-def as_numbers(values: Any, what: str, least: float = -math.inf, *, ndim: int | None = None) -> NDArray[Any]:
-    """Return values as an array of finite real numbers, of the type they have; truth values count as 0 and 1.
+def as_numbers(
+    values: Any, what: str, least: float = -math.inf, *, ndim: int | None = None, finite: bool = True
+) -> NDArray[Any]:
+    """Return values as an array of real numbers, of the type they have; truth values count as 0 and 1.
 
     Parameters
     ----------
@@ -83,6 +87,8 @@ def as_numbers(values: Any, what: str, least: float = -math.inf, *, ndim: int | 
         Smallest number that is allowed.
     ndim : int, optional
         Number of dimensions; any if absent.
+    finite : bool
+        Whether to refuse NaN and infinity.
 
     Raises
     ------
@@ -102,7 +108,7 @@ def as_numbers(values: Any, what: str, least: float = -math.inf, *, ndim: int | 
         raise ParameterError(f"{what} must be real numbers; got {_kind_of(values, found)}. Convert them.")
     if ndim is not None and found.ndim != ndim:
         raise ShapeError(f"{what} must have {ndim} dimensions; got shape {found.shape}.")
-    if found.dtype.kind == "f" and not np.isfinite(found).all():
+    if finite and found.dtype.kind == "f" and not np.isfinite(found).all():
         raise ParameterError(f"{what} must be finite; got NaN or infinity.")
     if least > -math.inf and found.size and found.min() < least:
         raise ParameterError(f"{what} must be at least {least:g}; got {found.min():g}.")
@@ -120,7 +126,8 @@ def as_whole(values: Any, what: str) -> NDArray[np.int64]:
     found = as_numbers(values, what)
     if found.dtype.kind == "f" and (wrong := found != np.rint(found)).any():
         raise ParameterError(f"{what} must hold whole numbers; got {found[wrong][0]:g}. Round them, if they mean that.")
-    if found.size and not -_MOST <= found.min() <= found.max() <= _MOST:
+    # Shorter integers and those of 64 bits with a sign fit.
+    if found.dtype.kind != "i" and found.size and not -_MOST <= found.min() <= found.max() <= _MOST:
         raise ParameterError(f"{what} must hold whole numbers of at most 2^62; got {found.min()}..{found.max()}.")
     return found.astype(np.int64, copy=False)
 

@@ -24,7 +24,7 @@ from .catalog.sources import open_recordings
 from .event_augment import EventAugmentation
 from .formats.checks import as_labels, check_size
 from .formats.event_checks import EVENT, Events, checked_events
-from .frames import bin_events
+from .frames import binned
 from .images import ImageSet
 from .split_rows import Samples, Share, Split, check_split, choose
 from .splits import content_digest, digest_array, sha256_of_digests
@@ -119,12 +119,12 @@ class EventSet:
     @checks_arguments
     def frames(self, n_steps: int, binning: Binning | None = None) -> ImageSet:
         """Bin the recordings into frames (T, B, 2, H, W) of 8 bits; see :func:`~spikewise.data.frames.bin_events`."""
-        binned = []
+        frames = []
         for events in self.recordings:
-            binned.append(bin_events(events, self.sensor, n_steps, binning))
+            frames.append(binned(events, self.sensor, n_steps, binning))
             # Inside the loop: the first frame already tells whether all of them fit into memory.
-            check_size((self.n_samples, *binned[0].shape), 1, "all frames together")
-        return ImageSet(np.stack(binned, 1), self.labels, self.classes, self.name, self.split)
+            check_size((self.n_samples, *frames[0].shape), 1, "all frames together")
+        return ImageSet(np.stack(frames, 1), self.labels, self.classes, self.name, self.split)
 
 
 @checks_arguments

@@ -66,10 +66,16 @@ def bin_events(
     >>> bin_events(events, (1, 2), 2).tolist()
     [[[[1, 0]], [[0, 1]]], [[[0, 0]], [[0, 1]]]]
     """
+    return binned(checked_events(events, sensor, "events"), sensor, n_steps, binning, dtype)
+
+
+def binned(
+    events: Events, sensor: Size, n_steps: int, binning: Binning | None = None, dtype: DTypeLike = np.uint8
+) -> NDArray[Any]:
+    """Bin events as :func:`bin_events` does, given events that a reader has checked."""
     binning = Binning() if binning is None else binning
     whole_number("n_steps", n_steps, 1, MAX_STEPS)
     height, width = binning.frame_size(sensor)
-    events = checked_events(events, sensor, "events")
     steps = _steps(events, n_steps, binning)
     is_kept = steps < n_steps
     places = []
@@ -181,4 +187,4 @@ def arriving_frames(
 def _frame(events: Events, sensor: Size, binning: Binning | None) -> NDArray[np.uint8]:
     # Only crop and size are used: these events are one step already, whichever way it was cut.
     kept = Binning() if binning is None else Binning(crop=binning.crop, size=binning.size)
-    return np.asarray(bin_events(events, sensor, 1, kept)[0], np.uint8)
+    return np.asarray(binned(events, sensor, 1, kept)[0], np.uint8)

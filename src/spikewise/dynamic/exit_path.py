@@ -20,7 +20,7 @@ from spikewise._gates import as_numbers, step_count
 from spikewise.dynamic.rule import RULES
 from spikewise.errors import ParameterError, ShapeError, unknown_name
 
-from .uncertainty import PerStep, UncertaintyExit
+from .uncertainty import PerStep, UncertaintyExit, at_step
 
 UNCERTAINTY_GRID: NDArray[np.float64] = np.geomspace(1e-4, 1.0, 161)
 """Default bounds, from the strictest to the loosest, 40 per decade."""
@@ -138,7 +138,8 @@ class ExitPath:
     @checks_arguments
     def bounds(self, n_steps: int) -> NDArray[np.float64]:
         """Return the bounds on uncertainty (M, n_steps) of each rule after step 1, 2, ..."""
-        return np.array([[rule.bound(step) for step in range(1, step_count(n_steps) + 1)] for rule in self.rules])
+        n_steps = step_count(n_steps)
+        return np.array([[at_step(rule.bounds, step) for step in range(1, n_steps + 1)] for rule in self.rules])
 
     @checks_arguments
     def uncertainty(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.float64]:

@@ -109,7 +109,6 @@ class EntropyExit(UncertaintyExit):
         return as_tuple(self.max_entropy)
 
     @classmethod
-    @checks_arguments
     def at(cls, bound: PerStep, accumulate: Accumulate = "mean", temperature: PerStep = 1.0) -> EntropyExit:
         """Build the rule with this bound on uncertainty, which is the entropy."""
         return cls(bound, accumulate, temperature)
@@ -156,7 +155,6 @@ class ConfidenceExit(UncertaintyExit):
         return tuple(1 - value for value in as_tuple(self.min_confidence))
 
     @classmethod
-    @checks_arguments
     def at(cls, bound: PerStep, accumulate: Accumulate = "mean", temperature: PerStep = 1.0) -> ConfidenceExit:
         """Build the rule with this bound on uncertainty, the probability of all other classes."""
         return cls(mapped(lambda value: 1 - value, as_bound(bound)), accumulate, temperature)
@@ -204,7 +202,6 @@ class MarginExit(UncertaintyExit):
         return tuple(math.exp(min(-value, 1.0)) for value in as_tuple(self.min_margin))
 
     @classmethod
-    @checks_arguments
     def at(cls, bound: PerStep, accumulate: Accumulate = "mean", temperature: PerStep = 1.0) -> MarginExit:
         """Build the rule with this bound on uncertainty, the ratio of the two largest probabilities."""
         return cls(mapped(lambda v: -math.log(v) if v > 0 else _NEVER_MARGIN, as_bound(bound)), accumulate, temperature)

@@ -62,7 +62,7 @@ class ScoreTrace:
     @classmethod
     def dense(cls, score_sum: ArrayLike, labels: ArrayLike | None = None) -> ScoreTrace:
         """Build a trace of scores that change at every step, from an array of shape (T, B, K)."""
-        values = as_numbers(score_sum, "score_sum")
+        values = as_numbers(score_sum, "score_sum", finite=False)  # which is checked below
         if values.ndim != 3 or 0 in values.shape:
             raise ShapeError(f"score_sum must have shape (T, B, K), each at least 1; got {values.shape}.")
         n_steps, n_samples, n_classes = values.shape

@@ -9,9 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikewise._arguments import checks_arguments
 from spikewise._choices import Accumulate
-from spikewise._gates import as_numbers
+from spikewise._gates import MOST_STEPS, as_numbers, step_count
 from spikewise.errors import ParameterError, ShapeError
 
 PerStep = float | tuple[float, ...]
@@ -88,24 +87,19 @@ class UncertaintyExit(ABC):
         """Return a rule that reads the same uncertainty and never stops early."""
         return self.at(0.0, self.accumulate, self.temperature)
 
-    @checks_arguments
     def scale(self, n_steps: int) -> float:
         """Return the factor that turns summed scores into the evidence of this step."""
-        if n_steps < 1:
-            raise ParameterError(f"n_steps must be at least 1; got {n_steps}.")
-        return 1 / (_at(self.temperature, n_steps) * (n_steps if self.accumulate == "mean" else 1))
+        n_steps = _checked_step(n_steps)
+        return 1 / (at_step(self.temperature, n_steps) * (n_steps if self.accumulate == "mean" else 1))
 
-    @checks_arguments
     def bound(self, n_steps: int) -> float:
         """Return the bound on uncertainty after n_steps."""
-        return _at(self.bounds, n_steps)
+        return at_step(self.bounds, _checked_step(n_steps))
 
-    @checks_arguments
     def uncertainty(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.float64]:
         """Return the uncertainty (B,) that is compared with the bound, given summed scores (B, K) after n_steps."""
-        return self.uncertainty_of(as_numbers(score_sum, "score_sum").astype(np.float64) * self.scale(n_steps))
+        return self.uncertainty_of(as_numbers(score_sum, "score_sum", finite=False) * self.scale(n_steps))
 
-    @checks_arguments
     def ready(self, score_sum: NDArray[np.floating], n_steps: int) -> NDArray[np.bool_]:
         """Tell for each sample (B,) whether its uncertainty is below the bound."""
         return np.asarray(self.uncertainty(score_sum, n_steps) < self.bound(n_steps))
@@ -121,8 +115,14 @@ class UncertaintyExit(ABC):
             raise ParameterError(f"temperature must be above 0; got {self.temperature}.")
 
 
-def _at(values: PerStep, n_steps: int) -> float:
-    return values[max(min(n_steps, len(values)), 1) - 1] if isinstance(values, tuple) else values
+def _checked_step(n_steps: int) -> int:
+    # Rules are asked at every step, so the usual case comes first.
+    return n_steps if type(n_steps) is int and 0 < n_steps <= MOST_STEPS else step_count(n_steps)
+
+
+def at_step(values: PerStep, n_steps: int) -> float:
+    """Return the value of a step; the last one holds for all later steps."""
+    return values[min(n_steps, len(values)) - 1] if isinstance(values, tuple) else values
 
 
 def as_tuple(values: PerStep) -> tuple[float, ...]:
@@ -142,7 +142,8 @@ def as_bound(values: Any) -> PerStep:
 
 def _per_step(name: str, values: Any) -> PerStep:
     """Return one finite number, or a tuple of one per step; raise ParameterError for anything else."""
-    is_row = isinstance(values, Sequence | np.ndarray) and not isinstance(values, str | bytes) and np.ndim(values) > 0
+    is_row = isinstance(values, Sequence | np.ndarray) and not isinstance(values, str | bytes)
+    is_row = is_row and not (isinstance(values, np.ndarray) and values.ndim == 0)
     try:
         if is_row and len(values):
             return tuple(_finite(value) for value in values)

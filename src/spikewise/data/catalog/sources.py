@@ -20,7 +20,7 @@ from spikewise.data.binning import Binning
 from spikewise.data.formats.checks import Labels, Pixels, as_pixels, check_size
 from spikewise.data.formats.folder import read_class_folders
 from spikewise.data.formats.npz import read_npz_images
-from spikewise.data.frames import bin_events
+from spikewise.data.frames import binned
 from spikewise.data.split_rows import Samples, image_samples
 from spikewise.data.splits import content_digest, digest_array
 from spikewise.errors import DataError, unknown_name
@@ -187,7 +187,7 @@ def _framed(sensor: tuple[int, int], n_steps: int, binning: Binning, recordings:
     """Bin recordings into frames (B, T, 2, H, W), with the digests of their events."""
     frames, labels, digests = [], [], []
     for events, label in recordings():
-        frames.append(bin_events(events, sensor, n_steps, binning))
+        frames.append(binned(events, sensor, n_steps, binning))
         check_size((len(frames), *frames[0].shape), 1, "all frames together")
         labels.append(label)
         # Of the events, not the frames: the splits are then the same for every number of steps.

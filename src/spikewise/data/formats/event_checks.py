@@ -95,7 +95,7 @@ def _described(events: Any) -> str:
 def _check_bounds(fields: Mapping[str, NDArray[Any]], size: tuple[int, int], where: str) -> None:
     limits = {"t": MAX_TIME_US, "x": size[1], "y": size[0], "p": 2}
     for name, values in fields.items():
-        if values.min() < 0 or values.max() >= limits[name]:
+        if (values.dtype.kind == "i" and values.min() < 0) or values.max() >= limits[name]:
             raise DataError(
                 f"{where}: {name} of an event must lie in 0..{limits[name] - 1}; "
                 f"got {values.min()}..{values.max()}. Is it damaged?"
