@@ -116,7 +116,7 @@ def test_a_run_without_an_exit_setting_is_refused(deep, few_digits, tmp_path, ca
     shutil.copytree(deep, bare)
     shutil.rmtree(bare / "exits")
     assert run(["shrink", str(bare), "--data", str(few_digits)]) == 2
-    assert "Run spikewise exit first" in " ".join(capsys.readouterr().err.split())
+    assert "Run: spikewise exit" in " ".join(capsys.readouterr().err.split())
 
 
 def test_killed_at_any_stage_it_goes_on(deep, few_digits, tmp_path, monkeypatch, capsys, undrawn):

@@ -111,7 +111,16 @@ def test_a_published_network_becomes_a_run_again(kind, request, tmp_path, few_di
     out = tmp_path / "again"
     assert run(["zoo"]) == 0
     assert run(["zoo", "few", "--out", str(out)]) == 0
-    assert "Next: spikewise exit" in capsys.readouterr().err
+    assert "Next: spikewise price" in capsys.readouterr().err
+    for command in ("price", "compare"):
+        assert run([command, str(out), *[str(trained)] * (command == "compare")]) == 0
+    shown = Run.open(out).exits["drop-0.005"]
+    original = Run.open(trained).exits["drop-0.005"]
+    assert shown.record == original.record
+    assert shown.load == original.load
+    assert [each.energy_j for each in shown.prices] == [each.energy_j for each in original.prices]
+    assert run(["stream", str(out), "--data", str(few_digits)]) == 0
+    capsys.readouterr()
     before, after = Run.open(trained).record, Run.open(out).record
     assert after["settings"] == before["settings"]
     assert after["seed"] == before["seed"]
@@ -122,8 +131,11 @@ def test_a_published_network_becomes_a_run_again(kind, request, tmp_path, few_di
     assert len(again["test_evaluations"]) == len(before["test_evaluations"]) + 1
     exits = (again["metrics"]["exits"]["drop-0.005"], before["metrics"]["exits"]["drop-0.005"])
     assert exits[0]["histogram"] == exits[1]["histogram"]
-    assert run(["zoo", "few", "--out", str(out)]) == 2
-    assert "must not hold a run yet" in capsys.readouterr().err
+    assert run(["zoo", "few", "--out", str(out)]) == 0
+    assert Run.open(out).record == again  # what is there stays
+    Run.start(tmp_path / "other", kind="deep", settings={}, seed=0)
+    assert run(["zoo", "few", "--out", str(tmp_path / "other")]) == 2
+    assert "must hold a run with the same settings" in capsys.readouterr().err
 
 
 def test_what_the_zoo_has_not_is_told_in_one_line(zoo, capsys):

@@ -168,6 +168,11 @@ def _exit_settings(folder: Path) -> dict[str, Path]:
 
 def _what_is_there(folder: Path) -> str:
     """What to say of a folder without workload: the runs in it, if there are some."""
+    if (folder / "run.json").exists():
+        return (
+            f"{folder} must be a run that was recorded on its test images; it is not yet. "
+            f"Run: spikewise exit {folder} --max-drop 0.005"
+        )
     runs = sorted({file.parent for level in ("*", "*/*") for file in folder.glob(f"{level}/run.json")})
     if not runs:
         return f"{folder} must be a workload file or a run folder with a {WORKLOAD_FILE}; got neither."

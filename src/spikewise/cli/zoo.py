@@ -28,4 +28,4 @@ def zoo(
     card = load_card(name) if out is None else run_from_zoo(name, out)[1]
     emit(card.model_dump(mode="json"), card_table(card), as_json=as_json)
     if out is not None:
-        NOTES.print(f"Run: {out}. Next: spikewise exit {out} --max-drop 0.005", markup=False, soft_wrap=True)
+        NOTES.print(f"Run: {out}. Next: spikewise price {out}", markup=False, soft_wrap=True)

@@ -71,11 +71,12 @@ class ExitFolder:
         """Read all that a page shows; raises DataError if a file is damaged."""
         _ = self.record, self.choice, self.prices, self.gallery
 
-    def write(self, choice: ChoiceRecord, load: Workload, gallery: Gallery) -> None:
+    def write(self, choice: ChoiceRecord, load: Workload, gallery: Gallery | None = None) -> None:
         """Write everything but the record, which comes last, and the prices."""
         make_folder(self.path)
         load.write(self.path / WORKLOAD_FILE)
-        gallery.write(self.path / GALLERY_FILE)
+        if gallery is not None:
+            gallery.write(self.path / GALLERY_FILE)
         write_json(self.path / CHOICE_FILE, choice.to_dict())
         vars(self).update(choice=choice, load=load, gallery=gallery)
 

@@ -124,7 +124,8 @@ def _exit_of(parent: Run, platform: str | None) -> tuple[ExitFolder, ExitSetting
     newest = parent.newest_exit
     if newest is None:
         raise DataError(
-            f"{parent.path} must have an exit setting to be compared; it has none. Run spikewise exit first."
+            f"{parent.path} must have an exit setting to be compared; it has none. Run: spikewise exit {parent.path} "
+            "--max-drop 0.005"
         )
     asked = newest.record.asked
     asked = asked if platform is None else asked.model_copy(update={"platform": platform})

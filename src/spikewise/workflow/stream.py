@@ -116,7 +116,8 @@ def _setting(run: Run, network: TrainedClassifier, exit_name: str) -> tuple[Exit
     found = run.exits[exit_name] if exit_name else run.newest_exit
     if found is None:
         raise DataError(
-            f"{run.path} must hold an exit setting; it has none. Run spikewise exit, or ask for all steps (--full)."
+            f"{run.path} must hold an exit setting; it has none. Ask for all steps (--full), or run: spikewise exit "
+            f"{run.path} --max-drop 0.005"
         )
     file, record, identity = found.path / EXIT_FILE, found.record, network.fingerprint()
     if record.identity.get("model") != identity["model"]:

@@ -7,25 +7,33 @@ from typing import Any
 
 from spikewise._files import replacing, write_json
 from spikewise.dynamic.fingerprint import model_identity
+from spikewise.dynamic.guarantee import Certificate
+from spikewise.dynamic.monitor import ExitProfile
 from spikewise.errors import DataError, ParameterError, RunError
 from spikewise.price.cost import CostReport
 from spikewise.runs.exit_folder import ExitFolder
+from spikewise.runs.exit_record import ChoiceRecord, ExitRecord
 from spikewise.runs.folder import Run
-from spikewise.runs.names import EXIT_FILE, MODEL_FILE
-from spikewise.zoo.card import DataCard, ExitCard, ModelCard
-from spikewise.zoo.load import CARD, WEIGHTS, load_card, load_model
+from spikewise.runs.names import EXIT_FILE, EXITS, MODEL_FILE, WORKLOAD_FILE
+from spikewise.workload.workload import Workload
+from spikewise.zoo.card import DataCard, ExitCard, ModelCard, RecordedExit, RecordedExits
+from spikewise.zoo.load import CARD, WEIGHTS, load_card, load_exits, load_model
+from spikewise.zoo.load import EXITS as EXITS_OF_CARD
 
+from .early_exit import price_exit
 from .learn import open_network
 
 _MOST_BYTES = 3_000_000
+_NEWEST = "drop-0.005"  # what commands take if no exit setting is named
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9.-]*")
 
 
 def run_from_zoo(name: str, out: Path) -> tuple[Run, ModelCard]:
     """Make a run of a network of the zoo: its weights, its settings, and every look at the test images so far.
 
-    Exit settings are not brought along, since what they recorded of the test images is not in the card:
-    ``spikewise exit`` makes them again.
+    Its exit settings come along as they were recorded when the network was published, the newest with a loss of at most
+    half a percentage point, so that the run can be priced and compared without the data. Traces, pictures and timings
+    do not: ``spikewise exit`` makes a setting again, with all of them.
 
     Parameters
     ----------
@@ -39,17 +47,17 @@ def run_from_zoo(name: str, out: Path) -> tuple[Run, ModelCard]:
     ParameterError
         If there is no network of this name.
     RunError
-        If the folder holds a run already.
+        If the folder holds a run of another network. In one of the same network only what is missing is made.
     """
     card, network = load_card(name), load_model(name)
-    if (out / "run.json").exists():
-        raise RunError(f"{out} must not hold a run yet; it does. Choose another by --out, or delete this one.")
     data = card.data
     asked: dict[str, Any] = {"name": data.name, **{f"{split}_sha256": found for split, found in data.sha256.items()}}
     if card.kind == "stdp":
         asked["limit"] = data.limit
     run = Run.start(out, kind=card.kind, settings={**card.settings, "data": asked}, seed=card.seed)
     with run.locked():
+        if (run.path / MODEL_FILE).exists() and model_identity(open_network(run)) != model_identity(network):
+            raise RunError(f"{out} must not hold a run of another network; it does. Choose another by --out.")
         described = ("name", "shape", "classes", "n_train", "n_validation", "epoch_chosen_on", "n_chosen_on")
         last = max(card.validation_accuracy, key=int)
         metrics: dict[str, Any] = {"validation_accuracy": card.validation_accuracy[last]}
@@ -58,17 +66,34 @@ def run_from_zoo(name: str, out: Path) -> tuple[Run, ModelCard]:
                 "n_parameters": card.n_parameters,
                 "validation_accuracy_by_step": list(card.validation_accuracy.values()),
             }
-        run.record["test_evaluations"] = list(card.test_evaluations)
+        run.record["test_evaluations"] = run.record["test_evaluations"] or list(card.test_evaluations)
         run.update(
             data={key: value for key, value in data.model_dump().items() if key in described and value is not None},
             metrics=metrics, versions=card.versions,
         )  # fmt: skip
         network.save(run.path / MODEL_FILE)  # type: ignore[attr-defined]
+        _bring_exits(run, card)
     return run, card
 
 
+def _bring_exits(run: Run, card: ModelCard) -> None:
+    """Write workload, exit settings and prices of a published network into its run."""
+    recorded = load_exits(card.name)
+    Workload.from_dict(recorded.load).write(run.path / WORKLOAD_FILE)
+    for name in sorted(recorded.exits, key=lambda name: (name == _NEWEST, name)):
+        if name in run.exits and run.exits[name].prices:
+            continue
+        found, choice = recorded.exits[name], card.exits[name]
+        certificate = None if choice.certificate is None else Certificate.from_dict(choice.certificate)
+        folder = ExitFolder(run.path / EXITS / name)
+        folder.write(ChoiceRecord(certificate, ExitProfile.from_dict(choice.profile)), Workload.from_dict(found.load))
+        record = ExitRecord.model_validate(found.record)
+        run.add_exit(folder, record, timings={}, measured={}, accuracy_by_step=card.accuracy)
+        price_exit(run, name, record.asked.platform)
+
+
 def publish(path: Path, name: str, command: str, folder: Path) -> ModelCard:
-    """Write ``NAME.safetensors`` and ``NAME.card.json`` into a folder.
+    """Write ``NAME.safetensors``, ``NAME.card.json`` and ``NAME.exits.json`` into a folder.
 
     Parameters
     ----------
@@ -101,7 +126,7 @@ def publish(path: Path, name: str, command: str, folder: Path) -> ModelCard:
     exits = {name: _exit(found, identity) for name, found in run.exits.items()}
     record, trace = run.record, run.trace
     if not exits or trace is None:
-        raise DataError(f"{path} must hold an exit setting; it has none. Run spikewise exit first.")
+        raise DataError(f"{path} must hold an exit setting; it has none. Run: spikewise exit {path} --max-drop 0.005")
     asked, data, metrics = record["settings"]["data"], record["data"], record["metrics"]
     digests = {key.removesuffix("_sha256"): value for key, value in asked.items() if key.endswith("_sha256")}
     by_step = metrics.get("validation_accuracy_by_step", [])
@@ -122,6 +147,9 @@ def publish(path: Path, name: str, command: str, folder: Path) -> ModelCard:
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / f"{name}{WEIGHTS}") as handle:
         handle.write(weights.read_bytes())
+    exits_of = {key: RecordedExit(record=f.record.to_dict(), load=f.load.to_dict()) for key, f in run.exits.items()}
+    recorded = RecordedExits(load=run.load.to_dict(), exits=exits_of)
+    write_json(folder / f"{name}{EXITS_OF_CARD}", recorded.model_dump(mode="json"))
     write_json(folder / f"{name}{CARD}", card.model_dump(mode="json"))
     return card
 

@@ -6,6 +6,6 @@ __getattr__, __all__ = lazy_exports(
     __name__,
     {
         ".card": "ModelCard",
-        ".load": "FOLDER load_card load_model load_monitor load_rule model_names",
+        ".load": "FOLDER load_card load_exits load_model load_monitor load_rule model_names",
     },
 )

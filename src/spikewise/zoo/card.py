@@ -50,6 +50,20 @@ class ExitCard(_Part):
     certificate: dict[str, Any] | None
 
 
+class RecordedExit(_Part):
+    """What a run keeps of an exit setting: the content of its ``exit.json``, and the workload with this exit."""
+
+    record: dict[str, Any]
+    load: dict[str, Any]
+
+
+class RecordedExits(_Part):
+    """What was counted of a network on the test images: the workload of full runs, and its exit settings by name."""
+
+    load: dict[str, Any]
+    exits: dict[str, RecordedExit]
+
+
 class ModelCard(_Part):
     """A network of the zoo.
 

@@ -3,8 +3,9 @@
 import hashlib
 import warnings
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from spikewise._arguments import checks_arguments
 from spikewise._files import read_json
@@ -16,12 +17,14 @@ from spikewise.dynamic.rule import NeverExit, rule_from_dict
 from spikewise.dynamic.uncertainty import UncertaintyExit
 from spikewise.errors import DataError, ParameterError, require, unknown_name
 
-from .card import ExitCard, ModelCard
+from .card import ExitCard, ModelCard, RecordedExits
+
+_Kind = TypeVar("_Kind", bound=BaseModel)
 
 FOLDER = Path(__file__).with_name("models")
-"""Folder of cards (``NAME.card.json``) and weights (``NAME.safetensors``)."""
+"""Folder of cards (``NAME.card.json``), weights (``NAME.safetensors``) and workloads (``NAME.exits.json``)."""
 
-WEIGHTS, CARD = ".safetensors", ".card.json"
+WEIGHTS, CARD, EXITS = ".safetensors", ".card.json", ".exits.json"
 
 
 def model_names() -> list[str]:
@@ -48,13 +51,32 @@ def load_card(name: str) -> ModelCard:
     """
     if name not in model_names():
         raise unknown_name("model", name, model_names())
-    path = FOLDER / f"{name}{CARD}"
+    return _read(ModelCard, FOLDER / f"{name}{CARD}", "card of a model")
+
+
+@checks_arguments
+def load_exits(name: str) -> RecordedExits:
+    """Read what was counted of a network on its test images, with and without early exit.
+
+    The arguments and errors are those of :func:`load_card`.
+
+    Examples
+    --------
+    >>> sorted(load_exits("digits-vgg5").exits)
+    ['drop-0.002', 'drop-0.005', 'drop-0.01-sure-0.95']
+    """
+    if name not in model_names():
+        raise unknown_name("model", name, model_names())
+    return _read(RecordedExits, FOLDER / f"{name}{EXITS}", "record of exit settings")
+
+
+def _read(kind: type[_Kind], path: Path, what: str) -> _Kind:
     try:
-        return ModelCard.model_validate(read_json(path, "card of a model"))
+        return kind.model_validate(read_json(path, what))
     except ValidationError as error:
-        problem = error.errors()[0]  # the first is enough: a damaged card is replaced as a whole
+        problem = error.errors()[0]  # the first is enough: a damaged file is replaced as a whole
         where = ".".join(str(part) for part in problem["loc"])
-        raise DataError(f"{path} must be a card of a model; {where}: {problem['msg']}. Install it again.") from None
+        raise DataError(f"{path} must be a {what}; {where}: {problem['msg']}. Install it again.") from None
 
 
 @checks_arguments

@@ -42,7 +42,9 @@ def columns_of(runs: Sequence[Run]) -> list[Column]:
     columns: list[Column] = [(run, found) for run in contents for found in (run.exits or (None,))]
     if len(columns) < 2:
         names = ", ".join(name_of(column) for column in columns)
-        raise ParameterError(f"runs must give two columns or more to compare; got {names}. Name another run.")
+        first = runs[0].path
+        advice = f"Name another run, or run: spikewise exit {first} --max-drop 0.005"
+        raise ParameterError(f"runs must give two columns or more to compare; got {names}. {advice}")
     return columns
 
 
