@@ -67,6 +67,9 @@ def _without_band(schema: dict[str, Any]) -> None:
     schema["required"] = [key for key in schema["required"] if key not in ("low", "high")]
 
 
+_MOST = 1e30  # no constant in any unit is larger, and sums of such ones stay finite
+
+
 class Quantity(BaseModel):
     """A constant with its band, unit, source and tag.
 
@@ -81,9 +84,9 @@ class Quantity(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_without_band)
 
-    value: float = Field(ge=0, strict=True, allow_inf_nan=False, description="nominal, in the given unit")
-    low: float = Field(ge=0, strict=True, allow_inf_nan=False, description="lowest plausible value")
-    high: float = Field(ge=0, strict=True, allow_inf_nan=False, description="highest plausible value")
+    value: float = Field(ge=0, le=_MOST, strict=True, allow_inf_nan=False, description="nominal, in the given unit")
+    low: float = Field(ge=0, le=_MOST, strict=True, allow_inf_nan=False, description="lowest plausible value")
+    high: float = Field(ge=0, le=_MOST, strict=True, allow_inf_nan=False, description="highest plausible value")
     unit: str = Field(description="unit of the three numbers")
     source: str = Field(min_length=1, description="where the number comes from")
     tag: Tag = Field(description="how sure we are of it")

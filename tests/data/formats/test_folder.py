@@ -36,7 +36,7 @@ def test_folders_are_classes_in_alphabetical_order(tmp_path):
     assert (labels.tolist(), classes) == ([0, 0, 1], ("cat", "dog"))
 
 
-@pytest.mark.parametrize("form", ["EPS", "TIFF", "GIF", "PPM"])
+@pytest.mark.parametrize("form", ["EPS", "TGA", "PCX", "SGI"])
 @pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "webp"])
 def test_other_formats_are_refused_and_start_no_program(tmp_path, tmp_path_factory, monkeypatch, suffix, form):
     """PostScript would start Ghostscript."""
@@ -48,7 +48,7 @@ def test_other_formats_are_refused_and_start_no_program(tmp_path, tmp_path_facto
     picture = save(tmp_path / "cat" / f"x.{suffix}", COLOUR, format=form)
     for read in (lambda: open_picture(picture), lambda: read_class_folders(tmp_path)):
         with pytest.raises(
-            DataError, match=rf"x\.{suffix} must be a whole picture; it is none of PNG, JPEG, BMP, WebP"
+            DataError, match=rf"x\.{suffix} must be a whole picture; it is none of PNG, JPEG, BMP, WebP, TIFF, GIF"
         ):
             read()
     assert not (programs / "was-started").exists()
@@ -66,7 +66,7 @@ def test_pictures_are_opened_in_one_place_only():
     assert [(name, "formats=_FORMATS" in line) for name, line in calls] == [("folder.py", True)]
 
 
-@pytest.mark.parametrize("suffix", ["png", "bmp", "webp"])
+@pytest.mark.parametrize("suffix", ["png", "bmp", "webp", "tif", "TIFF", "ppm", "pnm"])
 def test_lossless_colours_are_kept(tmp_path, suffix):
     options = {"lossless": True} if suffix == "webp" else {}
     picture = open_picture(save(tmp_path / f"x.{suffix}", COLOUR, **options))
@@ -84,9 +84,55 @@ def test_one_coloured_picture_makes_all_of_them_coloured(tmp_path):
     np.testing.assert_array_equal(images, [[GREY] * 3, COLOUR.transpose(2, 0, 1)])
 
 
-def test_an_alpha_channel_is_dropped(tmp_path):
-    picture = save(tmp_path / "x.png", np.dstack([COLOUR, GREY]))
-    np.testing.assert_array_equal(open_picture(picture), COLOUR.transpose(2, 0, 1))
+def test_what_is_transparent_lies_on_white(tmp_path):
+    """By the equation of compositing: alpha times the colour, and the rest of it white."""
+    alpha = GREY[..., None] / 255
+    on_white = COLOUR * alpha + 255 * (1 - alpha)
+    picture = open_picture(save(tmp_path / "x.png", np.dstack([COLOUR, GREY])))
+    np.testing.assert_allclose(picture, on_white.transpose(2, 0, 1), atol=1)
+    opaque = save(tmp_path / "y.png", np.dstack([COLOUR, np.full_like(GREY, 255)]))
+    np.testing.assert_array_equal(open_picture(opaque), COLOUR.transpose(2, 0, 1))
+    grey = open_picture(save(tmp_path / "z.png", np.dstack([GREY, GREY])))
+    np.testing.assert_allclose(grey[0], GREY * alpha[..., 0] + 255 * (1 - alpha[..., 0]), atol=1)
+
+
+def test_a_colour_of_a_palette_may_be_transparent(tmp_path):
+    palette = Image.fromarray((GREY > 50).astype(np.uint8), "P")
+    palette.putpalette([9, 9, 9, 200, 100, 50])
+    palette.save(tmp_path / "x.gif", transparency=0)
+    expected = np.where(GREY > 50, np.array([200, 100, 50])[:, None, None], 255)
+    np.testing.assert_array_equal(open_picture(tmp_path / "x.gif"), expected)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photo_is_turned_as_it_was_taken(tmp_path, orientation):
+    from PIL import ImageOps
+
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo = save(tmp_path / "cat" / "x.png", COLOUR, exif=exif)
+    with Image.open(photo) as picture:
+        expected = np.asarray(ImageOps.exif_transpose(picture))
+    np.testing.assert_array_equal(open_picture(photo), expected.transpose(2, 0, 1))
+    images, _, _ = read_class_folders(tmp_path)
+    assert images.shape == (1, 3, *expected.shape[:2])
+
+
+def test_every_suffix_and_every_folder_below_a_class_counts(tmp_path):
+    for place, suffix in enumerate(("png", "jpg", "jpeg", "bmp", "webp", "tif", "tiff", "gif", "ppm")):
+        save(tmp_path / "cat" / f"{place % 3}" / f"{place}.{suffix}", GREY)
+    (tmp_path / "cat" / "round").symlink_to(tmp_path / "cat", target_is_directory=True)
+    save(tmp_path / "cat" / ".thumbnails" / "x.png", GREY)
+    images, labels, classes = read_class_folders(tmp_path)
+    assert (len(images), labels.tolist(), classes) == (9, [0] * 9, ("cat",))
+
+
+@pytest.mark.parametrize("suffix", ["gif", "tiff", "webp"])
+def test_a_film_is_no_picture(tmp_path, suffix):
+    first, *rest = (Image.fromarray(COLOUR // n) for n in (1, 2, 3))
+    first.save(tmp_path / f"x.{suffix}", save_all=True, append_images=rest)
+    with pytest.raises(DataError, match=r"must hold one picture; it has 3\. Save each"):
+        open_picture(tmp_path / f"x.{suffix}")
 
 
 def test_pictures_of_16_bits_are_refused_rather_than_clipped(tmp_path):

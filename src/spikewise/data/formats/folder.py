@@ -1,13 +1,17 @@
 """Read a folder of class folders: the name of a folder is a class, each picture in it a sample.
 
-All pictures have the same height and width. They have one channel if all of them are grey, else three; an
-alpha channel is dropped. Classes are numbered in the alphabetical order of their names.
+All pictures have the same height and width, once they are turned as their EXIF data say. They have one channel if all
+of them are grey, else three. What is transparent lies on white, so that a shape that is drawn in transparency alone can
+be seen. Classes are numbered in the alphabetical order of their names; pictures in folders inside a class folder belong
+to it.
 
-Pictures are PNG, JPEG, BMP or WebP, whatever their suffix says. Other decoders are never tried: some decoders of
-Pillow start programs, such as Ghostscript for PostScript.
+Pictures are PNG, JPEG, BMP, WebP, TIFF, GIF or PPM, whatever their suffix says. Other decoders are never tried: some
+decoders of Pillow start programs, such as Ghostscript for PostScript.
 """
 
+import os
 import re
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,11 +26,12 @@ from spikewise.errors import DataError
 
 from .checks import Labels, Pixels, as_pixels, check_size
 
-_FORMATS = ("PNG", "JPEG", "BMP", "WebP")
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
+_FORMATS = ("PNG", "JPEG", "BMP", "WebP", "TIFF", "GIF", "PPM")
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pbm", ".pnm"}
 _GREY = {"1", "L", "LA"}
 _COLOUR = {"RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr"}
 _SIXTEEN = re.compile(r"\w+;16[BLN]")  # how Pillow names 16 bits per channel in a file; BGR;16 means 16 bits in total
+_ORIENTATION = 0x0112  # a tag of EXIF
 _MAX_PIXELS = 2**26  # of one picture; a grid of CIFAR-10 has 2**23.3
 
 
@@ -45,12 +50,13 @@ def read_class_folders(path: Path) -> tuple[Pixels, Labels, tuple[str, ...]]:
             f"{path} must hold one folder of pictures ({', '.join(sorted(_SUFFIXES))}) per class; got none."
         )
     first = pictures[0][1]
-    size = picture_size(first)
-    # Before memory is taken: the first picture gives the size of all of them.
-    check_size((len(pictures), 3, *size), 1, str(path), sum(file.stat().st_size for _, file in pictures))
+    # Before memory is taken: the first picture gives the size of all of them, though it may have to be turned.
+    announced = (len(pictures), 3, *picture_size(first))
+    check_size(announced, 1, str(path), sum(file.stat().st_size for _, file in pictures))
     samples = []
     for _, file in pictures:
         samples.append(sample := open_picture(file))
+        size = samples[0].shape[1:]
         if sample.shape[1:] != size:
             raise DataError(
                 f"all pictures must have the same size; {first} has {size[0]}x{size[1]} and {file} {_size(sample)} "
@@ -80,11 +86,16 @@ def decode_picture(source: BinaryIO, n_bytes: int, where: str, n_channels: int |
         return _decoded(picture, n_bytes, n_channels, where)
 
 
+# What decoders of pictures and of EXIF data raise on damage.
+_DAMAGE = (OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError, TypeError, ZeroDivisionError, struct.error)
+
+
 @contextmanager
 def _picture(source: BinaryIO, where: str) -> Iterator[Any]:
     """Open a picture, of which only the header is read at first."""
     from PIL import Image, UnidentifiedImageError
 
+    damage = (*_DAMAGE, Image.DecompressionBombError)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is stricter
@@ -94,7 +105,7 @@ def _picture(source: BinaryIO, where: str) -> Iterator[Any]:
         raise
     except UnidentifiedImageError:
         raise DataError(f"{where} must be a whole picture; it is none of {', '.join(_FORMATS)}. Convert it.") from None
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except damage as error:
         raise DataError(f"{where} must be a whole picture; {error}.") from None
 
 
@@ -106,14 +117,50 @@ def _decoded(picture: Any, n_bytes: int, n_channels: int | None, where: str) -> 
     if picture.mode not in _GREY | _COLOUR or stored:
         mode = stored[0] if stored else picture.mode
         raise DataError(f"{where} must have 8 bits per channel; its mode is {mode}. Convert it.")
+    if getattr(picture, "n_frames", 1) > 1:
+        raise DataError(f"{where} must hold one picture; it has {picture.n_frames}. Save each in a file of its own.")
     grey = picture.mode in _GREY if n_channels is None else n_channels == 1
-    pixels = np.asarray(picture.convert("L" if grey else "RGB"))
+    turned = _turned(_on_white(picture), _orientation(picture))
+    pixels = np.asarray(turned.convert("L" if grey else "RGB"))
     return pixels[None] if grey else pixels.transpose(2, 0, 1)
 
 
+def _on_white(picture: Any) -> Any:
+    """Return a picture without transparency: what shows through is white."""
+    from PIL import Image
+
+    if "A" not in picture.getbands() and "transparency" not in picture.info:
+        return picture
+    layer = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+
+
+def _orientation(picture: Any) -> int:
+    """Return how a camera was held, 1 to 8, as the EXIF data of a picture say; 1 if they say nothing."""
+    return int(picture.getexif().get(_ORIENTATION, 1))
+
+
+def _turned(picture: Any, orientation: int) -> Any:
+    """Return a picture as it is to be seen."""
+    from PIL import Image
+
+    ways = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
+    }
+    return picture.transpose(ways[orientation]) if orientation in ways else picture
+
+
 def _pictures_in(folder: Path) -> list[Path]:
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES and file.is_file())
-    files = [file for file in files if not file.name.startswith(".")]
+    # Links to folders are not followed: they may lead round in a circle.
+    found = (Path(place, name) for place, _, names in os.walk(folder) for name in names)
+    inside = (file for file in found if file.suffix.lower() in _SUFFIXES and file.is_file())
+    files = sorted(file for file in inside if not any(part.startswith(".") for part in file.relative_to(folder).parts))
     if not files:
         raise DataError(f"{folder} must hold pictures, as every class folder; it has none. Remove it or fill it.")
     return files
