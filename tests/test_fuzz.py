@@ -335,6 +335,10 @@ def picture(kind, mode="RGB", size=(8, 8), **options):
     return packed.getvalue()
 
 
+EXIF = Image.Exif()
+EXIF[0x0112] = 6  # the camera was turned
+
+
 def class_folders(kind, mode, folder, **options):
     pictures = {f"{c}__{i}_DOT_png": picture(kind, mode, **options) for c in "ab" for i in range(2)}
     return files(folder, **pictures)
@@ -599,6 +603,10 @@ DOORS = {
     ),
     "BMP": Door(partial(class_folders, "BMP", "L"), root(read_class_folders, "seed")),
     "WebP": Door(partial(class_folders, "WEBP", "RGBA"), root(read_class_folders, "seed")),
+    "TIFF": Door(partial(class_folders, "TIFF", "RGB"), root(read_class_folders, "seed")),
+    "GIF": Door(partial(class_folders, "GIF", "P"), root(read_class_folders, "seed")),
+    "PPM": Door(partial(class_folders, "PPM", "RGB"), root(read_class_folders, "seed")),
+    "photo with EXIF": Door(partial(class_folders, "JPEG", "RGB", exif=EXIF), root(read_class_folders, "seed")),
     "picture grid": Door(
         lambda d: files(d, grid=picture("WEBP", size=(64, 64), lossless=True)) + npz(d, **GRID),
         beside(lambda d: read_picture_grids([d / "grid"], d / "set.npz", "train", LETTERS)),

@@ -1,4 +1,5 @@
 import csv
+import shutil
 
 import numpy as np
 import pytest
@@ -105,12 +106,37 @@ def test_resuming_a_finished_run_only_restores_it(trained, tmp_path):
     assert [moment.epochs_done for moment in called] == [3]
 
 
+def test_a_finished_run_goes_on_with_more_epochs(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    short, long = (SETTINGS.model_copy(update={"epochs": epochs}) for epochs in (2, 4))
+    before = fit(small_model(), TRAIN, VALIDATION, short, checkpoint=path)
+    # The file of an interrupted run, after its third epoch.
+    interrupted = tmp_path / "interrupted.safetensors"
+    shutil.copy(path, interrupted)
+
+    def stop(moment):
+        if moment.epochs_done == 3:
+            raise KeyboardInterrupt
+
+    whole, parts = small_model(seed=5), small_model(seed=6)
+    after = fit(whole, TRAIN, VALIDATION, long, checkpoint=path, resume=True)
+    assert after.n_epochs == 4
+    assert after.history[:2] == before.history
+    with pytest.raises(KeyboardInterrupt):
+        fit(parts, TRAIN, VALIDATION, long, checkpoint=interrupted, resume=True, progress=stop)
+    fit(parts, TRAIN, VALIDATION, long, checkpoint=interrupted, resume=True)
+    assert same_weights(whole, parts)
+    with pytest.raises(ParameterError, match=r"differs in settings\.epochs"):  # fewer, or while it is unfinished
+        fit(small_model(), TRAIN, VALIDATION, short, checkpoint=path, resume=True)
+
+
 def test_a_checkpoint_of_another_run_or_none_at_all_is_refused(tmp_path):
     path = tmp_path / "checkpoint.safetensors"
     short = SETTINGS.model_copy(update={"epochs": 1})
     fit(small_model(), TRAIN, VALIDATION, short, checkpoint=path)
-    with pytest.raises(ParameterError, match="differs in settings"):
-        fit(small_model(), TRAIN, VALIDATION, SETTINGS, checkpoint=path, resume=True)
+    with pytest.raises(ParameterError, match=r"differs in settings\.lr"):
+        faster = short.model_copy(update={"lr": 0.3})
+        fit(small_model(), TRAIN, VALIDATION, faster, checkpoint=path, resume=True)
     with pytest.raises(ParameterError, match="differs in data"):
         fit(small_model(), VALIDATION, TRAIN, short, checkpoint=path, resume=True)
     path.write_bytes(path.read_bytes()[:-100])

@@ -99,6 +99,7 @@ def _picture(source: BinaryIO, where: str) -> Iterator[Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is stricter
+            warnings.simplefilter("ignore", UserWarning)  # on notes beside the pixels, such as the name of the camera
             with Image.open(source, formats=_FORMATS) as picture:
                 yield picture
     except DataError:  # it is a ValueError too, and its message is already complete

@@ -158,7 +158,7 @@ def read_checkpoint(path: str | os.PathLike[str], trainer: Trainer, identity: di
     DataError
         If the file is not a complete checkpoint, or is damaged.
     ParameterError
-        If it belongs to another model, other settings or other data.
+        If it belongs to another model, other settings or other data; a finished run may have more epochs.
     """
     arrays, raw = read_weights(path, _FORMAT)
     header = as_card(_Header, raw, path)
@@ -169,7 +169,7 @@ def read_checkpoint(path: str | os.PathLike[str], trainer: Trainer, identity: di
     )
     # Before anything is loaded: a refused checkpoint changes nothing.
     differing = differences(found.identity, identity)
-    if differing:
+    if differing and not _goes_on(found, identity, differing):
         here = (
             " Other machines compute with another precision unless it is named."
             if any(name.endswith("precision") for name in differing)
@@ -185,10 +185,17 @@ def read_checkpoint(path: str | os.PathLike[str], trainer: Trainer, identity: di
     state = _optimizer_state(path, tensors, [p for group in trainer.optimizer.param_groups for p in group["params"]])
     for part, model in weights.items():
         model.load_state_dict(_under(tensors, part))
+    found.identity = identity
     # Options of the groups follow from the settings, which are equal, so the file need not hold them.
     groups = trainer.optimizer.state_dict()["param_groups"]
     trainer.optimizer.load_state_dict({"state": state, "param_groups": groups})
     return found
+
+
+def _goes_on(found: Progress, identity: Mapping[str, Any], differing: list[str]) -> bool:
+    """Whether a finished run shall have more epochs; its learning rate then follows the new number."""
+    before, wanted = (each["settings"]["epochs"] for each in (found.identity, identity))
+    return differing == ["settings.epochs"] and len(found.history) == before < wanted
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -114,7 +114,8 @@ def fit(
     checkpoint : path, optional
         File that is replaced at the end of every epoch, and every few minutes within a long one.
     resume : bool
-        Continue from that file if it exists.
+        Continue from that file if it exists. A finished run goes on if more epochs are asked for; the schedule of its
+        learning rate is then that of the new number.
     progress : callable, optional
         Called at the start, about every second, and with the record of each epoch after its checkpoint is written.
     logs : Path, optional
