@@ -112,19 +112,22 @@ def test_a_command_that_is_killed_ends_as_if_it_had_not_been(command, few_digits
     def folder(name):
         return Path(shutil.copytree(start, tmp_path / name)) if start else tmp_path / name
 
-    whole = folder("whole")
-    began = time.monotonic()
-    process = begin(command, few_digits, whole)
-    said, _ = process.communicate(timeout=600)
-    assert process.returncode == 0, said
-    longest = time.monotonic() - began
-    expected = content(whole.parent)
-    shutil.rmtree(tmp_path)
-    tmp_path.mkdir()
+    def fresh():
+        shutil.rmtree(tmp_path, ignore_errors=True)
+        tmp_path.mkdir()
+        return folder("whole")
+
+    for _ in range(2):  # the second does not wait for the compiler
+        whole, began = fresh(), time.monotonic()
+        process = begin(command, few_digits, whole)
+        said, _ = process.communicate(timeout=600)
+        assert process.returncode == 0, said
+        longest = time.monotonic() - began
+    expected = content(tmp_path)
 
     n_kills, wanted = 0, -(-N_KILLS // len(COMMANDS))
     while n_kills < wanted:
-        killed = folder("whole")
+        killed = fresh()
         for attempt in range(50):
             more = RESUMED_BY.get(command, []) if attempt and (killed / "run.json").exists() else []
             more = RESUMED_BY.get(command, []) if attempt and command == "search" and killed.exists() else more
@@ -156,12 +159,10 @@ def test_a_command_that_is_killed_ends_as_if_it_had_not_been(command, few_digits
         else:
             pytest.fail("it never ended")
         try:
-            found = content(killed.parent)
+            found = content(tmp_path)
         except SpikewiseError as error:
             pytest.fail(str(error))
         assert found.keys() == expected.keys()
         for name in expected:
             assert found[name] == expected[name], name
-        shutil.rmtree(tmp_path)
-        tmp_path.mkdir()
     print(f"{command}: {n_kills} kills")  # noqa: T201

@@ -134,8 +134,8 @@ def test_a_checkpoint_of_another_run_or_none_at_all_is_refused(tmp_path):
     path = tmp_path / "checkpoint.safetensors"
     short = SETTINGS.model_copy(update={"epochs": 1})
     fit(small_model(), TRAIN, VALIDATION, short, checkpoint=path)
+    faster = short.model_copy(update={"lr": 0.3})
     with pytest.raises(ParameterError, match=r"differs in settings\.lr"):
-        faster = short.model_copy(update={"lr": 0.3})
         fit(small_model(), TRAIN, VALIDATION, faster, checkpoint=path, resume=True)
     with pytest.raises(ParameterError, match="differs in data"):
         fit(small_model(), VALIDATION, TRAIN, short, checkpoint=path, resume=True)
