@@ -96,6 +96,13 @@ def test_a_counter_that_starts_again_is_seen(tmp_path):
     assert meter.joules == pytest.approx(5)
 
 
+@pytest.fixture
+def any_power(monkeypatch):
+    """Let minutes pass in no time: a counter may tell of any power."""
+    monkeypatch.setattr("spikewise.energy.meter._MOST_W", float("inf"))
+
+
+@pytest.mark.usefixtures("any_power")
 def test_a_long_block_is_read_in_between(tmp_path):
     file = zone(tmp_path, "intel-rapl:0", "package-0")
     period = PERIOD_UJ / 1e6
@@ -118,6 +125,20 @@ def test_what_was_spent_so_far_is_told_inside_the_block(tmp_path):
     assert meter.seconds >= so_far > 0
 
 
+@pytest.mark.parametrize(("start", "end", "period"), [(100, 50, 0), (500_000_000, 100, 1_000_000_000)])
+def test_a_counter_that_runs_backwards_measures_nothing(tmp_path, start, end, period):
+    """A driver was loaded again, or the machine slept: neither negative joules nor megawatts are told."""
+    folder = tmp_path / "intel-rapl:0"
+    folder.mkdir()
+    for name, value in (("name", "package-0"), ("energy_uj", start), ("max_energy_range_uj", period)):
+        (folder / name).write_text(str(value))
+    with EnergyMeter(root=tmp_path) as meter:
+        (folder / "energy_uj").write_text(str(end))
+    assert meter.joules is None
+    assert meter.source.startswith("not measured: package-0 ran backwards or leapt")
+
+
+@pytest.mark.usefixtures("any_power")
 def test_a_counter_that_starts_again_twice_is_seen_without_anybody_asking(tmp_path, monkeypatch):
     monkeypatch.setattr("spikewise.energy.meter._TICK_S", 1e-3)
     file = zone(tmp_path, "intel-rapl:0", "package-0")

@@ -108,8 +108,9 @@ def _steps(events: Events, n_steps: int, binning: Binning) -> NDArray[np.int64]:
         return np.arange(len(events)) * n_steps // max(len(events), 1)
     t = events["t"].astype(np.int64)
     if binning.span_us is not None:
-        # The minimum comes first, so that the product with n_steps cannot overflow.
-        return np.minimum(t, binning.span_us) * n_steps // binning.span_us
+        # From the first event on: the clock of a camera stands anywhere when a recording begins. The minimum comes
+        # first, so that the product with n_steps cannot overflow.
+        return np.asarray(np.minimum(t - t[:1], binning.span_us) * n_steps // binning.span_us)
     # "+ 1" puts the last event into the last step instead of one after it.
     return (t - t[:1]) * n_steps // (t[-1] - t[0] + 1) if len(t) else t
 

@@ -20,6 +20,8 @@ from spikewise.errors import positive_number
 
 POWERCAP = "/sys/class/powercap"
 _ADVICE = "Give watts, the machine's mean power from a wattmeter (--watts W on the command line)."
+_MOST_W = 10_000.0  # no machine of a single board takes more
+_TICK_OF_A_COUNTER_S = 0.01  # counters are updated every millisecond or so
 _TICK_S = 60.0  # much shorter than the time in which a counter wraps around under full load
 
 
@@ -85,14 +87,14 @@ class EnergyMeter:
         self.source = "not measured: the block has not begun."
         self._counters: list[_Counter] = []
         self._last: list[float] = []
-        self._began = 0.0
+        self._began = self._read_at = 0.0
         self._lock, self._is_over = threading.Lock(), threading.Event()
 
     def __enter__(self) -> Self:
         """Read the counters for the first time."""
         self.joules, self.seconds, self.parts = None, 0.0, {}
         self._counters = [] if self.watts is not None else self._open()
-        self._last = self._readings()
+        self._last, self._read_at = self._readings(), time.perf_counter()
         self.parts = {counter.name: 0.0 for counter in self._counters}
         if self.watts is not None:
             self.source = source_of_watts(self.watts)
@@ -126,10 +128,17 @@ class EnergyMeter:
     def _count(self) -> None:
         """Add the energy since the last reading to each counter."""
         with self._lock:
+            clock, now = time.perf_counter(), self._readings()
             # Not strict: a reading that fails removes all counters and returns no values.
-            for counter, before, after in zip(self._counters, self._last, now := self._readings(), strict=False):
-                self.parts[counter.name] += counter.between(before, after)
-            self._last = now
+            spent = {c.name: c.between(*pair) for c, *pair in zip(self._counters, self._last, now, strict=False)}
+            most_j = _MOST_W * (clock - self._read_at + _TICK_OF_A_COUNTER_S)
+            if wrong := [name for name, joules in spent.items() if not 0 <= joules <= most_j]:
+                # A driver was loaded again, or the machine slept: the counter began anew, not at the end of its range.
+                self._give_up(f"{', '.join(wrong)} ran backwards or leapt")
+                return
+            for name, joules in spent.items():
+                self.parts[name] += joules
+            self._last, self._read_at = now, clock
 
     def _open(self) -> list[_Counter]:
         """Open the counters of processor and graphics cards; ``source`` says what was found and what is missing."""
@@ -157,9 +166,12 @@ class EnergyMeter:
         try:
             return [counter.read_j() for counter in self._counters]
         except (OSError, ValueError) as error:
-            self.source = f"not measured: a counter could not be read ({error}). {_ADVICE}"
-            self._counters, self.parts = [], {}
+            self._give_up(f"a counter could not be read ({error})")
             return []
+
+    def _give_up(self, reason: str) -> None:
+        self.source = f"not measured: {reason}. {_ADVICE}"
+        self._counters, self.parts = [], {}
 
 
 def source_of_watts(watts: float) -> str:

@@ -46,6 +46,23 @@ def test_packets_of_another_type_are_passed_over_and_an_overflow_adds_to_the_tim
     assert read_aedat3(tmp_path / "a.aedat").tolist() == [(5 + 2**31, 0, 0, 1)]
 
 
+def test_pulses_at_the_plug_are_no_events_and_the_clock_goes_on_when_it_is_full(tmp_path, event_files):
+    times = [2**32 - 200, 2**32 - 100, 50, 100]
+    records = [(256 * row, t) for row, t in enumerate(times)] + [(0x8000, 150)]
+    (tmp_path / "a.aedat").write_bytes(event_files.head_2 + b"".join(struct.pack(">II", *each) for each in records))
+    events = read_aedat2(tmp_path / "a.aedat")
+    assert events["t"].tolist() == [2**32 - 200, 2**32 - 100, 2**32 + 50, 2**32 + 100]
+    assert events["y"].tolist() == [127, 126, 125, 124]
+
+
+def test_events_that_were_marked_invalid_are_left_out(tmp_path, event_files):
+    whole = bytearray(event_files.packet(EVENTS[:2]))
+    place = len(whole) - 16
+    whole[place] &= 0xFE
+    (tmp_path / "a.aedat").write_bytes(event_files.aedat3(bytes(whole)))
+    assert read_aedat3(tmp_path / "a.aedat").tolist() == [EVENTS[1]]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -54,7 +71,8 @@ def test_packets_of_another_type_are_passed_over_and_an_overflow_adds_to_the_tim
         (lambda f: f.aedat3(f.packet(EVENTS)), "must start with #!AER-DAT2.0"),
         (lambda f: f.head_2, "at least one event"),
         (lambda f: f.aedat2(EVENTS)[:-1], "events of 8 bytes"),
-        (lambda f: f.head_2 + struct.pack(">II", 2**15, 1), "below 32768"),
+        (lambda f: f.head_2 + struct.pack(">II", 2**16, 1), "below 65536"),
+        (lambda f: f.head_2 + struct.pack(">II", 2**15, 1), "at least one event"),
         (lambda f: b"#!AER-DAT2.0", "header of text lines"),
     ],
 )

@@ -3,15 +3,20 @@
 Both begin with lines of text that start with ``#``. In version 2.0 (CIFAR10-DVS) events of two *big-endian* 32-bit
 numbers follow, address and time in microseconds::
 
-    address: bit 0 polarity, 0 for ON; bits 1-7 column from the right; bits 8-14 row from the bottom
+    address: bit 0 polarity, 0 for ON; bits 1-7 column from the right; bits 8-14 row from the bottom; bit 15 set for a
+    pulse at the camera's synchronisation plug, which is no event of a pixel and is left out
+
+The clock has 32 bits and begins at 0 again after 71 minutes.
 
 In version 3.1 (DVS128-Gesture) the text ends with ``#!END-HEADER`` and packets follow, *little-endian*: a header
 of 28 bytes (type, source: 16 bits; bytes per event, place of the time, overflow of the time, capacity, number of
 events, number of valid events: 32 bits) and the events::
 
-    data: bit 1 polarity, 1 for ON; bits 2-16 row; bits 17-31 column        time: 31 bits of microseconds
+    data: bit 0 validity; bit 1 polarity, 1 for ON; bits 2-16 row; bits 17-31 column
+    time: 31 bits of microseconds
 
-Packets of other types than polarity (1) are skipped. Events are sorted by time.
+Packets of other types than polarity (1), and events that a filter marked invalid (bit 0 is 0), are left out. Events are
+sorted by time.
 
 References
 ----------
@@ -26,7 +31,7 @@ import numpy as np
 from spikewise.errors import DataError
 
 from .checks import read_file
-from .event_checks import Events, as_events
+from .event_checks import Events, as_events, unwrapped
 
 SIZE = (128, 128)
 _END = b"#!END-HEADER"
@@ -48,8 +53,10 @@ def read_aedat2(path: Path) -> Events:
     if len(body) % 8:
         raise DataError(f"{path} must hold events of 8 bytes after its header; got {len(body)} bytes. Fetch it again.")
     address, t = np.frombuffer(body, ">u4").reshape(-1, 2).astype(np.int64).T
-    if (address >> 15).any():
-        raise DataError(f"{path} must hold addresses of a DVS128, below 32768; got {address.max()}. Is it damaged?")
+    if (address >> 16).any():
+        raise DataError(f"{path} must hold addresses of a DVS128, below 65536; got {address.max()}. Is it damaged?")
+    is_pixel = address >> 15 == 0
+    address, t = address[is_pixel], unwrapped(t, 32)[is_pixel]
     height, width = SIZE
     # The camera counts columns from the right and rows from the bottom, and stores 0 for ON.
     x, y = width - 1 - (address >> 1 & 0x7F), height - 1 - (address >> 8)
@@ -81,7 +88,7 @@ def read_aedat3(path: Path) -> Events:
                 raise DataError(f"{path}: polarity events must have 8 bytes with the time last; a packet has not.")
             packet = np.frombuffer(body, "<u4", 2 * n_events, place).reshape(-1, 2).astype(np.int64)
             packet[:, 1] += overflow << 31  # a time has 31 bits; the packet counts how often it wrapped around
-            words.append(packet)
+            words.append(packet[packet[:, 0] & 1 == 1])
         place += n_events * n_bytes
     # The empty array keeps the shape if there was no packet; as_events then reports that there are no events.
     data, t = np.concatenate([np.empty((0, 2), np.int64), *words]).T

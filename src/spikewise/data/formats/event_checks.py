@@ -59,6 +59,22 @@ def as_events(t: ArrayLike, x: ArrayLike, y: ArrayLike, p: ArrayLike, size: tupl
     return _in_order(events)
 
 
+def unwrapped(t: NDArray[np.int64], n_bits: int) -> NDArray[np.int64]:
+    """Return the times of a clock of ``n_bits`` bits that begins at 0 again when it is full.
+
+    Events may stand a little out of order, so only a step back by more than half of the range is a new beginning, and
+    one forward by more than half of it an event from before.
+
+    Examples
+    --------
+    >>> unwrapped(np.array([250, 255, 4, 254, 9]), 8).tolist()
+    [250, 255, 260, 254, 265]
+    """
+    period, steps = 1 << n_bits, np.diff(t, prepend=t[:1])
+    turns = (steps < -period // 2).astype(np.int64) - (steps > period // 2)
+    return np.asarray(t + period * np.maximum(turns.cumsum(), 0))
+
+
 def checked_events(events: Any, size: tuple[int, int], where: str) -> Events:
     """Return an array of events as :data:`EVENT` in order of time, or raise DataError; they may be none.
 

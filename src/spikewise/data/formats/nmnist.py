@@ -4,6 +4,9 @@ Each published file holds one recording, five bytes per event::
 
     x   y   p t22..t16   t15..t8   t7..t0        p: top bit, 1 for ON; t in microseconds
 
+A record with y = 240, beyond every pixel, is no event: the clock of the camera (ATIS) was full, and all later times are
+2^13 us more. The 23 bits of a time begin at 0 again after 8.4 s.
+
 An ``.npz`` holds many recordings: ``x``, ``y``, ``p``, ``t`` of all events one after another, ``labels``
 and ``offsets`` (n+1); recording i is ``[offsets[i]:offsets[i+1]]``.
 """
@@ -17,11 +20,12 @@ from spikewise._arrays import read_npz
 from spikewise.errors import DataError
 
 from .checks import Labels, as_labels, read_file
-from .event_checks import Events, as_events
+from .event_checks import Events, as_events, unwrapped
 
 SIZE = (34, 34)
 N_CLASSES = 10
 _EVENT_BYTES = 5
+_OVERFLOW = 240
 
 
 def read_nmnist_bin(path: Path) -> Events:
@@ -36,7 +40,10 @@ def read_nmnist_bin(path: Path) -> Events:
     if len(content) % _EVENT_BYTES:
         raise DataError(f"{path} must hold events of {_EVENT_BYTES} bytes; got {len(content)} bytes. Fetch it again.")
     x, y, high, middle, low = np.frombuffer(content, np.uint8).reshape(-1, _EVENT_BYTES).astype(np.int64).T
-    return as_events((high & 0x7F) << 16 | middle << 8 | low, x, y, high >> 7, SIZE, str(path))
+    is_overflow = y == _OVERFLOW
+    t = unwrapped((high & 0x7F) << 16 | middle << 8 | low, 23) + is_overflow.cumsum() * 2**13
+    t, x, y, p = (values[~is_overflow] for values in (t, x, y, high >> 7))
+    return as_events(t, x, y, p, SIZE, str(path))
 
 
 def read_nmnist_npz(path: Path) -> tuple[list[Events], Labels]:
@@ -54,5 +61,7 @@ def read_nmnist_npz(path: Path) -> tuple[list[Events], Labels]:
     recordings = []
     for i, (start, stop) in enumerate(pairwise(bounds)):
         t, x, y, p = (arrays[name][start:stop] for name in "txyp")
+        # A clock of 32 bits is full after 71 minutes of the camera, which may be within a recording.
+        t = unwrapped(t.astype(np.int64), 32) if t.dtype == np.uint32 else t
         recordings.append(as_events(t, x, y, p, SIZE, f"{path}: recording {i}"))
     return recordings, labels
