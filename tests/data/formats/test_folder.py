@@ -127,6 +127,17 @@ def test_every_suffix_and_every_folder_below_a_class_counts(tmp_path):
     assert (len(images), labels.tolist(), classes) == (9, [0] * 9, ("cat",))
 
 
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("Train", "Test")])
+def test_splits_are_not_taken_for_classes(tmp_path, names):
+    for name in names:
+        save(tmp_path / name / "cat" / "1.png", GREY)
+        save(tmp_path / name / "dog" / "1.png", GREY)
+    with pytest.raises(DataError, match=r"it holds the splits .*rain.* Name one of them: .*/[Tt]e"):
+        read_class_folders(tmp_path)
+    images, _, classes = read_class_folders(tmp_path / names[0])
+    assert (len(images), classes) == (2, ("cat", "dog"))
+
+
 @pytest.mark.parametrize("suffix", ["gif", "tiff", "webp"])
 def test_a_film_is_no_picture(tmp_path, suffix):
     first, *rest = (Image.fromarray(COLOUR // n) for n in (1, 2, 3))
