@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="ther
 N_KILLS = int(os.environ.get("SPIKEWISE_KILLS", "14"))
 DEEP = ["--model", "vgg5", "--width", "0.2", "--steps", "3", "--epochs", "4", "--threads", "1"]
 STDP = ["--neurons", "30", "--steps", "100", "--epochs", "3"]
-UNEQUAL = {"timings", "measured", "test_evaluations", "versions"}
+UNEQUAL = {"timings", "measured", "test_evaluations", "n_test_evaluations", "versions"}
 COMMANDS = {
     "train": ["train", "--data", "DATA", "--out", "OUT", *DEEP],
     "stdp": ["stdp", "--data", "DATA", "--out", "OUT", *STDP],
@@ -72,6 +72,8 @@ def content(folder):
         if path.name == "run.json":
             record = Run.open(path.parent).record
             found[name] = {key: value for key, value in record.items() if key not in UNEQUAL}
+        elif path.name == "search.json":
+            found[name] = designs_of(json.loads(path.read_text(encoding="utf-8")))
         elif path.suffix == ".json":
             found[name] = without_times(json.loads(path.read_text(encoding="utf-8")))
         elif path.suffix == ".safetensors" and path.name != "checkpoint.safetensors":
@@ -79,6 +81,13 @@ def content(folder):
         elif path.suffix == ".npz":
             found[name] = {key: values.tolist() for key, values in np.load(path).items()}
     return found
+
+
+def designs_of(search):
+    """What a search found; which process tried a design, and in which order, is chance."""
+    key = ("name", "accuracy", "energy_j", "memory_bits")
+    rows = {part: sorted(tuple(row[each] for each in key) for row in search[part]) for part in ("trained", "front")}
+    return {**rows, "chosen": search["chosen"]["name"], "test": without_times(search["chosen"]["test"])}
 
 
 def without_times(value):
