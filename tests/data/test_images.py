@@ -252,3 +252,29 @@ def test_the_real_sets_are_verified(name):
     splits = read_splits(source)
     assert verify(source, splits)
     assert splits["test"].n_samples == 10_000
+
+
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("Train", "Test"), ("training", "valid")])
+def test_folders_of_splits_are_the_splits(tmp_path, names):
+    from PIL import Image
+
+    chance = np.random.default_rng(0)
+    for place, name in enumerate(names):
+        for label, each in enumerate("ab"):
+            (tmp_path / name / each).mkdir(parents=True)
+            for number in range(10):
+                pixels = chance.integers(0, 200, (4, 4), np.uint8)
+                pixels[0, :2] = place, label  # which split and which class it came from
+                Image.fromarray(pixels).save(tmp_path / name / each / f"{number}.png")
+    found = load_splits(tmp_path)
+    for split, place in {"train": 0, "validation": 1, "test": len(names) - 1}.items():
+        own = any(name.lower().startswith(split[:3]) for name in names)
+        from_there = set(found[split].images[:, 0, 0, 0].tolist())
+        assert from_there == ({place} if own else {0}), split
+        assert (found[split].images[:, 0, 0, 1] == found[split].labels).all()
+    assert sum(each.n_samples for each in found.values()) == 20 * len(names) == load_images(tmp_path, "all").n_samples
+    Image.fromarray(np.zeros((5, 5), np.uint8)).save(tmp_path / names[1] / "c.png")
+    (tmp_path / names[1] / "c").mkdir()
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / names[1] / "c" / "1.png")
+    with pytest.raises(DataError, match="must have the same classes and the same shape of picture; got 2"):
+        load_splits(tmp_path)

@@ -165,7 +165,9 @@ def load_images(
     """
     share, split = Share(validation_fraction), check_split(split)
     source = open_source(name, root, download=download, n_steps=n_steps, binning=binning)
-    return _as_set(source, split, choose(_reader(source), split, source.test is not None, share))
+    return _as_set(
+        source, split, choose(_reader(source), split, source.test is not None, share, source.validation is not None)
+    )
 
 
 @checks_arguments
@@ -203,7 +205,7 @@ def read_splits(
 ) -> dict[str, ImageSet]:
     """Read ``train``, ``validation`` and ``test`` of a source; an empty split raises DataError or is left out."""
     share = Share(validation_fraction, min_validation)
-    chosen = choose_all(_reader(source), source.test is not None, share)
+    chosen = choose_all(_reader(source), source.test is not None, share, source.validation is not None)
     return {
         split: _as_set(source, split, choice) for split, choice in chosen.items() if len(choice.rows) or not skip_empty
     }
@@ -235,7 +237,8 @@ def _reader(source: Source) -> Callable[[str], Samples]:
     """Return a function that reads an official part and checks that it is not that of another named set."""
 
     def read(part: str) -> Samples:
-        samples = (source.test if part == "test" and source.test else source.train)()
+        read_part = {"test": source.test, "validation": source.validation}.get(part) or source.train
+        samples = read_part()
         if source.known:  # MNIST and Fashion-MNIST have the same file names
             digest = sha256_of_digests(samples.digests, samples.content.shape[1:])
             for other in NAMED_SETS.values():

@@ -2,7 +2,8 @@
 
 The splits of a data set are the same for every user (see :mod:`~spikewise.data.splits`). ``test`` is the official
 test set in its own order; without one it is a fifth of each class. ``validation`` is a share of the remaining
-samples, ``train`` the rest, both ordered by content, so training does not depend on the order of a file.
+samples, ``train`` the rest, both ordered by content, so training does not depend on the order of a file. Where a set
+comes with validation samples, they are that split.
 ``all`` is every sample of the source, for cross-validation.
 """
 
@@ -132,7 +133,9 @@ def check_split(split: Split) -> Split:
     return split
 
 
-def choose(read: Callable[[str], Samples], split: str, has_test: bool, share: Share) -> Choice:
+def choose(
+    read: Callable[[str], Samples], split: str, has_test: bool, share: Share, has_validation: bool = False
+) -> Choice:
     """Choose the samples of a split and read only the official parts that it needs.
 
     Parameters
@@ -145,20 +148,26 @@ def choose(read: Callable[[str], Samples], split: str, has_test: bool, share: Sh
         Whether there is an official test part.
     share : Share
         Share that goes to validation.
+    has_validation : bool
+        Whether there is a validation part; then ``"validation"`` is read too, and the share does not matter.
     """
-    if split == "test" and has_test:
-        part = read("test")
+    parts = ["test"] * has_test + ["validation"] * has_validation
+    if split in parts:
+        part = read(split)
         return Choice(part, np.arange(len(part.labels)))
     part = read("train")
-    if split == "all" and has_test:
-        part = part.joined(read("test"))
-    return Choice(part, _chosen(part, split, has_test, share))
+    if split == "all":
+        for other in parts:
+            part = part.joined(read(other))
+    return Choice(part, _chosen(part, split, has_test, Share(0.0) if has_validation else share))
 
 
-def choose_all(read: Callable[[str], Samples], has_test: bool, share: Share) -> dict[str, Choice]:
+def choose_all(
+    read: Callable[[str], Samples], has_test: bool, share: Share, has_validation: bool = False
+) -> dict[str, Choice]:
     """Choose ``train``, ``validation`` and ``test``; each official part is read once."""
     once = cache(read)
-    return {split: choose(once, split, has_test, share) for split in ("train", "validation", "test")}
+    return {split: choose(once, split, has_test, share, has_validation) for split in ("train", "validation", "test")}
 
 
 def _chosen(part: Samples, split: str, has_test: bool, share: Share) -> Rows:

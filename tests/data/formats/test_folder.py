@@ -132,7 +132,7 @@ def test_splits_are_not_taken_for_classes(tmp_path, names):
     for name in names:
         save(tmp_path / name / "cat" / "1.png", GREY)
         save(tmp_path / name / "dog" / "1.png", GREY)
-    with pytest.raises(DataError, match=r"it holds the splits .*rain.* Name one of them: .*/[Tt]e"):
+    with pytest.raises(DataError, match=r"it holds the splits .*rain.* Name one of them"):
         read_class_folders(tmp_path)
     images, _, classes = read_class_folders(tmp_path / names[0])
     assert (len(images), classes) == (2, ("cat", "dog"))

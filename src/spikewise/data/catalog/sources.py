@@ -18,7 +18,7 @@ import numpy as np
 from spikewise._arguments import checks_arguments
 from spikewise.data.binning import Binning
 from spikewise.data.formats.checks import Labels, Pixels, as_pixels, check_size
-from spikewise.data.formats.folder import read_class_folders
+from spikewise.data.formats.folder import read_class_folders, split_folders
 from spikewise.data.formats.npz import read_npz_images
 from spikewise.data.frames import binned
 from spikewise.data.split_rows import Samples, image_samples
@@ -53,6 +53,8 @@ class Source:
         Reads the official test samples, if there are any.
     known : NamedSet or None
         Published set of this name.
+    validation : callable or None
+        Reads the samples that whoever made the set held out for validation, if there are any.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Source:
     train: Part
     test: Part | None = None
     known: NamedSet | None = None
+    validation: Part | None = None
 
 
 @checks_arguments
@@ -196,16 +199,27 @@ def _framed(sensor: tuple[int, int], n_steps: int, binning: Binning, recordings:
 
 
 def _open_folder(path: Path) -> Source:
-    """Open class folders, or two folders named train and test with the same class folders."""
-    below = {entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")}
-    if below != {"train", "test"}:
+    """Open class folders, or folders of splits (train, and val, test or both) with the same class folders."""
+    folders = split_folders(path)
+    if "train" not in folders:
         images, labels, classes = read_class_folders(path)
         return Source(path.resolve().name, str(path), classes, _hashed(lambda: (images, labels)))
-    parts = {part: read_class_folders(path / part) for part in ("train", "test")}
-    if parts["train"][2] != parts["test"][2] or parts["train"][0].shape[1:] != parts["test"][0].shape[1:]:
-        raise DataError(f"{path}: train and test must have the same classes and the same shape of picture.")
-    train, test = parts["train"], parts["test"]
-    return Source(path.resolve().name, str(path), train[2], _hashed(lambda: train[:2]), _hashed(lambda: test[:2]))
+    parts = {part: read_class_folders(folder) for part, folder in folders.items()}
+    classes, shape = parts["train"][2], parts["train"][0].shape[1:]
+    for part, (images, _, names) in parts.items():
+        if names != classes or images.shape[1:] != shape:
+            raise DataError(
+                f"{path}: train and {part} must have the same classes and the same shape of picture; got "
+                f"{len(classes)} classes of {shape} and {len(names)} of {images.shape[1:]}."
+            )
+    read = {part: _hashed(partial(_pair, found)) for part, found in parts.items()}
+    return Source(
+        path.resolve().name, str(path), classes, read["train"], read.get("test"), validation=read.get("validation")
+    )
+
+
+def _pair(found: tuple[Pixels, Labels, tuple[str, ...]]) -> tuple[Pixels, Labels]:
+    return found[0], found[1]
 
 
 def _read_digits() -> tuple[Pixels, Labels]:

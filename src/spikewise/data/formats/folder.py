@@ -28,7 +28,10 @@ from .checks import Labels, Pixels, as_pixels, check_size
 
 _FORMATS = ("PNG", "JPEG", "BMP", "WebP", "TIFF", "GIF", "PPM")
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pbm", ".pnm"}
-_SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+_SPLITS = {
+    "train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation",
+    "test": "test", "testing": "test",
+}  # fmt: skip
 _GREY = {"1", "L", "LA"}
 _COLOUR = {"RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr"}
 _SIXTEEN = re.compile(r"\w+;16[BLN]")  # how Pillow names 16 bits per channel in a file; BGR;16 means 16 bits in total
@@ -45,7 +48,12 @@ def read_class_folders(path: Path) -> tuple[Pixels, Labels, tuple[str, ...]]:
         If a class folder holds no picture, a picture is damaged, or two differ in size.
     """
     folders = sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    _refuse_splits(path, folders)
+    if splits := split_folders(path):
+        names = ", ".join(folder.name for folder in splits.values())
+        raise DataError(
+            f"{path} must hold one folder of pictures per class; it holds the splits {names}, with folders of classes "
+            f"in them. Name one of them, such as {next(iter(splits.values()))}."
+        )
     pictures = [(label, file) for label, folder in enumerate(folders) for file in _pictures_in(folder)]
     if not pictures:
         raise DataError(
@@ -159,15 +167,14 @@ def _turned(picture: Any, orientation: int) -> Any:
     return picture.transpose(ways[orientation]) if orientation in ways else picture
 
 
-def _refuse_splits(path: Path, folders: list[Path]) -> None:
-    """Raise DataError if the folders are splits that hold the folders of the classes."""
-    are_splits = {folder.name.lower() for folder in folders} <= _SPLITS
-    if folders and are_splits and all(any(below.is_dir() for below in folder.iterdir()) for folder in folders):
-        names = ", ".join(folder.name for folder in folders)
-        raise DataError(
-            f"{path} must hold one folder of pictures per class; it holds the splits {names}, with folders of classes "
-            f"in them. Name one of them: {folders[0]}."
-        )
+def split_folders(path: Path) -> dict[str, Path]:
+    """Return the folders of splits by train, validation and test; none if the folders are those of classes."""
+    folders = sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    found = {_SPLITS.get(folder.name.lower(), ""): folder for folder in folders}
+    # A class may be called "test": folders of splits hold folders.
+    are_splits = all(found) and len(found) == len(folders)
+    hold_folders = all(any(below.is_dir() for below in folder.iterdir()) for folder in folders)
+    return found if folders and are_splits and hold_folders else {}
 
 
 def _pictures_in(folder: Path) -> list[Path]:
