@@ -1,3 +1,5 @@
+import resource
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_array, csr_matrix
@@ -14,7 +16,7 @@ from spikewise.dynamic import AnytimeClassifier, EntropyExit, ExitPath, NeverExi
 from spikewise.errors import DataError, ParameterError, ShapeError
 from spikewise.learn.stdp import STDPClassifier
 from spikewise.learn.stdp.encoder import STDPEncoder
-from spikewise.weights import write_weights
+from spikewise.weights import read_weights, write_weights
 
 X, Y = load_digits(return_X_y=True)
 TRAIN, TEST = slice(0, 1200), slice(1200, None)
@@ -452,3 +454,14 @@ def test_samples_of_any_shape_and_kind_are_the_same_samples():
         model.predict([np.zeros((8, 8)), np.zeros((4, 16))])
     with pytest.raises(ParameterError, match="X must be a dense array of numbers"):
         model.predict(torch.tensor(X[:20]).to_sparse())
+
+
+def test_a_card_that_promises_gigabytes_takes_no_memory(tmp_path):
+    small().save(tmp_path / "model")
+    arrays, card = read_weights(tmp_path / "model", "spikewise-stdp-2")
+    card["engine"]["n_inputs"] = 64_000_000
+    write_weights(tmp_path / "huge", arrays, card)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(DataError, match=r"weights must have the shape \(64000000, \d+\) of their card"):
+        STDPClassifier.load(tmp_path / "huge")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from spikewise._choices import Rounding
-from spikewise.errors import ParameterError, whole_number
+from spikewise.errors import ParameterError, ShapeError, whole_number
 from spikewise.fixed_point import QFormat
 from spikewise.workload.records import record
 
@@ -104,6 +104,10 @@ def engine_from(card: STDPCard, arrays: Mapping[str, NDArray[Any]]) -> Engine:
     if not (seed.isascii() and seed.isdecimal() and len(seed) < 21 and int(seed) < 2**64):
         raise ParameterError(f"seed must be a number of 64 bits; got {seed!r:.40}.")
     settings = record("engine", Settings, {**card.engine, "seed": np.uint64(int(seed))})
+    # Before memory is taken: a card of a few bytes may promise gigabytes.
+    promised, found = (settings.n_inputs, settings.n_neurons), np.shape(arrays.get("weights", 0))
+    if found != promised:
+        raise ShapeError(f"weights must have the shape {promised} of their card; got {found}.")
     engine = build_engine(rule_from_dict(card.rule), settings)
     engine.restore(arrays)
     engine.events = record("tally", EventCounts, card.tally)
