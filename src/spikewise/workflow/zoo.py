@@ -87,7 +87,8 @@ def _bring_exits(run: Run, card: ModelCard) -> None:
         certificate = None if choice.certificate is None else Certificate.from_dict(choice.certificate)
         folder = ExitFolder(run.path / EXITS / name)
         folder.write(ChoiceRecord(certificate, ExitProfile.from_dict(choice.profile)), Workload.from_dict(found.load))
-        record = ExitRecord.model_validate(found.record)
+        # The rule of the card: its certificate names it to the last bit.
+        record = ExitRecord.model_validate({**found.record, "rule": choice.rule})
         run.add_exit(folder, record, timings={}, measured={}, accuracy_by_step=card.accuracy)
         price_exit(run, name, record.asked.platform)
 

@@ -216,6 +216,6 @@ def test_pictures_that_unfold_to_gigabytes_are_refused_by_their_headers(tmp_path
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(DataError, match=r"must fit into .* it needs 5,033,164,800.*SPIKEWISE_MAX_MEMORY"):
         read_class_folders(tmp_path)
-    with pytest.raises(DataError, match="it needs 201,326,592"):
+    with pytest.raises(DataError, match="it needs 402,653,184"):
         open_picture(tmp_path / "a" / "0.png")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # kB; nothing was decoded

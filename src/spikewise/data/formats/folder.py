@@ -123,7 +123,9 @@ def _picture(source: BinaryIO, where: str) -> Iterator[Any]:
 def _decoded(picture: Any, n_bytes: int, n_channels: int | None, where: str) -> NDArray[np.uint8]:
     if picture.width * picture.height > _MAX_PIXELS:
         raise DataError(f"{where} must have at most {_MAX_PIXELS} pixels; it has {picture.width}x{picture.height}.")
-    check_budget(3 * picture.width * picture.height, n_bytes, where)
+    # As decoded, turned and converted; what is transparent is laid on white in four bytes each for three layers.
+    per_pixel = 18 if _is_transparent(picture) else 6
+    check_budget(per_pixel * picture.width * picture.height, n_bytes, where)
     stored = _SIXTEEN.search(str(picture.tile))  # Pillow silently drops the lower 8 bits of such colours
     if picture.mode not in _GREY | _COLOUR or stored:
         mode = stored[0] if stored else picture.mode
@@ -136,11 +138,15 @@ def _decoded(picture: Any, n_bytes: int, n_channels: int | None, where: str) -> 
     return pixels[None] if grey else pixels.transpose(2, 0, 1)
 
 
+def _is_transparent(picture: Any) -> bool:
+    return "A" in picture.getbands() or "transparency" in picture.info
+
+
 def _on_white(picture: Any) -> Any:
     """Return a picture without transparency: what shows through is white."""
     from PIL import Image
 
-    if "A" not in picture.getbands() and "transparency" not in picture.info:
+    if not _is_transparent(picture):
         return picture
     layer = picture.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
