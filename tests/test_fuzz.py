@@ -386,7 +386,7 @@ def aedat2(folder):
 def aedat3(folder):
     packets = b""
     for kind, size in ((0, 8), (1, 8), (1, 8)):
-        events = np.array([[i % 2 << 1 | i << 2 | i << 17, 1000 * i] for i in range(20)], "<u4").tobytes()
+        events = np.array([[1 | i % 2 << 1 | i << 2 | i << 17, 1000 * i] for i in range(20)], "<u4").tobytes()
         packets += np.array([kind, 1], "<i2").tobytes() + np.array([size, 4, 0, 20, 20, 20], "<i4").tobytes() + events
     recording = b"#!AER-DAT3.1\r\n#Format: RAW\r\n#!END-HEADER\r\n" + packets
     table = b"class,startTime_usec,endTime_usec\n1,0,5000\n11,5000,20000\n"

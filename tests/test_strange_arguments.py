@@ -541,6 +541,7 @@ def right_calls():
              "state_bits": 16, "input_bits": 1},
         ),
         "zoo.load_card": (zoo.load_card, {"name": MODEL_NAME}),
+        "zoo.load_exits": (zoo.load_exits, {"name": MODEL_NAME}),
         "zoo.load_model": (zoo.load_model, {"name": MODEL_NAME}),
         "zoo.load_rule": (zoo.load_rule, {"name": MODEL_NAME, "setting": "drop-0.005"}),
         "zoo.load_monitor": (

@@ -194,8 +194,10 @@ def read_checkpoint(path: str | os.PathLike[str], trainer: Trainer, identity: di
 
 def _goes_on(found: Progress, identity: Mapping[str, Any], differing: list[str]) -> bool:
     """Whether a finished run shall have more epochs; its learning rate then follows the new number."""
+    if differing != ["settings.epochs"]:
+        return False
     before, wanted = (each["settings"]["epochs"] for each in (found.identity, identity))
-    return differing == ["settings.epochs"] and len(found.history) == before < wanted
+    return len(found.history) == before < wanted
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
