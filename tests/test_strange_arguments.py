@@ -622,7 +622,9 @@ def strange_answers(package):
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_a_strange_argument_is_told_in_our_words(package):
+def test_a_strange_argument_is_told_in_our_words(package, tmp_path, monkeypatch):
+    right_calls()
+    monkeypatch.chdir(tmp_path)  # an empty path is the folder one is in
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found, n_calls = strange_answers(package)
